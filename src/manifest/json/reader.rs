@@ -1,0 +1,272 @@
+//! Reads a lock as a stream, so that a large one needs no memory, and refuses all that would not be written so.
+
+use std::io::{BufRead, Read as _};
+
+use super::{Header, line};
+use crate::digest::Sha256;
+use crate::manifest::{AttributeSet, Content, Entries, Entry, Kind, LockError, Observed, Sha256Digest};
+
+/// The longest line that is read, in bytes. A path of 5,000 names of 255 bytes, all of them escaped, fits.
+const LINE_LIMIT: u64 = 16 << 20;
+
+/// A lock that is being read. The header is checked at once; the entries as they come; order, digest and end with
+/// the last call of [`Entries::next`], so what came before that one counts only if it succeeds.
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: R,
+    header: Header,
+    stated: String,
+    hasher: Sha256,
+    /// Number of the line in `text`, from 1.
+    number: u64,
+    text: Vec<u8>,
+    rewritten: Vec<u8>,
+    entry: Option<Entry>,
+    /// Whether the line before had a comma, so that one must follow; nothing before the first.
+    expects_more: Option<bool>,
+    finished: bool,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// A header that driftlock does not write.
+    pub fn new(input: R) -> Result<Self, LockError> {
+        let header = Header { check: String::new(), kind: Kind::Files, attributes: AttributeSet::default() };
+        let mut reader = Self {
+            input,
+            header,
+            stated: String::new(),
+            hasher: Sha256::new(),
+            number: 0,
+            text: Vec::new(),
+            rewritten: Vec::new(),
+            entry: None,
+            expects_more: None,
+            finished: false,
+        };
+        reader.read_header()?;
+        Ok(reader)
+    }
+
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The digest that the lock states. It is known to be right once the stream has ended.
+    #[must_use]
+    pub fn stated_digest(&self) -> &str {
+        &self.stated
+    }
+
+    fn read_line(&mut self) -> Result<(), LockError> {
+        self.text.clear();
+        self.number += 1;
+        let read = (&mut self.input).take(LINE_LIMIT).read_until(b'\n', &mut self.text)?;
+        if self.text.last() == Some(&b'\n') {
+            return Ok(());
+        }
+        Err(match read {
+            0 if self.number == 1 => LockError::Empty,
+            _ if read as u64 == LINE_LIMIT => LockError::LineTooLong { line: self.number, limit: LINE_LIMIT },
+            _ => LockError::Truncated { line: self.number },
+        })
+    }
+
+    fn not_canonical(&self, problem: impl Into<String>) -> LockError {
+        LockError::NotCanonical { line: self.number, problem: problem.into() }
+    }
+
+    fn expect_line(&mut self, expected: &str) -> Result<(), LockError> {
+        self.read_line()?;
+        if self.text == expected.as_bytes() {
+            Ok(())
+        } else {
+            Err(self.not_canonical(format!("it should read `{}`", expected.trim_end())))
+        }
+    }
+
+    /// The value of the line `"key": value,` in the current line.
+    fn value<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<T, LockError> {
+        std::str::from_utf8(&self.text)
+            .ok()
+            .and_then(|text| text.strip_prefix('"')?.strip_prefix(key)?.strip_prefix("\": ")?.strip_suffix(",\n"))
+            .and_then(|value| serde_json::from_str(value).ok())
+            .ok_or_else(|| self.not_canonical(format!("it should hold `{key}`")))
+    }
+
+    fn read_header(&mut self) -> Result<(), LockError> {
+        self.expect_line("{\n")?;
+        self.read_line()?;
+        let version: serde_json::Number = self.value("driftlock")?;
+        if version.as_u64() != Some(1) {
+            return Err(LockError::Version { found: version.to_string() });
+        }
+        let mut read = self.text.clone();
+        read.splice(0..0, *b"{\n");
+
+        self.read_line()?;
+        read.extend_from_slice(&self.text);
+        self.header.check = self.value("check")?;
+        self.read_line()?;
+        read.extend_from_slice(&self.text);
+        let kind: String = self.value("kind")?;
+        self.header.kind = [Kind::Files, Kind::Trees]
+            .into_iter()
+            .find(|known| known.name() == kind)
+            .ok_or_else(|| self.not_canonical("its `kind` is not known"))?;
+        self.read_line()?;
+        if self.text.starts_with(b"\"attributes\"") {
+            let names: Vec<String> = self.value("attributes")?;
+            for name in &names {
+                match name.as_str() {
+                    "mode" => self.header.attributes.mode = true,
+                    "owner" => self.header.attributes.owner = true,
+                    "xattrs" => self.header.attributes.xattrs = true,
+                    _ => return Err(self.not_canonical("it names an attribute that is not known")),
+                }
+            }
+            read.extend_from_slice(&self.text);
+            self.read_line()?;
+        }
+        self.stated = self.value("digest")?;
+        if Sha256Digest::from_sri(&self.stated).is_none() {
+            return Err(self.not_canonical("its `digest` is not `sha256-` and Base64"));
+        }
+        read.extend_from_slice(&self.text);
+        self.expect_line("\"entries\": [\n")?;
+        read.extend_from_slice(&self.text);
+
+        let mut rewritten = Vec::new();
+        self.header.write(&mut rewritten, &self.stated);
+        if rewritten != read {
+            return Err(self.not_canonical("the lines up to here differ in spacing, order or escapes"));
+        }
+        Ok(())
+    }
+
+    fn read_entry(&mut self) -> Result<bool, LockError> {
+        self.read_line()?;
+        if self.text == b"]\n" {
+            if self.expects_more == Some(true) {
+                return Err(self.not_canonical("a comma before it says that another entry follows"));
+            }
+            self.expect_line("}\n")?;
+            if !self.input.fill_buf()?.is_empty() {
+                self.number += 1;
+                return Err(self.not_canonical("there is something behind the end"));
+            }
+            self.finished = true;
+            let actual = self.hasher.clone().finish().sri();
+            if actual != self.stated {
+                return Err(LockError::Tampered { stated: self.stated.clone(), actual });
+            }
+            return Ok(false);
+        }
+        if self.expects_more == Some(false) {
+            return Err(self.not_canonical("the line before it has no comma"));
+        }
+        self.hasher.update(&self.text);
+        self.text.pop();
+        let more = self.text.last() == Some(&b',');
+        if more {
+            self.text.pop();
+        }
+        let entry = line::parse_entry(&self.text).map_err(|problem| self.not_canonical(problem))?;
+        self.rewritten.clear();
+        line::push_entry(&mut self.rewritten, entry.path.as_bytes(), &entry.record);
+        if self.rewritten != self.text {
+            let canonical = crate::path::escaped(&self.rewritten).to_string();
+            return Err(self.not_canonical(format!("it should read `{canonical}`")));
+        }
+        if let Content::Directory { nar } = &entry.record.content {
+            let nested = entry.path.as_bytes().contains(&b'/');
+            match (self.header.kind, nar) {
+                (Kind::Files, _) => return Err(self.not_canonical("a check of kind `files` records no directories")),
+                (Kind::Trees, Some(_)) if nested => {
+                    return Err(self.not_canonical("only a module, directly below the root, has a `nar`"));
+                }
+                (Kind::Trees, _) => {}
+            }
+        }
+        let asked = self.header.attributes;
+        let found = entry.record.attributes.as_deref();
+        if asked.mode != found.is_some_and(|found| found.mode.is_some())
+            || asked.owner != found.is_some_and(|found| found.owner.is_some())
+            || asked.xattrs != found.is_some_and(|found| found.xattrs.is_some())
+        {
+            return Err(self.not_canonical("its attributes are not those that the header names"));
+        }
+        if let Some(before) = &self.entry {
+            match before.path.cmp(&entry.path) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => {
+                    return Err(LockError::Duplicate { line: self.number, path: entry.path });
+                }
+                std::cmp::Ordering::Greater => {
+                    return Err(LockError::OutOfOrder { line: self.number, path: entry.path });
+                }
+            }
+        }
+        self.expects_more = Some(more);
+        self.entry = Some(entry);
+        Ok(true)
+    }
+}
+
+impl<R: BufRead> Entries for Reader<R> {
+    fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
+        if self.finished || !self.read_entry()? {
+            return Ok(None);
+        }
+        Ok(self.entry.as_ref().map(|entry| Observed { path: entry.path.as_bytes(), state: Ok(&entry.record) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a lock with these entry lines and the digest that fits them.
+    fn read(kind: &str, attributes: &str, lines: &str) -> Result<u64, LockError> {
+        let mut hasher = Sha256::new();
+        hasher.update(lines.as_bytes());
+        let digest = hasher.finish().sri();
+        let lock = format!(
+            "{{\n\"driftlock\": 1,\n\"check\": \"c\",\n\"kind\": \"{kind}\",\n{attributes}\"digest\": \"{digest}\",\n\
+             \"entries\": [\n{lines}]\n}}\n"
+        );
+        let mut reader = Reader::new(lock.as_bytes())?;
+        let mut entries = 0;
+        while reader.next()?.is_some() {
+            entries += 1;
+        }
+        Ok(entries)
+    }
+
+    const NAR: &str = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+
+    #[test]
+    fn reads_what_is_written() {
+        let module = format!(
+            "{{\"path\":\"m\",\"type\":\"directory\",\"nar\":\"{NAR}\"}},\n{{\"path\":\"m/d\",\"type\":\"directory\"}}\n"
+        );
+        assert_eq!(read("trees", "", &module).unwrap(), 2);
+        assert_eq!(read("files", "", "").unwrap(), 0);
+    }
+
+    #[test]
+    fn refuses_what_no_check_records() {
+        let nested = format!("{{\"path\":\"m/d\",\"type\":\"directory\",\"nar\":\"{NAR}\"}}\n");
+        let plain = "{\"path\":\"d\",\"type\":\"directory\"}\n";
+        let mode = "{\"path\":\"d\",\"type\":\"fifo\",\"mode\":\"17777\"}\n";
+        let asked = "\"attributes\": [\"mode\"],\n";
+        for (kind, attributes, lines) in [("trees", "", &*nested), ("files", "", plain), ("files", asked, mode)] {
+            let refused = read(kind, attributes, lines).unwrap_err();
+            assert!(matches!(refused, LockError::NotCanonical { .. }), "{lines}: {refused}");
+        }
+        assert_eq!(read("files", asked, &mode.replace("17777", "7777")).unwrap(), 1);
+    }
+}

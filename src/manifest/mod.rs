@@ -1,0 +1,268 @@
+//! Manifests: the canonical, sorted list of entries that a check collects, and locks, which are manifests at rest.
+//!
+//! `docs/lock-format.md` specifies both lock formats. [`json`] writes and reads `<check>.lock.json`, the only place
+//! that does; [`text`] does the same for the format of `sha256sum`.
+
+pub mod json;
+pub mod text;
+
+use std::fmt;
+
+use data_encoding::{BASE64, HEXLOWER};
+
+use crate::path::EntryPath;
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sha256Digest(pub [u8; 32]);
+
+impl Sha256Digest {
+    /// 64 lower-case hexadecimal digits, as `sha256sum` prints them.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+
+    /// Reads [`hex`](Self::hex)'s form, and no other.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
+        Some(Self(bytes.try_into().ok()?))
+    }
+
+    /// `sha256-` and padded Base64, the SRI form that Nix prints.
+    ///
+    /// Source: <https://www.w3.org/TR/SRI/#the-integrity-attribute>, and Nix's manual on `nix hash`.
+    #[must_use]
+    pub fn sri(&self) -> String {
+        format!("sha256-{}", BASE64.encode(&self.0))
+    }
+
+    /// Reads [`sri`](Self::sri)'s form, and no other.
+    #[must_use]
+    pub fn from_sri(text: &str) -> Option<Self> {
+        let bytes = BASE64.decode(text.strip_prefix("sha256-")?.as_bytes()).ok()?;
+        Some(Self(bytes.try_into().ok()?))
+    }
+}
+
+impl fmt::Debug for Sha256Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.hex())
+    }
+}
+
+/// One entry of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub path: EntryPath,
+    pub record: Record,
+}
+
+/// What a manifest says of one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub content: Content,
+    /// What the check's `attributes` ask for beyond content; nothing when they ask for nothing.
+    pub attributes: Option<Box<Attributes>>,
+}
+
+/// Type and content of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A regular file. `executable` is the owner's execute bit, which is what git and Nix keep.
+    File {
+        executable: bool,
+        size: u64,
+        sha256: Sha256Digest,
+    },
+    /// A regular file of which a `sha256sum` lock says the digest and nothing else. Never collected, only read.
+    Checksum {
+        sha256: Sha256Digest,
+    },
+    /// A directory. `nar` is the digest of the Nix archive of a module, and on modules only.
+    Directory {
+        nar: Option<Sha256Digest>,
+    },
+    /// A symbolic link, by the text of its target; it is never followed.
+    Symlink {
+        target: Box<[u8]>,
+    },
+    Fifo,
+    Socket,
+    CharDevice {
+        major: u32,
+        minor: u32,
+    },
+    BlockDevice {
+        major: u32,
+        minor: u32,
+    },
+}
+
+impl Content {
+    /// The word for the type in locks and reports.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::File { .. } | Self::Checksum { .. } => "file",
+            Self::Directory { .. } => "directory",
+            Self::Symlink { .. } => "symlink",
+            Self::Fifo => "fifo",
+            Self::Socket => "socket",
+            Self::CharDevice { .. } => "char_device",
+            Self::BlockDevice { .. } => "block_device",
+        }
+    }
+
+    /// The digest of a regular file.
+    #[must_use]
+    pub const fn sha256(&self) -> Option<Sha256Digest> {
+        match self {
+            Self::File { sha256, .. } | Self::Checksum { sha256 } => Some(*sha256),
+            _ => None,
+        }
+    }
+}
+
+/// What `attributes` on a check adds to each entry. A field is filled exactly if it was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits with set-user-ID, set-group-ID and sticky: `0o0000..=0o7777`.
+    pub mode: Option<u16>,
+    /// Numeric user and group.
+    pub owner: Option<(u32, u32)>,
+    /// Extended attributes, sorted by name.
+    pub xattrs: Option<Xattrs>,
+}
+
+/// Names and values of extended attributes.
+pub type Xattrs = Vec<(Box<[u8]>, Box<[u8]>)>;
+
+/// Which [`Attributes`] a check asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttributeSet {
+    pub mode: bool,
+    pub owner: bool,
+    pub xattrs: bool,
+}
+
+impl AttributeSet {
+    /// The names, in the order in which locks and declarations are written.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        [("mode", self.mode), ("owner", self.owner), ("xattrs", self.xattrs)]
+            .into_iter()
+            .filter_map(|(name, wanted)| wanted.then_some(name))
+    }
+
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        !(self.mode || self.owner || self.xattrs)
+    }
+}
+
+/// What a check's `kind` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Single files picked by globs.
+    Files,
+    /// Everything below the root; each directory directly below it is a module and carries a `nar`.
+    Trees,
+}
+
+impl Kind {
+    /// The word for it in declarations, locks and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Trees => "trees",
+        }
+    }
+}
+
+/// Why a path could not be verified. Never "unchanged", never "removed".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unverified {
+    /// The kernel refused: no permission, an I/O error, and so on.
+    #[error("could not {action}: {}", std::io::Error::from_raw_os_error(*.errno))]
+    Refused { action: &'static str, errno: i32 },
+    /// A file changed each time while it was read.
+    #[error("unstable: it changed while it was read, {attempts} times in a row")]
+    Unstable { attempts: u32 },
+    /// Listed in its directory and gone when it was to be read.
+    #[error("unstable: it was listed and had disappeared when it was to be read")]
+    Vanished,
+    /// Listed as a directory, and something else when it was to be read.
+    #[error("unstable: it was a directory when it was listed, and is none any more")]
+    Replaced,
+    /// `one_file_system = true`, and another file system is mounted here.
+    #[error("another file system is mounted here, and `one_file_system` refuses that")]
+    OtherFileSystem,
+    /// The directory above could not be read, so nobody knows.
+    #[error("the directory {} could not be read", crate::path::escaped(.0))]
+    Below(Box<[u8]>),
+}
+
+/// What a stream of entries gives for one path.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    pub path: &'a [u8],
+    pub state: Result<&'a Record, &'a Unverified>,
+}
+
+/// Entries in the one order of paths, each path once.
+pub trait Entries {
+    /// The next entry, or nothing at the end.
+    ///
+    /// # Errors
+    /// A lock that turns out to be malformed.
+    fn next(&mut self) -> Result<Option<Observed<'_>>, LockError>;
+}
+
+/// Why a lock is refused. Whoever opened it adds its name; [`LockError::remedy`] says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("it could not be read: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("it is empty")]
+    Empty,
+    #[error("it ends in the middle, at line {line}")]
+    Truncated { line: u64 },
+    #[error("line {line} is longer than {limit} bytes")]
+    LineTooLong { line: u64, limit: u64 },
+    #[error("line {line} is not as driftlock writes it: {problem}")]
+    NotCanonical { line: u64, problem: String },
+    #[error("format version {found} is not known, only 1 is")]
+    Version { found: String },
+    #[error("line {line}: {path} stands after a path that sorts behind it")]
+    OutOfOrder { line: u64, path: EntryPath },
+    #[error("line {line}: {path} is there twice")]
+    Duplicate { line: u64, path: EntryPath },
+    #[error("its entries have the digest {actual}, but it says {stated}: it was changed by hand or damaged")]
+    Tampered { stated: String, actual: String },
+    #[error("line {line} is no line of `sha256sum`: {problem}")]
+    NotSha256sum { line: u64, problem: &'static str },
+    #[error("it belongs to the check {found}, not to {expected}")]
+    OtherCheck { found: String, expected: String },
+    #[error("it was written for kind {found:?}, and the declaration says {expected:?}")]
+    OtherKind { found: &'static str, expected: &'static str },
+    #[error("it was written with attributes [{found}], and the declaration asks for [{expected}]")]
+    OtherAttributes { found: String, expected: String },
+}
+
+impl LockError {
+    /// What to do about it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "check that it exists and that you may read it",
+            Self::Version { .. } => "use the driftlock that wrote it, or write it anew with `driftlock lock`",
+            Self::OtherCheck { .. } => "restore the lock of this check from git, or write it with `driftlock lock`",
+            Self::OtherKind { .. } | Self::OtherAttributes { .. } => {
+                "review the change of the declaration, then write the lock anew with `driftlock lock`"
+            }
+            _ => "restore it from git, or remove it and write it anew with `driftlock lock` after a review",
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The lock format of `sha256sum`: `<64 hex>  <path>` a line, for `files` checks.
+//!
+//! Source: GNU coreutils manual, "md5sum invocation" and "cksum output modes". A line whose path has a backslash,
+//! line feed or carriage return starts with a backslash and has them as `\\`, `\n` and `\r`. Before the path stand two
+//! blanks, or a blank and `*` for what `sha256sum --binary` wrote.
+//!
+//! Written: sorted by the path's bytes, two blanks, the file `-` as `./-`. Read: whatever `sha256sum` writes (its order,
+//! `--binary`, `--tag`, a `./` before the path), since such files come from elsewhere too; all else is refused, a line
+//! that is no checksum also, which `sha256sum --check` passes over.
+
+use std::io::{self, Write};
+
+use super::{Content, Entries, Entry, LockError, Observed, Record, Sha256Digest};
+use crate::path::EntryPath;
+
+/// Writes a lock. Everything in `entries` has to be a regular file; whoever calls this has made sure of it.
+///
+/// # Errors
+/// Those of `out`; [`io::ErrorKind::InvalidData`] for an entry that this format can't hold.
+pub fn write(out: &mut impl Write, entries: &mut impl Entries) -> io::Result<()> {
+    let mut line = Vec::new();
+    let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
+    while let Some(entry) = entries.next().map_err(|error| invalid(error.to_string()))? {
+        let digest = entry.state.ok().and_then(|record| record.content.sha256());
+        let digest = digest.ok_or_else(|| invalid(format!("{} is no file", crate::path::escaped(entry.path))))?;
+        line.clear();
+        push_line(&mut line, digest, entry.path);
+        out.write_all(&line)?;
+    }
+    Ok(())
+}
+
+/// Appends one line, with its line feed.
+pub fn push_line(out: &mut Vec<u8>, digest: Sha256Digest, path: &[u8]) {
+    if path.iter().any(|byte| matches!(byte, b'\\' | b'\n' | b'\r')) {
+        out.push(b'\\');
+    }
+    out.extend_from_slice(digest.hex().as_bytes());
+    out.extend_from_slice(b"  ");
+    // `sha256sum --check` takes a lone `-` for its standard input.
+    if path == b"-" {
+        out.extend_from_slice(b"./");
+    }
+    for &byte in path {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'\n');
+}
+
+/// A lock that was read, sorted.
+#[derive(Debug)]
+pub struct Reader {
+    entries: Vec<Entry>,
+    next: usize,
+}
+
+impl Reader {
+    /// Reads a whole lock.
+    ///
+    /// # Errors
+    /// The first line that `sha256sum` would not write, or a path that is there twice.
+    pub fn new(bytes: &[u8]) -> Result<Self, LockError> {
+        if bytes.is_empty() {
+            return Err(LockError::Empty);
+        }
+        let mut entries = Vec::new();
+        for (number, line) in (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n')) {
+            let line = line.strip_suffix(b"\n").ok_or(LockError::Truncated { line: number })?;
+            let (digest, path) =
+                parse_line(line).map_err(|problem| LockError::NotSha256sum { line: number, problem })?;
+            let content = Content::Checksum { sha256: digest };
+            entries.push((Entry { path, record: Record { content, attributes: None } }, number));
+        }
+        entries.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
+        if let Some([_, (twice, line)]) = entries.array_windows().find(|[(a, _), (b, _)]| a.path == b.path) {
+            return Err(LockError::Duplicate { line: *line, path: twice.path.clone() });
+        }
+        Ok(Self { entries: entries.into_iter().map(|(entry, _)| entry).collect(), next: 0 })
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl Entries for Reader {
+    fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
+        let entry = self.entries.get(self.next);
+        self.next += 1;
+        Ok(entry.map(|entry| Observed { path: entry.path.as_bytes(), state: Ok(&entry.record) }))
+    }
+}
+
+fn parse_line(line: &[u8]) -> Result<(Sha256Digest, EntryPath), &'static str> {
+    let (escaped, line) = match line.strip_prefix(b"\\") {
+        Some(line) => (true, line),
+        None => (false, line),
+    };
+    let (digest, path) = match line.strip_prefix(b"SHA256 (") {
+        Some(tagged) => {
+            let at = tagged.len().checked_sub(4 + 64).ok_or("it is too short")?;
+            let (path, rest) = tagged.split_at(at);
+            (rest.strip_prefix(b") = ").ok_or("it has no `) = ` before the digest")?, path)
+        }
+        None => {
+            let (digest, path) = line.split_at_checked(64).ok_or("it is too short")?;
+            let path = path.strip_prefix(b"  ").or_else(|| path.strip_prefix(b" *"));
+            (digest, path.ok_or("behind 64 digits it needs two blanks, or a blank and `*`")?)
+        }
+    };
+    let digest = std::str::from_utf8(digest).ok().and_then(Sha256Digest::from_hex);
+    let digest = digest.ok_or("it has no 64 lower-case hexadecimal digits")?;
+    let path = if escaped { unescape(path)? } else { path.to_vec() };
+    let path = path.strip_prefix(b"./").unwrap_or(&path);
+    let path = EntryPath::new(path).map_err(|error| match error {
+        crate::path::PathError::Absolute => "its path is absolute; paths are relative to the check's root",
+        crate::path::PathError::Dots => "its path has a `.` or `..` in it; paths are relative to the check's root",
+        _ => "its path is empty or has an empty name",
+    })?;
+    Ok((digest, path))
+}
+
+fn unescape(path: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.iter();
+    while let Some(&byte) = rest.next() {
+        bytes.push(match byte {
+            b'\\' => match rest.next() {
+                Some(b'\\') => b'\\',
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                _ => return Err("its path has an escape other than `\\\\`, `\\n` and `\\r`"),
+            },
+            _ => byte,
+        });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,209 @@
+//! Names below a root: exact bytes, the one order, and how they are shown.
+//!
+//! A path is a sequence of names joined by `/`, relative to a root. A name is any bytes but `/` and NUL, is never
+//! empty, and is neither `.` nor `..`: that is all that Linux promises of a name, so nothing here assumes UTF-8.
+//!
+//! The one order of paths is that of their bytes, `dir#x` before `dir/x`: what `LC_ALL=C sort` gives.
+
+use std::fmt;
+
+/// A valid path below a root. Its order is that of its bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryPath(Box<[u8]>);
+
+/// Why some bytes are no [`EntryPath`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    #[error("the path is empty")]
+    Empty,
+    #[error("the path is absolute")]
+    Absolute,
+    #[error("the path has an empty name (`//`, or `/` at its end)")]
+    EmptyName,
+    #[error("the path has a `.` or `..` in it")]
+    Dots,
+    #[error("the path has a NUL byte in it")]
+    Nul,
+}
+
+impl EntryPath {
+    /// Checks the bytes of a path.
+    ///
+    /// # Errors
+    /// The first rule of this module's documentation that the bytes break.
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Result<Self, PathError> {
+        let bytes = bytes.into();
+        check(&bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The exact bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Checks that the bytes are those of a path below a root.
+///
+/// # Errors
+/// The first rule of this module's documentation that they break.
+pub fn check(bytes: &[u8]) -> Result<(), PathError> {
+    match bytes {
+        [] => return Err(PathError::Empty),
+        [b'/', ..] => return Err(PathError::Absolute),
+        _ if bytes.contains(&0) => return Err(PathError::Nul),
+        _ => {}
+    }
+    for name in bytes.split(|&byte| byte == b'/') {
+        match name {
+            b"" => return Err(PathError::EmptyName),
+            b"." | b".." => return Err(PathError::Dots),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The directory part of a path and its last name: `a/b/c` is `a/b` and `c`, `c` is the empty path and `c`.
+#[must_use]
+pub fn split_last(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (b"", path),
+    }
+}
+
+/// Whether `path` lies below the directory `ancestor` (and is not that directory itself).
+#[must_use]
+pub fn is_below(path: &[u8], ancestor: &[u8]) -> bool {
+    path.len() > ancestor.len() && path[ancestor.len()] == b'/' && path.starts_with(ancestor)
+}
+
+impl fmt::Debug for EntryPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", escaped(&self.0))
+    }
+}
+
+impl fmt::Display for EntryPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escaped(&self.0).fmt(f)
+    }
+}
+
+/// Whether a character could forge a line, reach a terminal as a command, or make text read in another order than it
+/// has: control characters (C0, DEL, C1), the soft hyphen, zero-width and bidirectional marks, the line and paragraph
+/// separators, the byte order mark, and interlinear annotation.
+///
+/// The list is part of the lock format (`docs/lock-format.md`): these are the characters that it writes as `\uXXXX`,
+/// so it must never change within one version of the format. All of them lie in the Basic Multilingual Plane.
+#[must_use]
+pub const fn is_hazardous(character: char) -> bool {
+    matches!(
+        character,
+        '\u{0}'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+    )
+}
+
+/// Shows bytes from outside (names, link targets) so that they are harmless on a terminal, in a log and in one line,
+/// and different bytes look different.
+///
+/// Hazardous characters, `\` and bytes that are not UTF-8 become `\n`, `\t`, `\r`, `\\`, `\u{202e}` or `\xff`.
+#[must_use]
+pub const fn escaped(bytes: &[u8]) -> Escaped<'_> {
+    Escaped(bytes)
+}
+
+/// See [`escaped`].
+#[derive(Clone, Copy)]
+pub struct Escaped<'a>(&'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        for chunk in self.0.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                match character {
+                    '\\' => f.write_str("\\\\")?,
+                    '\n' => f.write_str("\\n")?,
+                    '\r' => f.write_str("\\r")?,
+                    '\t' => f.write_str("\\t")?,
+                    _ if is_hazardous(character) => write!(f, "\\u{{{:x}}}", u32::from(character))?,
+                    _ => f.write_char(character)?,
+                }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn refuses_what_is_no_path_below_a_root() {
+        for (bytes, error) in [
+            (&b""[..], PathError::Empty),
+            (b"/a", PathError::Absolute),
+            (b"a//b", PathError::EmptyName),
+            (b"a/", PathError::EmptyName),
+            (b"a/./b", PathError::Dots),
+            (b"..", PathError::Dots),
+            (b"a/../b", PathError::Dots),
+            (b"a\0b", PathError::Nul),
+        ] {
+            assert_eq!(EntryPath::new(bytes).unwrap_err(), error, "{bytes:?}");
+        }
+        for bytes in [&b"a"[..], b"a/b", b"...", b"\xff\n", b" ", b"a/.b"] {
+            assert_eq!(EntryPath::new(bytes).unwrap().as_bytes(), bytes);
+        }
+    }
+
+    #[test]
+    fn orders_by_byte_and_not_by_name() {
+        let mut paths =
+            ["dir/sub", "dir#", "dir", "Dir", "dir/Sub", "\u{e9}"].map(|path| EntryPath::new(path.as_bytes()).unwrap());
+        paths.sort();
+        assert_eq!(paths.map(|path| path.to_string()), ["Dir", "dir", "dir#", "dir/Sub", "dir/sub", "\u{e9}"]);
+    }
+
+    #[test]
+    fn shows_hostile_names_harmlessly() {
+        assert_eq!(escaped(b"a\nb\x1b[31m\\\xff\xc2").to_string(), "a\\nb\\u{1b}[31m\\\\\\xff\\xc2");
+        assert_eq!(escaped("\u{202e}gpj.exe \u{200b}".as_bytes()).to_string(), "\\u{202e}gpj.exe \\u{200b}");
+        assert_eq!(escaped("Grüße/文.txt".as_bytes()).to_string(), "Grüße/文.txt");
+    }
+
+    #[test]
+    fn knows_what_lies_below() {
+        assert!(is_below(b"a/b", b"a"));
+        assert!(!is_below(b"a", b"a"));
+        assert!(!is_below(b"ab/c", b"a"));
+        assert_eq!(split_last(b"a/b/c"), (&b"a/b"[..], &b"c"[..]));
+        assert_eq!(split_last(b"c"), (&b""[..], &b"c"[..]));
+    }
+
+    proptest! {
+        #[test]
+        fn different_bytes_look_different_and_nothing_hazardous_is_left(a: Vec<u8>, b: Vec<u8>) {
+            let (shown_a, shown_b) = (escaped(&a).to_string(), escaped(&b).to_string());
+            prop_assert!(!shown_a.chars().any(is_hazardous));
+            prop_assert_eq!(a == b, shown_a == shown_b);
+        }
+    }
+}
