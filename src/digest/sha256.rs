@@ -1,0 +1,132 @@
+//! SHA-256 over a stream (FIPS 180-4), on top of the block functions of [`lanes`](super::lanes).
+
+use super::lanes::{INITIAL, State, compress, compress_pair};
+use crate::manifest::Sha256Digest;
+
+/// A SHA-256 stream. A clone goes on from the same point, so that what turns out to be wrong can be taken back.
+#[derive(Clone, Debug)]
+pub struct Sha256 {
+    state: State,
+    /// The bytes of the last, incomplete block.
+    rest: [u8; 64],
+    rested: usize,
+    /// Bytes so far.
+    length: u64,
+}
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sha256 {
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { state: INITIAL, rest: [0; 64], rested: 0, length: 0 }
+    }
+
+    /// Adds bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        let blocks = self.fill(bytes);
+        compress(&mut self.state, blocks);
+    }
+
+    /// Takes bytes in up to the whole blocks among them, which it gives back and which the caller must compress; what
+    /// is behind them is kept for the next time.
+    fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [[u8; 64]] {
+        self.length += bytes.len() as u64;
+        let mut bytes = bytes;
+        let missing = 64 - self.rested;
+        if self.rested > 0 || bytes.len() < 64 {
+            let taken = missing.min(bytes.len());
+            self.rest[self.rested..self.rested + taken].copy_from_slice(&bytes[..taken]);
+            self.rested += taken;
+            bytes = &bytes[taken..];
+            if self.rested < 64 {
+                return &[];
+            }
+            compress(&mut self.state, &[self.rest]);
+            self.rested = 0;
+        }
+        let (blocks, rest) = bytes.as_chunks::<64>();
+        self.rest[..rest.len()].copy_from_slice(rest);
+        self.rested = rest.len();
+        blocks
+    }
+
+    /// Adds the same bytes to two streams, side by side.
+    pub fn update_both(a: &mut Self, b: &mut Self, bytes: &[u8]) {
+        let a_blocks = a.fill(bytes);
+        let b_blocks = b.fill(bytes);
+        compress_pair(&mut a.state, a_blocks, &mut b.state, b_blocks);
+    }
+
+    /// The digest of all bytes so far.
+    #[must_use]
+    pub fn finish(mut self) -> Sha256Digest {
+        let (tail, length) = padding(self.length);
+        self.update(&tail[..length]);
+        digest_of(&self.state)
+    }
+}
+
+/// The padding behind a message of `length` bytes: the first so many bytes of the array. Message and padding together
+/// are whole blocks (FIPS 180-4, section 5.1.1).
+#[must_use]
+pub fn padding(length: u64) -> ([u8; 72], usize) {
+    let mut tail = [0; 72];
+    tail[0] = 0x80;
+    // One byte of 0x80 and eight of length, and zeros between them up to a whole block.
+    let total = 9 + usize::try_from((64 - (length + 9) % 64) % 64).unwrap_or(0);
+    tail[total - 8..total].copy_from_slice(&length.wrapping_mul(8).to_be_bytes());
+    (tail, total)
+}
+
+/// The digest that a state stands for, once message and padding have gone through it.
+#[must_use]
+pub fn digest_of(state: &State) -> Sha256Digest {
+    let mut bytes = [0; 32];
+    for (chunk, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+        *chunk = word.to_be_bytes();
+    }
+    Sha256Digest(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use sha2::Digest as _;
+
+    proptest! {
+        #[test]
+        fn equals_sha2_for_any_splits(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..12)) {
+            let mut ours = Sha256::new();
+            for piece in &pieces {
+                ours.update(piece);
+            }
+            prop_assert_eq!(&ours.finish().0[..], &sha2::Sha256::digest(pieces.concat())[..]);
+        }
+
+        #[test]
+        fn two_streams_of_the_same_bytes_from_different_starts(start: Vec<u8>, bytes in proptest::collection::vec(any::<u8>(), 0..1000)) {
+            let (mut a, mut b) = (Sha256::new(), Sha256::new());
+            b.update(&start);
+            for piece in bytes.chunks(97) {
+                Sha256::update_both(&mut a, &mut b, piece);
+            }
+            prop_assert_eq!(&a.finish().0[..], &sha2::Sha256::digest(&bytes)[..]);
+            prop_assert_eq!(&b.finish().0[..], &sha2::Sha256::digest([start, bytes].concat())[..]);
+        }
+    }
+
+    #[test]
+    fn padding_makes_whole_blocks() {
+        for length in 0..200_u64 {
+            let (_, added) = padding(length);
+            assert_eq!((length + added as u64) % 64, 0, "{length}");
+            assert!((9..=72).contains(&added));
+        }
+    }
+}
