@@ -1,0 +1,240 @@
+//! What can be wrong with a declaration, and what to write instead.
+
+use std::fmt;
+
+use super::Format;
+use crate::path::escaped;
+
+/// The first thing that is wrong with a declaration: where, what, and what to write instead, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {problem}{}", self.place(), self.remedy())]
+pub struct DeclarationError {
+    /// The declaration's name, as it was given.
+    pub file: String,
+    /// Remedies are written in the declaration's own format.
+    pub format: Format,
+    /// From 1; `None` where the whole file is meant.
+    pub line: Option<usize>,
+    /// From 1, in characters; only where no key tells the place in the line.
+    pub column: Option<usize>,
+    /// Dotted, with names quoted where TOML would need it.
+    pub key: Option<String>,
+    pub problem: Box<Problem>,
+}
+
+/// What is wrong. Values from the file are kept as they are, and are made harmless where they are shown.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("byte {offset} is not UTF-8")]
+    NotUtf8 { offset: usize },
+    #[error("the file is UTF-16")]
+    Utf16,
+    #[error("the file starts with a byte order mark (EF BB BF)")]
+    ByteOrderMark,
+    #[error("the file is empty")]
+    Empty,
+    #[error("{}", shown(.message))]
+    Syntax { message: String },
+    /// `kind = files`
+    #[error("`{}` is neither a string in quotes nor any other value", shown(.word))]
+    Unquoted { word: String },
+    #[error("nested too deep")]
+    TooDeep,
+    #[error("duplicate key{}", first_on(*.first))]
+    DuplicateKey { first: Option<usize> },
+    #[error("two checks of one name{}", first_on(*.first))]
+    DuplicateCheck { first: Option<usize> },
+    #[error("no checks are declared")]
+    NoChecks,
+    #[error("unknown key")]
+    UnknownKey { nearest: Option<&'static str>, known: &'static [&'static str] },
+    /// `[check.a.b]`, which is a table `b` in the check `a`.
+    #[error("unknown key, or a check's name with an unquoted dot in it")]
+    UnquotedDot { name: String },
+    #[error("missing")]
+    Missing { example: &'static str },
+    #[error("must be {expected}, not {found}")]
+    WrongType { expected: &'static str, found: &'static str, example: &'static str },
+    /// `[[check]]`, or a check's keys directly in `[check]`.
+    #[error("must be a table, not {found}")]
+    NotATable { found: &'static str },
+    #[error("empty string")]
+    EmptyString,
+    #[error("a NUL character, which no path and no name can hold")]
+    Nul,
+    #[error("`{}` can't name a check", shown(.name))]
+    CheckName { name: String },
+    #[error("`{name}` is a reserved name: reports use it themselves")]
+    ReservedName { name: &'static str },
+    #[error("unknown {what} `{}`", shown(.value))]
+    UnknownWord { what: &'static str, value: String, nearest: Option<&'static str>, known: &'static [&'static str] },
+    #[error("this version checks `files` and `trees`, not `containers`")]
+    Containers,
+    #[error("`trees` takes no `include`: it records everything below its root")]
+    IncludeOnTrees,
+    #[error("empty: it would pick nothing")]
+    EmptyInclude,
+    #[error("empty: the check would never run")]
+    EmptyModes,
+    #[error("`{}` is listed twice", shown(.value))]
+    ListedTwice { value: String },
+    #[error("glob `{}` is absolute", shown(.glob))]
+    GlobAbsolute { glob: String },
+    #[error("glob `{}` has the name `{name}` in it, which no path below a root has", shown(.glob))]
+    GlobDots { glob: String, name: &'static str },
+    #[error("glob `{}` has an empty name in it (`//`, or `/` at its end)", shown(.glob))]
+    GlobEmptyName { glob: String },
+    #[error("glob `{}` is malformed: {}", shown(.glob), shown(.reason))]
+    GlobMalformed { glob: String, reason: String },
+    #[error("glob `{}` has a character outside of ASCII between brackets, where it would never match", shown(.glob))]
+    GlobClass { glob: String },
+    #[error("glob `{}` has too many bytes, slashes or braces", shown(.glob))]
+    GlobTooLarge { glob: String },
+    #[error("`{}` is no name for a lock file: {reason}", shown(.lock))]
+    LockName { lock: String, reason: &'static str },
+    #[error("`{}` is a lock in sha256sum's format, which can't hold {what}", shown(.lock))]
+    TextLock { lock: String, what: &'static str },
+    #[error("lock file `{}` is already that of check `{}`{}", shown(.lock), shown(.check), on(*.line))]
+    LockTaken { lock: String, check: String, line: usize },
+}
+
+impl DeclarationError {
+    fn place(&self) -> Place<'_> {
+        Place(self)
+    }
+
+    /// What to write instead, after a semicolon; nothing where the problem says it already.
+    fn remedy(&self) -> String {
+        let remedy = self.problem.remedy(self.format, self.key.as_deref().unwrap_or_default());
+        if remedy.is_empty() { remedy } else { format!("; {remedy}") }
+    }
+}
+
+/// `driftlock.toml:7:1: check.a.kind`, as far as it is known.
+struct Place<'a>(&'a DeclarationError);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.0;
+        escaped(error.file.as_bytes()).fmt(f)?;
+        if let Some(line) = error.line {
+            write!(f, ":{line}")?;
+        }
+        if let Some(column) = error.column {
+            write!(f, ":{column}")?;
+        }
+        if let Some(key) = &error.key {
+            write!(f, ": {key}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Problem {
+    fn remedy(&self, format: Format, key: &str) -> String {
+        let last = key.rsplit('.').next().unwrap_or_default();
+        match self {
+            Self::NotUtf8 { .. } | Self::Utf16 => "save it as UTF-8".to_owned(),
+            Self::ByteOrderMark => "save it as UTF-8 without one".to_owned(),
+            Self::Empty | Self::NoChecks => {
+                format!("write {}, or let `driftlock init` write an example", a_check(format))
+            }
+            Self::Syntax { .. } => String::new(),
+            Self::Unquoted { word } => format!("write `\"{}\"`", shown(word)),
+            Self::TooDeep => match format {
+                Format::Toml => "give each check a table of its own, `[check.NAME]`, with plain keys".to_owned(),
+                Format::Json => "a declaration is an object of checks, which are objects".to_owned(),
+            },
+            Self::DuplicateKey { .. } => "keep one of the two".to_owned(),
+            Self::DuplicateCheck { .. } => "give one of them another name".to_owned(),
+            Self::UnknownKey { nearest, known } | Self::UnknownWord { nearest, known, .. } => instead(*nearest, known),
+            Self::UnquotedDot { name } => match format {
+                Format::Toml => format!("write `[check.\"{}\"]`", shown(name)),
+                Format::Json => format!("write a check named `{}`", shown(name)),
+            },
+            Self::Missing { example } | Self::WrongType { example, .. } => {
+                format!("write `{}`", setting(format, last, example))
+            }
+            Self::NotATable { .. } => format!("write {}", a_check(format)),
+            Self::EmptyString => "write something, or leave the key out".to_owned(),
+            Self::Nul => "remove it".to_owned(),
+            Self::CheckName { .. } => "write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),
+            Self::ReservedName { .. } => "give the check another name".to_owned(),
+            Self::Containers => format!(
+                "remove the check, or write `{}` or `{}`",
+                setting(format, "kind", "\"files\""),
+                setting(format, "kind", "\"trees\"")
+            ),
+            Self::IncludeOnTrees => "remove `include`, and name what to leave out in `exclude`".to_owned(),
+            Self::EmptyInclude => {
+                format!("write `{}`, or `[\"**\"]` for everything", setting(format, "include", "[\"*.conf\"]"))
+            }
+            Self::EmptyModes => "write `local`, `server` or both, or leave `modes` out".to_owned(),
+            Self::ListedTwice { .. } => "remove one".to_owned(),
+            Self::GlobAbsolute { glob } => match glob.trim_start_matches('/') {
+                "" => "write it relative to the check's root".to_owned(),
+                relative => format!("write it relative to the check's root, like `{}`", shown(relative)),
+            },
+            Self::GlobDots { name, .. } => match *name {
+                ".." => "write it relative to the check's root, or choose a root further up".to_owned(),
+                _ => "leave it out".to_owned(),
+            },
+            Self::GlobEmptyName { glob } => match glob.strip_suffix('/') {
+                Some(directory) if !directory.is_empty() && !directory.ends_with('/') => {
+                    format!("write `{0}`, or `{0}/**` for all below it", shown(directory))
+                }
+                _ => "write single slashes between names".to_owned(),
+            },
+            Self::GlobMalformed { .. } => "put `\\` before a character that stands for itself".to_owned(),
+            Self::GlobClass { .. } => "write alternatives in braces: `{é,x}`".to_owned(),
+            Self::GlobTooLarge { .. } => "write several shorter globs".to_owned(),
+            Self::LockName { .. } => "write a plain name that ends in `.lock.json` or `.lock.txt`".to_owned(),
+            Self::TextLock { .. } => "write a name that ends in `.lock.json`".to_owned(),
+            Self::LockTaken { .. } => {
+                format!("give one of them its own: `{}`", setting(format, "lock", "\"NAME.lock.json\""))
+            }
+        }
+    }
+}
+
+/// `kind = "files"` or `"kind": "files"`.
+fn setting(format: Format, key: &str, value: &str) -> String {
+    match format {
+        Format::Toml => format!("{key} = {value}"),
+        Format::Json => format!("\"{key}\": {value}"),
+    }
+}
+
+const fn a_check(format: Format) -> &'static str {
+    match format {
+        Format::Toml => "`[check.NAME]` with its `kind` and `root`",
+        Format::Json => "`{\"check\": {\"NAME\": {\"kind\": …, \"root\": …}}}`",
+    }
+}
+
+fn instead(nearest: Option<&str>, known: &[&str]) -> String {
+    match (nearest, known) {
+        (Some(nearest), _) => format!("write `{nearest}`"),
+        (None, []) => String::new(),
+        (None, [only]) => format!("write `{only}`"),
+        (None, [first @ .., last]) => format!("write one of `{}` or `{last}`", first.join("`, `")),
+    }
+}
+
+fn first_on(line: Option<usize>) -> String {
+    line.map(|line| format!(", the first on line {line}")).unwrap_or_default()
+}
+
+fn on(line: usize) -> String {
+    format!(" (line {line})")
+}
+
+/// A value from the file, harmless and of a length that leaves the message readable.
+fn shown(value: &str) -> String {
+    const LONGEST: usize = 120;
+    let (start, end) = match value.char_indices().nth(LONGEST) {
+        Some((cut, _)) => (&value[..cut], "…"),
+        None => (value, ""),
+    };
+    format!("{}{end}", escaped(start.as_bytes()))
+}

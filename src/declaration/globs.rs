@@ -1,0 +1,167 @@
+//! Which globs could match a path below a root at all.
+//!
+//! A glob is matched against relative paths without `.`, `..` and empty names ([`crate::path`]), so one that asks for
+//! such a name matches nothing, and whoever wrote it believes that something is watched which isn't. Braces can hold
+//! names and slashes (`a{/..,b}`), so this follows all alternatives at once: after each character it knows the set of
+//! what the name so far can be.
+
+use super::Problem;
+
+/// As long as the longest path that Linux takes in one piece.
+const LONGEST: usize = 4096;
+/// Braces in braces cost stack when `globset` compiles them.
+const MOST_BRACES: usize = 64;
+/// For each slash, the directories that lead there become a glob of their own.
+const MOST_SLASHES: usize = 128;
+
+/// What the name so far can be, as a set of bits.
+type Names = u8;
+/// At the very start of the glob.
+const START: Names = 1;
+/// Right after a slash.
+const EMPTY: Names = 1 << 1;
+const DOT: Names = 1 << 2;
+const DOT_DOT: Names = 1 << 3;
+const OTHER: Names = 1 << 4;
+
+/// Checks one glob, but for its syntax, which `globset` knows best.
+pub fn check(glob: &str) -> Result<(), Problem> {
+    let count = |character| glob.matches(character).count();
+    if glob.len() > LONGEST || count('{') > MOST_BRACES || count('/') > MOST_SLASHES {
+        return Err(Problem::GlobTooLarge { glob: glob.to_owned() });
+    }
+    let mut names = START;
+    // For each open brace: what the name could be before it, and after the alternatives that are past.
+    let mut braces: Vec<(Names, Names)> = Vec::new();
+    let mut rest = glob.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '/' => {
+                ends(glob, names)?;
+                names = EMPTY;
+            }
+            '{' => braces.push((names, 0)),
+            ',' => match braces.last_mut() {
+                Some((before, after)) => {
+                    *after |= names;
+                    names = *before;
+                }
+                None => names = OTHER,
+            },
+            '}' => match braces.pop() {
+                Some((_, after)) => names |= after,
+                None => names = OTHER,
+            },
+            '[' => {
+                if !skip_class(&mut rest) {
+                    return Err(Problem::GlobClass { glob: glob.to_owned() });
+                }
+                names = OTHER;
+            }
+            '\\' => names = then(names, rest.next().unwrap_or('\\')),
+            _ => names = then(names, character),
+        }
+    }
+    ends(glob, names)
+}
+
+/// What the names can be after one more character.
+fn then(names: Names, character: char) -> Names {
+    if character != '.' {
+        return OTHER;
+    }
+    let mut next = 0;
+    for (before, after) in [(START | EMPTY, DOT), (DOT, DOT_DOT), (DOT_DOT | OTHER, OTHER)] {
+        if names & before != 0 {
+            next |= after;
+        }
+    }
+    next
+}
+
+/// Refuses a name that ends while it can be one that no path has.
+fn ends(glob: &str, names: Names) -> Result<(), Problem> {
+    let glob = glob.to_owned();
+    if names & START != 0 {
+        Err(Problem::GlobAbsolute { glob })
+    } else if names & EMPTY != 0 {
+        Err(Problem::GlobEmptyName { glob })
+    } else if names & DOT_DOT != 0 {
+        Err(Problem::GlobDots { glob, name: ".." })
+    } else if names & DOT != 0 {
+        Err(Problem::GlobDots { glob, name: "." })
+    } else {
+        Ok(())
+    }
+}
+
+/// Goes past a class, in which a `]` right after `[`, `[!` or `[^` stands for itself, and gives whether all in it is
+/// ASCII. Globs match bytes, so a class stands for one byte, and a character of several in it would never match.
+fn skip_class(rest: &mut std::str::Chars<'_>) -> bool {
+    let mut ahead = rest.clone();
+    if matches!(ahead.next(), Some('!' | '^')) {
+        rest.next();
+    }
+    let mut ascii = rest.next().is_none_or(|character| character.is_ascii());
+    for character in rest.by_ref() {
+        if character == ']' {
+            break;
+        }
+        ascii &= character.is_ascii();
+    }
+    ascii
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_could_never_match_is_refused() {
+        for glob in ["m/[éx]z", "[!é]", "[^]é]", "{a,[文]}"] {
+            assert_eq!(check(glob), Err(Problem::GlobClass { glob: glob.to_owned() }));
+        }
+        for glob in ["m/é[xy]z", "[]x]é", "{é,x}z"] {
+            assert_eq!(check(glob), Ok(()));
+        }
+    }
+
+    #[test]
+    fn follows_every_alternative() {
+        let glob = |glob: &str| glob.to_owned();
+        for (text, problem) in [
+            ("/etc/*", Problem::GlobAbsolute { glob: glob("/etc/*") }),
+            ("{a,/b}", Problem::GlobAbsolute { glob: glob("{a,/b}") }),
+            ("{a,}/b", Problem::GlobAbsolute { glob: glob("{a,}/b") }),
+            ("../a", Problem::GlobDots { glob: glob("../a"), name: ".." }),
+            ("a/..", Problem::GlobDots { glob: glob("a/.."), name: ".." }),
+            ("a{/..,b}/c", Problem::GlobDots { glob: glob("a{/..,b}/c"), name: ".." }),
+            ("a/.{.,b}/c", Problem::GlobDots { glob: glob("a/.{.,b}/c"), name: ".." }),
+            ("a/\\./c", Problem::GlobDots { glob: glob("a/\\./c"), name: "." }),
+            ("./a", Problem::GlobDots { glob: glob("./a"), name: "." }),
+            ("a//b", Problem::GlobEmptyName { glob: glob("a//b") }),
+            ("a/", Problem::GlobEmptyName { glob: glob("a/") }),
+            ("a/{b,}", Problem::GlobEmptyName { glob: glob("a/{b,}") }),
+            ("a/{{b,},c}", Problem::GlobEmptyName { glob: glob("a/{{b,},c}") }),
+        ] {
+            assert_eq!(check(text), Err(problem), "{text}");
+        }
+        for text in [
+            "**", "a..b/c", "...", ".a/.b", "v{.,-}1", "a{/b,}", "[/.]x", "[]]/a", "[!]]/a", "\\{/a", "a,b", "}", "[",
+            "\\",
+        ] {
+            assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn bounds_what_must_be_compiled() {
+        let braces = "{".repeat(65);
+        assert_eq!(check(&braces), Err(Problem::GlobTooLarge { glob: braces.clone() }));
+        let deep = "a/".repeat(129);
+        assert_eq!(check(&deep), Err(Problem::GlobTooLarge { glob: deep.clone() }));
+        let long = "a".repeat(4097);
+        assert_eq!(check(&long), Err(Problem::GlobTooLarge { glob: long.clone() }));
+        assert_eq!(check(&long[..4096]), Ok(()));
+    }
+}

@@ -1,0 +1,100 @@
+//! The declaration, `driftlock.toml` or the same keys as JSON: which checks, over which roots.
+//!
+//! Data flows bytes → [`value`] (a tree that knows its lines, the same for both formats) → [`validate`] →
+//! [`Declaration`], whose types can't hold what is refused. Nothing here reads a file.
+
+mod error;
+mod globs;
+mod json;
+mod section;
+pub mod selection;
+mod source;
+#[cfg(test)]
+mod tests;
+mod toml;
+mod validate;
+mod value;
+
+pub use error::{DeclarationError, Problem};
+pub use selection::Selection;
+
+use std::path::PathBuf;
+
+use crate::manifest::{AttributeSet, Kind};
+use source::Source;
+
+/// A valid declaration. Paths are as declared: relative ones are relative to the declaration's directory.
+#[derive(Debug)]
+pub struct Declaration {
+    /// Where lock files live.
+    pub locks: PathBuf,
+    /// Where reports go, one folder a run.
+    pub reports: PathBuf,
+    /// In the order in which they are declared.
+    pub checks: Vec<Check>,
+}
+
+/// One named thing to lock and to verify.
+#[derive(Debug)]
+pub struct Check {
+    pub name: String,
+    pub kind: Kind,
+    pub root: PathBuf,
+    /// Where the same root lies on a server.
+    pub server_root: Option<PathBuf>,
+    pub selection: Selection,
+    pub attributes: AttributeSet,
+    pub lock: LockFile,
+    pub modes: Modes,
+    /// Whether a check that finds nothing at all is fine.
+    pub allow_empty: bool,
+    /// Whether another file system mounted below the root is refused instead of noted.
+    pub one_file_system: bool,
+}
+
+/// The name of a check's lock file in the locks directory, and its format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockFile {
+    pub name: String,
+    pub format: LockFormat,
+}
+
+/// The two formats of lock files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockFormat {
+    /// `<name>.lock.json`
+    Json,
+    /// `<name>.lock.txt`, as `sha256sum` writes it; for `files` checks.
+    Sha256sum,
+}
+
+/// Where a check applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Modes {
+    pub local: bool,
+    pub server: bool,
+}
+
+/// The formats of a declaration; the ending of the file's name tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Toml,
+    Json,
+}
+
+impl Declaration {
+    /// Reads and checks a declaration.
+    ///
+    /// `file` is the name to say in errors.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line, its key and what to write instead.
+    pub fn parse(file: &str, format: Format, bytes: &[u8]) -> Result<Self, DeclarationError> {
+        let source = Source::new(file, format, bytes)?;
+        let root = match format {
+            Format::Toml => toml::parse(source)?,
+            Format::Json => json::parse(source)?,
+        };
+        validate::declaration(source, &root)
+    }
+}

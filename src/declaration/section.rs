@@ -1,0 +1,135 @@
+//! A table of the declaration, read key by key with its types checked.
+
+use std::collections::HashSet;
+
+use super::source::{Source, dotted};
+use super::value::{Data, Key, Value};
+use super::{DeclarationError, Problem};
+
+/// A table, and where it stands.
+#[derive(Clone, Copy)]
+pub struct Section<'a> {
+    pub source: Source<'a>,
+    /// The table's dotted key.
+    pub path: &'a str,
+    /// Where its key stands: the place of what is missing in it.
+    pub at: usize,
+    pub entries: &'a [(Key, Value)],
+}
+
+/// A string from the declaration, and where it stands.
+#[derive(Clone, Copy)]
+pub struct Text<'a> {
+    pub at: usize,
+    pub text: &'a str,
+}
+
+impl<'a> Section<'a> {
+    /// Looks up a key: where it stands, and its value.
+    pub fn get(&self, name: &str) -> Option<(&'a Key, &'a Value)> {
+        self.entries.iter().find(|(key, _)| key.name == name).map(|(key, value)| (key, value))
+    }
+
+    /// A problem with the value of a key, at a place.
+    pub fn error(&self, at: usize, name: &str, problem: Problem) -> DeclarationError {
+        self.source.error(at, &dotted(self.path, name), problem)
+    }
+
+    /// A key that must be there and isn't.
+    pub fn missing(&self, name: &str, example: &'static str) -> DeclarationError {
+        self.error(self.at, name, Problem::Missing { example })
+    }
+
+    /// Refuses keys that aren't known.
+    pub fn only(&self, known: &'static [&'static str]) -> Result<(), DeclarationError> {
+        for (key, value) in self.entries {
+            if known.contains(&key.name.as_str()) {
+                continue;
+            }
+            let problem = match (nearest(&key.name, known), &value.data) {
+                (None, Data::Table(_)) if !self.path.is_empty() => {
+                    let check = self.path.strip_prefix("check.").unwrap_or(self.path).trim_matches('"');
+                    Problem::UnquotedDot { name: format!("{check}.{}", key.name) }
+                }
+                (nearest, _) => Problem::UnknownKey { nearest, known },
+            };
+            return Err(self.error(key.span.start, &key.name, problem));
+        }
+        Ok(())
+    }
+
+    /// A string; never an empty one, nor one with NUL in it.
+    pub fn string(&self, name: &str, example: &'static str) -> Result<Option<Text<'a>>, DeclarationError> {
+        let Some((_, value)) = self.get(name) else { return Ok(None) };
+        self.text(name, value, "a string", example).map(Some)
+    }
+
+    /// `true` or `false`, which is also what an absent key is.
+    pub fn boolean(&self, name: &str) -> Result<bool, DeclarationError> {
+        match self.get(name) {
+            None => Ok(false),
+            Some((_, Value { data: Data::Boolean(boolean), .. })) => Ok(*boolean),
+            Some((_, value)) => Err(self.wrong_type(name, value, "true or false", "true")),
+        }
+    }
+
+    /// An array of strings, of which no two are the same.
+    pub fn strings(&self, name: &str, example: &'static str) -> Result<Option<Vec<Text<'a>>>, DeclarationError> {
+        const EXPECTED: &str = "an array of strings";
+        let Some((_, value)) = self.get(name) else { return Ok(None) };
+        let Data::Array(elements) = &value.data else {
+            return Err(self.wrong_type(name, value, EXPECTED, example));
+        };
+        let mut seen = HashSet::with_capacity(elements.len());
+        let mut texts = Vec::with_capacity(elements.len());
+        for element in elements {
+            let text = self.text(name, element, EXPECTED, example)?;
+            if !seen.insert(text.text) {
+                return Err(self.error(text.at, name, Problem::ListedTwice { value: text.text.to_owned() }));
+            }
+            texts.push(text);
+        }
+        Ok(Some(texts))
+    }
+
+    fn text(
+        &self,
+        name: &str,
+        value: &'a Value,
+        expected: &'static str,
+        example: &'static str,
+    ) -> Result<Text<'a>, DeclarationError> {
+        let at = value.span.start;
+        match &value.data {
+            Data::String(text) if text.is_empty() => Err(self.error(at, name, Problem::EmptyString)),
+            Data::String(text) if text.contains('\0') => Err(self.error(at, name, Problem::Nul)),
+            Data::String(text) => Ok(Text { at, text }),
+            _ => Err(self.wrong_type(name, value, expected, example)),
+        }
+    }
+
+    /// A value of a type that the key doesn't take.
+    pub fn wrong_type(
+        &self,
+        name: &str,
+        value: &Value,
+        expected: &'static str,
+        example: &'static str,
+    ) -> DeclarationError {
+        let problem = Problem::WrongType { expected, found: value.data.type_name(), example };
+        self.error(value.span.start, name, problem)
+    }
+}
+
+/// The known word that was most likely meant.
+pub fn nearest(word: &str, known: &'static [&'static str]) -> Option<&'static str> {
+    /// Below this, a suggestion misleads more often than it helps; found by trying the slips in the tests.
+    const LIKELY: f64 = 0.8;
+    let word = word.to_lowercase();
+    known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(&word, known), *known))
+        .filter(|(likeness, _)| *likeness >= LIKELY)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
+}

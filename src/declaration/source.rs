@@ -1,0 +1,109 @@
+//! The declaration's text, and what an error says of a place in it.
+
+use super::{DeclarationError, Format, Problem};
+use crate::path::escaped;
+
+/// The text that is read, and its name.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    pub file: &'a str,
+    pub format: Format,
+    pub text: &'a str,
+}
+
+impl<'a> Source<'a> {
+    /// Takes bytes as text.
+    ///
+    /// # Errors
+    /// They are no UTF-8, start with a byte order mark, or hold nothing.
+    pub fn new(file: &'a str, format: Format, bytes: &'a [u8]) -> Result<Self, DeclarationError> {
+        let nowhere = Self { file, format, text: "" };
+        // What "Unicode" was in older editors. Such a file is no UTF-8 either, but saying so would help less.
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(nowhere.error_in_file(Problem::Utf16));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let offset = error.valid_up_to();
+            let mut not_utf8 = nowhere.error_in_file(Problem::NotUtf8 { offset });
+            not_utf8.line = Some(1 + newlines(&bytes[..offset]));
+            not_utf8
+        })?;
+        let source = Self { file, format, text };
+        if text.starts_with('\u{feff}') {
+            return Err(source.error_in_file(Problem::ByteOrderMark));
+        }
+        if text.trim_ascii().is_empty() {
+            return Err(source.error_in_file(Problem::Empty));
+        }
+        Ok(source)
+    }
+
+    /// The line of a byte, from 1.
+    pub fn line(&self, offset: usize) -> usize {
+        1 + newlines(&self.text.as_bytes()[..offset.min(self.text.len())])
+    }
+
+    /// The column of a byte, from 1, in characters.
+    fn column(&self, offset: usize) -> usize {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        1 + String::from_utf8_lossy(&before[start..]).chars().count()
+    }
+
+    /// A problem with a key.
+    pub fn error(&self, offset: usize, key: &str, problem: Problem) -> DeclarationError {
+        DeclarationError {
+            line: Some(self.line(offset)),
+            key: (!key.is_empty()).then(|| key.to_owned()),
+            ..self.error_in_file(problem)
+        }
+    }
+
+    /// A problem with the text itself, before there are keys.
+    pub fn error_at(&self, offset: usize, problem: Problem) -> DeclarationError {
+        DeclarationError {
+            line: Some(self.line(offset)),
+            column: Some(self.column(offset)),
+            ..self.error_in_file(problem)
+        }
+    }
+
+    /// A problem with the whole file.
+    pub fn error_in_file(&self, problem: Problem) -> DeclarationError {
+        DeclarationError {
+            file: self.file.to_owned(),
+            format: self.format,
+            line: None,
+            column: None,
+            key: None,
+            problem: Box::new(problem),
+        }
+    }
+
+    /// A key used a second time. `parent` is the dotted key of the table that holds it.
+    pub fn duplicate(&self, offset: usize, parent: &str, name: &str, first: Option<usize>) -> DeclarationError {
+        let first = first.map(|offset| self.line(offset));
+        let problem = match parent {
+            "check" => Problem::DuplicateCheck { first },
+            _ => Problem::DuplicateKey { first },
+        };
+        self.error(offset, &dotted(parent, name), problem)
+    }
+}
+
+#[expect(clippy::naive_bytecount, reason = "counted once, for the one error")]
+fn newlines(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&byte| byte == b'\n').count()
+}
+
+/// The dotted key of `name` in the table `parent`. A name that TOML would want in quotes gets them, so that no two keys
+/// look the same.
+pub fn dotted(parent: &str, name: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let name = if !name.is_empty() && name.bytes().all(bare) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", escaped(name.as_bytes()).to_string().replace('"', "\\\""))
+    };
+    if parent.is_empty() { name } else { format!("{parent}.{name}") }
+}

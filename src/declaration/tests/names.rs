@@ -1,0 +1,70 @@
+//! Refusals of names: of checks and of their lock files.
+
+use super::*;
+
+#[test]
+fn refuses_names_of_checks() {
+    const REMEDY: &str = "write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit";
+    let long = "x".repeat(101);
+    for (name, key, shown) in [
+        ("", "\"\"", ""),
+        ("_a", "_a", "_a"),
+        (".a", "\".a\"", ".a"),
+        ("a b", "\"a b\"", "a b"),
+        ("ä", "\"ä\"", "ä"),
+        ("a/b", "\"a/b\"", "a/b"),
+        ("a\\nb", "\"a\\nb\"", "a\\nb"),
+        (&long, &long, &long),
+    ] {
+        let text = format!("[check.\"{name}\"]");
+        refuses(&text, &format!("1: check.{key}: `{shown}` can't name a check; {REMEDY}"));
+    }
+    for name in ["lock_files_exist", "server_collection", "live"] {
+        let text = format!("\n[check.{name}]");
+        let message = format!("`{name}` is a reserved name: reports use it themselves; give the check another name");
+        refuses(&text, &format!("2: check.{name}: {message}"));
+    }
+    for name in ["a", "A.b-c_9", &"x".repeat(100)] {
+        assert!(toml(&format!("[check.\"{name}\"]\nkind = 'trees'\nroot = 'r'")).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn refuses_lock_files() {
+    const REMEDY: &str = "write a plain name that ends in `.lock.json` or `.lock.txt`";
+    for (lock, reason) in [
+        ("a/b.lock.json", "it has a `/` in it, and locks lie directly in `locks`"),
+        ("../b.lock.json", "it has a `/` in it, and locks lie directly in `locks`"),
+        (".lock.json", "it starts with `.`"),
+        ("a.json", "it ends in neither `.lock.json` nor `.lock.txt`"),
+    ] {
+        let message = format!("5: check.a.lock: `{lock}` is no name for a lock file: {reason}; {REMEDY}");
+        refuses(&with(&format!("lock = '{lock}'")), &message);
+    }
+    let long = format!("{}.lock.json", "x".repeat(200));
+    assert!(refused(toml(&with(&format!("lock = '{long}'")))).contains("it is longer than 200 bytes"));
+    refuses(
+        &tree_with("lock = 'a.lock.txt'"),
+        "4: check.a.lock: `a.lock.txt` is a lock in sha256sum's format, which can't hold `trees`; \
+         write a name that ends in `.lock.json`",
+    );
+    refuses(
+        &with("lock = 'a.lock.txt'\nattributes = ['mode']"),
+        "5: check.a.lock: `a.lock.txt` is a lock in sha256sum's format, which can't hold `attributes`; \
+         write a name that ends in `.lock.json`",
+    );
+    assert!(toml(&with("lock = 'a.lock.txt'\nattributes = []")).is_ok());
+}
+
+#[test]
+fn refuses_two_checks_with_one_lock_file() {
+    const OWN: &str = "give one of them its own: `lock = \"NAME.lock.json\"`";
+    refuses(
+        &with("[check.b]\nkind = 'trees'\nroot = 'r'\nlock = 'a.lock.json'"),
+        &format!("8: check.b.lock: lock file `a.lock.json` is already that of check `a` (line 1); {OWN}"),
+    );
+    refuses(
+        &with("lock = 'b.lock.json'\n[check.b]\nkind = 'trees'\nroot = 'r'"),
+        &format!("6: check.b.lock: lock file `b.lock.json` is already that of check `a` (line 5); {OWN}"),
+    );
+}

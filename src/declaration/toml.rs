@@ -1,0 +1,148 @@
+//! TOML → [`Value`].
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Error};
+use toml_parser::lexer::TokenKind;
+
+use super::source::{Source, dotted};
+use super::value::{Data, Key, MAX_DEPTH, Value};
+use super::{DeclarationError, Problem};
+
+/// Reads a TOML text.
+///
+/// # Errors
+/// It is malformed, has a key twice in one table, or is nested deeper than [`MAX_DEPTH`].
+pub fn parse(source: Source<'_>) -> Result<Value, DeclarationError> {
+    bound_nesting(source)?;
+    let root = DeTable::parse(source.text).map_err(|error| wrong(source, &error))?;
+    Ok(Value { span: 0..source.text.len(), data: Data::Table(table(source, root.get_ref(), "", 0)?) })
+}
+
+fn table(
+    source: Source<'_>,
+    table: &DeTable<'_>,
+    path: &str,
+    depth: usize,
+) -> Result<Vec<(Key, Value)>, DeclarationError> {
+    let mut entries: Vec<_> = table.iter().collect();
+    // The crate sorts by name. What is wrong first in the file should be reported first.
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+        .into_iter()
+        .map(|(key, entry)| {
+            let name = key.get_ref().clone().into_owned();
+            let value = value(source, entry, &key.span(), &dotted(path, &name), depth + 1)?;
+            Ok((Key { span: key.span(), name }, value))
+        })
+        .collect()
+}
+
+fn value(
+    source: Source<'_>,
+    value: &Spanned<DeValue<'_>>,
+    key: &Range<usize>,
+    path: &str,
+    depth: usize,
+) -> Result<Value, DeclarationError> {
+    if depth > MAX_DEPTH {
+        return Err(source.error(key.start, path, Problem::TooDeep));
+    }
+    let data = match value.get_ref() {
+        DeValue::String(text) => Data::String(text.clone().into_owned()),
+        DeValue::Boolean(boolean) => Data::Boolean(*boolean),
+        DeValue::Integer(_) => Data::Other("an integer"),
+        DeValue::Float(_) => Data::Other("a float"),
+        DeValue::Datetime(_) => Data::Other("a date or time"),
+        DeValue::Array(array) => {
+            let values = array.iter().map(|element| self::value(source, element, &element.span(), path, depth + 1));
+            Data::Array(values.collect::<Result<_, _>>()?)
+        }
+        DeValue::Table(entries) => Data::Table(table(source, entries, path, depth)?),
+    };
+    Ok(Value { span: value.span(), data })
+}
+
+/// Refuses keys that would nest tables deeply: many dots on a line (a key can't go on in the next), or many braces.
+///
+/// The parser bounds brackets in brackets, but not the names of a dotted key, and what it builds of those takes stack to
+/// drop. What gets past this and is still too deep is refused by [`MAX_DEPTH`].
+fn bound_nesting(source: Source<'_>) -> Result<(), DeclarationError> {
+    const MOST_BRACES: usize = 8;
+    let (mut dots, mut braces) = (0, 0_usize);
+    for token in toml_parser::Source::new(source.text).lex() {
+        match token.kind() {
+            TokenKind::Newline => dots = 0,
+            TokenKind::Dot => dots += 1,
+            TokenKind::LeftCurlyBracket => braces += 1,
+            TokenKind::RightCurlyBracket => braces = braces.saturating_sub(1),
+            _ => {}
+        }
+        if dots > MAX_DEPTH || braces > MOST_BRACES {
+            return Err(source.error_at(token.span().start(), Problem::TooDeep));
+        }
+    }
+    Ok(())
+}
+
+fn wrong(source: Source<'_>, error: &Error) -> DeclarationError {
+    let at = error.span().unwrap_or_default();
+    let problem = match error.message() {
+        "duplicate key" => return duplicate(source, at),
+        // Said of `kind = files`, for its `f`.
+        message if message.starts_with("invalid boolean") || message.starts_with("string values must be quoted") => {
+            let ends = |character: char| character.is_whitespace() || ",]}#".contains(character);
+            match source.text[at.start..].split(ends).next().unwrap_or_default() {
+                "" => Problem::Syntax { message: "malformed TOML: there is no value".to_owned() },
+                word => Problem::Unquoted { word: word.to_owned() },
+            }
+        }
+        message => Problem::Syntax { message: format!("malformed TOML: {message}") },
+    };
+    source.error_at(at.start, problem)
+}
+
+/// Says which key the one at `at` repeats, and where that one is.
+///
+/// The parser says only where the second is. It can go on from the error: a table's header that comes twice takes the
+/// place of the first, and of two values the first is kept.
+fn duplicate(source: Source<'_>, at: Range<usize>) -> DeclarationError {
+    let keys = keys(source.text, at.start);
+    if let Some(header) = keys.iter().find(|key| key.span.start == at.start) {
+        let line = source.text[..at.start].rfind('\n').map_or(0, |newline| newline + 1);
+        let earlier = self::keys(&source.text[..line], at.start);
+        let first = earlier.iter().find(|key| key.parent == header.parent && key.name == header.name);
+        return source.duplicate(at.start, &header.parent, &header.name, first.map(|key| key.span.start));
+    }
+    let name = source.text[at.clone()].trim_matches(['"', '\'']);
+    let first = keys.iter().filter(|key| key.span.end <= at.start && key.name == name).max_by_key(|key| key.span.start);
+    let (parent, first) = first.map_or(("", None), |key| (key.parent.as_str(), Some(key.span.start)));
+    source.duplicate(at.start, parent, name, first)
+}
+
+/// A key in the table that has the dotted key `parent`.
+struct Listed {
+    parent: String,
+    name: String,
+    span: Range<usize>,
+}
+
+/// All keys of a text that need not be valid, but for those of inline tables that `at` doesn't lie in.
+fn keys(text: &str, at: usize) -> Vec<Listed> {
+    let mut keys = Vec::new();
+    list_keys(text, DeTable::parse_recoverable(text).0.get_ref(), "", at, 0, &mut keys);
+    keys
+}
+
+fn list_keys(text: &str, table: &DeTable<'_>, parent: &str, at: usize, depth: usize, keys: &mut Vec<Listed>) {
+    for (key, value) in table {
+        let name: &str = key.get_ref();
+        keys.push(Listed { parent: parent.to_owned(), name: name.to_owned(), span: key.span() });
+        let DeValue::Table(entries) = value.get_ref() else { continue };
+        let inline = text.as_bytes().get(value.span().start) == Some(&b'{');
+        if depth < MAX_DEPTH && (!inline || value.span().contains(&at)) {
+            list_keys(text, entries, &dotted(parent, name), at, depth + 1, keys);
+        }
+    }
+}

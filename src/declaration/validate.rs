@@ -1,0 +1,244 @@
+//! The rules of a declaration: values → [`Declaration`], or the first rule that is broken.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::section::{Section, Text, nearest};
+use super::source::{Source, dotted};
+use super::value::{Data, Key, Value};
+use super::{Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, Selection, globs};
+use crate::manifest::{AttributeSet, Kind};
+
+const TOP_KEYS: &[&str] = &["locks", "reports", "check"];
+pub(super) const CHECK_KEYS: &[&str] = &[
+    "kind",
+    "root",
+    "server_root",
+    "include",
+    "exclude",
+    "attributes",
+    "lock",
+    "modes",
+    "allow_empty",
+    "one_file_system",
+];
+const KINDS: &[&str] = &["files", "trees"];
+const ATTRIBUTES: &[&str] = &["mode", "owner", "xattrs"];
+const MODES: &[&str] = &["local", "server"];
+/// What reports call checks of their own: whether the locks are there, and whether servers were reached.
+const RESERVED: &[&str] = &["lock_files_exist", "server_collection", "live"];
+const LONGEST_CHECK_NAME: usize = 100;
+/// Linux takes names of 255 bytes; a lock is first written under a longer, temporary one.
+const LONGEST_LOCK_NAME: usize = 200;
+
+/// Checks a whole declaration.
+pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, DeclarationError> {
+    let Data::Table(entries) = &root.data else {
+        return Err(source.error(root.span.start, "", Problem::NotATable { found: root.data.type_name() }));
+    };
+    let top = Section { source, path: "", at: root.span.start, entries };
+    top.only(TOP_KEYS)?;
+    let locks = path(top, "locks", "\"audit/locks\"")?.unwrap_or_else(|| "audit/locks".into());
+    let reports = path(top, "reports", "\"audit/runtime\"")?.unwrap_or_else(|| "audit/runtime".into());
+    let declared = match top.get("check") {
+        None => &[][..],
+        Some((_, Value { data: Data::Table(checks), .. })) => checks,
+        Some((key, value)) => return Err(not_a_table(source, key, "check", value)),
+    };
+    if declared.is_empty() {
+        return Err(source.error_in_file(Problem::NoChecks));
+    }
+    let mut checks: Vec<Check> = Vec::with_capacity(declared.len());
+    // Which check has a lock file, and the line that says so.
+    let mut taken: HashMap<String, (&str, usize)> = HashMap::with_capacity(declared.len());
+    for (key, value) in declared {
+        let (check, lock_at) = check(source, key, value)?;
+        let line = source.line(lock_at);
+        if let Some((other, line)) = taken.insert(check.lock.name.clone(), (&key.name, line)) {
+            let problem = Problem::LockTaken { lock: check.lock.name, check: other.to_owned(), line };
+            return Err(source.error(lock_at, &dotted(&dotted("check", &key.name), "lock"), problem));
+        }
+        checks.push(check);
+    }
+    Ok(Declaration { locks, reports, checks })
+}
+
+/// Checks one check. Also says where its lock file is declared, or the check itself.
+fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize), DeclarationError> {
+    let path = dotted("check", &key.name);
+    name(&key.name).map_err(|problem| source.error(key.span.start, &path, problem))?;
+    let Data::Table(entries) = &value.data else {
+        return Err(not_a_table(source, key, &path, value));
+    };
+    let section = Section { source, path: &path, at: key.span.start, entries };
+    // Before the keys: those of a kind that this version doesn't have would be called unknown.
+    let kind = kind(section)?;
+    section.only(CHECK_KEYS)?;
+    let Some(kind) = kind else { return Err(section.missing("kind", "\"files\"")) };
+    let root = self::path(section, "root", "\"infra/stacks\"")?;
+    let Some(root) = root else { return Err(section.missing("root", "\"infra/stacks\"")) };
+    let server_root = self::path(section, "server_root", "\"/srv/stacks\"")?;
+    let selection = selection(section, kind)?;
+    let attributes = attributes(section)?;
+    let (lock, lock_at) = lock(section, &key.name, kind, attributes)?;
+    let check = Check {
+        name: key.name.clone(),
+        kind,
+        root,
+        server_root,
+        selection,
+        attributes,
+        lock,
+        modes: modes(section)?,
+        allow_empty: section.boolean("allow_empty")?,
+        one_file_system: section.boolean("one_file_system")?,
+    };
+    Ok((check, lock_at))
+}
+
+fn not_a_table(source: Source<'_>, key: &Key, path: &str, value: &Value) -> DeclarationError {
+    source.error(key.span.start, path, Problem::NotATable { found: value.data.type_name() })
+}
+
+/// `[A-Za-z0-9][A-Za-z0-9_.-]{0,99}`, and not reserved. It names the lock file, and stands in reports as it is.
+fn name(name: &str) -> Result<(), Problem> {
+    let bytes = name.as_bytes();
+    let fits = bytes.first().is_some_and(u8::is_ascii_alphanumeric)
+        && bytes.len() <= LONGEST_CHECK_NAME
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte));
+    if !fits {
+        return Err(Problem::CheckName { name: name.to_owned() });
+    }
+    match RESERVED.iter().find(|reserved| **reserved == name) {
+        Some(name) => Err(Problem::ReservedName { name }),
+        None => Ok(()),
+    }
+}
+
+fn path(section: Section<'_>, name: &str, example: &'static str) -> Result<Option<PathBuf>, DeclarationError> {
+    Ok(section.string(name, example)?.map(|Text { text, .. }| text.into()))
+}
+
+fn kind(section: Section<'_>) -> Result<Option<Kind>, DeclarationError> {
+    let Some(Text { at, text }) = section.string("kind", "\"files\"")? else { return Ok(None) };
+    let problem = match text {
+        "files" => return Ok(Some(Kind::Files)),
+        "trees" => return Ok(Some(Kind::Trees)),
+        _ if nearest(text, &["containers"]).is_some() => Problem::Containers,
+        _ => unknown("kind", text, KINDS),
+    };
+    Err(section.error(at, "kind", problem))
+}
+
+fn unknown(what: &'static str, value: &str, known: &'static [&'static str]) -> Problem {
+    Problem::UnknownWord { what, value: value.to_owned(), nearest: nearest(value, known), known }
+}
+
+fn selection(section: Section<'_>, kind: Kind) -> Result<Selection, DeclarationError> {
+    const EXAMPLE: &str = "[\"*/docker-compose*.yml\"]";
+    let include = match (kind, section.get("include")) {
+        (Kind::Trees, Some((key, _))) => {
+            return Err(section.error(key.span.start, "include", Problem::IncludeOnTrees));
+        }
+        (Kind::Trees, None) => Vec::new(),
+        (Kind::Files, None) => return Err(section.missing("include", EXAMPLE)),
+        (Kind::Files, Some((_, value))) => {
+            let globs = globs(section, "include", EXAMPLE)?;
+            // Without a glob, a selection picks everything.
+            if globs.is_empty() {
+                return Err(section.error(value.span.start, "include", Problem::EmptyInclude));
+            }
+            globs
+        }
+    };
+    let exclude = globs(section, "exclude", "[\"**/__pycache__\"]")?;
+    let owned = |globs: &[Text<'_>]| globs.iter().map(|glob| glob.text.to_owned()).collect();
+    Selection::new(owned(&include), owned(&exclude)).map_err(|error| {
+        let lists = [("include", &include), ("exclude", &exclude)];
+        let mut places = lists.iter().flat_map(|(name, globs)| globs.iter().map(move |glob| (*name, glob)));
+        // Globs that are too much only together are named together, so none of them is the one.
+        let list = if include.is_empty() { "exclude" } else { "include" };
+        let (name, at) =
+            places.find(|(_, glob)| glob.text == error.glob).map_or((list, section.at), |(name, glob)| (name, glob.at));
+        section.error(at, name, Problem::GlobMalformed { glob: error.glob, reason: error.reason })
+    })
+}
+
+fn globs<'a>(section: Section<'a>, name: &str, example: &'static str) -> Result<Vec<Text<'a>>, DeclarationError> {
+    let globs = section.strings(name, example)?.unwrap_or_default();
+    for glob in &globs {
+        globs::check(glob.text).map_err(|problem| section.error(glob.at, name, problem))?;
+    }
+    Ok(globs)
+}
+
+fn attributes(section: Section<'_>) -> Result<AttributeSet, DeclarationError> {
+    let mut attributes = AttributeSet::default();
+    for Text { at, text } in section.strings("attributes", "[\"mode\", \"owner\"]")?.unwrap_or_default() {
+        match text {
+            "mode" => attributes.mode = true,
+            "owner" => attributes.owner = true,
+            "xattrs" => attributes.xattrs = true,
+            _ => return Err(section.error(at, "attributes", unknown("attribute", text, ATTRIBUTES))),
+        }
+    }
+    Ok(attributes)
+}
+
+fn modes(section: Section<'_>) -> Result<Modes, DeclarationError> {
+    let Some(declared) = section.strings("modes", "[\"local\", \"server\"]")? else {
+        return Ok(Modes { local: true, server: true });
+    };
+    let mut modes = Modes { local: false, server: false };
+    for Text { at, text } in declared {
+        match text {
+            "local" => modes.local = true,
+            "server" => modes.server = true,
+            _ => return Err(section.error(at, "modes", unknown("mode", text, MODES))),
+        }
+    }
+    match section.get("modes") {
+        Some((_, value)) if !(modes.local || modes.server) => {
+            Err(section.error(value.span.start, "modes", Problem::EmptyModes))
+        }
+        _ => Ok(modes),
+    }
+}
+
+/// The lock file, and where it is declared: at its own key, or by the check's name.
+fn lock(
+    section: Section<'_>,
+    check: &str,
+    kind: Kind,
+    attributes: AttributeSet,
+) -> Result<(LockFile, usize), DeclarationError> {
+    let Some(Text { at, text }) = section.string("lock", "\"NAME.lock.json\"")? else {
+        return Ok((LockFile { name: format!("{check}.lock.json"), format: LockFormat::Json }, section.at));
+    };
+    let refuse = |reason| Err(section.error(at, "lock", Problem::LockName { lock: text.to_owned(), reason }));
+    if text.contains('/') {
+        return refuse("it has a `/` in it, and locks lie directly in `locks`");
+    }
+    if text.starts_with('.') {
+        return refuse("it starts with `.`");
+    }
+    if text.len() > LONGEST_LOCK_NAME {
+        return refuse("it is longer than 200 bytes");
+    }
+    let format = if text.ends_with(".lock.json") {
+        LockFormat::Json
+    } else if text.ends_with(".lock.txt") {
+        LockFormat::Sha256sum
+    } else {
+        return refuse("it ends in neither `.lock.json` nor `.lock.txt`");
+    };
+    let cannot_hold = match (format, kind) {
+        (LockFormat::Sha256sum, Kind::Trees) => Some("`trees`"),
+        (LockFormat::Sha256sum, Kind::Files) if !attributes.is_empty() => Some("`attributes`"),
+        (LockFormat::Sha256sum, Kind::Files) | (LockFormat::Json, _) => None,
+    };
+    match cannot_hold {
+        Some(what) => Err(section.error(at, "lock", Problem::TextLock { lock: text.to_owned(), what })),
+        None => Ok((LockFile { name: text.to_owned(), format }, at)),
+    }
+}

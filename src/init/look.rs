@@ -1,0 +1,185 @@
+//! What lies below a directory: compose files and modules, as far as a bounded look goes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+
+use cap_std::fs::{Dir, DirEntry, OpenOptions, OpenOptionsExt};
+use rustix::fs::OFlags;
+
+use crate::path::escaped;
+
+/// Directories this deep are still looked into: `odoo_modules/seisei/addon` is 3.
+const DEEPEST: usize = 4;
+/// A directory with more is data, not something that someone laid out.
+const MOST_IN_ONE: usize = 2_000;
+/// In all. Directories come level by level, so it is the deepest that are left out.
+const MOST: usize = 20_000;
+/// Kept by others, or made from what lies elsewhere.
+const SKIPPED: &[&[u8]] = &[b".git", b"node_modules", b"target", b".direnv", b"result"];
+
+/// Files that make a directory a module.
+const MARKERS: &[(&[u8], Marker)] = &[
+    (b"__manifest__.py", Marker::Odoo),
+    (b"__openerp__.py", Marker::Odoo),
+    (b"__init__.py", Marker::Python),
+    (b"pyproject.toml", Marker::Python),
+    (b"setup.py", Marker::Python),
+    (b"package.json", Marker::Node),
+    (b"Cargo.toml", Marker::Rust),
+    (b"composer.json", Marker::Php),
+    (b"go.mod", Marker::Other),
+    (b"Gemfile", Marker::Other),
+    (b"pom.xml", Marker::Other),
+    (b"build.gradle", Marker::Other),
+    (b"build.gradle.kts", Marker::Other),
+];
+
+/// What a module is written in, which says what is made beside it and should be excluded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Marker {
+    Odoo,
+    Python,
+    Node,
+    Rust,
+    Php,
+    Other,
+}
+
+/// A directory's path below the one looked at; no names: that one itself. All names are UTF-8, as TOML is.
+pub type Place = Vec<String>;
+
+/// What was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Directories that hold compose files.
+    pub compose: BTreeSet<Place>,
+    /// Directories that are modules.
+    pub modules: BTreeMap<Place, BTreeSet<Marker>>,
+    /// What was not looked at and why, ready to be shown.
+    pub passed_over: Vec<String>,
+}
+
+/// Looks at a directory, level by level.
+pub fn look(dir: &Dir) -> io::Result<Found> {
+    let mut found = Found::default();
+    let mut left = MOST;
+    let mut waiting = VecDeque::from([Place::new()]);
+    while let Some(place) = waiting.pop_front() {
+        let names = match open(dir, &place).and_then(|dir| read(&dir)) {
+            Ok(Some(names)) => names,
+            Ok(None) => {
+                found.passed_over.push(format!("{}: more than {MOST_IN_ONE} entries", shown(&place)));
+                continue;
+            }
+            Err(error) if place.is_empty() => return Err(error),
+            Err(error) => {
+                found.passed_over.push(format!("{}: {}", shown(&place), error.kind()));
+                continue;
+            }
+        };
+        let Some(less) = left.checked_sub(names.len()) else {
+            found.passed_over.push(format!("{} and what comes after it: too many entries in all", shown(&place)));
+            break;
+        };
+        left = less;
+        note(&mut found, &place, &names);
+        // A Python environment: what is installed there is no source of anyone here.
+        if place.len() < DEEPEST && !names.contains_key(&b"pyvenv.cfg"[..]) {
+            waiting.extend(below(&mut found, &place, names));
+        }
+    }
+    Ok(found)
+}
+
+/// The types that matter here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Directory,
+    /// Not followed: a link to a compose file is locked as a link.
+    FileOrLink,
+    Special,
+}
+
+type Names = BTreeMap<Vec<u8>, Type>;
+
+fn open(dir: &Dir, place: &Place) -> io::Result<Dir> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits().cast_signed());
+    let mut opened = dir.try_clone()?;
+    for name in place {
+        opened = Dir::from_std_file(opened.open_with(name, &options)?.into_std());
+    }
+    Ok(opened)
+}
+
+/// The names in a directory, sorted; `None` if there are too many. Which ones come first is the file system's whim, so
+/// reading only some would not be reproducible.
+fn read(dir: &Dir) -> io::Result<Option<Names>> {
+    let mut names = Names::new();
+    for entry in dir.entries()? {
+        if names.len() == MOST_IN_ONE {
+            return Ok(None);
+        }
+        let entry = entry?;
+        names.insert(entry.file_name().as_bytes().to_vec(), type_of(&entry)?);
+    }
+    Ok(Some(names))
+}
+
+fn type_of(entry: &DirEntry) -> io::Result<Type> {
+    let mut file_type = entry.file_type()?;
+    if !(file_type.is_dir() || file_type.is_file() || file_type.is_symlink()) {
+        // Some file systems don't say it while listing.
+        file_type = entry.metadata()?.file_type();
+    }
+    Ok(match () {
+        () if file_type.is_dir() => Type::Directory,
+        () if file_type.is_file() || file_type.is_symlink() => Type::FileOrLink,
+        () => Type::Special,
+    })
+}
+
+fn note(found: &mut Found, place: &Place, names: &Names) {
+    for (name, file_type) in names {
+        if *file_type != Type::FileOrLink {
+            continue;
+        }
+        if is_compose(name) {
+            found.compose.insert(place.clone());
+        }
+        if let Some((_, marker)) = MARKERS.iter().find(|(file, _)| file == name) {
+            found.modules.entry(place.clone()).or_default().insert(*marker);
+        }
+    }
+}
+
+/// The directories in a directory, but for those that no declaration should lead to.
+fn below(found: &mut Found, place: &Place, names: Names) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (name, file_type) in names {
+        if file_type != Type::Directory || SKIPPED.contains(&&name[..]) {
+            continue;
+        }
+        match String::from_utf8(name) {
+            Ok(name) => places.push([&place[..], &[name]].concat()),
+            Err(error) => {
+                let name = escaped(error.as_bytes());
+                let above = if place.is_empty() { String::new() } else { format!("{}/", shown(place)) };
+                found.passed_over.push(format!("{above}{name}: the name is not UTF-8, as TOML must be"));
+            }
+        }
+    }
+    places
+}
+
+/// `docker-compose*.yml`, `docker-compose*.yaml`, `compose*.yml` or `compose*.yaml`: what [`super::write`] includes.
+fn is_compose(name: &[u8]) -> bool {
+    let stem = name.strip_suffix(b".yml").or_else(|| name.strip_suffix(b".yaml"));
+    stem.is_some_and(|stem| stem.starts_with(b"docker-compose") || stem.starts_with(b"compose"))
+}
+
+/// A place for a comment: one line, whatever its names are.
+pub fn shown(place: &Place) -> String {
+    if place.is_empty() { ".".to_owned() } else { escaped(place.join("/").as_bytes()).to_string() }
+}
