@@ -1,0 +1,236 @@
+//! An ordered merge of two streams of entries: what drifted, and what could not be told.
+//!
+//! Every path of either side ends as verified, drifted or unverified, and [`Counts`] adds up by construction: each
+//! path is counted once, where its verdict is given.
+
+mod moves;
+
+use crate::manifest::{Attributes, Content, Entries, LockError, Observed, Record, Unverified};
+use crate::path::{EntryPath, is_below};
+
+/// How an entry differs from its lock. Where several hold, the first in this order is named; `expected` and `actual`
+/// of the [`Drift`] show them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Change {
+    Added,
+    Removed,
+    /// A file, link, directory and so on in place of something of another type.
+    TypeChanged,
+    /// Other bytes in a file, another target of a link, another number of a device.
+    Modified,
+    /// The same content under another name.
+    Moved,
+    ExecutableChanged,
+    ModeChanged,
+    OwnerChanged,
+    XattrsChanged,
+}
+
+impl Change {
+    /// All of them, in their order.
+    pub const ALL: [Self; 9] = [
+        Self::Added,
+        Self::Removed,
+        Self::TypeChanged,
+        Self::Modified,
+        Self::Moved,
+        Self::ExecutableChanged,
+        Self::ModeChanged,
+        Self::OwnerChanged,
+        Self::XattrsChanged,
+    ];
+
+    /// The word in JSON reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::TypeChanged => "type_changed",
+            Self::Modified => "modified",
+            Self::Moved => "moved",
+            Self::ExecutableChanged => "executable_changed",
+            Self::ModeChanged => "mode_changed",
+            Self::OwnerChanged => "owner_changed",
+            Self::XattrsChanged => "xattrs_changed",
+        }
+    }
+}
+
+/// A difference between lock and live state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    pub path: EntryPath,
+    pub change: Change,
+    /// What the lock says of the path (for a move: of `from`); nothing if the path was added.
+    pub expected: Option<Record>,
+    /// What is there; nothing if the path was removed.
+    pub actual: Option<Record>,
+    /// Where the content was before, if it moved.
+    pub from: Option<EntryPath>,
+}
+
+/// An entry that could not be verified, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnverifiedEntry {
+    pub path: EntryPath,
+    pub reason: Unverified,
+}
+
+/// How many entries ended as what. `verified + drifted + unverified == entries`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Paths in the lock, in the live state, or in both. A move counts its two paths.
+    pub entries: u64,
+    pub verified: u64,
+    pub drifted: u64,
+    pub unverified: u64,
+}
+
+/// What a comparison found. Both lists are in the one order of paths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    pub drift: Vec<Drift>,
+    pub unverified: Vec<UnverifiedEntry>,
+    pub counts: Counts,
+}
+
+/// Compares two streams.
+///
+/// # Errors
+/// A lock that turns out to be malformed; nothing that was found up to there counts.
+pub fn compare(expected: &mut impl Entries, actual: &mut impl Entries) -> Result<Comparison, LockError> {
+    let mut found = Comparison::default();
+    // What could not be read on the actual side; all that the lock has below such a path is unverified too.
+    let mut opaque: Vec<Vec<u8>> = Vec::new();
+    let mut left = expected.next()?;
+    let mut right = actual.next()?;
+    loop {
+        match (&left, &right) {
+            (None, None) => break,
+            (Some(gone), None) => {
+                found.only_expected(gone, &opaque);
+                left = expected.next()?;
+            }
+            (None, Some(new)) => {
+                found.only_actual(new, &mut opaque);
+                right = actual.next()?;
+            }
+            (Some(before), Some(now)) => match before.path.cmp(now.path) {
+                std::cmp::Ordering::Less => {
+                    found.only_expected(before, &opaque);
+                    left = expected.next()?;
+                }
+                std::cmp::Ordering::Greater => {
+                    found.only_actual(now, &mut opaque);
+                    right = actual.next()?;
+                }
+                std::cmp::Ordering::Equal => {
+                    found.both(before, now, &mut opaque);
+                    left = expected.next()?;
+                    right = actual.next()?;
+                }
+            },
+        }
+    }
+    moves::pair(&mut found.drift);
+    Ok(found)
+}
+
+impl Comparison {
+    fn only_expected(&mut self, entry: &Observed<'_>, opaque: &[Vec<u8>]) {
+        if let Some(above) = opaque.iter().find(|above| is_below(entry.path, above)) {
+            self.unverified(entry.path, Unverified::Below(above.clone().into()));
+        } else {
+            match entry.state {
+                Ok(record) => self.drifted(entry.path, Change::Removed, Some(record), None),
+                Err(reason) => self.unverified(entry.path, reason.clone()),
+            }
+        }
+    }
+
+    fn only_actual(&mut self, entry: &Observed<'_>, opaque: &mut Vec<Vec<u8>>) {
+        match entry.state {
+            Ok(record) => self.drifted(entry.path, Change::Added, None, Some(record)),
+            Err(reason) => {
+                opaque.push(entry.path.to_vec());
+                self.unverified(entry.path, reason.clone());
+            }
+        }
+    }
+
+    fn both(&mut self, before: &Observed<'_>, now: &Observed<'_>, opaque: &mut Vec<Vec<u8>>) {
+        match (before.state, now.state) {
+            (Ok(expected), Ok(actual)) => match difference(expected, actual) {
+                Some(change) => self.drifted(now.path, change, Some(expected), Some(actual)),
+                None => {
+                    self.counts.entries += 1;
+                    self.counts.verified += 1;
+                }
+            },
+            (_, Err(reason)) => {
+                opaque.push(now.path.to_vec());
+                self.unverified(now.path, reason.clone());
+            }
+            (Err(reason), Ok(_)) => self.unverified(now.path, reason.clone()),
+        }
+    }
+
+    fn drifted(&mut self, path: &[u8], change: Change, expected: Option<&Record>, actual: Option<&Record>) {
+        let Some(path) = checked(path) else { return self.unverified(path, Unverified::Vanished) };
+        self.counts.entries += 1;
+        self.counts.drifted += 1;
+        self.drift.push(Drift { path, change, expected: expected.cloned(), actual: actual.cloned(), from: None });
+    }
+
+    fn unverified(&mut self, path: &[u8], reason: Unverified) {
+        self.counts.entries += 1;
+        self.counts.unverified += 1;
+        self.unverified.extend(checked(path).map(|path| UnverifiedEntry { path, reason }));
+    }
+}
+
+/// Streams give valid paths only; a path that is none would be a fault of ours, and is then counted as unverified.
+fn checked(path: &[u8]) -> Option<EntryPath> {
+    EntryPath::new(path).ok()
+}
+
+/// How two records of one path differ. What one side does not know (a `sha256sum` lock knows only digests) is no
+/// difference; a directory's `nar` follows from the entries below it and is not looked at.
+#[must_use]
+pub fn difference(expected: &Record, actual: &Record) -> Option<Change> {
+    use Content::{BlockDevice, CharDevice, Checksum, Directory, Fifo, File, Socket, Symlink};
+    let same_content = match (&expected.content, &actual.content) {
+        (File { sha256: before, size: size_before, .. }, File { sha256: now, size: size_now, .. }) => {
+            before == now && size_before == size_now
+        }
+        (Checksum { sha256: before }, File { sha256: now, .. } | Checksum { sha256: now })
+        | (File { sha256: before, .. }, Checksum { sha256: now }) => before == now,
+        (Symlink { target: before }, Symlink { target: now }) => before == now,
+        (CharDevice { .. }, CharDevice { .. }) | (BlockDevice { .. }, BlockDevice { .. }) => {
+            expected.content == actual.content
+        }
+        (Directory { .. }, Directory { .. }) | (Fifo, Fifo) | (Socket, Socket) => true,
+        _ => return Some(Change::TypeChanged),
+    };
+    if !same_content {
+        return Some(Change::Modified);
+    }
+    if let (File { executable: before, .. }, File { executable: now, .. }) = (&expected.content, &actual.content)
+        && before != now
+    {
+        return Some(Change::ExecutableChanged);
+    }
+    let none = Attributes::default();
+    let (before, now) = (expected.attributes.as_deref(), actual.attributes.as_deref());
+    let (before, now) = (before.unwrap_or(&none), now.unwrap_or(&none));
+    if before.mode != now.mode {
+        Some(Change::ModeChanged)
+    } else if before.owner != now.owner {
+        Some(Change::OwnerChanged)
+    } else if before.xattrs != now.xattrs {
+        Some(Change::XattrsChanged)
+    } else {
+        None
+    }
+}

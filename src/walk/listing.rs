@@ -1,0 +1,138 @@
+//! Listing one directory: which of its names a check records, and where it goes on.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{FileType, RawDir, Statx};
+use rustix::io::Errno;
+
+use super::Task;
+use super::observe::{self, ATTEMPTS, pause, refused};
+use super::open::{self, Mount};
+use super::queue::Place;
+use super::tree::{Node, State};
+use crate::manifest::{Attributes, Kind, Unverified};
+
+/// Bytes of names that the kernel is asked for at once: a directory of about a thousand entries in one call.
+const BUFFER: usize = 64 << 10;
+
+/// A directory, open.
+pub struct Opened {
+    pub file: OwnedFd,
+    pub mount: Mount,
+    pub attributes: Option<Box<Attributes>>,
+}
+
+/// Why a directory is not open.
+pub enum Closed {
+    /// It is a directory no more.
+    Replaced,
+    Unverified(Unverified),
+}
+
+impl Closed {
+    pub fn reason(self) -> Unverified {
+        match self {
+            Self::Replaced => Unverified::Replaced,
+            Self::Unverified(reason) => reason,
+        }
+    }
+}
+
+/// Opens a directory, and notes where another file system begins.
+pub fn open(
+    task: &Task<'_>,
+    place: &Place,
+    parent: Option<Mount>,
+    mounts: &mut Vec<Vec<u8>>,
+) -> Result<Opened, Closed> {
+    let mut attempt = 0;
+    let file = loop {
+        attempt += 1;
+        match open::directory(task.root, &place.path) {
+            Ok(file) => break file,
+            Err(Errno::NOENT) if attempt < ATTEMPTS => pause(attempt),
+            Err(Errno::NOENT) => return Err(Closed::Unverified(Unverified::Vanished)),
+            Err(Errno::NOTDIR | Errno::LOOP) if place.id != 0 => return Err(Closed::Replaced),
+            Err(errno) => return Err(Closed::Unverified(refused("open it", errno))),
+        }
+    };
+    let failed = |action| move |errno| Closed::Unverified(refused(action, errno));
+    let status = open::status(&file).map_err(failed("read its status"))?;
+    let mount = note_mount(task, &place.path, &status, parent, mounts).map_err(Closed::Unverified)?;
+    let attributes =
+        observe::of_open(AsFd::as_fd(&file), &status, task.attributes).map_err(failed("read its attributes"))?;
+    Ok(Opened { file, mount, attributes })
+}
+
+/// Notes that a path lies on another mount than the directory above it; with `one_file_system` that is refused.
+pub fn note_mount(
+    task: &Task<'_>,
+    path: &[u8],
+    status: &Statx,
+    parent: Option<Mount>,
+    mounts: &mut Vec<Vec<u8>>,
+) -> Result<Mount, Unverified> {
+    let mount = Mount::of(status);
+    if parent.is_some_and(|parent| parent != mount) {
+        if task.one_file_system {
+            return Err(Unverified::OtherFileSystem);
+        }
+        mounts.push(path.to_vec());
+    }
+    Ok(mount)
+}
+
+/// The names in a directory that a check has to do with, sorted by their bytes: directories to go into, and all else
+/// that it records.
+pub fn names(task: &Task<'_>, place: &Place, directory: &OwnedFd, buffer: &mut Vec<u8>) -> Result<Vec<Node>, Errno> {
+    let mut nodes = Vec::new();
+    let mut path = place.path.to_vec();
+    if !path.is_empty() {
+        path.push(b'/');
+    }
+    let above = path.len();
+    buffer.reserve(BUFFER);
+    let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
+    let mut entries = RawDir::new(directory, spare);
+    while let Some(entry) = entries.next() {
+        let entry = match entry {
+            Err(Errno::INTR) => continue,
+            entry => entry?,
+        };
+        let name = entry.file_name().to_bytes();
+        if matches!(name, b"." | b"..") {
+            continue;
+        }
+        let mut listed = entry.file_type();
+        if listed == FileType::Unknown {
+            // Some file systems do not say; the name is then looked at, and one that is gone again is left to whoever
+            // reads it.
+            listed = open::status_at(AsFd::as_fd(directory), name)
+                .map_or(FileType::RegularFile, |status| open::file_type(&status));
+        }
+        if !task.selection.is_everything() {
+            path.truncate(above);
+            path.extend_from_slice(name);
+            if !wanted(task, &path, listed == FileType::Directory) {
+                continue;
+            }
+        }
+        nodes.push(Node { name: name.into(), state: State::Pending(listed) });
+    }
+    nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    nodes.shrink_to_fit();
+    Ok(nodes)
+}
+
+/// Whether a check has to do with a path.
+pub fn wanted(task: &Task<'_>, path: &[u8], is_directory: bool) -> bool {
+    if task.selection.excludes(path) {
+        return false;
+    }
+    match task.kind {
+        Kind::Trees => true,
+        Kind::Files if is_directory => task.selection.descends(path),
+        Kind::Files => task.selection.includes(path),
+    }
+}

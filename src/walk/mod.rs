@@ -1,0 +1,161 @@
+//! The walk: every entry below the roots of all checks at once, by all cores, through handles only.
+//!
+//! Workers take directories from a shared stack ([`queue`]). A worker that lists a directory queues the directories in
+//! it and reads its files, two at a time ([`hash`]); where a lock wants the NAR of a module, one worker takes the whole
+//! module in order ([`module`]) and reads each file once for both digests. Nothing is recursive, and no job holds a
+//! descriptor while it waits.
+
+mod hash;
+mod listing;
+mod module;
+mod observe;
+mod open;
+mod queue;
+mod tree;
+mod worker;
+
+pub use tree::{Tree, TreeEntries};
+
+use std::num::NonZeroUsize;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::declaration::Selection;
+use crate::manifest::{AttributeSet, Content, Kind, Record, Unverified};
+use queue::{Job, Place, Queue};
+use tree::{DirectoryId, Listing};
+
+/// What to collect below one root.
+#[derive(Debug)]
+pub struct Task<'a> {
+    pub root: BorrowedFd<'a>,
+    pub kind: Kind,
+    pub selection: &'a Selection,
+    pub attributes: AttributeSet,
+    pub one_file_system: bool,
+    pub nar: NarOf,
+}
+
+/// Of what the digest of the Nix archive is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NarOf {
+    Nothing,
+    /// Of each directory directly below the root.
+    Modules,
+    /// Of the root as a whole.
+    Root,
+}
+
+/// What was found below one root.
+#[derive(Debug)]
+pub struct Collection {
+    pub tree: Tree,
+    /// Paths on which something lies that is on another mount than the directory it is in, sorted.
+    pub mounts: Vec<Vec<u8>>,
+    /// The root itself: its NAR if that was asked for, or why it could not be read.
+    pub root: Result<Option<crate::manifest::Sha256Digest>, Unverified>,
+}
+
+/// How far a run is, for whoever wants to show it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub entries: AtomicU64,
+    /// Bytes of regular files whose digest is known.
+    pub bytes: AtomicU64,
+}
+
+/// More threads than this are never started, whoever asks: each takes several mappings of memory, of which a process may
+/// have 65,530, and no machine reads faster with more.
+const MOST_THREADS: usize = 512;
+
+/// The threads that a run uses if nobody says how many: one a core.
+#[must_use]
+pub fn default_threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Collects everything that the tasks ask for. The result does not depend on the number of threads.
+#[must_use]
+pub fn collect(tasks: &[Task<'_>], threads: NonZeroUsize, progress: &Progress) -> Vec<Collection> {
+    let jobs = (0..tasks.len()).rev().map(|task| {
+        let place = Place { task, id: 0, path: Box::default() };
+        match tasks[task].nar {
+            NarOf::Root => Job::Module { place, parent: None },
+            NarOf::Modules | NarOf::Nothing => Job::Directory { place, parent: None },
+        }
+    });
+    let run = Run {
+        tasks,
+        queue: Queue::new(jobs.collect()),
+        directories: tasks.iter().map(|_| AtomicU32::new(1)).collect(),
+        progress,
+    };
+    let mut found = std::thread::scope(|scope| {
+        // This thread is a worker too. Where the system has no thread left, those that there are do all the work.
+        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, || worker::work(&run)).ok();
+        let workers: Vec<_> = (1..threads.get().min(MOST_THREADS)).map_while(spawn).collect();
+        let mut found = vec![worker::work(&run)];
+        // A worker that panicked must not end as a tree with a hole in it.
+        let join =
+            |worker: std::thread::ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+        found.extend(workers.into_iter().map(join));
+        found
+    });
+    tasks.iter().enumerate().map(|(task, asked)| run.assemble(task, asked, &mut found)).collect()
+}
+
+/// Reads one regular file that is open already: its record, and the digest of the Nix archive that it alone makes.
+///
+/// # Errors
+/// Why it could not be read, or that it did not hold still.
+pub fn file(file: &OwnedFd) -> Result<(Record, crate::manifest::Sha256Digest), Unverified> {
+    module::file(file)
+}
+
+/// What all workers share.
+struct Run<'a> {
+    tasks: &'a [Task<'a>],
+    queue: Queue,
+    /// For each task, the next directory's number.
+    directories: Vec<AtomicU32>,
+    progress: &'a Progress,
+}
+
+impl Run<'_> {
+    fn new_directory(&self, task: usize) -> DirectoryId {
+        self.directories[task].fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Puts together what the workers found for one task.
+    fn assemble(&self, task: usize, asked: &Task<'_>, found: &mut [worker::Found]) -> Collection {
+        let count = self.directories[task].load(Ordering::Relaxed) as usize;
+        let mut listings: Vec<Listing> = (0..count).map(|_| Listing::default()).collect();
+        let mut mounts = Vec::new();
+        for found in &mut *found {
+            let found = &mut found.tasks[task];
+            mounts.append(&mut found.mounts);
+            for (id, own) in found.own.drain(..) {
+                listings[id as usize].own = Some(own);
+            }
+        }
+        let mut parts: Vec<_> = found.iter_mut().flat_map(|found| found.tasks[task].parts.drain(..)).collect();
+        // By directory and then by part: a directory's names were sorted before they were parted.
+        parts.sort_by_key(|part| (part.directory, part.number));
+        for part in parts {
+            let listing = &mut listings[part.directory as usize];
+            if part.number == 0 {
+                listing.nodes = part.nodes;
+            } else {
+                listing.more.push(part.nodes);
+            }
+        }
+        mounts.sort();
+        let root = match listings[0].own.take() {
+            Some(Ok(Record { content: Content::Directory { nar }, .. })) => Ok(nar),
+            Some(Err(reason)) => Err(reason),
+            _ => Err(Unverified::Vanished),
+        };
+        Collection { tree: Tree::new(asked.kind, listings), mounts, root }
+    }
+}

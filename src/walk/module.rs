@@ -1,0 +1,238 @@
+//! One module, in the order of its Nix archive: each file is read once, for its own digest and for the archive's.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
+
+use rustix::fs::{FileType, Statx};
+
+use super::hash::{BUFFER, Hashed, Holes, Stopped, fill, same};
+use super::listing::{self, Closed};
+use super::observe::{self, ATTEMPTS, Seen, pause, refused};
+use super::open::{self, Mount};
+use super::queue::Place;
+use super::tree::{Node, State};
+use super::worker::{Part, Worker, file_record, join};
+use crate::digest::{Sha256, nar};
+use crate::manifest::{AttributeSet, Attributes, Content, Record, Sha256Digest, Unverified};
+
+/// Directories above the current one that stay open; those further up are opened again on the way back, so that the
+/// depth of a tree costs no descriptors. With a file and a step of a long path open beside them, seven workers fit into
+/// a limit of 64.
+const KEPT_OPEN: usize = 4;
+
+/// A directory that the walk is in.
+struct Level {
+    place: Place,
+    file: Option<OwnedFd>,
+    mount: Mount,
+    attributes: Option<Box<Attributes>>,
+    nodes: Vec<Node>,
+    next: usize,
+}
+
+/// The archive as far as it is written.
+struct Archive {
+    hasher: Sha256,
+    /// Pieces of structure that are not in `hasher` yet.
+    pieces: Vec<u8>,
+    /// Whether everything so far can be in an archive: it knows no FIFOs, sockets and devices, and what could not be
+    /// read is in none.
+    whole: bool,
+}
+
+impl Archive {
+    fn flush(&mut self) {
+        self.hasher.update(&self.pieces);
+        self.pieces.clear();
+    }
+}
+
+/// See [`super::file`].
+pub fn file(file: &OwnedFd) -> Result<(Record, Sha256Digest), Unverified> {
+    let mut status = open::status(file).map_err(|errno| refused("read its status", errno))?;
+    let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
+    nar::archive(&mut archive.pieces);
+    archive.flush();
+    let sha256 = contents(file, &mut status, &mut archive, &mut vec![0; BUFFER])?;
+    let record = file_record(file, &status, sha256, AttributeSet::default())?;
+    Ok((record, archive.hasher.finish()))
+}
+
+/// Collects everything below a directory, and its NAR.
+pub fn collect(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>) {
+    let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
+    let mut buffer = vec![0; BUFFER];
+    nar::archive(&mut archive.pieces);
+    let mut levels: Vec<Level> = Vec::new();
+    levels.extend(enter(worker, place, parent, &mut archive));
+    while let Some(level) = levels.last_mut() {
+        let Some(node) = level.nodes.get(level.next) else {
+            nar::close(&mut archive.pieces);
+            archive.flush();
+            if let Some(level) = levels.pop() {
+                let top = levels.is_empty();
+                leave(worker, level, (top && archive.whole).then_some(&archive));
+                nar::close(&mut archive.pieces);
+            }
+            continue;
+        };
+        level.next += 1;
+        let State::Pending(listed) = node.state else { continue };
+        let state = if listed == FileType::Directory {
+            State::Directory(worker.run.new_directory(level.place.task))
+        } else {
+            leaf(worker, level, listed, &mut archive, &mut buffer)
+        };
+        let Some(node) = level.nodes.get_mut(level.next - 1) else { continue };
+        node.state = state;
+        if let State::Directory(id) = node.state {
+            nar::entry(&mut archive.pieces, &node.name);
+            let place = Place { task: level.place.task, id, path: join(&level.place.path, &node.name) };
+            let mount = level.mount;
+            let depth = levels.len();
+            if let Some(far) = depth.checked_sub(KEPT_OPEN) {
+                levels[far].file = None;
+            }
+            levels.extend(enter(worker, place, Some(mount), &mut archive));
+        }
+    }
+}
+
+/// Opens and lists a directory. What fails is noted, and there is no archive then.
+fn enter(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>, archive: &mut Archive) -> Option<Level> {
+    let task = &worker.run.tasks[place.task];
+    let found = &mut worker.found.tasks[place.task];
+    let entered = listing::open(task, &place, parent, &mut found.mounts).and_then(|opened| {
+        match listing::names(task, &place, &opened.file, &mut worker.buffer) {
+            Ok(names) => Ok((opened, names)),
+            Err(errno) => Err(Closed::Unverified(refused("list it", errno))),
+        }
+    });
+    match entered {
+        Ok((opened, nodes)) => {
+            worker.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
+            nar::directory(&mut archive.pieces);
+            let listing::Opened { file, mount, attributes } = opened;
+            Some(Level { place, file: Some(file), mount, attributes, nodes, next: 0 })
+        }
+        Err(closed) => {
+            archive.whole = false;
+            found.own.push((place.id, Err(closed.reason())));
+            None
+        }
+    }
+}
+
+/// Notes a directory that was gone through.
+fn leave(worker: &mut Worker<'_>, level: Level, archive: Option<&Archive>) {
+    let nar = archive.map(|archive| archive.hasher.clone().finish());
+    let record = Record { content: Content::Directory { nar }, attributes: level.attributes };
+    let found = &mut worker.found.tasks[level.place.task];
+    found.own.push((level.place.id, Ok(record)));
+    found.parts.push(Part { directory: level.place.id, number: 0, nodes: level.nodes });
+}
+
+/// Reads something that is no directory, and adds it to the archive.
+fn leaf(
+    worker: &mut Worker<'_>,
+    level: &mut Level,
+    listed: FileType,
+    archive: &mut Archive,
+    buffer: &mut [u8],
+) -> State {
+    let task = &worker.run.tasks[level.place.task];
+    let name = &level.nodes[level.next - 1].name;
+    let directory = match &level.file {
+        Some(file) => file,
+        // Back from deep below: this directory was closed in the meantime.
+        None => match open::directory(task.root, &level.place.path) {
+            Ok(file) => level.file.insert(file),
+            Err(errno) => {
+                archive.whole = false;
+                return State::unverified(refused("open the directory it is in", errno));
+            }
+        },
+    };
+    let seen = observe::name(directory.as_fd(), name, listed, task.attributes);
+    if let Seen::File(_, status) | Seen::Settled(_, Some(status)) = &seen
+        && Mount::of(status) != level.mount
+    {
+        let path = join(&level.place.path, name);
+        let found = &mut worker.found.tasks[level.place.task];
+        if let Err(reason) = listing::note_mount(task, &path, status, Some(level.mount), &mut found.mounts) {
+            archive.whole = false;
+            return State::unverified(reason);
+        }
+    }
+    match seen {
+        Seen::Directory => State::Directory(worker.run.new_directory(level.place.task)),
+        Seen::Settled(state, _) => {
+            if let State::Recorded(Record { content: Content::Symlink { target }, .. }) = &state {
+                nar::entry(&mut archive.pieces, name);
+                nar::symlink(&mut archive.pieces, target);
+                nar::close(&mut archive.pieces);
+            } else {
+                archive.whole = false;
+            }
+            state
+        }
+        Seen::File(file, mut status) => {
+            nar::entry(&mut archive.pieces, name);
+            archive.flush();
+            let recorded = contents(&file, &mut status, archive, buffer)
+                .and_then(|sha256| file_record(&file, &status, sha256, task.attributes));
+            nar::close(&mut archive.pieces);
+            worker.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
+            match recorded {
+                Ok(record) => State::Recorded(record),
+                Err(reason) => {
+                    archive.whole = false;
+                    State::unverified(reason)
+                }
+            }
+        }
+    }
+}
+
+/// Reads a file into both streams; one that did not hold still is taken back out of the archive and read again.
+fn contents(file: &OwnedFd, status: &mut Statx, archive: &mut Archive, buffer: &mut [u8]) -> Hashed {
+    for attempt in 1..=ATTEMPTS {
+        let before = archive.hasher.clone();
+        match once(file, status, &mut archive.hasher, buffer) {
+            Ok(sha256) => {
+                let after = open::status(file).map_err(|errno| refused("read its status", errno))?;
+                if same(status, &after) {
+                    nar::close(&mut archive.pieces);
+                    archive.flush();
+                    return Ok(sha256);
+                }
+            }
+            Err(Stopped::Changed) => {}
+            Err(Stopped::Failed(errno)) => return Err(refused("read it", errno)),
+        }
+        archive.hasher = before;
+        pause(attempt);
+        *status = open::status(file).map_err(|errno| refused("read its status", errno))?;
+    }
+    Err(Unverified::Unstable { attempts: ATTEMPTS })
+}
+
+fn once(file: &OwnedFd, status: &Statx, archive: &mut Sha256, buffer: &mut [u8]) -> Result<Sha256Digest, Stopped> {
+    let size = status.stx_size;
+    let mut pieces = Vec::new();
+    nar::regular(&mut pieces, status.stx_mode & 0o100 != 0, size);
+    archive.update(&pieces);
+    let mut own = Sha256::new();
+    let mut holes = Holes::new(status);
+    let mut offset = 0;
+    loop {
+        let filled = fill(file, &mut holes, offset, size, buffer)?;
+        Sha256::update_both(&mut own, archive, &buffer[..filled]);
+        offset += filled as u64;
+        if offset >= size {
+            break;
+        }
+    }
+    archive.update(nar::padding(size));
+    Ok(own.finish())
+}

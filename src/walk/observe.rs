@@ -1,0 +1,192 @@
+//! Looking at one name in a directory: what it is now, without following or blocking.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::{FileType, Mode, OFlags, Statx};
+use rustix::io::Errno;
+
+use super::open;
+use super::tree::State;
+use crate::manifest::{AttributeSet, Attributes, Content, Record, Unverified, Xattrs};
+
+/// How often something that does not hold still is looked at before it is called unstable.
+pub const ATTEMPTS: u32 = 3;
+
+/// How long to wait before looking again.
+pub fn pause(attempt: u32) {
+    std::thread::sleep(Duration::from_millis(u64::from(attempt) * 20));
+}
+
+/// What a name turned out to be.
+pub enum Seen {
+    /// A regular file, open for reading.
+    File(OwnedFd, Statx),
+    /// A directory. Whoever walks goes into it.
+    Directory,
+    /// Something that is known already, or could not be known.
+    Settled(State, Option<Statx>),
+}
+
+/// Looks at a name, of which the directory's listing said that it is a `listed`.
+pub fn name(directory: BorrowedFd<'_>, name: &[u8], listed: FileType, attributes: AttributeSet) -> Seen {
+    let mut believed = listed;
+    for attempt in 0..=ATTEMPTS {
+        match look(directory, name, believed, attributes) {
+            Ok(seen) => return seen,
+            Err(Look::Is(actual)) => believed = actual,
+            Err(Look::Gone) if attempt < ATTEMPTS => pause(attempt + 1),
+            Err(Look::Gone) => return settled(Unverified::Vanished),
+            Err(Look::Refused(action, errno)) => return settled(refused(action, errno)),
+        }
+    }
+    settled(Unverified::Unstable { attempts: ATTEMPTS })
+}
+
+fn settled(reason: Unverified) -> Seen {
+    Seen::Settled(State::unverified(reason), None)
+}
+
+/// The reason that the kernel's error number stands for.
+pub fn refused(action: &'static str, errno: Errno) -> Unverified {
+    Unverified::Refused { action, errno: errno.raw_os_error() }
+}
+
+/// Why one look was not enough.
+enum Look {
+    /// It is of another type than it was believed to be.
+    Is(FileType),
+    Gone,
+    Refused(&'static str, Errno),
+}
+
+fn failed(action: &'static str) -> impl FnOnce(Errno) -> Look {
+    move |errno| if errno == Errno::NOENT { Look::Gone } else { Look::Refused(action, errno) }
+}
+
+fn look(directory: BorrowedFd<'_>, name: &[u8], believed: FileType, attributes: AttributeSet) -> Result<Seen, Look> {
+    match believed {
+        FileType::Directory => Ok(Seen::Directory),
+        FileType::RegularFile => {
+            let file = match open::file(directory, name) {
+                Ok(file) => file,
+                // A link, a socket, or a device without a driver: it was replaced after it was listed.
+                Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Err(actual(directory, name)),
+                Err(errno) => return Err(failed("open it")(errno)),
+            };
+            let status = open::status(&file).map_err(failed("read its status"))?;
+            match open::file_type(&status) {
+                FileType::RegularFile => Ok(Seen::File(file, status)),
+                other => Err(Look::Is(other)),
+            }
+        }
+        _ => {
+            let status = open::status_at(directory, name).map_err(failed("read its status"))?;
+            let file_type = open::file_type(&status);
+            if file_type != believed {
+                return Err(Look::Is(file_type));
+            }
+            let (major, minor) = (status.stx_rdev_major, status.stx_rdev_minor);
+            let content = match file_type {
+                FileType::Symlink => match rustix::fs::readlinkat(directory, name, Vec::new()) {
+                    Ok(target) => Content::Symlink { target: target.into_bytes().into() },
+                    Err(Errno::INVAL) => return Err(actual(directory, name)),
+                    Err(errno) => return Err(failed("read the link")(errno)),
+                },
+                FileType::Fifo => Content::Fifo,
+                FileType::Socket => Content::Socket,
+                FileType::CharacterDevice => Content::CharDevice { major, minor },
+                FileType::BlockDevice => Content::BlockDevice { major, minor },
+                _ => return Err(Look::Refused("tell its type", Errno::OPNOTSUPP)),
+            };
+            let attributes = of_name(directory, name, &status, attributes).map_err(failed("read its attributes"))?;
+            Ok(Seen::Settled(State::Recorded(Record { content, attributes }), Some(status)))
+        }
+    }
+}
+
+fn actual(directory: BorrowedFd<'_>, name: &[u8]) -> Look {
+    match open::status_at(directory, name) {
+        Ok(status) => Look::Is(open::file_type(&status)),
+        Err(errno) => failed("read its status")(errno),
+    }
+}
+
+/// The attributes of something open.
+pub fn of_open(file: BorrowedFd<'_>, status: &Statx, wanted: AttributeSet) -> Result<Option<Box<Attributes>>, Errno> {
+    attributes(status, wanted, || {
+        read_xattrs(
+            |buffer| rustix::fs::flistxattr(file, spare_capacity(buffer)),
+            |name, buffer| rustix::fs::fgetxattr(file, name, spare_capacity(buffer)),
+        )
+    })
+}
+
+/// The attributes of a name that is never opened for reading: a link, FIFO, socket or device.
+///
+/// Linux before 6.13 reads extended attributes by path only, and the one path that leads to exactly the thing that was
+/// looked at is that of an `O_PATH` handle in `/proc`.
+fn of_name(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    status: &Statx,
+    wanted: AttributeSet,
+) -> Result<Option<Box<Attributes>>, Errno> {
+    attributes(status, wanted, || {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+        let path = format!("/proc/self/fd/{}", handle.as_fd().as_raw_fd());
+        read_xattrs(
+            |buffer| rustix::fs::listxattr(&*path, spare_capacity(buffer)),
+            |name, buffer| rustix::fs::getxattr(&*path, name, spare_capacity(buffer)),
+        )
+    })
+}
+
+fn attributes(
+    status: &Statx,
+    wanted: AttributeSet,
+    xattrs: impl FnOnce() -> Result<Xattrs, Errno>,
+) -> Result<Option<Box<Attributes>>, Errno> {
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(Attributes {
+        mode: wanted.mode.then_some(status.stx_mode & 0o7777),
+        owner: wanted.owner.then_some((status.stx_uid, status.stx_gid)),
+        xattrs: if wanted.xattrs { Some(xattrs()?) } else { None },
+    })))
+}
+
+/// Reads all extended attributes; a file system that has none (`EOPNOTSUPP`) has none.
+fn read_xattrs(
+    list: impl Fn(&mut Vec<u8>) -> Result<usize, Errno>,
+    get: impl Fn(CString, &mut Vec<u8>) -> Result<usize, Errno>,
+) -> Result<Xattrs, Errno> {
+    let names = match filled(&list) {
+        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        names => names?,
+    };
+    let mut xattrs = Vec::new();
+    for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+        let query = CString::new(name).map_err(|_| Errno::INVAL)?;
+        let value = filled(&|buffer: &mut Vec<u8>| get(query.clone(), buffer))?;
+        xattrs.push((name.into(), value.into()));
+    }
+    xattrs.sort();
+    Ok(xattrs)
+}
+
+/// Calls with a buffer that grows up to the 64 KiB that Linux sets as the limit for both lists and values.
+fn filled(call: &impl Fn(&mut Vec<u8>) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
+    for capacity in [256, 4 << 10, 64 << 10] {
+        let mut buffer = Vec::with_capacity(capacity);
+        match call(&mut buffer) {
+            Err(Errno::RANGE) => {}
+            result => return result.map(|_| buffer),
+        }
+    }
+    Err(Errno::RANGE)
+}

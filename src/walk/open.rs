@@ -1,0 +1,113 @@
+//! Opening below a root: by handle, never through a link, never blocking.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::io::Errno;
+
+/// Longest path that one call is given, in bytes. Linux takes 4,096 with the NUL.
+const PATH_LIMIT: usize = 4000;
+
+/// Whether this kernel (5.6 and later) and whatever filters its system calls let `openat2` through.
+static OPENAT2_WORKS: AtomicBool = AtomicBool::new(true);
+
+/// Opens the directory `path` below `root`; the empty path is the root itself, opened anew so that its reading
+/// position is nobody else's. Paths longer than the kernel takes are opened in steps.
+pub fn directory(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+    if path.is_empty() {
+        return one_directory(root, b".");
+    }
+    let mut rest = path;
+    let mut reached: Option<OwnedFd> = None;
+    loop {
+        let (step, behind) = split(rest);
+        let from = reached.as_ref().map_or(root, AsFd::as_fd);
+        let next = below(from, step)?;
+        if behind.is_empty() {
+            return Ok(next);
+        }
+        reached = Some(next);
+        rest = behind;
+    }
+}
+
+/// Takes as many whole names off the front of a path as one call can be given.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    if path.len() <= PATH_LIMIT {
+        return (path, b"");
+    }
+    match path[..PATH_LIMIT].iter().rposition(|&byte| byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        // A name of over 255 bytes does not exist; the kernel says so.
+        None => (path, b""),
+    }
+}
+
+fn below(from: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+    if !path.contains(&b'/') {
+        return one_directory(from, path);
+    }
+    if OPENAT2_WORKS.load(Ordering::Relaxed) {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(from, path, directory_flags(), Mode::empty(), resolve) {
+            Err(Errno::NOSYS | Errno::PERM) => OPENAT2_WORKS.store(false, Ordering::Relaxed),
+            // A rename elsewhere on the system made the lookup inconclusive; names one by one are not affected.
+            Err(Errno::AGAIN) => {}
+            result => return result,
+        }
+    }
+    let mut reached: Option<OwnedFd> = None;
+    for name in path.split(|&byte| byte == b'/') {
+        reached = Some(one_directory(reached.as_ref().map_or(from, AsFd::as_fd), name)?);
+    }
+    reached.ok_or(Errno::NOENT)
+}
+
+fn directory_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
+}
+
+fn one_directory(from: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(from, name, directory_flags(), Mode::empty())
+}
+
+/// Opens one name in a directory for reading. What is opened is known to be a regular file only once its status says
+/// so; `O_NONBLOCK` sees to it that a FIFO put there in between does not hold the run up.
+pub fn file(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    rustix::fs::openat(directory, name, flags, Mode::empty())
+}
+
+const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::MNT_ID);
+
+/// The status of what is open.
+pub fn status(file: impl AsFd) -> Result<Statx, Errno> {
+    rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, WANTED)
+}
+
+/// The status of a name in a directory, of the link itself where it is one.
+pub fn status_at(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Statx, Errno> {
+    rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, WANTED)
+}
+
+/// The type in a status.
+pub fn file_type(status: &Statx) -> FileType {
+    FileType::from_raw_mode(status.stx_mode.into())
+}
+
+/// Which mount, and which file system, something lies on. Where the kernel (before 5.8) can't tell the mount, the
+/// device alone decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mount {
+    id: u64,
+    device: (u32, u32),
+}
+
+impl Mount {
+    pub fn of(status: &Statx) -> Self {
+        let known = status.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+        let id = if known { status.stx_mnt_id } else { 0 };
+        Self { id, device: (status.stx_dev_major, status.stx_dev_minor) }
+    }
+}
