@@ -1,0 +1,95 @@
+//! What changed between two states, without the frame of a report: for `driftlock lock` and `driftlock diff`.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::Status;
+use super::difference::Difference;
+use super::group;
+use super::json::{ParsedUnverified, drift_item, drift_value, unverified_value};
+use super::text::describe;
+use super::words::{counted, grouped, shown};
+use crate::compare::{Comparison, Drift};
+use crate::manifest::Kind;
+use crate::path::escaped;
+
+/// Lines that are shown; the rest is counted. `--json` has every entry.
+const LINES: usize = 200;
+
+/// Writes one line an entry that differs or could not be read, four blanks in. Harmless, like every text report.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: &mut impl Write, kind: Kind, root: &str, found: &Comparison) -> io::Result<()> {
+    let groups = group::groups(kind, &found.drift);
+    let items: Vec<_> = groups.iter().flat_map(|group| &group.items).collect();
+    for item in items.iter().take(LINES) {
+        let (label, text) = describe::item(root, item);
+        writeln!(out, "    {label}: {} ({text})", shown(root, item.path))?;
+    }
+    let hidden: u64 = items.iter().skip(LINES).map(|item| item.entries()).sum();
+    if hidden > 0 {
+        writeln!(out, "    … and {} more; --json has every entry", grouped(hidden))?;
+    }
+    for entry in found.unverified.iter().take(LINES) {
+        let reason = entry.reason.to_string();
+        writeln!(out, "    unverified: {} ({})", shown(root, entry.path.as_bytes()), escaped(reason.as_bytes()))?;
+    }
+    if let Some(hidden) = found.unverified.len().checked_sub(LINES).filter(|&hidden| hidden > 0) {
+        writeln!(out, "    … and {} more that could not be read", grouped(hidden as u64))?;
+    }
+    Ok(())
+}
+
+/// `1 entry`, `4,812 entries`.
+#[must_use]
+pub fn entries(number: u64) -> String {
+    counted(number, "entry", "entries")
+}
+
+/// The same as JSON: `drift`, `unverified` and `counts` as a report has them.
+#[must_use]
+pub fn value(found: &Comparison) -> Value {
+    let counts = found.counts;
+    json!({
+        "drift": drift_value(found),
+        "unverified": unverified_value(found),
+        "counts": {
+            "entries": counts.entries,
+            "verified": counts.verified,
+            "drifted": counts.drifted,
+            "unverified": counts.unverified,
+        },
+    })
+}
+
+/// The difference of two reports as JSON: checks that differ, and in each what is new, gone or changed.
+#[must_use]
+pub fn between_reports(difference: &Difference<'_>) -> Value {
+    let checks: Vec<_> = difference
+        .checks
+        .iter()
+        .map(|check| {
+            let paths = |entries: &[&ParsedUnverified]| {
+                entries.iter().map(|entry| json!({"path": entry.path.to_string(), "reason": entry.reason})).collect()
+            };
+            let items = |drift: &[&Drift]| drift.iter().map(|drift| drift_item(drift)).collect::<Vec<_>>();
+            let changed = check.drift.changed.iter();
+            let (new, gone): (Vec<_>, Vec<_>) = (paths(&check.unverified.new), paths(&check.unverified.gone));
+            json!({
+                "name": check.name,
+                "status": check.status.map(|status| status.map(Status::word)),
+                "lock_changed": check.lock_changed,
+                "reason": check.reason,
+                "drift": {
+                    "new": items(&check.drift.new),
+                    "gone": items(&check.drift.gone),
+                    "changed": changed.map(|(was, is)| json!([drift_item(was), drift_item(is)])).collect::<Vec<_>>(),
+                },
+                "unverified": { "new": new, "gone": gone },
+            })
+        })
+        .collect();
+    json!({ "checks": checks })
+}

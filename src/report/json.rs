@@ -1,0 +1,118 @@
+//! The report for machines, `drift_report.json`: the only writer, and with [`parse`] the only reader.
+//!
+//! It keeps the fields of the scripts that driftlock replaces, in their order and with their meanings, so that
+//! `jq -r .overall` of an alerting rule goes on working, and adds to them. `docs/report.schema.json` specifies it.
+//!
+//! - Every list is whole, however long.
+//! - `path`, `from`, `target` are exact; bytes that are not UTF-8 are in `path_base64`, `from_base64`,
+//!   `target_base64` instead.
+//! - `details` is for people. It counts and lists what failed, each item followed by `;`. Names in it are shown as in
+//!   text, and a `;` in a name as `\x3b`, so no name can make two items of one.
+//! - What is hazardous on a terminal is written as `\uXXXX`, in every string.
+
+mod details;
+mod document;
+mod error;
+mod parsed;
+
+pub use error::ReportError;
+pub use parsed::{Parsed, ParsedCheck, ParsedUnverified, parse};
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+
+use super::Report;
+use crate::compare::{Comparison, Drift};
+use crate::path::is_hazardous;
+
+/// What `schema` says in a report of this form. The number changes when a field changes its meaning or goes.
+pub const SCHEMA: &str = "driftlock-report-1";
+
+/// Writes the JSON report.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let mut serializer = Serializer::with_formatter(&mut *out, Harmless(PrettyFormatter::new()));
+    document::of(report).serialize(&mut serializer)?;
+    out.write_all(b"\n")
+}
+
+/// Writes any other JSON in the same form.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_value(out: &mut impl Write, value: &serde_json::Value) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *out, Harmless(PrettyFormatter::new())))?;
+    out.write_all(b"\n")
+}
+
+/// The drift that a comparison found, as a report has it.
+pub(super) fn drift_value(found: &Comparison) -> serde_json::Value {
+    // Strings and numbers only: nothing that could fail to be JSON.
+    serde_json::to_value(document::Drifts(Some(found))).unwrap_or_default()
+}
+
+/// One drift, as a report has it.
+pub(super) fn drift_item(drift: &Drift) -> serde_json::Value {
+    serde_json::to_value(document::DriftItem::from(drift)).unwrap_or_default()
+}
+
+/// What a comparison could not verify, as a report has it.
+pub(super) fn unverified_value(found: &Comparison) -> serde_json::Value {
+    serde_json::to_value(document::Unverifieds(Some(found))).unwrap_or_default()
+}
+
+/// Pretty-printed JSON in which hazardous characters are escaped, also those that JSON allows as they are.
+struct Harmless(PrettyFormatter<'static>);
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut plain = 0;
+        for (at, character) in fragment.char_indices().filter(|&(_, character)| is_hazardous(character)) {
+            writer.write_all(&fragment.as_bytes()[plain..at])?;
+            // All of them are in the Basic Multilingual Plane, so one unit of UTF-16 is enough.
+            write!(writer, "\\u{:04x}", u32::from(character))?;
+            plain = at + character.len_utf8();
+        }
+        writer.write_all(&fragment.as_bytes()[plain..])
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}

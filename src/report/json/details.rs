@@ -1,0 +1,67 @@
+//! The field `details`: what failed in a check, in the form of the scripts that driftlock replaces.
+
+use crate::manifest::Kind;
+use crate::path::escaped;
+use crate::report::group::groups;
+use crate::report::words::{MODE, Prose, shown};
+use crate::report::{CheckReport, Outcome, Report};
+
+/// Of `lock_files_exist`: `1 lock file missing: audit/locks/compose_hashes.lock.json;`.
+pub(super) fn lock_files(report: &Report) -> String {
+    let mut text = String::new();
+    let names = report.missing_locks.iter().map(|lock| escaped(lock.as_bytes()).to_string());
+    list(&mut text, &counted(report.missing_locks.len(), "lock file", "lock files"), "missing", names);
+    text
+}
+
+/// Of a check: `2 files drifted: a;b;`, `1 entry unverified: c;`, or both with a blank between them.
+pub(super) fn check(check: &CheckReport) -> String {
+    let mut text = String::new();
+    match &check.outcome {
+        Outcome::Compared { comparison, .. } => {
+            let groups = groups(check.kind, &comparison.drift);
+            let modules = groups.iter().filter(|group| group.module).count();
+            let files = groups.len() - modules;
+            let what = match (check.kind, modules, files) {
+                (Kind::Files, ..) | (Kind::Trees, 0, _) => counted(files, "file", "files"),
+                (Kind::Trees, _, 0) => counted(modules, "module", "modules"),
+                (Kind::Trees, ..) => {
+                    format!("{} and {}", counted(modules, "module", "modules"), counted(files, "file", "files"))
+                }
+            };
+            let names = groups.iter().map(|group| {
+                if group.module { escaped(group.path).to_string() } else { shown(&check.root, group.path) }
+            });
+            list(&mut text, &what, "drifted", names);
+            let unverified = &comparison.unverified;
+            let names = unverified.iter().map(|entry| shown(&check.root, entry.path.as_bytes()));
+            list(&mut text, &counted(unverified.len(), "entry", "entries"), "unverified", names);
+        }
+        Outcome::Failed(trouble) => push(&mut text, &format!("not checked: {}", Prose(&trouble.problem))),
+        Outcome::NoLock => push(&mut text, "not checked: its lock file is missing"),
+        Outcome::OtherMode => push(&mut text, &format!("not checked: not for mode {MODE}")),
+    }
+    text
+}
+
+fn list(text: &mut String, what: &str, how: &str, names: impl ExactSizeIterator<Item = String>) {
+    if names.len() == 0 {
+        return;
+    }
+    if !text.is_empty() {
+        text.push(' ');
+    }
+    text.push_str(&format!("{what} {how}: "));
+    names.for_each(|name| push(text, &name));
+}
+
+/// One item. No name that [`escaped`] shows has `\x3b` in it, since that is how it shows a byte that is not UTF-8.
+fn push(text: &mut String, item: &str) {
+    text.push_str(&item.replace(';', "\\x3b"));
+    text.push(';');
+}
+
+/// Without a comma in large numbers, which whoever parses this can do without.
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

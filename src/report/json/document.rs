@@ -1,0 +1,264 @@
+//! The report's JSON, as types: written from a [`Report`], and read back.
+//!
+//! Every key is always there, and `null` or empty where there is nothing to say, so that `.checks[].drift[]` works on
+//! each check. Lists that can be long are written from what the comparison holds, without a copy of all of it.
+
+mod entry;
+
+pub(super) use entry::{DriftItem, PathItem, UnverifiedItem};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{SCHEMA, details};
+use crate::compare::{Comparison, Counts};
+use crate::manifest::Kind;
+use crate::report::words::{LOCK_FILES_EXIST, MODE, Prose};
+use crate::report::{CheckReport, Outcome, Report, Status, Summary};
+
+/// A whole report. `C` is a check, [`Written`] or [`Read`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document<C> {
+    pub schema: String,
+    pub driftlock: String,
+    pub timestamp: String,
+    pub started: String,
+    pub mode: Mode,
+    pub sandbox: Sandbox,
+    pub checks: Vec<C>,
+    pub summary: Summary,
+    pub counts: CountsItem,
+    pub overall: Status,
+    pub exit_code: u8,
+}
+
+pub(super) type Written<'a> = Check<Drifts<'a>, Unverifieds<'a>>;
+pub(super) type Read = Check<Vec<DriftItem>, Vec<UnverifiedItem>>;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Check<D, U> {
+    pub name: String,
+    pub status: Status,
+    pub details: String,
+    /// This and the next three are `null` for `lock_files_exist`.
+    #[serde(deserialize_with = "present")]
+    pub kind: Option<KindItem>,
+    #[serde(deserialize_with = "present")]
+    pub root: Option<String>,
+    #[serde(deserialize_with = "present")]
+    pub resolved_root: Option<String>,
+    #[serde(deserialize_with = "present")]
+    pub lock: Option<String>,
+    #[serde(deserialize_with = "present")]
+    pub digest: Option<String>,
+    #[serde(deserialize_with = "present")]
+    pub live_digest: Option<String>,
+    pub counts: CountsItem,
+    pub drift: D,
+    pub unverified: U,
+    pub mounts: Vec<PathItem>,
+    #[serde(deserialize_with = "present")]
+    pub trouble: Option<TroubleItem>,
+    #[serde(deserialize_with = "present")]
+    pub skipped: Option<Skipped>,
+}
+
+/// Where the entries were read.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Mode {
+    Local,
+    Server,
+}
+
+impl Mode {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => MODE,
+            Self::Server => "server",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum KindItem {
+    Files,
+    Trees,
+}
+
+impl From<Kind> for KindItem {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Files => Self::Files,
+            Kind::Trees => Self::Trees,
+        }
+    }
+}
+
+impl From<KindItem> for Kind {
+    fn from(kind: KindItem) -> Self {
+        match kind {
+            KindItem::Files => Self::Files,
+            KindItem::Trees => Self::Trees,
+        }
+    }
+}
+
+/// Why a check is a `SKIP`.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Skipped {
+    NoLock,
+    OtherMode,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sandbox {
+    #[serde(deserialize_with = "present")]
+    pub landlock: Option<LandlockItem>,
+    pub seccomp: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LandlockItem {
+    pub abi: u32,
+    pub restrictions: Vec<String>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CountsItem {
+    pub entries: u64,
+    pub verified: u64,
+    pub drifted: u64,
+    pub unverified: u64,
+}
+
+impl From<Counts> for CountsItem {
+    fn from(counts: Counts) -> Self {
+        let Counts { entries, verified, drifted, unverified } = counts;
+        Self { entries, verified, drifted, unverified }
+    }
+}
+
+impl From<CountsItem> for Counts {
+    fn from(counts: CountsItem) -> Self {
+        let CountsItem { entries, verified, drifted, unverified } = counts;
+        Self { entries, verified, drifted, unverified }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TroubleItem {
+    pub problem: String,
+    pub remedy: String,
+}
+
+/// Requires the key of a value that can be `null`; serde takes an absent key for `null` otherwise.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+/// The drift of a check, turned into JSON one by one.
+pub(super) struct Drifts<'a>(pub Option<&'a Comparison>);
+
+impl Serialize for Drifts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().flat_map(|found| &found.drift).map(DriftItem::from))
+    }
+}
+
+/// What could not be verified, turned into JSON one by one.
+pub(super) struct Unverifieds<'a>(pub Option<&'a Comparison>);
+
+impl Serialize for Unverifieds<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().flat_map(|found| &found.unverified).map(UnverifiedItem::from))
+    }
+}
+
+/// The document of a report.
+pub(super) fn of(report: &Report) -> Document<Written<'_>> {
+    let mut checks = vec![lock_files(report)];
+    checks.extend(report.checks.iter().map(check));
+    Document {
+        schema: SCHEMA.to_owned(),
+        driftlock: env!("CARGO_PKG_VERSION").to_owned(),
+        timestamp: report.timestamp.clone(),
+        started: report.started.clone(),
+        mode: Mode::Local,
+        sandbox: Sandbox {
+            landlock: report.sandbox.landlock.as_ref().map(|landlock| LandlockItem {
+                abi: landlock.abi,
+                restrictions: landlock.restrictions.iter().copied().map(str::to_owned).collect(),
+            }),
+            seccomp: report.sandbox.seccomp,
+        },
+        checks,
+        summary: report.summary(),
+        counts: report.counts().into(),
+        overall: report.overall(),
+        exit_code: report.exit_code(),
+    }
+}
+
+fn lock_files(report: &Report) -> Written<'_> {
+    Check {
+        name: LOCK_FILES_EXIST.to_owned(),
+        status: report.lock_files_exist(),
+        details: details::lock_files(report),
+        kind: None,
+        root: None,
+        resolved_root: None,
+        lock: None,
+        digest: None,
+        live_digest: None,
+        counts: Counts::default().into(),
+        drift: Drifts(None),
+        unverified: Unverifieds(None),
+        mounts: Vec::new(),
+        trouble: None,
+        skipped: None,
+    }
+}
+
+fn check(check: &CheckReport) -> Written<'_> {
+    let (comparison, digest, live_digest) = match &check.outcome {
+        Outcome::Compared { comparison, digest, live_digest } => {
+            (Some(comparison), digest.clone(), live_digest.clone())
+        }
+        _ => (None, None, None),
+    };
+    Check {
+        name: check.name.clone(),
+        status: check.status(),
+        details: details::check(check),
+        kind: Some(check.kind.into()),
+        root: Some(check.root.clone()),
+        resolved_root: check.resolved_root.clone(),
+        lock: Some(check.lock.clone()),
+        digest,
+        live_digest,
+        counts: check.counts().into(),
+        drift: Drifts(comparison),
+        unverified: Unverifieds(comparison),
+        mounts: check.mounts.iter().map(|mount| PathItem::from(mount.as_slice())).collect(),
+        trouble: match &check.outcome {
+            Outcome::Failed(trouble) => Some(TroubleItem {
+                problem: Prose(&trouble.problem).to_string(),
+                remedy: Prose(&trouble.remedy).to_string(),
+            }),
+            _ => None,
+        },
+        skipped: match &check.outcome {
+            Outcome::NoLock => Some(Skipped::NoLock),
+            Outcome::OtherMode => Some(Skipped::OtherMode),
+            Outcome::Compared { .. } | Outcome::Failed(_) => None,
+        },
+    }
+}

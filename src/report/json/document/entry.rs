@@ -1,0 +1,273 @@
+//! Paths, records and drift as JSON. A record has the keys of its line in a lock, without the path.
+
+use std::collections::BTreeMap;
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+
+use super::present;
+use crate::compare::{Change, Drift, UnverifiedEntry};
+use crate::manifest::{Attributes, Content, Record, Sha256Digest};
+use crate::path::EntryPath;
+use crate::report::words::Prose;
+
+/// Bytes as text, or in Base64 if they are not UTF-8; one of the two.
+fn split(bytes: &[u8]) -> (Option<String>, Option<String>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Some(text.to_owned()), None),
+        Err(_) => (None, Some(BASE64.encode(bytes))),
+    }
+}
+
+/// [`split`], back. What `split` would not have written is refused, so the same bytes are always written the same.
+fn joined(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, String> {
+    match (text, base64) {
+        (Some(text), None) => Ok(text.into_bytes()),
+        (None, Some(base64)) => match BASE64.decode(base64.as_bytes()) {
+            Ok(bytes) if std::str::from_utf8(&bytes).is_err() => Ok(bytes),
+            Ok(_) => Err("something in Base64 is UTF-8 and should stand as it is".to_owned()),
+            Err(error) => Err(format!("something is not Base64: {error}")),
+        },
+        _ => Err("a path or target stands there twice, or not at all".to_owned()),
+    }
+}
+
+fn path(text: Option<String>, base64: Option<String>) -> Result<EntryPath, String> {
+    EntryPath::new(joined(text, base64)?).map_err(|error| error.to_string())
+}
+
+/// A path alone.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct PathItem {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
+}
+
+impl From<&[u8]> for PathItem {
+    fn from(bytes: &[u8]) -> Self {
+        let (path, path_base64) = split(bytes);
+        Self { path, path_base64 }
+    }
+}
+
+impl TryFrom<PathItem> for EntryPath {
+    type Error = String;
+
+    fn try_from(item: PathItem) -> Result<Self, String> {
+        path(item.path, item.path_base64)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct UnverifiedItem {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
+    reason: String,
+}
+
+impl From<&UnverifiedEntry> for UnverifiedItem {
+    fn from(entry: &UnverifiedEntry) -> Self {
+        let (path, path_base64) = split(entry.path.as_bytes());
+        Self { path, path_base64, reason: Prose(&entry.reason.to_string()).to_string() }
+    }
+}
+
+impl UnverifiedItem {
+    pub fn into_parts(self) -> Result<(EntryPath, String), String> {
+        Ok((path(self.path, self.path_base64)?, self.reason))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct DriftItem {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
+    change: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_base64: Option<String>,
+    #[serde(deserialize_with = "present")]
+    expected: Option<RecordItem>,
+    #[serde(deserialize_with = "present")]
+    actual: Option<RecordItem>,
+}
+
+impl From<&Drift> for DriftItem {
+    fn from(drift: &Drift) -> Self {
+        let (path, path_base64) = split(drift.path.as_bytes());
+        let (from, from_base64) = drift.from.as_ref().map(|from| split(from.as_bytes())).unwrap_or_default();
+        Self {
+            path,
+            path_base64,
+            change: drift.change.name().to_owned(),
+            from,
+            from_base64,
+            expected: drift.expected.as_ref().map(RecordItem::from),
+            actual: drift.actual.as_ref().map(RecordItem::from),
+        }
+    }
+}
+
+impl TryFrom<DriftItem> for Drift {
+    type Error = String;
+
+    fn try_from(item: DriftItem) -> Result<Self, String> {
+        let change = Change::ALL
+            .into_iter()
+            .find(|change| change.name() == item.change)
+            .ok_or_else(|| format!("the change {:?} is not known", item.change))?;
+        let moved = item.from.is_some() || item.from_base64.is_some();
+        let drift = Self {
+            path: path(item.path, item.path_base64)?,
+            change,
+            expected: item.expected.map(Record::try_from).transpose()?,
+            actual: item.actual.map(Record::try_from).transpose()?,
+            from: moved.then(|| path(item.from, item.from_base64)).transpose()?,
+        };
+        let sides = (drift.expected.is_some(), drift.actual.is_some(), drift.from.is_some());
+        let fits = match change {
+            Change::Added => (false, true, false),
+            Change::Removed => (true, false, false),
+            Change::Moved => (true, true, true),
+            _ => (true, true, false),
+        };
+        if sides == fits {
+            Ok(drift)
+        } else {
+            Err(format!("{}: `expected`, `actual` and `from` do not fit the change {}", drift.path, change.name()))
+        }
+    }
+}
+
+/// What a lock line says of its path. Keys in the order of the lock format.
+#[derive(Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct RecordItem {
+    r#type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    executable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nar: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    major: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minor: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xattrs: Option<BTreeMap<String, String>>,
+}
+
+impl From<&Record> for RecordItem {
+    fn from(record: &Record) -> Self {
+        let mut item = Self { r#type: record.content.type_name().to_owned(), ..Self::default() };
+        match &record.content {
+            Content::File { executable, size, sha256 } => {
+                item.executable = executable.then_some(true);
+                item.size = Some(*size);
+                item.sha256 = Some(sha256.hex());
+            }
+            Content::Checksum { sha256 } => item.sha256 = Some(sha256.hex()),
+            Content::Directory { nar } => item.nar = nar.map(|nar| nar.sri()),
+            Content::Symlink { target } => (item.target, item.target_base64) = split(target),
+            Content::CharDevice { major, minor } | Content::BlockDevice { major, minor } => {
+                (item.major, item.minor) = (Some(*major), Some(*minor));
+            }
+            Content::Fifo | Content::Socket => {}
+        }
+        if let Some(attributes) = &record.attributes {
+            item.mode = attributes.mode.map(|mode| format!("{mode:04o}"));
+            (item.uid, item.gid) = attributes.owner.unzip();
+            item.xattrs = attributes.xattrs.as_ref().map(|xattrs| {
+                let name = |name: &[u8]| match split(name) {
+                    (Some(name), _) => name,
+                    (None, base64) => format!("base64:{}", base64.unwrap_or_default()),
+                };
+                xattrs.iter().map(|(key, value)| (name(key), BASE64.encode(value))).collect()
+            });
+        }
+        item
+    }
+}
+
+impl TryFrom<RecordItem> for Record {
+    type Error = String;
+
+    /// What would not be written back the same is refused, so a key too many can't go unseen.
+    fn try_from(item: RecordItem) -> Result<Self, String> {
+        let record = Self { content: content(&item)?, attributes: attributes(&item)? };
+        if RecordItem::from(&record) == item {
+            Ok(record)
+        } else {
+            Err(format!("the keys of an entry do not fit its type {:?}", item.r#type))
+        }
+    }
+}
+
+fn content(item: &RecordItem) -> Result<Content, String> {
+    let sha256 = item
+        .sha256
+        .as_deref()
+        .map(|text| Sha256Digest::from_hex(text).ok_or("a `sha256` is not 64 lower-case hexadecimal digits"));
+    let nar = item.nar.as_deref().map(|text| Sha256Digest::from_sri(text).ok_or("a `nar` is not `sha256-` and Base64"));
+    let (sha256, nar) = (sha256.transpose()?, nar.transpose()?);
+    Ok(match (item.r#type.as_str(), sha256, item.size, item.major, item.minor) {
+        ("file", Some(sha256), Some(size), ..) => {
+            Content::File { executable: item.executable.unwrap_or(false), size, sha256 }
+        }
+        ("file", Some(sha256), None, ..) => Content::Checksum { sha256 },
+        ("directory", ..) => Content::Directory { nar },
+        ("symlink", ..) => Content::Symlink { target: joined(item.target.clone(), item.target_base64.clone())?.into() },
+        ("fifo", ..) => Content::Fifo,
+        ("socket", ..) => Content::Socket,
+        ("char_device", .., Some(major), Some(minor)) => Content::CharDevice { major, minor },
+        ("block_device", .., Some(major), Some(minor)) => Content::BlockDevice { major, minor },
+        (other, ..) => return Err(format!("the keys of an entry do not fit its type {other:?}")),
+    })
+}
+
+fn attributes(item: &RecordItem) -> Result<Option<Box<Attributes>>, String> {
+    let mode = item.mode.as_deref().map(|text| u16::from_str_radix(text, 8).map_err(|_| "a `mode` is not octal"));
+    let mode = mode.transpose()?;
+    let decode = |(name, value): (&String, &String)| {
+        let name = match name.strip_prefix("base64:") {
+            Some(base64) => BASE64.decode(base64.as_bytes()).ok()?,
+            None => name.clone().into_bytes(),
+        };
+        Some((name.into(), BASE64.decode(value.as_bytes()).ok()?.into()))
+    };
+    let xattrs = match &item.xattrs {
+        Some(map) => {
+            let xattrs = map.iter().map(decode).collect::<Option<Vec<(Box<[u8]>, Box<[u8]>)>>>();
+            let mut xattrs = xattrs.ok_or("an extended attribute is not Base64")?;
+            xattrs.sort();
+            Some(xattrs)
+        }
+        None => None,
+    };
+    let owner = item.uid.zip(item.gid);
+    let any = mode.is_some() || owner.is_some() || xattrs.is_some();
+    Ok(any.then(|| Box::new(Attributes { mode, owner, xattrs })))
+}

@@ -1,0 +1,194 @@
+//! Reads a report back. Strict: a report is evidence, so one that does not keep to its form, or whose numbers do not
+//! follow from its entries, is refused and not compared.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::error::Category;
+
+use super::document::{Document, Read};
+use super::{ReportError, SCHEMA};
+use crate::compare::{Counts, Drift};
+use crate::manifest::Kind;
+use crate::path::EntryPath;
+use crate::report::status::sum;
+use crate::report::{LOCK_FILES_EXIST, Status, Summary, Trouble};
+
+/// A report that was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// The version of the driftlock that wrote it.
+    pub driftlock: String,
+    pub timestamp: String,
+    pub started: String,
+    /// `local` or `server`.
+    pub mode: &'static str,
+    /// `lock_files_exist` first, then the declared checks in their order.
+    pub checks: Vec<ParsedCheck>,
+    pub summary: Summary,
+    pub counts: Counts,
+    pub overall: Status,
+    pub exit_code: u8,
+}
+
+/// A check in a report that was read back. What is `None` for `lock_files_exist` is there for all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedCheck {
+    pub name: String,
+    pub status: Status,
+    pub details: String,
+    pub kind: Option<Kind>,
+    pub root: Option<String>,
+    pub lock: Option<String>,
+    pub digest: Option<String>,
+    pub live_digest: Option<String>,
+    pub counts: Counts,
+    /// In the order of their paths.
+    pub drift: Vec<Drift>,
+    /// In the order of their paths.
+    pub unverified: Vec<ParsedUnverified>,
+    pub trouble: Option<Trouble>,
+}
+
+/// An entry that could not be verified, and why, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedUnverified {
+    pub path: EntryPath,
+    pub reason: String,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    schema: Option<serde_json::Value>,
+}
+
+/// Reads a JSON report.
+///
+/// # Errors
+/// What is no report, is not whole, has another form, or contradicts itself.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, ReportError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(ReportError::Empty);
+    }
+    // The form is asked for first: of a form that is not ours we can't say what is wrong with it.
+    let head: Head = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        Category::Eof => ReportError::Truncated { line: error.line() },
+        Category::Data => ReportError::NotAReport,
+        Category::Syntax | Category::Io => ReportError::NotJson { problem: error.to_string() },
+    })?;
+    match head.schema {
+        Some(serde_json::Value::String(schema)) if schema == SCHEMA => {}
+        Some(serde_json::Value::String(found)) if is_ours(&found) => return Err(ReportError::Version { found }),
+        _ => return Err(ReportError::NotAReport),
+    }
+    let document: Document<Read> =
+        serde_json::from_slice(bytes).map_err(|error| ReportError::Form { problem: error.to_string() })?;
+    let Document { driftlock, timestamp, started, mode, checks, summary, counts, overall, exit_code, .. } = document;
+    let (name, counts) = (mode.name(), counts.into());
+    let checks = checks.into_iter().map(check).collect::<Result<_, _>>()?;
+    let parsed = Parsed { driftlock, timestamp, started, mode: name, checks, summary, counts, overall, exit_code };
+    sums(&parsed)?;
+    Ok(parsed)
+}
+
+fn is_ours(schema: &str) -> bool {
+    schema.strip_prefix("driftlock-report-").is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn check(read: Read) -> Result<ParsedCheck, ReportError> {
+    let form = |problem| ReportError::Form { problem };
+    let name = read.name.clone();
+    let inconsistent = |problem: String| ReportError::Inconsistent { problem: format!("check {name}: {problem}") };
+    let drift: Vec<Drift> = read.drift.into_iter().map(Drift::try_from).collect::<Result<_, _>>().map_err(form)?;
+    let unverified = read.unverified.into_iter().map(|item| {
+        let (path, reason) = item.into_parts()?;
+        Ok(ParsedUnverified { path, reason })
+    });
+    let unverified: Vec<_> = unverified.collect::<Result<_, _>>().map_err(form)?;
+    let mounts: Result<Vec<_>, _> = read.mounts.into_iter().map(EntryPath::try_from).collect();
+    mounts.map_err(form)?;
+    if !drift.is_sorted_by(|a, b| a.path < b.path) || !unverified.is_sorted_by(|a, b| a.path < b.path) {
+        return Err(inconsistent("its entries are not in order, or one is there twice".to_owned()));
+    }
+
+    let counts: Counts = read.counts.into();
+    // A move is one item, and two paths unless each of them is an item of its own.
+    let paths: HashSet<&EntryPath> =
+        drift.iter().flat_map(|drift| [Some(&drift.path), drift.from.as_ref()]).flatten().collect();
+    let sum = counts.verified.checked_add(counts.drifted).and_then(|sum| sum.checked_add(counts.unverified));
+    if sum != Some(counts.entries)
+        || counts.drifted != paths.len() as u64
+        || counts.unverified != unverified.len() as u64
+    {
+        return Err(inconsistent("its counts do not fit its entries".to_owned()));
+    }
+    if unverified.iter().any(|entry| paths.contains(&entry.path)) {
+        return Err(inconsistent("an entry is both drifted and unverified".to_owned()));
+    }
+    let nothing_compared = read.trouble.is_some() || read.skipped.is_some();
+    if nothing_compared && (counts != Counts::default() || read.digest.is_some() || read.live_digest.is_some()) {
+        return Err(inconsistent("it compared nothing, and has entries or digests".to_owned()));
+    }
+    let is_declared = [read.kind.is_some(), read.root.is_some(), read.lock.is_some()];
+    if read.name == LOCK_FILES_EXIST {
+        if nothing_compared || is_declared.contains(&true) || counts != Counts::default() {
+            return Err(inconsistent("it is not declared, and has what only declared checks have".to_owned()));
+        }
+    } else {
+        let expected = match (read.skipped.is_some(), read.trouble.is_some() || counts.entries != counts.verified) {
+            (true, true) => return Err(inconsistent("it is both skipped and failed".to_owned())),
+            (true, false) => Status::Skip,
+            (false, failed) => Status::pass_if(!failed),
+        };
+        if is_declared.contains(&false) {
+            return Err(inconsistent("its `kind`, `root` or `lock` is missing".to_owned()));
+        }
+        if read.status != expected {
+            return Err(inconsistent(format!("its status should be {}", expected.word())));
+        }
+    }
+    Ok(ParsedCheck {
+        name: read.name,
+        status: read.status,
+        details: read.details,
+        kind: read.kind.map(Kind::from),
+        root: read.root,
+        lock: read.lock,
+        digest: read.digest,
+        live_digest: read.live_digest,
+        counts,
+        drift,
+        unverified,
+        trouble: read.trouble.map(|trouble| Trouble { problem: trouble.problem, remedy: trouble.remedy }),
+    })
+}
+
+/// What the report says of all checks together has to follow from the checks.
+fn sums(report: &Parsed) -> Result<(), ReportError> {
+    let inconsistent = |problem: &str| Err(ReportError::Inconsistent { problem: problem.to_owned() });
+    let [lock_files, checks @ ..] = report.checks.as_slice() else {
+        return inconsistent("it has no checks");
+    };
+    if lock_files.name != LOCK_FILES_EXIST || lock_files.status == Status::Skip {
+        return inconsistent("its first check is not that of the lock files");
+    }
+    let mut names = HashSet::new();
+    if !report.checks.iter().all(|check| names.insert(check.name.as_str())) {
+        return inconsistent("two checks have the same name");
+    }
+    if report.summary != report.checks.iter().map(|check| check.status).collect() {
+        return inconsistent("its summary does not fit its checks");
+    }
+    if report.counts != sum(checks.iter().map(|check| check.counts)) {
+        return inconsistent("its counts do not fit those of its checks");
+    }
+    let drift = lock_files.status == Status::Fail || checks.iter().any(|check| check.counts.drifted > 0);
+    let trouble = checks.iter().any(|check| check.trouble.is_some() || check.counts.unverified > 0);
+    if report.exit_code != u8::from(drift) | u8::from(trouble) << 1 {
+        return inconsistent("its exit code does not fit its checks");
+    }
+    if report.overall != Status::pass_if(report.exit_code == 0) {
+        return inconsistent("its verdict does not fit its checks");
+    }
+    Ok(())
+}

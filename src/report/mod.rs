@@ -1,0 +1,113 @@
+//! What one run found, for people ([`text`]) and for machines ([`json`]). Nothing here decides anything: the verdicts
+//! are those of [`compare`](crate::compare), and a report only shows them. [`difference`] compares two reports that
+//! were read back.
+//!
+//! Names, paths and links in a [`Report`] are raw; whatever shows them makes them harmless.
+
+pub mod changes;
+pub mod difference;
+pub mod group;
+pub mod json;
+mod status;
+pub mod text;
+mod words;
+
+pub use status::{Status, Summary};
+pub use words::LOCK_FILES_EXIST;
+
+use crate::compare::{Comparison, Counts};
+use crate::manifest::Kind;
+use crate::sandbox::Enforced;
+pub use crate::trouble::Trouble;
+
+/// The name of the JSON report in its folder.
+pub const JSON_NAME: &str = "drift_report.json";
+
+/// The name of the text report beside it.
+pub const TEXT_NAME: &str = "drift_report.txt";
+
+/// One run of `driftlock check`.
+#[derive(Debug)]
+pub struct Report {
+    /// When the run started, in local time as `20260129_153042`: the seed's form, and the name of the report's folder.
+    pub timestamp: String,
+    /// The same moment as RFC 3339 has it, with the offset from UTC.
+    pub started: String,
+    /// Lock files that are missing, as the operator knows them, in the order of the checks.
+    pub missing_locks: Vec<String>,
+    /// In the order in which they are declared.
+    pub checks: Vec<CheckReport>,
+    pub sandbox: Enforced,
+}
+
+/// What one check found.
+#[derive(Debug)]
+pub struct CheckReport {
+    pub name: String,
+    pub kind: Kind,
+    /// The root as it was declared, which is how the operator knows it: `infra/stacks`.
+    pub root: String,
+    /// Where the root really lies, links resolved; nothing if it could not be opened.
+    pub resolved_root: Option<String>,
+    /// The lock file as the operator knows it: `audit/locks/compose_hashes.lock.json`.
+    pub lock: String,
+    pub outcome: Outcome,
+    /// Paths below the root (exact bytes) where another file system begins.
+    pub mounts: Vec<Vec<u8>>,
+}
+
+/// How a check ended.
+#[derive(Debug)]
+pub enum Outcome {
+    Compared {
+        comparison: Comparison,
+        /// The digest that the lock states, in SRI form; a `sha256sum` lock states none.
+        digest: Option<String>,
+        /// The digest of the live entries, in SRI form: the lock's own if everything was verified; if something
+        /// drifted, over the live entry lines without `nar`; nothing if something is unverified.
+        live_digest: Option<String>,
+    },
+    /// It could not be carried out: the root, the lock, or something else is wrong.
+    Failed(Trouble),
+    /// Its lock file is missing; the check of the lock files says so.
+    NoLock,
+    /// Its `modes` leave this one out.
+    OtherMode,
+}
+
+impl CheckReport {
+    /// Whether something drifted.
+    #[must_use]
+    pub const fn drifted(&self) -> bool {
+        matches!(&self.outcome, Outcome::Compared { comparison, .. } if comparison.counts.drifted > 0)
+    }
+
+    /// Whether something could not be verified.
+    #[must_use]
+    pub const fn troubled(&self) -> bool {
+        match &self.outcome {
+            Outcome::Compared { comparison, .. } => comparison.counts.unverified > 0,
+            Outcome::Failed(_) => true,
+            Outcome::NoLock | Outcome::OtherMode => false,
+        }
+    }
+
+    /// Its counts; all zero if nothing was compared.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        match &self.outcome {
+            Outcome::Compared { comparison, .. } => comparison.counts,
+            _ => Counts::default(),
+        }
+    }
+}
+
+impl Report {
+    /// The exit code: bit 1 for drift or a missing lock file, bit 2 for trouble.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let drift = !self.missing_locks.is_empty() || self.checks.iter().any(CheckReport::drifted);
+        let trouble = self.checks.iter().any(CheckReport::troubled);
+        u8::from(drift) | u8::from(trouble) << 1
+    }
+}

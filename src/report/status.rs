@@ -1,0 +1,106 @@
+//! Status words and the sums over them, the same in both reports.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CheckReport, Outcome, Report};
+use crate::compare::Counts;
+
+/// How a check, or the whole run, ended. A run is never [`Skip`](Self::Skip).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// Everything was verified.
+    Pass,
+    /// Something drifted, could not be verified, or could not be checked at all.
+    Fail,
+    /// There was nothing to compare, and another line of the report or the declaration says why.
+    Skip,
+}
+
+impl Status {
+    /// The word in reports.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Skip => "SKIP",
+        }
+    }
+
+    pub(super) const fn pass_if(condition: bool) -> Self {
+        if condition { Self::Pass } else { Self::Fail }
+    }
+}
+
+/// How many checks ended as what; `lock_files_exist` is one of them. `total` is the sum of the other three.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    pub total: u64,
+    pub passed: u64,
+    pub failed: u64,
+    pub skipped: u64,
+}
+
+impl FromIterator<Status> for Summary {
+    fn from_iter<I: IntoIterator<Item = Status>>(statuses: I) -> Self {
+        let mut summary = Self::default();
+        for status in statuses {
+            summary.total += 1;
+            match status {
+                Status::Pass => summary.passed += 1,
+                Status::Fail => summary.failed += 1,
+                Status::Skip => summary.skipped += 1,
+            }
+        }
+        summary
+    }
+}
+
+impl CheckReport {
+    /// How it ended, in one word.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        match self.outcome {
+            Outcome::NoLock | Outcome::OtherMode => Status::Skip,
+            Outcome::Compared { .. } | Outcome::Failed(_) => Status::pass_if(!self.drifted() && !self.troubled()),
+        }
+    }
+}
+
+impl Report {
+    /// Whether every lock file is there.
+    #[must_use]
+    pub const fn lock_files_exist(&self) -> Status {
+        Status::pass_if(self.missing_locks.is_empty())
+    }
+
+    /// The sums over `lock_files_exist` and all checks.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        std::iter::once(self.lock_files_exist()).chain(self.checks.iter().map(CheckReport::status)).collect()
+    }
+
+    /// `PASS` exactly if the exit code is 0: trouble is never a pass.
+    #[must_use]
+    pub fn overall(&self) -> Status {
+        Status::pass_if(self.exit_code() == 0)
+    }
+
+    /// The sums over the counts of all checks.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        sum(self.checks.iter().map(CheckReport::counts))
+    }
+}
+
+/// Adds counts up. They saturate: a report that was read back can state any numbers.
+pub(super) fn sum(counts: impl Iterator<Item = Counts>) -> Counts {
+    counts.fold(Counts::default(), |sum, counts| Counts {
+        entries: sum.entries.saturating_add(counts.entries),
+        verified: sum.verified.saturating_add(counts.verified),
+        drifted: sum.drifted.saturating_add(counts.drifted),
+        unverified: sum.unverified.saturating_add(counts.unverified),
+    })
+}

@@ -1,0 +1,245 @@
+//! The report for people, in the form of the scripts that driftlock replaces, and under each `[FAIL]` which entries
+//! drifted, and how.
+//!
+//! Every line starts at the margin with a tag, with a word of the frame, or four blanks in. No name can make a line
+//! of its own, or reach the terminal as a command: whatever comes from outside goes through
+//! [`escaped`]. The JSON report is the one to parse, and has every entry.
+
+pub(in crate::report) mod describe;
+mod page;
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use super::group::{self, Group};
+use super::words::{MODE, Prose, capitalized, counted, grouped, shown, stem};
+use super::{CheckReport, Outcome, Report};
+use crate::compare::UnverifiedEntry;
+use crate::manifest::{Kind, Unverified};
+use crate::path::escaped;
+use page::{Page, Tag};
+
+/// How a text report looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Tags and verdict in colour.
+    pub color: bool,
+    /// Nothing but failures, warnings, what belongs to them, and the verdict.
+    pub quiet: bool,
+}
+
+/// Lines about drift that are shown of one check. The rest is counted: whoever has more to look at needs the JSON.
+const LINES: usize = 200;
+
+const RULE: &str = "========================================";
+
+/// Writes the text report. `report_path` is where the JSON report of this run lies, if one was written.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: Option<&str>) -> io::Result<()> {
+    let mut page = Page { out, style };
+    page.frame(format_args!(
+        "{RULE}\n  Drift Check - {}\n  Mode: {MODE}\n{RULE}\n",
+        escaped(report.timestamp.as_bytes())
+    ))?;
+    sandbox(&mut page, report)?;
+    lock_files(&mut page, report)?;
+    for check in &report.checks {
+        self::check(&mut page, check)?;
+    }
+    let summary = report.summary();
+    page.frame(format_args!("\n{RULE}\n  SUMMARY\n{RULE}"))?;
+    page.frame(format_args!(
+        "Total checks: {}\nPassed: {}\nFailed: {}",
+        summary.total, summary.passed, summary.failed
+    ))?;
+    if summary.skipped > 0 {
+        page.frame(format_args!("Skipped: {}", summary.skipped))?;
+    }
+    page.frame(format_args!(""))?;
+    page.overall(report.overall())?;
+    if let Some(path) = report_path {
+        page.frame(format_args!("\nReport: {}", escaped(path.as_bytes())))?;
+    }
+    Ok(())
+}
+
+fn sandbox(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
+    if report.sandbox.landlock.is_none() {
+        page.line(
+            Tag::Warn,
+            format_args!(
+                "Sandbox: Landlock did not hold, so nothing but driftlock itself kept this run to the declared paths"
+            ),
+        )?;
+    }
+    if !report.sandbox.seccomp {
+        page.line(Tag::Warn, format_args!("Sandbox: seccomp did not hold, so every system call was open to this run"))?;
+    }
+    Ok(())
+}
+
+fn lock_files(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
+    page.line(Tag::Info, format_args!("Checking lock files exist..."))?;
+    if report.missing_locks.is_empty() {
+        return page.line(Tag::Pass, format_args!("All required lock files present"));
+    }
+    for lock in &report.missing_locks {
+        page.line(Tag::Fail, format_args!("Missing lock file: {}", escaped(lock.as_bytes())))?;
+        match report.checks.iter().find(|check| check.lock == *lock) {
+            Some(check) => {
+                page.detail(format_args!("run `driftlock lock --check {}`", escaped(check.name.as_bytes())))?;
+            }
+            None => page.detail(format_args!("run `driftlock lock`"))?,
+        }
+    }
+    Ok(())
+}
+
+fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
+    let stem = stem(&check.name);
+    let title = capitalized(&stem);
+    let (what, all) = match check.kind {
+        Kind::Files => ("file hashes", "files"),
+        Kind::Trees => ("hashes", "modules"),
+    };
+    match &check.outcome {
+        Outcome::NoLock => {
+            let lock = escaped(check.lock.as_bytes());
+            return page.line(Tag::Skip, format_args!("{title}: its lock file {lock} is missing"));
+        }
+        Outcome::OtherMode => {
+            return page.line(Tag::Skip, format_args!("{title}: not for mode {MODE}, as its `modes` say"));
+        }
+        Outcome::Failed(_) | Outcome::Compared { .. } => {}
+    }
+    page.line(Tag::Info, format_args!("Checking {stem} {what}..."))?;
+    whereabouts(page, check, &title)?;
+    match &check.outcome {
+        Outcome::Failed(trouble) => {
+            let name = escaped(check.name.as_bytes());
+            page.line(Tag::Fail, format_args!("{name}: {}", Prose(&trouble.problem)))?;
+            page.detail(format_args!("{}", Prose(&trouble.remedy)))?;
+        }
+        Outcome::Compared { comparison, .. } => {
+            let groups = group::groups(check.kind, &comparison.drift);
+            drift(page, check, &title, &groups)?;
+            unverified(page, check, &title, &comparison.unverified)?;
+            if !check.drifted() && !check.troubled() {
+                page.line(Tag::Pass, format_args!("All {stem} {all} match baseline"))?;
+            }
+        }
+        Outcome::NoLock | Outcome::OtherMode => {}
+    }
+    Ok(())
+}
+
+/// What the operator may not expect of the place: links above the root, file systems below.
+fn whereabouts(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io::Result<()> {
+    if let Some(resolved) = &check.resolved_root {
+        let declared: Vec<_> = names(&check.root).collect();
+        let real: Vec<_> = names(resolved).collect();
+        // What `..` leads to can't be told from the words, and is no surprise to whoever wrote it.
+        if !declared.contains(&"..") && !real.ends_with(&declared) {
+            let (root, resolved) = (escaped(check.root.as_bytes()), escaped(resolved.as_bytes()));
+            page.line(Tag::Info, format_args!("{title}: {root} really lies at {resolved}"))?;
+        }
+    }
+    for mount in check.mounts.iter().take(LINES) {
+        let path = shown(&check.root, mount);
+        page.line(Tag::Warn, format_args!("{title}: another file system is mounted at {path}"))?;
+    }
+    match check.mounts.len().checked_sub(LINES) {
+        None | Some(0) => Ok(()),
+        Some(more) => more_of(page, more as u64, ""),
+    }
+}
+
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|name| !matches!(*name, "" | "."))
+}
+
+fn drift(page: &mut Page<impl Write>, check: &CheckReport, title: &str, groups: &[Group<'_>]) -> io::Result<()> {
+    let lines = groups.iter().map(|group| 1 + group.items.len()).sum::<usize>();
+    let fit = lines <= LINES;
+    // Every group gets its line first, then all get the same number of details, or what they have.
+    let shown_groups = if fit { groups.len() } else { groups.len().min(LINES / 2) };
+    let (groups, hidden) = groups.split_at(shown_groups);
+    let details = if fit { usize::MAX } else { share(groups, LINES - shown_groups) };
+    for group in groups {
+        let subject = if group.module { escaped(group.path).to_string() } else { shown(&check.root, group.path) };
+        page.line(Tag::Fail, format_args!("{title} drift: {subject}"))?;
+        let (items, cut) = group.items.split_at(group.items.len().min(details));
+        for item in items {
+            let (label, text) = describe::item(&check.root, item);
+            if group.module {
+                page.detail(format_args!("{label}: {} ({text})", shown(&check.root, item.path)))?;
+            } else {
+                page.detail(format_args!("{label}: {text}"))?;
+            }
+        }
+        if !cut.is_empty() {
+            more_of(page, cut.iter().map(group::Item::entries).sum(), "")?;
+        }
+    }
+    if hidden.is_empty() {
+        return Ok(());
+    }
+    let entries = hidden.iter().flat_map(|group| &group.items).map(group::Item::entries).sum();
+    match hidden.iter().filter(|group| group.module).count() as u64 {
+        0 => more_of(page, entries, ""),
+        modules => more_of(page, entries, &format!(" in {}", counted(modules, "more module", "more modules"))),
+    }
+}
+
+fn more_of(page: &mut Page<impl Write>, number: u64, place: &str) -> io::Result<()> {
+    page.detail(format_args!("… and {} more{place}; the JSON report has every entry", grouped(number)))
+}
+
+/// The largest number of details a group with which all groups together have no more than `budget`.
+fn share(groups: &[Group<'_>], budget: usize) -> usize {
+    let fits = |share: usize| groups.iter().map(|group| group.items.len().min(share)).sum::<usize>() <= budget;
+    (1..=budget).rev().find(|&share| fits(share)).unwrap_or(1)
+}
+
+fn unverified(
+    page: &mut Page<impl Write>,
+    check: &CheckReport,
+    title: &str,
+    entries: &[UnverifiedEntry],
+) -> io::Result<()> {
+    // What the lock has below a directory that could not be read is one line with it.
+    let unread = entries.iter().filter(|entry| !matches!(entry.reason, Unverified::Below(_)));
+    let mut below: HashMap<&[u8], u64> = unread.map(|entry| (entry.path.as_bytes(), 0)).collect();
+    let mut own = Vec::new();
+    for entry in entries {
+        let above = match &entry.reason {
+            Unverified::Below(directory) => below.get_mut(&**directory),
+            _ => None,
+        };
+        match above {
+            Some(number) => *number += 1,
+            None => own.push(entry),
+        }
+    }
+    for entry in own.iter().take(LINES) {
+        let path = shown(&check.root, entry.path.as_bytes());
+        let reason = entry.reason.to_string();
+        page.line(Tag::Fail, format_args!("{title} unverified: {path}: {}", Prose(&reason)))?;
+        match below.get(entry.path.as_bytes()) {
+            None | Some(0) => {}
+            Some(&number) => {
+                let entries = counted(number, "entry", "entries");
+                page.detail(format_args!("and with it {entries} that the lock has below it"))?;
+            }
+        }
+    }
+    match own.get(LINES..) {
+        None | Some([]) => Ok(()),
+        Some(cut) => {
+            let number = |entry: &&UnverifiedEntry| 1 + below.get(entry.path.as_bytes()).copied().unwrap_or(0);
+            more_of(page, cut.iter().map(number).sum(), "")
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The lines that a text report is made of, their colours, and what `--quiet` leaves out.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use super::Style;
+use crate::report::Status;
+
+/// What a line begins with.
+#[derive(Clone, Copy)]
+pub(super) enum Tag {
+    Info,
+    Pass,
+    Fail,
+    Warn,
+    Skip,
+}
+
+impl Tag {
+    /// The tag and its colour, as the number that ANSI terminals know it by.
+    const fn parts(self) -> (&'static str, u8) {
+        match self {
+            Self::Info => ("[INFO]", 34),
+            Self::Pass => ("[PASS]", 32),
+            Self::Fail => ("[FAIL]", 31),
+            Self::Warn => ("[WARN]", 33),
+            Self::Skip => ("[SKIP]", 36),
+        }
+    }
+
+    const fn is_quiet(self) -> bool {
+        matches!(self, Self::Fail | Self::Warn)
+    }
+}
+
+pub(super) struct Page<W> {
+    pub out: W,
+    pub style: Style,
+}
+
+impl<W: Write> Page<W> {
+    /// A line that starts at the margin with its tag.
+    pub fn line(&mut self, tag: Tag, text: fmt::Arguments<'_>) -> io::Result<()> {
+        if self.style.quiet && !tag.is_quiet() {
+            return Ok(());
+        }
+        let (word, color) = tag.parts();
+        self.colored(word, color)?;
+        writeln!(self.out, " {text}")
+    }
+
+    /// A line that belongs to the `[FAIL]` or `[WARN]` line above it.
+    pub fn detail(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
+        writeln!(self.out, "    {text}")
+    }
+
+    /// A line of the frame around all this.
+    pub fn frame(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
+        if self.style.quiet { Ok(()) } else { writeln!(self.out, "{text}") }
+    }
+
+    pub fn overall(&mut self, status: Status) -> io::Result<()> {
+        write!(self.out, "OVERALL: ")?;
+        self.colored(status.word(), if status == Status::Pass { 32 } else { 31 })?;
+        writeln!(self.out)
+    }
+
+    fn colored(&mut self, word: &str, color: u8) -> io::Result<()> {
+        if self.style.color { write!(self.out, "\x1b[{color}m{word}\x1b[0m") } else { write!(self.out, "{word}") }
+    }
+}

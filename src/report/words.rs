@@ -1,0 +1,121 @@
+//! Words that more than one kind of report needs.
+
+use std::fmt;
+
+use crate::path::{escaped, is_hazardous};
+
+/// The check that every run makes first. No check in a declaration should have this name.
+pub const LOCK_FILES_EXIST: &str = "lock_files_exist";
+
+/// Where the entries were read: on this machine.
+pub(super) const MODE: &str = "local";
+
+/// What a check is called in sentences: `compose_hashes` is "compose". Harmless.
+pub(super) fn stem(name: &str) -> String {
+    let stem = ["_hashes", "_files", "_images"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    let stem = stem.filter(|stem| !stem.is_empty()).unwrap_or(name);
+    escaped(stem.replace('_', " ").as_bytes()).to_string()
+}
+
+/// The same at the beginning of a sentence.
+pub(super) fn capitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
+}
+
+/// A path as the operator knows it: the declared root and the entry. Raw.
+pub(super) fn joined(root: &str, path: &[u8]) -> Vec<u8> {
+    match root.trim_end_matches('/') {
+        "" if root.starts_with('/') => [b"/", path].concat(),
+        "" | "." => path.to_vec(),
+        root => [root.as_bytes(), b"/", path].concat(),
+    }
+}
+
+/// [`joined`], made harmless.
+pub(super) fn shown(root: &str, path: &[u8]) -> String {
+    escaped(&joined(root, path)).to_string()
+}
+
+/// A number for people: `4,812`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 entry`, `4,812 entries`.
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
+/// Prose: whoever wrote it has escaped the names in it, so a backslash stays as it is; all that is hazardous, and got
+/// through, is shown as [`escaped`] shows it.
+pub(super) struct Prose<'a>(pub &'a str);
+
+impl fmt::Display for Prose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        self.0.chars().try_for_each(|character| match character {
+            _ if is_hazardous(character) => escaped(character.encode_utf8(&mut [0; 4]).as_bytes()).fmt(f),
+            _ => f.write_char(character),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_called_by_the_stem_of_its_name() {
+        for (name, expected) in [
+            ("compose_hashes", "compose"),
+            ("addon_hashes", "addon"),
+            ("docker_images", "docker"),
+            ("etc_config_files", "etc config"),
+            ("units", "units"),
+            ("_hashes", " hashes"),
+            ("a\n[PASS]_files", "a\\n[PASS]"),
+        ] {
+            assert_eq!(stem(name), expected);
+        }
+        assert_eq!(capitalized("compose"), "Compose");
+        assert_eq!(capitalized("ßa"), "SSa");
+        assert_eq!(capitalized(""), "");
+    }
+
+    #[test]
+    fn a_path_is_shown_below_its_root() {
+        for (root, expected) in [
+            ("infra/stacks", "infra/stacks/a"),
+            ("infra/stacks/", "infra/stacks/a"),
+            ("/", "/a"),
+            (".", "a"),
+            ("", "a"),
+            ("../x", "../x/a"),
+        ] {
+            assert_eq!(shown(root, b"a"), expected, "{root:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_commas() {
+        for (number, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), expected);
+        }
+        assert_eq!(counted(1, "entry", "entries"), "1 entry");
+        assert_eq!(counted(2, "entry", "entries"), "2 entries");
+    }
+
+    #[test]
+    fn prose_keeps_what_was_escaped_before() {
+        assert_eq!(Prose("a\\nb\nc\u{1b}").to_string(), "a\\nb\\nc\\u{1b}");
+    }
+}

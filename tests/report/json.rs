@@ -1,0 +1,253 @@
+//! The report for machines: the seed's fields, exact names, and nothing but its own reports read back.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use driftlock::manifest::json::entry_line;
+use driftlock::path::is_hazardous;
+use driftlock::report::json::{ReportError, parse};
+use driftlock::report::{Outcome, Report, Status};
+use serde_json::{Value, json};
+
+use crate::samples::{self, Tree};
+
+fn value(report: &Report) -> Value {
+    serde_json::from_slice(&samples::json(report)).unwrap()
+}
+
+fn jq(filter: &str, json: &[u8]) -> String {
+    let mut jq = Command::new("jq")
+        .args(["-r", filter])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("this test needs jq");
+    jq.stdin.take().unwrap().write_all(json).unwrap();
+    let output = jq.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The seed's fields of a report, and those alone.
+const SEED_FIELDS: &str = "{timestamp, mode, checks: [.checks[] | {name, status, details}], \
+                           summary: (.summary | {total, passed, failed}), overall}";
+
+#[test]
+fn has_the_fields_of_the_seed() {
+    let seed = |timestamp, compose: [&str; 2], addon: [&str; 2], passed, failed, overall| {
+        json!({
+            "timestamp": timestamp,
+            "mode": "local",
+            "checks": [
+                {"name": "lock_files_exist", "status": "PASS", "details": ""},
+                {"name": "compose_hashes", "status": compose[0], "details": compose[1]},
+                {"name": "addon_hashes", "status": addon[0], "details": addon[1]},
+            ],
+            "summary": {"total": 3, "passed": passed, "failed": failed},
+            "overall": overall,
+        })
+    };
+    let ours = |report: &Report| serde_json::from_str::<Value>(&jq(SEED_FIELDS, &samples::json(report))).unwrap();
+    let pass = seed("20260129_153042", ["PASS", ""], ["PASS", ""], 3, 0, "PASS");
+    assert_eq!(ours(&samples::seed_pass()), pass);
+    let compose =
+        "2 files drifted: infra/stacks/edge-traefik/docker-compose.yml;infra/stacks/odoo18-prod/docker-compose.yml;";
+    let addon = "2 modules drifted: custom_ocr_finance;qr_ordering;";
+    let fail = seed("20260129_154215", ["FAIL", compose], ["FAIL", addon], 1, 2, "FAIL");
+    assert_eq!(ours(&samples::seed_fail()), fail);
+}
+
+#[test]
+fn the_alerting_of_the_seed_goes_on_working() {
+    assert_eq!(jq(".overall", &samples::json(&samples::seed_pass())), "PASS\n");
+    assert_eq!(jq(".overall", &samples::json(&samples::seed_fail())), "FAIL\n");
+    // Trouble is never a pass.
+    assert_eq!(jq(".overall", &samples::json(&samples::report(samples::troubled()))), "FAIL\n");
+    assert_eq!(jq(".checks[].drift[].path", &samples::json(&samples::seed_fail())).lines().count(), 4);
+}
+
+#[test]
+fn keys_stand_in_the_order_of_the_seed() {
+    let keys =
+        |filter: &str| jq(&format!("{filter} | keys_unsorted | join(\" \")"), &samples::json(&samples::seed_fail()));
+    assert_eq!(keys("."), "schema driftlock timestamp started mode sandbox checks summary counts overall exit_code\n");
+    assert_eq!(
+        keys(".checks[1]"),
+        "name status details kind root resolved_root lock digest live_digest counts drift unverified mounts trouble \
+         skipped\n"
+    );
+    assert_eq!(keys(".summary"), "total passed failed skipped\n");
+    assert_eq!(keys(".checks[1].drift[0]"), "path change expected actual\n");
+    assert_eq!(keys(".checks[1].drift[0].actual"), "type size sha256\n");
+}
+
+#[test]
+fn details_count_what_failed() {
+    let details = |report: &Report| -> Vec<String> {
+        let value = value(report);
+        let checks = value["checks"].as_array().unwrap().iter();
+        checks.map(|check| check["details"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        details(&samples::report(samples::troubled())),
+        [
+            "1 lock file missing: audit/locks/unit_files.lock.json;",
+            "1 module drifted: m; 4 entries unverified: odoo_modules/seisei/m/d;odoo_modules/seisei/m/d/x;\
+             odoo_modules/seisei/m/d/y;odoo_modules/seisei/m/f;",
+            "not checked: the root infra/stacks does not exist;",
+            "not checked: its lock file is missing;",
+            "not checked: not for mode local;",
+        ]
+    );
+    let locked = Tree::new().file("a", "1").file("b", "2").file("b;c\n", "3");
+    let one = samples::report(vec![samples::files(&locked, &locked.clone().file("b;c\n", "4"))]);
+    assert_eq!(details(&one)[1], "1 file drifted: infra/stacks/b\\x3bc\\n;");
+    let mixed = samples::report(vec![samples::trees(&Tree::new(), &locked.dir("d"))]);
+    assert_eq!(
+        details(&mixed)[1],
+        "1 module and 3 files drifted: odoo_modules/seisei/a;odoo_modules/seisei/b;odoo_modules/seisei/b\\x3bc\\n;d;"
+    );
+    // No name makes two items of one.
+    for check in &samples::hostile().checks {
+        if let Outcome::Compared { comparison, .. } = &check.outcome {
+            let groups = driftlock::report::group::groups(check.kind, &comparison.drift).len();
+            let text = &details(&samples::hostile())[1];
+            assert_eq!(text.matches(';').count(), groups + comparison.unverified.len(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn an_entry_has_the_keys_of_its_lock_line() {
+    let mut seen = 0;
+    for (_, report) in samples::all() {
+        let value = value(&report);
+        for (number, check) in report.checks.iter().enumerate() {
+            let Outcome::Compared { comparison, .. } = &check.outcome else { continue };
+            for (drift, item) in comparison.drift.iter().zip(value["checks"][number + 1]["drift"].as_array().unwrap()) {
+                for (record, key) in [(&drift.expected, "expected"), (&drift.actual, "actual")] {
+                    let Some(record) = record else {
+                        assert_eq!(item[key], Value::Null);
+                        continue;
+                    };
+                    let mut line: Value = serde_json::from_str(&entry_line(b"x", record)).unwrap();
+                    line.as_object_mut().unwrap().remove("path");
+                    assert_eq!(item[key], line);
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 10_000);
+}
+
+#[test]
+fn a_report_reads_back_as_it_was() {
+    for (name, report) in samples::all() {
+        let parsed = parse(&samples::json(&report)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(parsed.exit_code, report.exit_code(), "{name}");
+        assert_eq!(parsed.overall, report.overall(), "{name}");
+        assert_eq!(parsed.summary, report.summary(), "{name}");
+        assert_eq!(parsed.counts, report.counts(), "{name}");
+        assert_eq!(parsed.timestamp, report.timestamp, "{name}");
+        for (parsed, check) in parsed.checks[1..].iter().zip(&report.checks) {
+            assert_eq!((&parsed.name, parsed.kind), (&check.name, Some(check.kind)), "{name}");
+            assert_eq!((parsed.status, parsed.counts), (check.status(), check.counts()), "{name}");
+            match &check.outcome {
+                Outcome::Compared { comparison, digest, live_digest } => {
+                    assert_eq!(parsed.drift, comparison.drift, "{name}");
+                    assert_eq!((&parsed.digest, &parsed.live_digest), (digest, live_digest), "{name}");
+                    let paths = parsed.unverified.iter().map(|entry| &entry.path);
+                    assert!(paths.eq(comparison.unverified.iter().map(|entry| &entry.path)), "{name}");
+                }
+                Outcome::Failed(trouble) => {
+                    let escaped = parsed.trouble.as_ref().unwrap();
+                    assert!(name == "hostile" || escaped == trouble, "{name}");
+                }
+                Outcome::NoLock | Outcome::OtherMode => assert_eq!(parsed.status, Status::Skip),
+            }
+        }
+    }
+}
+
+#[test]
+fn it_is_harmless_on_a_terminal_and_exact() {
+    for (name, report) in samples::all() {
+        let json = String::from_utf8(samples::json(&report)).unwrap();
+        assert!(!json.chars().any(|character| character != '\n' && is_hazardous(character)), "{name}");
+        assert!(json.ends_with("}\n"), "{name}");
+    }
+    let json = samples::json(&samples::hostile());
+    assert_eq!(jq(".checks[1].mounts[6].path", &json), "\u{85}\u{2028}\u{feff}\n");
+    assert_eq!(jq(".checks[1].mounts[4].path_base64", &json), "bm90//51dGY4\n");
+}
+
+#[test]
+fn what_is_no_report_is_refused() {
+    let json = samples::json(&samples::seed_fail());
+    assert_eq!(parse(b""), Err(ReportError::Empty));
+    assert_eq!(parse(b" \n"), Err(ReportError::Empty));
+    assert!(matches!(parse(b"OVERALL: PASS"), Err(ReportError::NotJson { .. })));
+    for other in ["[]", "1", "{}", "{\"schema\": 1}", "{\"schema\": \"x\"}", "{\"overall\": \"PASS\"}"] {
+        assert_eq!(parse(other.as_bytes()), Err(ReportError::NotAReport), "{other}");
+    }
+    let found = "driftlock-report-2".to_owned();
+    assert_eq!(parse(b"{\"schema\": \"driftlock-report-2\", \"new\": 1}"), Err(ReportError::Version { found }));
+    // Cut anywhere.
+    for end in 1..json.len() - 2 {
+        assert!(matches!(parse(&json[..end]), Err(ReportError::Truncated { .. })), "{end}");
+    }
+    let twice = [&json[..], &json[..]].concat();
+    assert!(matches!(parse(&twice), Err(ReportError::NotJson { .. })));
+    assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+}
+
+/// A way to spoil a report, and what then is refused: `true` for a contradiction, `false` for its form.
+type Edit = (bool, fn(&mut Value));
+
+#[test]
+fn a_report_changed_by_hand_is_refused() {
+    let edits: [Edit; 30] = [
+        (false, |report| report["new"] = json!(1)),
+        (false, |report| drop(report.as_object_mut().unwrap().remove("counts"))),
+        (false, |report| drop(report["checks"][1].as_object_mut().unwrap().remove("trouble"))),
+        (false, |report| report["mode"] = json!("elsewhere")),
+        (false, |report| report["checks"][1]["status"] = json!("OK")),
+        (false, |report| report["checks"][1]["drift"][0]["change"] = json!("touched")),
+        (false, |report| report["checks"][1]["drift"][0]["change"] = json!("added")),
+        (false, |report| report["checks"][1]["drift"][0]["path"] = json!("../x")),
+        (false, |report| report["checks"][1]["drift"][0]["path_base64"] = json!("eA==")),
+        (false, |report| report["checks"][1]["drift"][0]["actual"]["sha256"] = json!("00")),
+        (false, |report| report["checks"][1]["drift"][0]["actual"]["target"] = json!("x")),
+        (false, |report| report["checks"][1]["drift"][0]["actual"]["executable"] = json!(false)),
+        (false, |report| report["checks"][1]["drift"][0]["actual"]["type"] = json!("fifo")),
+        (false, |report| report["checks"][1]["drift"][0]["actual"]["mode"] = json!("+644")),
+        (false, |report| report["checks"][1]["drift"][0]["actual"]["uid"] = json!(0)),
+        (false, |report| report["checks"][1]["mounts"] = json!([{"path": "/x"}])),
+        (true, |report| report["overall"] = json!("PASS")),
+        (true, |report| report["exit_code"] = json!(0)),
+        (true, |report| report["summary"]["failed"] = json!(0)),
+        (true, |report| report["counts"]["drifted"] = json!(0)),
+        (true, |report| report["checks"] = json!([])),
+        (true, |report| drop(report["checks"].as_array_mut().unwrap().remove(0))),
+        (true, |report| report["checks"][2]["name"] = json!("compose_hashes")),
+        (true, |report| report["checks"][1]["status"] = json!("PASS")),
+        (true, |report| report["checks"][1]["root"] = Value::Null),
+        (true, |report| drop(report["checks"][1]["drift"].as_array_mut().unwrap().remove(0))),
+        (true, |report| report["checks"][1]["drift"].as_array_mut().unwrap().reverse()),
+        (true, |report| report["checks"][1]["counts"]["verified"] = json!(u64::MAX)),
+        (true, |report| report["checks"][1]["skipped"] = json!("no_lock")),
+        (true, |report| report["checks"][0]["kind"] = json!("files")),
+    ];
+    for (number, (contradiction, edit)) in edits.into_iter().enumerate() {
+        let mut report = value(&samples::seed_fail());
+        edit(&mut report);
+        let error = parse(report.to_string().as_bytes()).expect_err(&number.to_string());
+        match error {
+            ReportError::Inconsistent { .. } => assert!(contradiction, "{number}: {error}"),
+            ReportError::Form { .. } => assert!(!contradiction, "{number}: {error}"),
+            _ => panic!("{number}: {error}"),
+        }
+        assert!(!error.remedy().is_empty());
+    }
+}

@@ -1,0 +1,9 @@
+//! The reports, from outside: what people read, what machines read, and that no name gets through either.
+
+mod difference;
+mod group;
+mod harmless;
+mod json;
+#[path = "../samples/mod.rs"]
+mod samples;
+mod text;

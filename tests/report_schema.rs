@@ -1,0 +1,143 @@
+//! Real reports of every shape against `docs/report.schema.json`, by a validator that is not ours: Python's
+//! `jsonschema`. Without it these tests fail; they are never passed over.
+#![allow(clippy::disallowed_methods, reason = "tests open what they like by name")]
+
+mod samples;
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// Reads one JSON document a line, and prints for each the path of the first thing that is wrong with it, or `valid`.
+const VALIDATE: &str = r#"
+import json, sys
+from jsonschema import Draft202012Validator
+schema = json.load(open(sys.argv[1], encoding="utf-8"))
+Draft202012Validator.check_schema(schema)
+validator = Draft202012Validator(schema)
+for line in sys.stdin.buffer:
+    error = next(validator.iter_errors(json.loads(line)), None)
+    print("valid" if error is None else json.dumps([error.json_path, error.message[:2000]]))
+"#;
+
+fn validate(documents: &[Value]) -> Vec<String> {
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json");
+    let mut python = Command::new("python3")
+        .args(["-c", VALIDATE, schema])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("this test needs python3 with jsonschema (Debian: python3-jsonschema)");
+    let mut lines = Vec::new();
+    for document in documents {
+        writeln!(lines, "{document}").unwrap();
+    }
+    let mut stdin = python.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        // If the validator ended early, its own message says more than a broken pipe.
+        let _ = stdin.write_all(&lines);
+    });
+    let output = python.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(
+        output.status.success(),
+        "this test needs python3 with jsonschema (Debian: python3-jsonschema)\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let verdicts: Vec<_> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(verdicts.len(), documents.len());
+    verdicts
+}
+
+fn value(report: &driftlock::report::Report) -> Value {
+    serde_json::from_slice(&samples::json(report)).unwrap()
+}
+
+#[test]
+fn real_reports_are_valid() {
+    let reports = samples::all();
+    let values: Vec<_> = reports.iter().map(|(_, report)| value(report)).collect();
+    for ((name, _), verdict) in reports.iter().zip(validate(&values)) {
+        assert_eq!(verdict, "valid", "{name}");
+    }
+    // They are of every shape that there is.
+    let text = serde_json::to_string(&values).unwrap();
+    for change in driftlock::compare::Change::ALL {
+        assert!(text.contains(&format!("\"change\":\"{}\"", change.name())), "{change:?}");
+    }
+    for r#type in ["file", "directory", "symlink", "fifo", "socket", "char_device", "block_device"] {
+        assert!(text.contains(&format!("\"type\":\"{type}\"", r#type = r#type)), "{type}", r#type = r#type);
+    }
+    for key in ["path_base64", "from_base64", "target_base64", "nar", "executable", "mode", "uid", "xattrs", "problem"]
+    {
+        assert!(text.contains(&format!("\"{key}\":")), "{key}");
+    }
+    for status in ["PASS", "FAIL", "SKIP", "no_lock", "other_mode"] {
+        assert!(text.contains(&format!(":\"{status}\"")), "{status}");
+    }
+}
+
+#[test]
+fn broken_reports_are_not() {
+    let edits: &[fn(&mut Value)] = &[
+        |report| report["new"] = json!(1),
+        |report| report["schema"] = json!("driftlock-report-2"),
+        |report| report["overall"] = json!("SKIP"),
+        |report| report["overall"] = json!("PASS"),
+        |report| report["exit_code"] = json!(4),
+        |report| drop(report.as_object_mut().unwrap().remove("sandbox")),
+        |report| report["timestamp"] = json!("yesterday"),
+        |report| report["summary"]["total"] = json!(-1),
+        |report| report["sandbox"]["landlock"] = json!(true),
+        |report| report["checks"] = json!([]),
+        |report| report["checks"][0]["name"] = json!("x"),
+        |report| report["checks"][0]["kind"] = json!("files"),
+        |report| report["checks"][1]["name"] = json!("lock_files_exist"),
+        |report| report["checks"][1]["kind"] = json!("links"),
+        |report| report["checks"][1]["status"] = json!("pass"),
+        |report| report["checks"][1]["status"] = json!("SKIP"),
+        |report| report["checks"][1]["details"] = json!("a\u{1b}"),
+        |report| report["checks"][1]["digest"] = json!("sha256-short"),
+        |report| report["checks"][1]["trouble"] = json!({"problem": "x"}),
+        |report| report["checks"][1]["skipped"] = json!("no_lock"),
+        |report| report["checks"][1]["mounts"] = json!(["x"]),
+        |report| report["checks"][1]["unverified"] = json!([{"path": "x"}]),
+        |report| report["checks"][1]["drift"][0]["new"] = json!(1),
+        |report| report["checks"][1]["drift"][0]["path"] = json!("/x"),
+        |report| report["checks"][1]["drift"][0]["path"] = json!("a/../x"),
+        |report| report["checks"][1]["drift"][0]["path"] = json!(".."),
+        |report| report["checks"][1]["drift"][0]["path_base64"] = json!("eA=="),
+        |report| drop(report["checks"][1]["drift"][0].as_object_mut().unwrap().remove("path")),
+        |report| report["checks"][1]["drift"][0]["from"] = json!("x"),
+        |report| report["checks"][1]["drift"][0]["change"] = json!("moved"),
+        |report| report["checks"][1]["drift"][0]["change"] = json!("added"),
+        |report| report["checks"][1]["drift"][0]["change"] = json!("removed"),
+        |report| report["checks"][1]["drift"][0]["change"] = json!("touched"),
+        |report| report["checks"][1]["drift"][0]["actual"]["sha256"] = json!("00"),
+        |report| report["checks"][1]["drift"][0]["actual"]["type"] = json!("fifo"),
+        |report| report["checks"][1]["drift"][0]["actual"]["uid"] = json!(0),
+        |report| report["checks"][1]["drift"][0]["actual"]["mode"] = json!("0999"),
+    ];
+    let good = value(&samples::seed_fail());
+    let mut values = vec![good.clone()];
+    for edit in edits {
+        let mut value = good.clone();
+        edit(&mut value);
+        values.push(value);
+    }
+    let verdicts = validate(&values);
+    assert_eq!(verdicts[0], "valid");
+    for (number, verdict) in verdicts[1..].iter().enumerate() {
+        assert_ne!(verdict, "valid", "edit {number} went unseen");
+    }
+}
+
+/// What the schema refuses, the reader refuses as well.
+#[test]
+fn the_reader_and_the_schema_agree_on_the_version() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json")).unwrap();
+    let schema: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(schema["properties"]["schema"]["const"], json!(driftlock::report::json::SCHEMA));
+}

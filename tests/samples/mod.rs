@@ -1,0 +1,318 @@
+//! Reports to test with. What drifted is never made up: two trees are written down, and compared for real.
+
+#![allow(dead_code, reason = "each test binary uses a part of this")]
+
+use std::collections::BTreeMap;
+
+use driftlock::compare::{Comparison, compare};
+use driftlock::digest::Sha256;
+use driftlock::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Sha256Digest, Unverified};
+use driftlock::report::{CheckReport, Outcome, Report, Trouble};
+use driftlock::sandbox::{Enforced, Landlock};
+
+/// A tree, by path.
+#[derive(Clone, Debug, Default)]
+pub struct Tree(pub BTreeMap<Vec<u8>, Result<Record, Unverified>>);
+
+impl Tree {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn with(mut self, path: impl AsRef<[u8]>, content: Content) -> Self {
+        self.0.insert(path.as_ref().to_vec(), Ok(Record { content, attributes: None }));
+        self
+    }
+
+    pub fn file(self, path: impl AsRef<[u8]>, content: &str) -> Self {
+        self.with(path, file(content))
+    }
+
+    pub fn dir(self, path: impl AsRef<[u8]>) -> Self {
+        self.with(path, Content::Directory { nar: None })
+    }
+
+    pub fn link(self, path: impl AsRef<[u8]>, target: impl AsRef<[u8]>) -> Self {
+        self.with(path, Content::Symlink { target: target.as_ref().into() })
+    }
+
+    pub fn attributes(mut self, path: &str, attributes: Attributes) -> Self {
+        if let Some(Ok(record)) = self.0.get_mut(path.as_bytes()) {
+            record.attributes = Some(Box::new(attributes));
+        }
+        self
+    }
+
+    pub fn unverified(mut self, path: impl AsRef<[u8]>, reason: Unverified) -> Self {
+        self.0.insert(path.as_ref().to_vec(), Err(reason));
+        self
+    }
+}
+
+struct Stream<'a>(std::collections::btree_map::Iter<'a, Vec<u8>, Result<Record, Unverified>>);
+
+impl Entries for Stream<'_> {
+    fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
+        Ok(self.0.next().map(|(path, state)| Observed { path, state: state.as_ref() }))
+    }
+}
+
+pub fn compared(locked: &Tree, live: &Tree) -> Comparison {
+    compare(&mut Stream(locked.0.iter()), &mut Stream(live.0.iter())).unwrap()
+}
+
+pub fn sha256(content: &[u8]) -> Sha256Digest {
+    let mut hasher = Sha256::new();
+    hasher.update(content);
+    hasher.finish()
+}
+
+pub fn file(content: &str) -> Content {
+    Content::File { executable: false, size: content.len() as u64, sha256: sha256(content.as_bytes()) }
+}
+
+pub fn executable(content: &str) -> Content {
+    Content::File { executable: true, size: content.len() as u64, sha256: sha256(content.as_bytes()) }
+}
+
+pub const DENIED: Unverified = Unverified::Refused { action: "open it", errno: 13 };
+
+pub fn check(name: &str, kind: Kind, root: &str, outcome: Outcome) -> CheckReport {
+    CheckReport {
+        name: name.to_owned(),
+        kind,
+        root: root.to_owned(),
+        resolved_root: Some(format!("/home/op/{root}")),
+        lock: format!("audit/locks/{name}.lock.json"),
+        outcome,
+        mounts: Vec::new(),
+    }
+}
+
+pub fn outcome(locked: &Tree, live: &Tree) -> Outcome {
+    let comparison = compared(locked, live);
+    let live_digest = (comparison.counts.unverified == 0).then(|| sha256(b"live").sri());
+    Outcome::Compared { comparison, digest: Some(sha256(b"lock").sri()), live_digest }
+}
+
+pub fn files(locked: &Tree, live: &Tree) -> CheckReport {
+    check("compose_hashes", Kind::Files, "infra/stacks", outcome(locked, live))
+}
+
+pub fn trees(locked: &Tree, live: &Tree) -> CheckReport {
+    check("addon_hashes", Kind::Trees, "odoo_modules/seisei", outcome(locked, live))
+}
+
+pub fn report(checks: Vec<CheckReport>) -> Report {
+    let missing_locks = checks.iter().filter(|check| matches!(check.outcome, Outcome::NoLock));
+    Report {
+        timestamp: "20260129_153042".to_owned(),
+        started: "2026-01-29T15:30:42+09:00".to_owned(),
+        missing_locks: missing_locks.map(|check| check.lock.clone()).collect(),
+        checks,
+        sandbox: Enforced {
+            landlock: Some(Landlock { abi: 6, restrictions: vec!["filesystem", "tcp", "scope"] }),
+            seccomp: true,
+        },
+    }
+}
+
+/// The two checks of the seed's examples, without drift.
+fn seed_trees() -> (Tree, Tree) {
+    let compose = Tree::new()
+        .file("edge-traefik/docker-compose.yml", "traefik: 3.1\n")
+        .file("odoo18-prod/docker-compose.yml", "odoo: 18\n");
+    let addons = Tree::new()
+        .dir("custom_ocr_finance")
+        .file("custom_ocr_finance/__init__.py", "")
+        .file("custom_ocr_finance/ocr.py", "ocr\n")
+        .dir("qr_ordering")
+        .file("qr_ordering/__init__.py", "")
+        .file("qr_ordering/qr.py", "qr\n");
+    (compose, addons)
+}
+
+pub fn seed_pass() -> Report {
+    let (compose, addons) = seed_trees();
+    report(vec![files(&compose, &compose), trees(&addons, &addons)])
+}
+
+pub fn seed_fail() -> Report {
+    let (compose, addons) = seed_trees();
+    let live_compose = compose
+        .clone()
+        .file("edge-traefik/docker-compose.yml", "traefik: 3.2.1\n")
+        .file("odoo18-prod/docker-compose.yml", "odoo: 17\n");
+    let live_addons =
+        addons.clone().file("custom_ocr_finance/ocr.py", "OCR\n").file("qr_ordering/backdoor.py", "import os\n");
+    let mut report = report(vec![files(&compose, &live_compose), trees(&addons, &live_addons)]);
+    report.timestamp = "20260129_154215".to_owned();
+    report
+}
+
+pub fn all_attributes(mode: u16, owner: (u32, u32), xattr: &[u8]) -> Attributes {
+    let xattrs = vec![
+        (b"security.capability".as_slice().into(), xattr.into()),
+        (b"user.\xff".as_slice().into(), b"\0".as_slice().into()),
+    ];
+    Attributes { mode: Some(mode), owner: Some(owner), xattrs: Some(xattrs) }
+}
+
+/// Drift of every change, every type, on either side.
+pub fn every_change() -> CheckReport {
+    let locked = Tree::new()
+        .dir("m")
+        .file("m/modified", "before")
+        .file("m/removed", "gone")
+        .file("m/type", "file")
+        .dir("m/was_dir")
+        .file("m/was_dir/below", "below")
+        .file("m/old_name", "the same content")
+        .with("m/run", file("#!"))
+        .link("m/link", "a")
+        .link("m/raw_link", b"\xff")
+        .with("m/null", Content::CharDevice { major: 1, minor: 3 })
+        .with("m/disk", Content::BlockDevice { major: 8, minor: 0 })
+        .with("m/sum", Content::Checksum { sha256: sha256(b"x") })
+        .file("m/mode", "mode")
+        .attributes("m/mode", all_attributes(0o644, (0, 0), b"1"))
+        .file("m/owner", "owner")
+        .attributes("m/owner", all_attributes(0o644, (0, 0), b"1"))
+        .file("m/xattrs", "xattrs")
+        .attributes("m/xattrs", all_attributes(0o644, (0, 0), b"1"))
+        .file("m/swap_a", "swap a")
+        .file("m/swap_b", "swap b")
+        .dir("gone")
+        .file("gone/1", "gone 1")
+        .dir("gone/2")
+        .dir("old_place")
+        .file("old_place/empty", "")
+        .file("old_place/x", "moves with its directory");
+    let live = Tree::new()
+        .dir("m")
+        .file("m/modified", "after it")
+        .link("m/type", "../elsewhere")
+        .file("m/was_dir", "now a file")
+        .file("m/new_name", "the same content")
+        .with("m/run", executable("#!"))
+        .link("m/link", "/etc/shadow")
+        .link("m/raw_link", b"\xfe")
+        .with("m/null", Content::CharDevice { major: 1, minor: 5 })
+        .with("m/disk", Content::Fifo)
+        .file("m/sum", "y")
+        .with("m/socket", Content::Socket)
+        .file("m/mode", "mode")
+        .attributes("m/mode", all_attributes(0o4755, (0, 0), b"1"))
+        .file("m/owner", "owner")
+        .attributes("m/owner", all_attributes(0o644, (1000, 100), b"1"))
+        .file("m/xattrs", "xattrs")
+        .attributes("m/xattrs", all_attributes(0o644, (0, 0), b"2"))
+        .file("m/swap_a", "swap b")
+        .file("m/swap_b", "swap a")
+        .with("new", Content::Directory { nar: Some(sha256(b"nar")) })
+        .with("new/run", executable("new"))
+        .dir("new_place")
+        .file("new_place/empty", "")
+        .file("new_place/x", "moves with its directory")
+        .file("loose", "loose");
+    trees(&locked, &live)
+}
+
+/// [`every_change`] under another name.
+pub fn every_change_as(name: &str) -> CheckReport {
+    CheckReport { name: name.to_owned(), ..every_change() }
+}
+
+/// Names that want to be something else.
+pub const HOSTILE: [&[u8]; 10] = [
+    b"a\n[PASS] All addon modules match baseline",
+    b"\x1b[2J\x1b[1;1H",
+    b"\r[PASS] ok",
+    b"a;b;",
+    b"not\xff\xfeutf8",
+    "\u{202e}gpj.exe".as_bytes(),
+    "\u{85}\u{2028}\u{feff}".as_bytes(),
+    b"\"quote\\x3b\"",
+    b"OVERALL: PASS",
+    b"\x7f\x08\x08\x9b31m",
+];
+
+pub fn hostile() -> Report {
+    let mut live = Tree::new();
+    let mut locked = Tree::new();
+    for (number, name) in HOSTILE.into_iter().enumerate() {
+        live = live.dir(name).link([name, b"/", name].concat(), name).unverified([name, b"/u"].concat(), DENIED);
+        locked = locked.file([b"moved_".as_slice(), name].concat(), &format!("moved {number}"));
+        live = live.file([name, b"/moved"].concat(), &format!("moved {number}"));
+    }
+    let mut trees = trees(&locked, &live);
+    trees.mounts = HOSTILE.map(<[u8]>::to_vec).to_vec();
+    let text = String::from_utf8_lossy(HOSTILE[0]).into_owned();
+    trees.root.clone_from(&text);
+    let trouble = Trouble { problem: text.clone(), remedy: "\u{1b}]0;x\u{7}; or so".to_owned() };
+    let failed = check(&text, Kind::Files, &text, Outcome::Failed(trouble));
+    report(vec![trees, failed, check("a;\u{9b}b_files", Kind::Files, ".", Outcome::NoLock)])
+}
+
+pub fn many(number: usize) -> CheckReport {
+    let (mut locked, mut live) = (Tree::new(), Tree::new());
+    for number in 0..number {
+        let path = format!("{number:05}/docker-compose.yml");
+        locked = locked.file(&path, "before");
+        live = live.file(&path, "after");
+    }
+    files(&locked, &live)
+}
+
+pub fn troubled() -> Vec<CheckReport> {
+    let locked =
+        Tree::new().dir("m").dir("m/d").file("m/d/x", "x").file("m/d/y", "y").file("m/f", "f").file("m/g", "g");
+    let live = Tree::new()
+        .dir("m")
+        .unverified("m/d", DENIED)
+        .unverified("m/f", Unverified::Unstable { attempts: 3 })
+        .file("m/g", "G");
+    let trouble = Trouble {
+        problem: "the root infra/stacks does not exist".to_owned(),
+        remedy: "create it, or correct `root` in driftlock.toml".to_owned(),
+    };
+    let mut unread = trees(&locked, &live);
+    unread.mounts = vec![b"m/mnt".to_vec()];
+    let mut failed = check("compose_hashes", Kind::Files, "infra/stacks", Outcome::Failed(trouble));
+    failed.resolved_root = None;
+    vec![
+        unread,
+        failed,
+        check("unit_files", Kind::Files, "/etc/systemd", Outcome::NoLock),
+        check("docker_images", Kind::Files, "x", Outcome::OtherMode),
+    ]
+}
+
+/// A report of every shape, by name.
+pub fn all() -> Vec<(&'static str, Report)> {
+    let mut bare = report(troubled());
+    bare.sandbox = Enforced { landlock: None, seccomp: false };
+    let sum_only = Tree::new().with("a", Content::Checksum { sha256: sha256(b"a") });
+    let mut text_lock = files(&sum_only, &Tree::new().file("b", "b"));
+    if let Outcome::Compared { digest, .. } = &mut text_lock.outcome {
+        *digest = None;
+    }
+    vec![
+        ("clean", seed_pass()),
+        ("seed", seed_fail()),
+        ("empty", report(Vec::new())),
+        ("every_change", report(vec![every_change()])),
+        ("troubled", report(troubled())),
+        ("bare", bare),
+        ("skipped", report(troubled().into_iter().skip(3).collect())),
+        ("text_lock", report(vec![text_lock])),
+        ("hostile", hostile()),
+        ("many", report(vec![many(5000)])),
+    ]
+}
+
+pub fn json(report: &Report) -> Vec<u8> {
+    let mut out = Vec::new();
+    driftlock::report::json::write(&mut out, report).unwrap();
+    out
+}
