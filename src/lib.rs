@@ -1,1 +1,33 @@
+//! driftlock pins the state of servers in lock files that are byte for byte reproducible, and says exactly what has
+//! drifted.
+//!
+//! Data flows one way, and each module knows nothing of those after it:
+//!
+//! 1. [`declaration`]: which checks, over which roots.
+//! 2. [`capability`]: the only place where paths are opened by name; what comes out are handles.
+//! 3. [`sandbox`]: from here on the kernel holds the process to those handles.
+//! 4. [`walk`] and [`digest`]: everything below the roots, by all cores.
+//! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock.
+//! 6. [`compare`]: an ordered merge of a lock and what is there.
+//! 7. [`report`]: what was found, for people and for machines.
+//!
+//! [`session`] strings these together for one run, and [`cli`] has one file a command.
+#![deny(unsafe_code)]
+// No panic on any input.
+#![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used))]
 
+pub mod baseline;
+pub mod capability;
+pub mod cli;
+pub mod compare;
+pub mod declaration;
+pub mod digest;
+pub mod init;
+pub mod manifest;
+pub mod path;
+pub mod report;
+pub mod sandbox;
+pub mod session;
+pub mod store;
+pub mod trouble;
+pub mod walk;

@@ -1,1 +1,5 @@
-fn main(){}
+//! See the library for what flows where; this only turns a result into an exit code.
+
+fn main() -> std::process::ExitCode {
+    driftlock::cli::run()
+}

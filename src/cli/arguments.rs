@@ -1,0 +1,152 @@
+//! The command line, as clap types: the source of help, completions and man pages.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Pins the state of servers in reproducible lock files, and says exactly what has drifted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "driftlock",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes are bits: 0 all verified; 1 drift, or a lock file is missing; 2 trouble (bad declaration or \
+                  lock, something could not be read); 3 both.\n\n\
+                  Examples:\n  \
+                  driftlock init          write a commented driftlock.toml for what is here\n  \
+                  driftlock lock          write the lock files; commit them\n  \
+                  driftlock check         say what has drifted since"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The declaration [default: driftlock.toml or driftlock.json, here or in a directory above]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Go through this check only; may be given several times
+    #[arg(long = "check", global = true, value_name = "NAME")]
+    pub checks: Vec<String>,
+    /// Print JSON on stdout and nothing else
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print only what is wrong
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Colour the text
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+    /// Threads that read and hash [default: one a core]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Refuse to run unless both Landlock and seccomp hold
+    #[arg(long, global = true)]
+    pub require_sandbox: bool,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented declaration for what is found here; never overwrites one
+    #[command(after_help = "Example:\n  driftlock init && $EDITOR driftlock.toml && driftlock lock")]
+    Init,
+    /// Read the declared paths and write the lock files
+    #[command(after_help = "Examples:\n  \
+                            driftlock lock --dry-run                show what would change, write nothing\n  \
+                            driftlock lock --check compose_hashes   write one lock")]
+    Lock {
+        /// Show what would change, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Read the declared paths again and say what has drifted
+    #[command(after_help = "Examples:\n  \
+                            driftlock check\n  \
+                            driftlock check --config examples/odoo-stack/driftlock.toml\n  \
+                            driftlock check --json | jq -r .overall\n  \
+                            driftlock check --quiet --require-sandbox --output /var/lib/driftlock")]
+    Check {
+        /// Check this machine, which is what happens anyway; kept for the scripts that say so
+        #[arg(long)]
+        local: bool,
+        /// Write the report's folder below this directory instead of the declaration's `reports`
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
+    /// Compare two locks, two reports, or a lock with what is there now
+    #[command(after_help = "Examples:\n  \
+                            driftlock diff old/compose_hashes.lock.json audit/locks/compose_hashes.lock.json\n  \
+                            driftlock diff audit/runtime/20260129_153042 audit/runtime/20260129_154215\n  \
+                            driftlock diff audit/locks/compose_hashes.lock.json live")]
+    Diff {
+        /// A lock file, a report folder, or a report's JSON
+        a: PathBuf,
+        /// The same, or `live`: what is there now for the check that the lock A belongs to
+        b: PathBuf,
+    },
+    /// Print digests of files and trees, without a declaration
+    #[command(after_help = "Examples:\n  \
+                            driftlock hash /etc/hostname\n  \
+                            driftlock hash --format nar odoo_modules/seisei/qr_ordering\n  \
+                            driftlock hash --format json infra/stacks")]
+    Hash {
+        #[arg(long, value_name = "FORMAT", default_value = "sha256sum")]
+        format: HashFormat,
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+    /// Print exactly what a run would read, write and be denied
+    #[command(after_help = "Examples:\n  \
+                            driftlock capabilities\n  \
+                            driftlock capabilities --probe /etc/shadow   try it from inside, and fail")]
+    Capabilities {
+        /// Enter the sandbox of a `check` and try to open this path; exit code 0 if that is refused, 1 if it is not
+        #[arg(long, value_name = "PATH")]
+        probe: Option<PathBuf>,
+    },
+    /// Print a completion script
+    #[command(
+        after_help = "Example:\n  driftlock completions bash > ~/.local/share/bash-completion/completions/driftlock"
+    )]
+    Completions { shell: Shell },
+    /// Print the man page, or write one for every command into a directory
+    #[command(after_help = "Example:\n  driftlock man --output ~/.local/share/man/man1")]
+    Man {
+        /// Write driftlock.1, driftlock-check.1 and so on here
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
+}
+
+/// The forms in which `hash` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HashFormat {
+    /// `<hex>  <path>` for every file, as sha256sum prints it
+    Sha256sum,
+    /// The digest of the Nix archive of each path, as `nix hash path` prints it
+    Nar,
+    /// The entries as a lock has them, as a JSON array
+    Json,
+}
+
+/// Shells that completions can be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}

@@ -1,0 +1,150 @@
+//! `driftlock capabilities`: for an auditor, what a run would open, where it would write, and what it is denied.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::arguments::Common;
+use super::{after_printing, exit};
+use crate::capability::{self, Declared, shown};
+use crate::sandbox::{self, Enforced};
+use crate::session::{LocksAccess, Session};
+use crate::trouble::Trouble;
+
+/// What seccomp refuses, in the words of an auditor.
+const DENIED: &str = "starting programs, sockets and connections, tracing, signals to others, mounting, \
+                      changing modes, owners and attributes, removing and linking files, and whatever else is not on the list of src/sandbox/seccomp.rs";
+
+/// Prints what runs with this declaration may do, or tries a path from inside.
+///
+/// # Errors
+/// A bad declaration; with `--probe`, whatever keeps a `check` from starting, and a path that is not there.
+pub fn run(common: &Common, probe: Option<&Path>) -> Result<u8, Trouble> {
+    match probe {
+        Some(path) => try_path(common, path),
+        None => {
+            // Nothing is opened but the declaration, so this works where the roots are not there: in a build, say.
+            let declared = capability::declaration(common.config.as_deref())?;
+            let offered = sandbox::available();
+            let mut out = io::stdout().lock();
+            let printed = if common.json {
+                print_json(&mut out, &declared, &offered)
+            } else {
+                print(&mut out, &declared, &offered)
+            };
+            Ok(after_printing(0, printed))
+        }
+    }
+}
+
+fn try_path(common: &Common, path: &Path) -> Result<u8, Trouble> {
+    let session = Session::open(&common.request(), LocksAccess::Read)?;
+    let outside = capability::probe(path);
+    if let Err(error) = &outside
+        && error.kind() == io::ErrorKind::NotFound
+    {
+        return Err(Trouble::new(format!("{} is not there", shown(path)), "probe a path that exists"));
+    }
+    let run = session.enter(None)?;
+    let inside = capability::probe(path);
+    let path = shown(path);
+    let tell = |result: &io::Result<()>| match result {
+        Ok(()) => "opened".to_owned(),
+        Err(error) => format!("refused: {error}"),
+    };
+    let mut out = io::stdout().lock();
+    let printed = if common.json {
+        let value = serde_json::json!({
+            "path": path,
+            "outside": tell(&outside),
+            "inside": tell(&inside),
+            "reachable": inside.is_ok(),
+            "landlock": run.enforced.landlock.as_ref().map(|landlock| landlock.abi),
+            "seccomp": run.enforced.seccomp,
+        });
+        crate::report::json::write_value(&mut out, &value)
+    } else {
+        writeln!(out, "outside the sandbox: {path}: {}", tell(&outside))
+            .and_then(|()| writeln!(out, "inside the sandbox:  {path}: {}", tell(&inside)))
+            .and_then(|()| {
+                writeln!(out, "{}", if inside.is_ok() { "a check can read it" } else { "out of reach of a check" })
+            })
+    };
+    Ok(after_printing(if inside.is_ok() { exit::DRIFT } else { 0 }, printed))
+}
+
+/// The declared directories: what they are for, the path, and whether it is there now.
+fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::Result<()> {
+    let declaration = &declared.declaration;
+    let base = |path: &Path| shown(&declared.base.join(path));
+    writeln!(out, "declaration: {}", shown(&declared.file))?;
+    writeln!(out, "\nread, everything below, through a handle that is opened before the sandbox is entered:")?;
+    for check in &declaration.checks {
+        let globs = match (&check.selection.include[..], &check.selection.exclude[..]) {
+            ([], []) => "everything".to_owned(),
+            ([], exclude) => format!("everything but {}", quoted(exclude)),
+            (include, []) => quoted(include),
+            (include, exclude) => format!("{} but not {}", quoted(include), quoted(exclude)),
+        };
+        writeln!(out, "  {}  (root of the check {}: records {globs})", base(&check.root), check.name)?;
+    }
+    writeln!(out, "  {}  (lock files; `check`, `lock --dry-run` and `diff` only read them)", base(&declaration.locks))?;
+    writeln!(out, "\nwritten:")?;
+    for check in &declaration.checks {
+        writeln!(out, "  {}  (by `lock` alone)", base(&declaration.locks.join(&check.lock.name)))?;
+    }
+    writeln!(out, "  {}/<time>/  (reports, by `check` alone)", base(&declaration.reports))?;
+    writeln!(out, "\ndenied, to everything after the first second of a run, and for good:")?;
+    match &offered.landlock {
+        Some(landlock) => {
+            let covers = landlock.restrictions.join(", ");
+            writeln!(
+                out,
+                "  by Landlock (ABI {}: {covers}): every other file and directory of this machine",
+                landlock.abi
+            )?;
+        }
+        None => writeln!(
+            out,
+            "  Landlock: NOT OFFERED by this kernel; other files are kept out of reach by the code alone"
+        )?,
+    }
+    if offered.seccomp {
+        writeln!(out, "  by seccomp: {}", DENIED)
+    } else {
+        writeln!(out, "  seccomp: NOT OFFERED by this kernel")
+    }
+}
+
+fn quoted(globs: &[String]) -> String {
+    globs.iter().map(|glob| format!("\"{}\"", crate::path::escaped(glob.as_bytes()))).collect::<Vec<_>>().join(", ")
+}
+
+fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::Result<()> {
+    let declaration = &declared.declaration;
+    let base = |path: &Path| shown(&declared.base.join(path));
+    let roots: Vec<_> = declaration
+        .checks
+        .iter()
+        .map(|check| {
+            serde_json::json!({
+                "check": check.name,
+                "kind": check.kind.name(),
+                "root": base(&check.root),
+                "include": check.selection.include,
+                "exclude": check.selection.exclude,
+                "lock": base(&declaration.locks.join(&check.lock.name)),
+            })
+        })
+        .collect();
+    let value = serde_json::json!({
+        "declaration": shown(&declared.file),
+        "read": roots,
+        "locks": base(&declaration.locks),
+        "reports": base(&declaration.reports),
+        "offered": {
+            "landlock": offered.landlock.as_ref().map(|landlock| serde_json::json!({"abi": landlock.abi, "restrictions": landlock.restrictions})),
+            "seccomp": offered.seccomp,
+        },
+    });
+    crate::report::json::write_value(out, &value)
+}

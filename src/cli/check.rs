@@ -1,0 +1,176 @@
+//! `driftlock check`: read the declared paths again and say what has drifted.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::arguments::Common;
+use super::{complain, exit, progress, stdout_failed};
+use crate::capability::{self, Directory, raw, shown};
+use crate::compare::{self, Comparison};
+use crate::declaration::Check;
+use crate::manifest::json;
+use crate::report::{self, CheckReport, Outcome, Report, text::Style};
+use crate::session::{LocksAccess, Run, Session, not_written};
+use crate::store;
+use crate::trouble::Trouble;
+use crate::walk::Collection;
+
+/// Checks, prints the report, and keeps it.
+///
+/// # Errors
+/// What keeps the run from starting. Trouble of single checks is in the report, and in the exit code.
+pub fn run(common: &Common, output: Option<&Path>) -> Result<u8, Trouble> {
+    let (timestamp, started) = capability::now();
+    let session = Session::open(&common.request(), LocksAccess::Read)?;
+    let directory = match output {
+        Some(directory) => directory.to_path_buf(),
+        None => session.declared.base.join(&session.declared.declaration.reports),
+    };
+    let key = if output.is_some() {
+        "--output"
+    } else {
+        "`reports` in the declaration, or name another directory with --output"
+    };
+    // A run whose report can't be kept still says what it found.
+    let file = |_: &_| format!("{timestamp}/{}", report::JSON_NAME);
+    let reports = session.writable(&directory, "reports", key, file)?;
+    let style = common.style();
+    let show_progress = capability::wants_progress() && !common.quiet;
+    let run = session.enter(reports.as_ref().ok())?;
+    let report = check(&run, timestamp, started, show_progress);
+
+    let mut code = report.exit_code();
+    let mut kept = None;
+    match reports.and_then(|reports| keep(&report, &reports, &shown(&directory))) {
+        Ok(path) => kept = Some(path),
+        Err(trouble) => {
+            complain(&trouble);
+            code |= exit::TROUBLE;
+        }
+    }
+    let printed = print(common, &report, style, kept.as_deref());
+    match printed {
+        // Whoever reads our output may have read enough; the exit code still tells.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => {
+            complain(&stdout_failed(&error));
+            code |= exit::TROUBLE;
+        }
+        Ok(()) => {}
+    }
+    Ok(code)
+}
+
+fn print(common: &Common, report: &Report, style: Style, kept: Option<&str>) -> io::Result<()> {
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    if common.json {
+        report::json::write(&mut stdout, report)?;
+    } else {
+        report::text::write(&mut stdout, report, style, kept)?;
+    }
+    stdout.flush()
+}
+
+/// Writes the report's folder, and gives the path of its JSON.
+fn keep(report: &Report, reports: &Directory, shown: &str) -> Result<String, Trouble> {
+    let failed = |name: &str, error: &io::Error| not_written(&format!("the report {shown}/{name}"), error);
+    let mut name = report.timestamp.clone();
+    let mut number = 1;
+    // Two runs in one second get folders of their own.
+    while let Err(error) = reports.dir.create_dir(&name) {
+        if error.kind() != io::ErrorKind::AlreadyExists || number == 1000 {
+            return Err(failed(&name, &error));
+        }
+        number += 1;
+        name = format!("{}_{number}", report.timestamp);
+    }
+    let write = || -> io::Result<()> {
+        let folder = reports.dir.open_dir(&name)?;
+        let mut text = Vec::new();
+        report::text::write(&mut text, report, Style::default(), None)?;
+        store::create(&folder, report::TEXT_NAME, &text)?;
+        store::replace(&folder, report::JSON_NAME, |out| report::json::write(out, report))?;
+        store::sync(&reports.dir)
+    };
+    write().map_err(|error| failed(&name, &error))?;
+    Ok(format!("{}/{name}/{}", shown.trim_end_matches('/'), report::JSON_NAME))
+}
+
+/// Runs all checks in one pass over their roots, and compares each with its lock.
+fn check(run: &Run, timestamp: String, started: String, show_progress: bool) -> Report {
+    let mut missing_locks = Vec::new();
+    let baselines: Vec<_> = run
+        .session
+        .checks()
+        .map(|check| {
+            if !check.modes.local {
+                return Err(Box::new(Outcome::OtherMode));
+            }
+            match run.baseline(check) {
+                Ok(Some(baseline)) => match baseline.belongs_to(check) {
+                    Ok(()) => Ok(baseline),
+                    Err(error) => Err(Box::new(Outcome::Failed(run.refused(check, &error)))),
+                },
+                Ok(None) => {
+                    missing_locks.push(run.lock_path(check));
+                    Err(Box::new(Outcome::NoLock))
+                }
+                Err(trouble) => Err(Box::new(Outcome::Failed(trouble))),
+            }
+        })
+        .collect();
+    let wanted: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
+    let collections = progress::during(show_progress, |progress| run.collect(&wanted, false, progress));
+    let checks = run.session.checks().zip(baselines).zip(collections).enumerate();
+    let checks = checks.map(|(index, ((check, baseline), collection))| {
+        let mut mounts = Vec::new();
+        let outcome = match (baseline, collection) {
+            (Err(outcome), _) => *outcome,
+            (Ok(_), Some(Err(trouble))) => Outcome::Failed(trouble),
+            (Ok(mut baseline), Some(Ok(mut collection))) => {
+                mounts = std::mem::take(&mut collection.mounts);
+                match compare::compare(&mut baseline, &mut collection.tree.entries()) {
+                    Err(error) => Outcome::Failed(run.refused(check, &error)),
+                    Ok(comparison) => judge(check, comparison, baseline.stated_digest(), &collection),
+                }
+            }
+            (Ok(_), None) => Outcome::Failed(Trouble::new("it was not collected", "report this as a bug")),
+        };
+        CheckReport {
+            name: check.name.clone(),
+            kind: check.kind,
+            root: raw(&check.root),
+            resolved_root: run.resolved_root(index),
+            lock: run.lock_path(check),
+            outcome,
+            mounts,
+        }
+    });
+    Report { timestamp, started, checks: checks.collect(), missing_locks, sandbox: run.enforced.clone() }
+}
+
+fn judge(check: &Check, comparison: Comparison, stated: Option<&str>, collection: &Collection) -> Outcome {
+    if comparison.counts.entries == 0 && !check.allow_empty {
+        return Outcome::Failed(nothing_found(check));
+    }
+    let digest = stated.map(str::to_owned);
+    let live_digest = match comparison.counts {
+        counts if counts.unverified > 0 => None,
+        counts if counts.drifted == 0 && digest.is_some() => digest.clone(),
+        // A stream of a tree has no errors of its own.
+        _ => json::digest(&mut collection.tree.entries()).ok().map(|digest| digest.sri()),
+    };
+    Outcome::Compared { comparison, digest, live_digest }
+}
+
+/// What to say of a check that has nothing to check.
+pub fn nothing_found(check: &Check) -> Trouble {
+    let root = shown(&check.root);
+    let include = check.selection.include.join("\", \"");
+    let problem = if include.is_empty() {
+        format!("the check {} finds nothing: {root} is empty, or all of it is excluded", check.name)
+    } else {
+        format!("the check {} finds nothing: nothing below {root} matches \"{include}\"", check.name)
+    };
+    Trouble::new(problem, "correct `root` and `include`, or write `allow_empty = true` if that is what you expect")
+}

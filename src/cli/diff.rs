@@ -1,0 +1,188 @@
+//! `driftlock diff A B`: two locks, two reports, or a lock and what is there now.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use cap_std::fs::OpenOptions;
+
+use super::arguments::Common;
+use super::{after_printing, exit, progress};
+use crate::baseline::Baseline;
+use crate::capability::{self, Operand, raw, shown};
+use crate::compare::{self, Comparison};
+use crate::declaration::LockFormat;
+use crate::manifest::{Kind, LockError};
+use crate::report::{self, changes, difference};
+use crate::sandbox::Grants;
+use crate::session::{self, LocksAccess, Session};
+use crate::trouble::Trouble;
+
+/// The largest report that is read, in bytes.
+const REPORT_LIMIT: u64 = 1 << 30;
+
+/// One side of the comparison.
+enum Side {
+    Lock(Box<Baseline>),
+    Report(Box<report::json::Parsed>),
+}
+
+/// Compares A with B, and prints the differences.
+///
+/// # Errors
+/// A side that can't be read or is malformed, and sides that can't be compared.
+pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
+    if b == Path::new("live") {
+        return with_live(common, a);
+    }
+    if a == Path::new("live") {
+        return Err(Trouble::new(
+            "`live` can only be the second side",
+            format!("write `driftlock diff {} live`", shown(b)),
+        ));
+    }
+    let (a_file, b_file) = (open(a)?, open(b)?);
+    session::enter(&Grants::default(), common.request().requirement)?;
+    match (read(a, a_file)?, read(b, b_file)?) {
+        (Side::Lock(mut before), Side::Lock(mut now)) => {
+            if let (Baseline::Json(before), Baseline::Json(now)) = (&*before, &*now)
+                && before.header().attributes != now.header().attributes
+            {
+                return Err(Trouble::new(
+                    format!("{} and {} were written with different attributes", shown(a), shown(b)),
+                    "compare locks that were written with the same `attributes`",
+                ));
+            }
+            let kind = kind(&now);
+            let comparison = compare::compare(&mut *before, &mut *now).map_err(|error| refused(a, b, &error))?;
+            print_comparison(common, kind, "", &comparison)
+        }
+        (Side::Report(before), Side::Report(now)) => {
+            let difference = difference::compare(&before, &now);
+            let mut out = io::stdout().lock();
+            let printed = if common.json {
+                report::json::write_value(&mut out, &changes::between_reports(&difference))
+            } else {
+                difference::write(&mut out, &difference)
+            };
+            Ok(after_printing(if difference.is_empty() { 0 } else { exit::DRIFT }, printed))
+        }
+        _ => Err(Trouble::new(
+            format!("{} and {} can't be compared: one is a lock, the other a report", shown(a), shown(b)),
+            "name two locks or two reports",
+        )),
+    }
+}
+
+fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
+    let file = open(a)?;
+    let session = Session::open(&common.request(), LocksAccess::Read)?;
+    let show_progress = capability::wants_progress() && !common.quiet;
+    let run = session.enter(None)?;
+    let Side::Lock(mut lock) = read(a, file)? else {
+        return Err(Trouble::new(
+            format!("{} is a report; only a lock can be compared with what is there now", shown(a)),
+            "name a lock, or run `driftlock check`",
+        ));
+    };
+    let wanted: Vec<bool> = run
+        .session
+        .checks()
+        .map(|check| match &*lock {
+            Baseline::Json(reader) => reader.header().check == check.name,
+            Baseline::Text(_) => a.file_name().is_some_and(|name| *name == *check.lock.name),
+        })
+        .collect();
+    let Some((index, check)) = run.session.checks().enumerate().find(|(index, _)| wanted[*index]) else {
+        return Err(Trouble::new(
+            format!("{} is the lock of no check that {} declares", shown(a), shown(&run.session.declared.file)),
+            "name the declaration that it belongs to with --config FILE",
+        ));
+    };
+    lock.belongs_to(check).map_err(|error| Trouble::new(format!("{}: {error}", shown(a)), error.remedy()))?;
+    let mut collections = progress::during(show_progress, |progress| run.collect(&wanted, false, progress));
+    let collection = collections
+        .swap_remove(index)
+        .ok_or_else(|| Trouble::new("nothing was collected", "report this as a bug"))??;
+    let comparison =
+        compare::compare(&mut *lock, &mut collection.tree.entries()).map_err(|error| refused(a, a, &error))?;
+    print_comparison(common, check.kind, &raw(&check.root), &comparison)
+}
+
+fn print_comparison(common: &Common, kind: Kind, root: &str, comparison: &Comparison) -> Result<u8, Trouble> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let printed = if common.json {
+        report::json::write_value(&mut out, &changes::value(comparison))
+    } else {
+        changes::write(&mut out, kind, root, comparison).and_then(|()| {
+            let counts = comparison.counts;
+            let entries = changes::entries(counts.entries);
+            writeln!(out, "{entries}: {} differ, {} could not be read", counts.drifted, counts.unverified)
+        })
+    };
+    let printed = printed.and_then(|()| out.flush());
+    let drift = if comparison.counts.drifted > 0 { exit::DRIFT } else { 0 };
+    let trouble = if comparison.counts.unverified > 0 { exit::TROUBLE } else { 0 };
+    Ok(after_printing(drift | trouble, printed))
+}
+
+fn kind(lock: &Baseline) -> Kind {
+    match lock {
+        Baseline::Json(reader) => reader.header().kind,
+        Baseline::Text(_) => Kind::Files,
+    }
+}
+
+/// Opens a side: a file, or the JSON in a report's folder.
+fn open(path: &Path) -> Result<cap_std::fs::File, Trouble> {
+    match capability::operand(path)? {
+        Operand::File(file) => Ok(cap_std::fs::File::from_std(file)),
+        Operand::Directory(folder) => {
+            // A FIFO in the report's place must not hold the run up.
+            let mut options = OpenOptions::new();
+            options.read(true);
+            cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+            folder.dir.open_with(report::JSON_NAME, &options).map_err(|error| {
+                Trouble::new(
+                    format!("{} is a directory without a readable {}: {error}", shown(path), report::JSON_NAME),
+                    "name a lock file, or the folder of a report",
+                )
+            })
+        }
+    }
+}
+
+/// Reads a side. Its first bytes tell what it is: a JSON lock starts with `{` and a line that says `driftlock`, a report
+/// with `{` and anything else, and everything else can only be what `sha256sum` wrote.
+fn read(path: &Path, file: cap_std::fs::File) -> Result<Side, Trouble> {
+    let unreadable = |error: &io::Error| {
+        Trouble::new(format!("{} could not be read: {error}", shown(path)), "check the file and its permissions")
+    };
+    let mut start = [0; 13];
+    let mut have = 0;
+    while have < start.len() {
+        match rustix::io::pread(&file, &mut start[have..], have as u64) {
+            Ok(0) => break,
+            Ok(read) => have += read,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(unreadable(&errno.into())),
+        }
+    }
+    let start = &start[..have];
+    let is_lock = start == b"{\n\"driftlock\"";
+    if start.starts_with(b"{") && !is_lock {
+        let mut bytes = Vec::new();
+        file.take(REPORT_LIMIT).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+        let parsed = report::json::parse(&bytes)
+            .map_err(|error| Trouble::new(format!("the report {} is refused: {error}", shown(path)), error.remedy()))?;
+        return Ok(Side::Report(Box::new(parsed)));
+    }
+    let format = if is_lock { LockFormat::Json } else { LockFormat::Sha256sum };
+    let lock = Baseline::read(file, format)
+        .map_err(|error| Trouble::new(format!("the lock {} is refused: {error}", shown(path)), error.remedy()))?;
+    Ok(Side::Lock(Box::new(lock)))
+}
+
+fn refused(a: &Path, b: &Path, error: &LockError) -> Trouble {
+    let which = if a == b { shown(a) } else { format!("{} or {}", shown(a), shown(b)) };
+    Trouble::new(format!("the lock {which} is refused: {error}"), error.remedy())
+}

@@ -1,0 +1,60 @@
+//! `driftlock completions` and `driftlock man`: both from the same clap definitions as the help.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use clap::CommandFactory as _;
+
+use super::after_printing;
+use super::arguments::{Arguments, Shell};
+use crate::capability::{self, shown};
+use crate::session::not_written;
+use crate::store;
+use crate::trouble::Trouble;
+
+fn print(bytes: &[u8]) -> u8 {
+    let mut out = io::stdout().lock();
+    after_printing(0, out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// Prints a completion script.
+pub fn completions(shell: Shell) -> u8 {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "driftlock", &mut script);
+    print(&script)
+}
+
+/// Prints the man page, or writes one for every command into a directory.
+///
+/// # Errors
+/// A directory that can't be written.
+pub fn man(output: Option<&Path>) -> Result<u8, Trouble> {
+    let mut command = Arguments::command();
+    command.build();
+    let Some(path) = output else {
+        return Ok(print(&page(&command)?));
+    };
+    let directory = capability::writable(path, "output", "--output")?;
+    let commands = command.get_subcommands().filter(|command| command.get_name() != "help");
+    for command in std::iter::once(&command).chain(commands) {
+        let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+        let name = format!("{}.1", name.replace(' ', "-"));
+        store::create(&directory.dir, &name, &page(command)?)
+            .map_err(|error| not_written(&shown(&path.join(&name)), &error))?;
+    }
+    Ok(0)
+}
+
+fn page(command: &clap::Command) -> Result<Vec<u8>, Trouble> {
+    let mut page = Vec::new();
+    // The date in a page's footer would differ from build to build; the version says enough.
+    let man = clap_mangen::Man::new(command.clone()).date("");
+    man.render(&mut page)
+        .map_err(|error| Trouble::new(format!("the man page could not be made: {error}"), "report this as a bug"))?;
+    Ok(page)
+}

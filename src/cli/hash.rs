@@ -1,0 +1,202 @@
+//! `driftlock hash`: digests of files and trees, without a declaration.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::arguments::{Common, HashFormat};
+use super::{complain, exit, progress, stdout_failed};
+use crate::capability::{self, Directory, Operand, shown};
+use crate::declaration::Selection;
+use crate::manifest::{AttributeSet, Entries, Kind, Record, Sha256Digest, Unverified, json, text};
+use crate::path::escaped;
+use crate::sandbox::Grants;
+use crate::session;
+use crate::trouble::Trouble;
+use crate::walk::{self, Collection, NarOf, Progress, Task};
+
+/// One of the paths, open.
+enum Opened {
+    Directory(Directory),
+    File(OwnedFd),
+}
+
+/// Prints the digests of all paths, in their order.
+///
+/// # Errors
+/// A path that can't be opened, and a sandbox that can't be entered. What can't be read below a path is told on
+/// stderr, and in the exit code.
+pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8, Trouble> {
+    let opened = paths
+        .iter()
+        .map(|path| {
+            Ok(match capability::operand(path)? {
+                Operand::Directory(directory) => Opened::Directory(directory),
+                Operand::File(file) => Opened::File(file.into()),
+            })
+        })
+        .collect::<Result<Vec<_>, Trouble>>()?;
+    let mut grants = Grants::default();
+    for directory in &opened {
+        if let Opened::Directory(directory) = directory {
+            grants.read.push(directory.as_fd());
+        }
+    }
+    let request = common.request();
+    let show_progress = capability::wants_progress() && !common.quiet;
+    session::enter(&grants, request.requirement)?;
+    let threads = request.threads.unwrap_or_else(walk::default_threads);
+    let format = if common.json { HashFormat::Json } else { format };
+
+    let mut printer =
+        Printer { out: io::BufWriter::new(io::stdout().lock()), format, first: true, passed_over: 0, failed: false };
+    let printed = progress::during(show_progress, |progress| {
+        printer.begin()?;
+        for (path, opened) in paths.iter().zip(opened) {
+            match opened {
+                Opened::Directory(directory) => {
+                    let collection = collect(&directory, threads, format, progress);
+                    printer.directory(path, &collection)?;
+                }
+                Opened::File(file) => printer.file(path, walk::file(&file))?,
+            }
+        }
+        printer.end()
+    });
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(stdout_failed(&error)),
+        _ => {}
+    }
+    if printer.passed_over > 0 && !common.quiet {
+        let entries = crate::report::changes::entries(printer.passed_over);
+        let _ = writeln!(
+            io::stderr(),
+            "driftlock: note: {entries} that are neither file nor directory have no line in this format; --format json has them"
+        );
+    }
+    Ok(if printer.failed { exit::TROUBLE } else { 0 })
+}
+
+fn collect(
+    directory: &Directory,
+    threads: std::num::NonZeroUsize,
+    format: HashFormat,
+    progress: &Progress,
+) -> Option<Collection> {
+    let selection = Selection::everything();
+    let task = Task {
+        root: directory.as_fd(),
+        kind: if format == HashFormat::Sha256sum { Kind::Files } else { Kind::Trees },
+        selection: &selection,
+        attributes: AttributeSet::default(),
+        one_file_system: false,
+        nar: if format == HashFormat::Nar { NarOf::Root } else { NarOf::Nothing },
+    };
+    walk::collect(&[task], threads, progress).pop()
+}
+
+struct Printer<W> {
+    out: W,
+    format: HashFormat,
+    first: bool,
+    passed_over: u64,
+    failed: bool,
+}
+
+impl<W: Write> Printer<W> {
+    fn begin(&mut self) -> io::Result<()> {
+        if self.format == HashFormat::Json { self.out.write_all(b"[") } else { Ok(()) }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if self.format == HashFormat::Json {
+            self.out.write_all(b"\n]\n")?;
+        }
+        self.out.flush()
+    }
+
+    fn failed(&mut self, path: &[u8], reason: &Unverified) {
+        self.failed = true;
+        complain(&Trouble::new(
+            format!("{} could not be hashed: {reason}", escaped(path)),
+            "run driftlock as a user who may read it",
+        ));
+    }
+
+    fn directory(&mut self, path: &Path, collection: &Option<Collection>) -> io::Result<()> {
+        let Some(collection) = collection else { return Ok(()) };
+        let nar = match &collection.root {
+            Ok(nar) => *nar,
+            Err(reason) => {
+                self.failed(path.as_os_str().as_bytes(), reason);
+                return Ok(());
+            }
+        };
+        let mut entries = collection.tree.entries();
+        let mut failed = false;
+        let mut special = Vec::new();
+        while let Ok(Some(entry)) = entries.next() {
+            let below = path.join(std::ffi::OsStr::from_bytes(entry.path));
+            let below = below.as_os_str().as_bytes();
+            match entry.state {
+                Err(reason) => {
+                    failed = true;
+                    self.failed(below, reason);
+                }
+                Ok(record) if self.format == HashFormat::Nar => {
+                    if !matches!(record.content.type_name(), "file" | "directory" | "symlink") {
+                        special = below.to_vec();
+                    }
+                }
+                Ok(record) => self.record(below, record)?,
+            }
+        }
+        match nar {
+            _ if self.format != HashFormat::Nar || failed => Ok(()),
+            Some(nar) => writeln!(self.out, "{}", nar.sri()),
+            None => {
+                self.failed = true;
+                complain(&Trouble::new(
+                    format!(
+                        "{} has no Nix archive: {} is neither a file, a directory nor a link",
+                        shown(path),
+                        escaped(&special)
+                    ),
+                    "remove it, or use another --format",
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    fn file(&mut self, path: &Path, read: Result<(Record, Sha256Digest), Unverified>) -> io::Result<()> {
+        let path = path.as_os_str().as_bytes();
+        match read {
+            Ok((_, nar)) if self.format == HashFormat::Nar => writeln!(self.out, "{}", nar.sri()),
+            Ok((record, _)) => self.record(path, &record),
+            Err(reason) => {
+                self.failed(path, &reason);
+                Ok(())
+            }
+        }
+    }
+
+    fn record(&mut self, path: &[u8], record: &Record) -> io::Result<()> {
+        if self.format == HashFormat::Json {
+            let separator = if std::mem::take(&mut self.first) { "\n" } else { ",\n" };
+            return write!(self.out, "{separator}{}", json::entry_line(path, record));
+        }
+        match record.content.sha256() {
+            Some(sha256) => {
+                let mut line = Vec::new();
+                text::push_line(&mut line, sha256, path);
+                self.out.write_all(&line)
+            }
+            None => {
+                self.passed_over += 1;
+                Ok(())
+            }
+        }
+    }
+}

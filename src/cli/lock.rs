@@ -1,0 +1,222 @@
+//! `driftlock lock`: write the lock files, and say what that changes.
+
+use std::io::{self, Write as _};
+
+use super::arguments::Common;
+use super::check::nothing_found;
+use super::{complain, exit, progress, stdout_failed};
+use crate::baseline::Baseline;
+use crate::capability::{self, raw};
+use crate::compare::{self, Comparison};
+use crate::declaration::{Check, LockFormat};
+use crate::manifest::{Entries, LockError, json, text};
+use crate::path::escaped;
+use crate::report::{self, changes};
+use crate::session::{LocksAccess, Run, Session, not_written};
+use crate::store;
+use crate::trouble::Trouble;
+use crate::walk::Tree;
+
+/// How many of the paths that could not be read are named; the count tells of the rest.
+const NAMED: usize = 20;
+
+/// What `lock` did about one check.
+struct Done<'a> {
+    check: &'a Check,
+    path: String,
+    result: Result<Change, Trouble>,
+}
+
+/// How a lock changed.
+struct Change {
+    entries: u64,
+    /// Against the lock that was there; nothing if there was none.
+    since: Option<Comparison>,
+    /// Whether the file was, or in a dry run would be, written.
+    written: bool,
+}
+
+/// Writes the lock of every check of the run, or says what that would change.
+///
+/// # Errors
+/// What keeps the run from starting. Trouble of single checks is told, and in the exit code.
+pub fn run(common: &Common, dry_run: bool) -> Result<u8, Trouble> {
+    let access = if dry_run { LocksAccess::Read } else { LocksAccess::Write };
+    let session = Session::open(&common.request(), access)?;
+    let style = common.style();
+    let show_progress = capability::wants_progress() && !common.quiet;
+    let run = session.enter(None)?;
+    let wanted: Vec<bool> = run.session.checks().map(|check| check.modes.local).collect();
+    let collections = progress::during(show_progress, |progress| run.collect(&wanted, true, progress));
+    let mut all = Vec::new();
+    for (check, collection) in run.session.checks().zip(collections) {
+        let Some(collection) = collection else { continue };
+        let result = collection.and_then(|collection| one(&run, check, &collection.tree, dry_run));
+        all.push(Done { check, path: run.lock_path(check), result });
+    }
+    for trouble in all.iter().filter_map(|done| done.result.as_ref().err()) {
+        complain(trouble);
+    }
+    let printed = if common.json { print_json(&all, dry_run) } else { print_text(&all, style, dry_run) };
+    let mut code = if all.iter().any(|done| done.result.is_err()) { exit::TROUBLE } else { 0 };
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&stdout_failed(&error));
+            code |= exit::TROUBLE;
+        }
+        _ => {}
+    }
+    Ok(code)
+}
+
+/// Writes one lock if it would change.
+fn one(run: &Run, check: &Check, tree: &Tree, dry_run: bool) -> Result<Change, Trouble> {
+    let entries = acceptable(check, tree)?;
+    let header = json::Header { check: check.name.clone(), kind: check.kind, attributes: check.attributes };
+    // A stream of a tree has no errors of its own.
+    let digest = json::digest(&mut tree.entries()).map_err(|error| run.refused(check, &error))?;
+    let old = run.baseline(check).map_err(|trouble| keep_evidence(trouble, check))?;
+    let mut changed = true;
+    let since = match old {
+        None => None,
+        Some(mut old) => {
+            let belongs = old.belongs_to(check);
+            if let Err(error @ LockError::OtherCheck { .. }) = &belongs {
+                return Err(keep_evidence(run.refused(check, error), check));
+            }
+            let compared = compare::compare(&mut old, &mut tree.entries());
+            let comparison = compared.map_err(|error| keep_evidence(run.refused(check, &error), check))?;
+            changed = belongs.is_err()
+                || match &old {
+                    Baseline::Json(old) => old.stated_digest() != digest.sri(),
+                    // Its order and spelling may be those of `sha256sum`, so only the bytes tell.
+                    Baseline::Text(_) => comparison.counts.drifted > 0 || !is_canonical(run, check, tree),
+                };
+            Some(comparison)
+        }
+    };
+    if changed && !dry_run {
+        let locks = run.locks().ok_or_else(|| Trouble::new("there is no locks directory", "report this as a bug"))?;
+        store::replace(locks, &check.lock.name, |out| match check.lock.format {
+            LockFormat::Json => json::write(out, &header, digest, &mut tree.entries()),
+            LockFormat::Sha256sum => text::write(out, &mut tree.entries()),
+        })
+        .map_err(|error| not_written(&run.lock_path(check), &error))?;
+    }
+    Ok(Change { entries, since, written: changed })
+}
+
+/// A lock that is refused is never overwritten: it may be the only trace of what happened to it.
+fn keep_evidence(trouble: Trouble, check: &Check) -> Trouble {
+    Trouble::new(
+        format!("{}; the lock of {} was left as it is", trouble.problem, check.name),
+        "restore it from git; or look at it, remove it, and run `driftlock lock` again",
+    )
+}
+
+/// Whether the text lock that is there has exactly the bytes that would be written.
+fn is_canonical(run: &Run, check: &Check, tree: &Tree) -> bool {
+    let mut bytes = Vec::new();
+    text::write(&mut bytes, &mut tree.entries()).is_ok()
+        && run.locks().and_then(|locks| locks.read(&check.lock.name).ok()).is_some_and(|there| there == bytes)
+}
+
+/// Makes sure that everything could be read and that the format can hold it; gives the number of entries.
+fn acceptable(check: &Check, tree: &Tree) -> Result<u64, Trouble> {
+    let mut count: u64 = 0;
+    let mut unverified = Vec::new();
+    let mut others = Vec::new();
+    let mut entries = tree.entries();
+    while let Ok(Some(entry)) = entries.next() {
+        count += 1;
+        match entry.state {
+            Err(reason) => unverified.push(format!("{}: {reason}", escaped(entry.path))),
+            Ok(record) if check.lock.format == LockFormat::Sha256sum && record.content.sha256().is_none() => {
+                others.push(format!("{} is a {}", escaped(entry.path), record.content.type_name()));
+            }
+            Ok(_) => {}
+        }
+    }
+    if !unverified.is_empty() {
+        return Err(Trouble::new(
+            format!("the check {} was not locked: {}", check.name, listed(&unverified, "could not be read")),
+            "run driftlock as a user who may read them, or `exclude` them; the old lock is untouched",
+        ));
+    }
+    if count == 0 && !check.allow_empty {
+        return Err(nothing_found(check));
+    }
+    if count == 0 && check.lock.format == LockFormat::Sha256sum {
+        return Err(Trouble::new(
+            format!(
+                "the check {} finds nothing, and a sha256sum lock of nothing could not be told from one that was cut off",
+                check.name
+            ),
+            "leave `lock` out of the check, so that it gets a JSON lock",
+        ));
+    }
+    if !others.is_empty() {
+        return Err(Trouble::new(
+            format!("the check {} was not locked: {}", check.name, listed(&others, "can't be in a sha256sum lock")),
+            "leave `lock` out of the check, so that it gets a JSON lock, or `exclude` them",
+        ));
+    }
+    Ok(count)
+}
+
+fn listed(items: &[String], what: &str) -> String {
+    let mut text = format!("{} of its entries {what}:", items.len());
+    for item in items.iter().take(NAMED) {
+        text.push_str("\n    ");
+        text.push_str(item);
+    }
+    if items.len() > NAMED {
+        text.push_str(&format!("\n    … and {} more", items.len() - NAMED));
+    }
+    text
+}
+
+fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for done in all {
+        let Ok(change) = &done.result else { continue };
+        let entries = changes::entries(change.entries);
+        let verb = if dry_run { "would write" } else { "wrote" };
+        match (&change.since, change.written) {
+            (None, _) => writeln!(out, "{verb} {}: {entries}, there was no lock before", done.path)?,
+            (Some(_), false) if style.quiet => {}
+            (Some(_), false) => writeln!(out, "unchanged {}: {entries}", done.path)?,
+            (Some(since), true) => {
+                writeln!(out, "{verb} {}: {entries}, {} changed since the last lock", done.path, since.counts.drifted)?;
+                changes::write(&mut out, done.check.kind, &raw(&done.check.root), since)?;
+            }
+        }
+    }
+    out.flush()
+}
+
+fn print_json(all: &[Done<'_>], dry_run: bool) -> io::Result<()> {
+    let locks: Vec<_> = all
+        .iter()
+        .map(|done| {
+            let (result, change) = match &done.result {
+                Err(_) => ("failed", None),
+                Ok(change) if !change.written => ("unchanged", Some(change)),
+                Ok(change) if dry_run => ("would_write", Some(change)),
+                Ok(change) => ("written", Some(change)),
+            };
+            let trouble = done.result.as_ref().err();
+            serde_json::json!({
+                "check": done.check.name,
+                "lock": done.path,
+                "result": result,
+                "entries": change.map(|change| change.entries),
+                "since_last_lock": change.and_then(|change| change.since.as_ref()).map(changes::value),
+                "trouble": trouble.map(|trouble| serde_json::json!({"problem": trouble.problem, "remedy": trouble.remedy})),
+            })
+        })
+        .collect();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    report::json::write_value(&mut out, &serde_json::json!({ "dry_run": dry_run, "locks": locks }))?;
+    out.flush()
+}

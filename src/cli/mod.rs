@@ -1,0 +1,110 @@
+//! The commands, one file each, and the only place where errors are printed.
+
+mod arguments;
+mod capabilities;
+mod check;
+mod diff;
+mod generate;
+mod hash;
+mod init;
+mod lock;
+mod progress;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::capability;
+use crate::report::text::Style;
+use crate::sandbox::Requirement;
+use crate::session::Request;
+use crate::trouble::Trouble;
+use arguments::{Arguments, Color, Command, Common};
+
+/// Exit code bits (design: 0 verified, 1 drift, 2 trouble, 3 both).
+mod exit {
+    pub const DRIFT: u8 = 1;
+    pub const TROUBLE: u8 = 2;
+}
+
+/// Parses the arguments, runs the command, and turns its result into an exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Arguments { command, common } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; everything else is bad input.
+            let code = if error.use_stderr() { exit::TROUBLE } else { 0 };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let result = match command {
+        Command::Init => init::run(&common),
+        Command::Lock { dry_run } => lock::run(&common, dry_run),
+        Command::Check { local: _, output } => check::run(&common, output.as_deref()),
+        Command::Diff { a, b } => diff::run(&common, &a, &b),
+        Command::Hash { format, paths } => hash::run(&common, format, &paths),
+        Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),
+        Command::Completions { shell } => Ok(generate::completions(shell)),
+        Command::Man { output } => generate::man(output.as_deref()),
+    };
+    match result {
+        Ok(code) => code.into(),
+        Err(trouble) => {
+            complain(&trouble);
+            exit::TROUBLE.into()
+        }
+    }
+}
+
+/// Prints trouble on stderr.
+fn complain(trouble: &Trouble) {
+    let mut stderr = io::stderr().lock();
+    // Where stderr is closed, there is nobody to tell.
+    let _ = writeln!(stderr, "driftlock: {}", trouble.problem);
+    if !trouble.remedy.is_empty() {
+        let _ = writeln!(stderr, "  to do: {}", trouble.remedy);
+    }
+}
+
+/// What to say when stdout can't be written to. A reader that went away (`| head`) is not worth a word.
+fn stdout_failed(error: &io::Error) -> Trouble {
+    Trouble::new(
+        format!("stdout could not be written to: {error}"),
+        "see where it leads; the exit code is that of trouble",
+    )
+}
+
+/// The exit code of a run that found `code` and printed it: what could not be printed is trouble beside what was found.
+/// A reader that went away (`| head`) may have read enough, and the exit code still tells.
+fn after_printing(code: u8, printed: io::Result<()>) -> u8 {
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&stdout_failed(&error));
+            code | exit::TROUBLE
+        }
+        _ => code,
+    }
+}
+
+impl Common {
+    fn request(&self) -> Request {
+        Request {
+            config: self.config.clone(),
+            checks: self.checks.clone(),
+            threads: self.threads,
+            requirement: if self.require_sandbox { Requirement::Everything } else { Requirement::AsAvailable },
+        }
+    }
+
+    fn style(&self) -> Style {
+        let color = match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => capability::wants_color(),
+        };
+        Style { color, quiet: self.quiet }
+    }
+}

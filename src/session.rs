@@ -1,0 +1,310 @@
+//! One run: the declaration with all its handles open, first outside the sandbox, then inside it.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::Dir;
+
+use crate::baseline::Baseline;
+use crate::capability::{self, Declared, Directory, raw, shown};
+use crate::declaration::Check;
+use crate::manifest::{Kind, LockError};
+use crate::path::escaped;
+use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
+use crate::store::NotSynced;
+use crate::trouble::Trouble;
+use crate::walk::{self, Collection, NarOf, Progress, Task};
+
+/// What a run is going to do with the locks directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LocksAccess {
+    Read,
+    Write,
+}
+
+/// What a run asks for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The declaration's file, if the operator named one.
+    pub config: Option<PathBuf>,
+    /// The checks to go through; all if there are none.
+    pub checks: Vec<String>,
+    pub threads: Option<NonZeroUsize>,
+    pub requirement: Requirement,
+}
+
+/// A run before it has entered the sandbox: everything that it is going to need is open.
+#[derive(Debug)]
+pub struct Session {
+    pub declared: Declared,
+    /// Which of the declaration's checks this run goes through, by their place in it.
+    selected: Vec<usize>,
+    /// The root of each selected check.
+    roots: Vec<Result<Directory, Trouble>>,
+    locks: Option<Directory>,
+    locks_access: LocksAccess,
+    threads: NonZeroUsize,
+    requirement: Requirement,
+}
+
+impl Session {
+    /// Reads the declaration and opens every root and the locks directory.
+    ///
+    /// # Errors
+    /// A bad declaration, an unknown check, a locks directory that can't be opened. A root that can't be opened is
+    /// trouble of its check alone.
+    pub fn open(request: &Request, locks_access: LocksAccess) -> Result<Self, Trouble> {
+        // Before anything is opened, and before a directory is created.
+        sandbox::required(request.requirement).map_err(|error| not_entered(&error, request.requirement))?;
+        let declared = capability::declaration(request.config.as_deref())?;
+        let selected = select(&declared, &request.checks)?;
+        let checks = selected.iter().map(|&index| &declared.declaration.checks[index]);
+        let roots: Vec<_> = checks.map(|check| capability::root(&declared.base.join(&check.root))).collect();
+        let path = declared.base.join(&declared.declaration.locks);
+        let threads = request.threads.unwrap_or_else(walk::default_threads);
+        let mut session =
+            Self { declared, selected, roots, locks: None, locks_access, threads, requirement: request.requirement };
+        let lock = |check: &Check| check.lock.name.clone();
+        session.locks = match locks_access {
+            LocksAccess::Read => {
+                let locks = capability::locks(&path)?;
+                if let Some(ours) = locks.as_ref().and_then(|locks| locks.resolved.as_deref()) {
+                    session.keep_apart(ours, "locks", false, lock)?;
+                }
+                locks
+            }
+            LocksAccess::Write => Some(session.writable(&path, "locks", "`locks` in the declaration", lock)??),
+        };
+        Ok(session)
+    }
+
+    /// Opens a directory that this run writes to, and creates it if it is missing. `file` names one of the files that
+    /// a check would find in it.
+    ///
+    /// The inner error is that of a directory that can neither be opened nor created.
+    ///
+    /// # Errors
+    /// A directory that lies where it may not; nothing was created there.
+    pub fn writable(
+        &self,
+        path: &Path,
+        what: &str,
+        key: &str,
+        file: impl Fn(&Check) -> String,
+    ) -> Result<Result<Directory, Trouble>, Trouble> {
+        if let Some(ours) = capability::future(path) {
+            self.keep_apart(&ours, what, true, &file)?;
+        }
+        let directory = capability::writable(path, what, key);
+        if let Ok(Directory { resolved: Some(ours), .. }) = &directory {
+            self.keep_apart(ours, what, true, file)?;
+        }
+        Ok(directory)
+    }
+
+    /// Refuses a directory of our own files that lies where a check looks, or above a root if it is to be written to.
+    ///
+    /// # Errors
+    /// Names both, and what to do.
+    fn keep_apart(
+        &self,
+        ours: &Path,
+        what: &str,
+        written: bool,
+        file: impl Fn(&Check) -> String,
+    ) -> Result<(), Trouble> {
+        for (check, root) in self.checks().zip(&self.roots) {
+            let Ok(Directory { resolved: Some(root), .. }) = root else { continue };
+            if written && root.starts_with(ours) {
+                return Err(Trouble::new(
+                    format!(
+                        "the root of the check {} lies in the {what} directory {}, which this run writes to",
+                        check.name,
+                        shown(ours)
+                    ),
+                    format!("declare `{what}` outside every root"),
+                ));
+            }
+            if let Ok(below) = ours.strip_prefix(root)
+                && records(check, &below.join(file(check)))
+            {
+                return Err(Trouble::new(
+                    format!(
+                        "the check {} would record driftlock's own files in the {what} directory {}",
+                        check.name,
+                        shown(ours)
+                    ),
+                    format!("declare `{what}` outside {}, or `exclude` it there", shown(&check.root)),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The checks of this run, in the order of the declaration.
+    pub fn checks(&self) -> impl ExactSizeIterator<Item = &Check> {
+        self.selected.iter().map(|&index| &self.declared.declaration.checks[index])
+    }
+
+    /// Gives up all authority but that over what is open, and what `write` adds to it.
+    ///
+    /// # Errors
+    /// A sandbox that can't be entered, or is less than was required.
+    pub fn enter(self, write: Option<&Directory>) -> Result<Run, Trouble> {
+        capability::raise_descriptor_limit();
+        let mut grants = Grants::default();
+        grants.read.extend(self.roots.iter().flatten().map(AsFd::as_fd));
+        if let Some(locks) = &self.locks {
+            match self.locks_access {
+                LocksAccess::Read => grants.read.push(locks.as_fd()),
+                LocksAccess::Write => grants.write.push(locks.as_fd()),
+            }
+        }
+        grants.write.extend(write.map(AsFd::as_fd));
+        let enforced = enter(&grants, self.requirement)?;
+        Ok(Run { session: self, enforced })
+    }
+}
+
+/// Enters the sandbox.
+///
+/// # Errors
+/// A sandbox that can't be entered, or is less than was required.
+pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, Trouble> {
+    sandbox::enter(grants, requirement).map_err(|error| not_entered(&error, requirement))
+}
+
+fn not_entered(error: &SandboxError, requirement: Requirement) -> Trouble {
+    let remedy = match requirement {
+        Requirement::Everything => {
+            "run it on a kernel with Landlock (5.13 or later) and seccomp, outside of containers that refuse them, or without --require-sandbox"
+        }
+        Requirement::AsAvailable => "report it; this is not a matter of your declaration",
+    };
+    Trouble::new(error.to_string(), remedy)
+}
+
+/// Whether a check would record something at this path below its root.
+fn records(check: &Check, path: &Path) -> bool {
+    use std::os::unix::ffi::OsStrExt as _;
+    let excluded = path.ancestors().any(|part| check.selection.excludes(part.as_os_str().as_bytes()));
+    !excluded && (check.kind == Kind::Trees || check.selection.includes(path.as_os_str().as_bytes()))
+}
+
+fn select(declared: &Declared, names: &[String]) -> Result<Vec<usize>, Trouble> {
+    let checks = &declared.declaration.checks;
+    if let Some(unknown) = names.iter().find(|name| checks.iter().all(|check| check.name != **name)) {
+        let known: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
+        return Err(Trouble::new(
+            format!("--check {}: {} declares no such check", escaped(unknown.as_bytes()), shown(&declared.file)),
+            format!("name one of: {}", known.join(", ")),
+        ));
+    }
+    let wanted = |check: &Check| names.is_empty() || names.contains(&check.name);
+    Ok((0..checks.len()).filter(|&index| wanted(&checks[index])).collect())
+}
+
+/// A run inside the sandbox.
+#[derive(Debug)]
+pub struct Run {
+    pub session: Session,
+    pub enforced: Enforced,
+}
+
+impl Run {
+    /// The locks directory; nothing if there is none.
+    #[must_use]
+    pub fn locks(&self) -> Option<&Dir> {
+        self.session.locks.as_ref().map(|locks| &locks.dir)
+    }
+
+    /// Where a check's root really lies.
+    #[must_use]
+    pub fn resolved_root(&self, index: usize) -> Option<String> {
+        let root = self.session.roots.get(index)?.as_ref().ok()?;
+        root.resolved.as_deref().map(raw)
+    }
+
+    /// Collects the checks that `wanted` names by their place in this run, all of them in one pass. The others give
+    /// nothing.
+    pub fn collect(&self, wanted: &[bool], nar: bool, progress: &Progress) -> Vec<Option<Result<Collection, Trouble>>> {
+        let tasks: Vec<Task<'_>> = self
+            .session
+            .checks()
+            .zip(&self.session.roots)
+            .zip(wanted)
+            .filter_map(|((check, root), &wanted)| {
+                let root = root.as_ref().ok().filter(|_| wanted)?;
+                Some(Task {
+                    root: root.as_fd(),
+                    kind: check.kind,
+                    selection: &check.selection,
+                    attributes: check.attributes,
+                    one_file_system: check.one_file_system,
+                    nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
+                })
+            })
+            .collect();
+        let mut collections = walk::collect(&tasks, self.session.threads, progress).into_iter();
+        self.session
+            .checks()
+            .zip(&self.session.roots)
+            .zip(wanted)
+            .map(|((check, root), &wanted)| match root {
+                _ if !wanted => None,
+                Err(trouble) => Some(Err(trouble.clone())),
+                Ok(_) => collections.next().map(|collection| match &collection.root {
+                    Ok(_) => Ok(collection),
+                    Err(reason) => Err(Trouble::new(
+                        format!("the root {} could not be read: {reason}", shown(&check.root)),
+                        "run driftlock as a user who may read it",
+                    )),
+                }),
+            })
+            .collect()
+    }
+
+    /// Opens the lock of a check; nothing if it is missing.
+    ///
+    /// # Errors
+    /// A lock that can't be read or is malformed, with its name.
+    pub fn baseline(&self, check: &Check) -> Result<Option<Baseline>, Trouble> {
+        let Some(locks) = self.locks() else { return Ok(None) };
+        Baseline::open(locks, &check.lock.name, check.lock.format).map_err(|error| self.refused(check, &error))
+    }
+
+    /// The lock file of a check as the operator knows it; not made harmless.
+    #[must_use]
+    pub fn lock_path(&self, check: &Check) -> String {
+        raw(&self.session.declared.declaration.locks.join(&check.lock.name))
+    }
+
+    /// What to say of a lock that is refused.
+    #[must_use]
+    pub fn refused(&self, check: &Check, error: &LockError) -> Trouble {
+        Trouble::new(
+            format!("the lock {} is refused: {error}", escaped(self.lock_path(check).as_bytes())),
+            error.remedy(),
+        )
+    }
+}
+
+/// What to say when a file could not be written.
+#[must_use]
+pub fn not_written(path: &str, error: &io::Error) -> Trouble {
+    if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotSynced>) {
+        let remedy = "see to the disk; until `sync` succeeds, a power cut may bring back what was there before";
+        return Trouble::new(format!("{path} could not be made safe: {error}"), remedy);
+    }
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room; what was there before is untouched",
+        io::ErrorKind::WouldBlock => "another driftlock is writing it right now; wait until it has ended",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "make the directory writable for this user; what was there before is untouched"
+        }
+        _ => "see why it can't be written; what was there before is untouched",
+    };
+    Trouble::new(format!("{path} could not be written: {error}"), remedy)
+}

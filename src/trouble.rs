@@ -1,0 +1,27 @@
+//! What goes wrong, in the form in which people read it.
+
+use std::fmt;
+
+/// What is wrong and with what, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What, which path, why. No full stop.
+    pub problem: String,
+    /// An advice in the imperative. No full stop.
+    pub remedy: String,
+}
+
+impl Trouble {
+    #[must_use]
+    pub fn new(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+impl std::error::Error for Trouble {}
