@@ -1,0 +1,10 @@
+//! The commands as an operator uses them: what they print, where, and with which exit code.
+
+mod check;
+mod declared;
+mod diff;
+mod generated;
+mod hash;
+mod init;
+mod lock;
+mod seed;

@@ -1,0 +1,220 @@
+//! The shell scripts that driftlock replaces: their report, line by line, and their alerting.
+//!
+//! The texts are those of the document that the project was started from, with two differences: the words are made from a
+//! check's name, so `addon_hashes` has no "Odoo" before it, and modules that drifted come in the order of their names.
+
+use std::fs;
+
+use crate::harness::World;
+use crate::watch::shell;
+
+const DECLARATION: &str = r#"locks = "audit/locks"
+reports = "audit/runtime"
+
+[check.compose_hashes]
+kind = "files"
+root = "infra/stacks"
+include = ["*/docker-compose*.yml", "*/docker-compose*.yaml"]
+
+[check.addon_hashes]
+kind = "trees"
+root = "odoo_modules/seisei"
+exclude = ["**/__pycache__", "**/*.pyc"]
+"#;
+
+const PASS: &str = "\
+========================================
+  Drift Check - 20260129_153042
+  Mode: local
+========================================
+
+[INFO] Checking lock files exist...
+[PASS] All required lock files present
+[INFO] Checking compose file hashes...
+[PASS] All compose files match baseline
+[INFO] Checking addon hashes...
+[PASS] All addon modules match baseline
+
+========================================
+  SUMMARY
+========================================
+Total checks: 3
+Passed: 3
+Failed: 0
+
+OVERALL: PASS
+
+Report: audit/runtime/20260129_153042/drift_report.json
+";
+
+const FAIL: &str = "\
+========================================
+  Drift Check - 20260129_153042
+  Mode: local
+========================================
+
+[INFO] Checking lock files exist...
+[PASS] All required lock files present
+[INFO] Checking compose file hashes...
+[FAIL] Compose drift: infra/stacks/edge-traefik/docker-compose.yml
+[FAIL] Compose drift: infra/stacks/odoo18-prod/docker-compose.yml
+[INFO] Checking addon hashes...
+[FAIL] Addon drift: custom_ocr_finance
+[FAIL] Addon drift: qr_ordering
+
+========================================
+  SUMMARY
+========================================
+Total checks: 3
+Passed: 1
+Failed: 2
+
+OVERALL: FAIL
+
+Report: audit/runtime/20260129_153042/drift_report.json
+";
+
+/// The alerting of that document, unchanged.
+const ALERTING: &str = r#"STATUS=$(jq -r '.overall' audit/runtime/*/drift_report.json)
+if [ "$STATUS" == "FAIL" ]; then
+  # Send alert
+  curl -X POST "$SLACK_WEBHOOK" -d '{"text":"Drift detected in production!"}'
+fi
+"#;
+
+fn stacks() -> World {
+    let world = World::declaring(DECLARATION);
+    for path in [
+        "infra/stacks/edge-traefik/docker-compose.yml",
+        "infra/stacks/odoo18-prod/docker-compose.yml",
+        "infra/stacks/odoo18-prod/docker-compose.override.yaml",
+        "infra/stacks/odoo18-prod/.env",
+        "odoo_modules/seisei/qr_ordering/__manifest__.py",
+        "odoo_modules/seisei/qr_ordering/models/order.py",
+        "odoo_modules/seisei/custom_ocr_finance/__manifest__.py",
+        "odoo_modules/seisei/untouched/__manifest__.py",
+    ] {
+        fs::create_dir_all(world.path(path).parent().unwrap()).unwrap();
+        fs::write(world.path(path), path).unwrap();
+    }
+    world.lock();
+    world
+}
+
+fn drifted() -> World {
+    let world = stacks();
+    for path in [
+        "infra/stacks/edge-traefik/docker-compose.yml",
+        "infra/stacks/odoo18-prod/docker-compose.yml",
+        "odoo_modules/seisei/qr_ordering/models/order.py",
+        "odoo_modules/seisei/custom_ocr_finance/__manifest__.py",
+    ] {
+        fs::write(world.path(path), "changed by hand").unwrap();
+    }
+    // Neither of these is a matter of the checks.
+    fs::write(world.path("infra/stacks/odoo18-prod/.env"), "changed").unwrap();
+    fs::create_dir(world.path("odoo_modules/seisei/qr_ordering/__pycache__")).unwrap();
+    fs::write(world.path("odoo_modules/seisei/qr_ordering/__pycache__/order.pyc"), "x").unwrap();
+    world
+}
+
+/// The report with its time replaced, and without the lines that say which entries drifted, and how.
+fn seed_lines(text: &str) -> String {
+    let stamp = text.lines().nth(1).unwrap().trim_start_matches("  Drift Check - ").to_owned();
+    assert_eq!((stamp.len(), stamp.as_bytes()[8]), (15, b'_'), "{stamp}");
+    let text = text.replace(&stamp, "20260129_153042");
+    text.lines().filter(|line| !line.starts_with("    ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn example_1_no_drift() {
+    let world = stacks();
+    let text = world.driftlock(["check", "--local"]).code(0).stdout();
+    assert_eq!(seed_lines(&text), PASS);
+    assert!(!text.lines().any(|line| line.starts_with("    ")), "nothing to add where nothing drifted");
+}
+
+#[test]
+fn example_2_drift_detected() {
+    let world = drifted();
+    let text = world.driftlock(["check", "--local"]).code(1).stdout();
+    assert_eq!(seed_lines(&text), FAIL);
+    let details: Vec<_> = text.lines().filter(|line| line.starts_with("    ")).collect();
+    let expected = [
+        "    modified: size ",
+        "    modified: size ",
+        "    modified: odoo_modules/seisei/custom_ocr_finance/__manifest__.py (size ",
+        "    modified: odoo_modules/seisei/qr_ordering/models/order.py (size ",
+    ];
+    assert_eq!(details.len(), expected.len(), "{text}");
+    assert!(details.iter().zip(expected).all(|(line, expected)| line.starts_with(expected)), "{text}");
+}
+
+#[test]
+fn json_reports_have_the_seed_s_fields_and_values() {
+    let seed = |report: &serde_json::Value| {
+        let checks = report["checks"].as_array().unwrap();
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|check| {
+                serde_json::json!({"name": check["name"], "status": check["status"], "details": check["details"]})
+            })
+            .collect();
+        let summary = &report["summary"];
+        serde_json::json!({
+            "mode": report["mode"],
+            "checks": checks,
+            "summary": {"total": summary["total"], "passed": summary["passed"], "failed": summary["failed"]},
+            "overall": report["overall"],
+        })
+    };
+    let passed = stacks().driftlock(["check", "--json"]).code(0).json();
+    assert_eq!(
+        seed(&passed),
+        serde_json::json!({
+            "mode": "local",
+            "checks": [
+                {"name": "lock_files_exist", "status": "PASS", "details": ""},
+                {"name": "compose_hashes", "status": "PASS", "details": ""},
+                {"name": "addon_hashes", "status": "PASS", "details": ""},
+            ],
+            "summary": {"total": 3, "passed": 3, "failed": 0},
+            "overall": "PASS",
+        })
+    );
+    let failed = drifted().driftlock(["check", "--json"]).code(1).json();
+    assert_eq!(
+        seed(&failed),
+        serde_json::json!({
+            "mode": "local",
+            "checks": [
+                {"name": "lock_files_exist", "status": "PASS", "details": ""},
+                {
+                    "name": "compose_hashes",
+                    "status": "FAIL",
+                    "details": "2 files drifted: infra/stacks/edge-traefik/docker-compose.yml;infra/stacks/odoo18-prod/docker-compose.yml;",
+                },
+                {
+                    "name": "addon_hashes",
+                    "status": "FAIL",
+                    "details": "2 modules drifted: custom_ocr_finance;qr_ordering;",
+                },
+            ],
+            "summary": {"total": 3, "passed": 1, "failed": 2},
+            "overall": "FAIL",
+        })
+    );
+}
+
+#[test]
+fn alerting_works_unchanged() {
+    let alert = "curl() { echo \"curl: $*\"; }\nSLACK_WEBHOOK=https://hooks.invalid/x\n";
+    for (world, code, expected) in [
+        (stacks(), 0, ""),
+        (drifted(), 1, "curl: -X POST https://hooks.invalid/x -d {\"text\":\"Drift detected in production!\"}\n"),
+    ] {
+        world.driftlock(["check"]).code(code);
+        let finished = shell(&world, "bash", &format!("{alert}{ALERTING}")).code(0);
+        assert_eq!((&*finished.stdout(), &*finished.stderr()), (expected, ""));
+    }
+}

@@ -1,0 +1,109 @@
+//! The same tree on tmpfs, ext4, xfs and btrfs has the same lock.
+//!
+//! The file systems are mounted in a mount namespace of their own, which goes with the script that runs in it, and the
+//! loop devices with their mounts: whatever happens, nothing is left behind.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::harness::{World, is_root};
+use crate::model::Model;
+use crate::model::{Item, declaration};
+use crate::nar::nastier;
+
+const FILE_SYSTEMS: [&str; 4] = ["tmpfs", "ext4", "xfs", "btrfs"];
+
+/// `$1` is driftlock. Sparse files are holes on two of them and zeros on the others; btrfs compresses too.
+const SCRIPT: &str = r#"
+set -eu
+export LC_ALL=C
+image() { truncate -s 512M "$1.img"; }
+for fs in tmpfs ext4 xfs btrfs; do
+    mkdir -p "mnt/$fs"
+    sparse=never
+    case $fs in
+        tmpfs) mount -t tmpfs -o size=512m tmpfs mnt/tmpfs ;;
+        ext4) image ext4; mkfs.ext4 -q -b 4096 ext4.img; mount -t ext4 -o loop ext4.img mnt/ext4 ;;
+        xfs) image xfs; mkfs.xfs -q xfs.img; mount -t xfs -o loop xfs.img mnt/xfs; sparse=always ;;
+        btrfs)
+            image btrfs; mkfs.btrfs -q btrfs.img; sparse=always
+            mount -t btrfs -o loop,compress-force=zstd btrfs.img mnt/btrfs ;;
+    esac
+    [ "$(stat -f -c %T "mnt/$fs")" != "$(stat -f -c %T mnt)" ] || [ $fs = ext4 ]
+    cp -a --sparse=$sparse source "mnt/$fs/root"
+    sync -f "mnt/$fs"
+    "$1" lock --config $fs.toml
+    "$1" check --config $fs.toml
+    printf x >> "mnt/$fs/root/loose file"
+    code=0; "$1" check --config $fs.toml || code=$?
+    [ $code = 1 ] || { echo "a change on $fs ended with exit code $code" >&2; exit 9; }
+done
+"#;
+
+fn tree() -> Model {
+    let mut model = nastier();
+    // XFS has links of at most 1,023 bytes.
+    model.0.insert(b"m/links/long".to_vec(), Item::Link { target: vec![b't'; 1023] });
+    for number in 0..2000 {
+        let contents = number.to_string().into_bytes();
+        model.add(format!("m/wide/{number}").as_bytes(), Item::File { contents, mode: 0o644 });
+    }
+    let mut holes = vec![0; 3_000_000];
+    for at in [0, 1_234_567, 2_999_999] {
+        holes[at] = b'x';
+    }
+    model.add(b"m/holes/inside", Item::File { contents: holes, mode: 0o644 });
+    model.add(b"m/holes/only", Item::File { contents: vec![0; 2_000_001], mode: 0o644 });
+    let mut end = vec![b'x'; 1_100_000];
+    end.resize(3_100_000, 0);
+    model.add(b"m/holes/at the end", Item::File { contents: end, mode: 0o644 });
+    model
+}
+
+#[test]
+fn the_lock_is_the_same_on_tmpfs_ext4_xfs_and_btrfs() {
+    const HOW: &str = "it mounts images of ext4, xfs and btrfs: run it as root on a kernel that has loop devices and these \
+                       file systems, with util-linux, e2fsprogs, xfsprogs and btrfs-progs; a developer without root \
+                       leaves it to CI with `cargo test -- --skip filesystems`";
+    assert!(is_root(), "this test needs root: {HOW}");
+    let world = World::new();
+    let model = tree();
+    model.build(&world.path("source"));
+    for name in FILE_SYSTEMS {
+        let declared = declaration("trees", true, &[])
+            .replace("\"root\"", &format!("\"mnt/{name}/root\""))
+            .replace("\"locks\"", &format!("\"locks/{name}\""));
+        fs::write(world.path(format!("{name}.toml")), declared).unwrap();
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh", env!("CARGO_BIN_EXE_driftlock")]);
+    let mut run = world.command(command);
+    let output = run.command.output().expect("util-linux is installed");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (said(&output.stdout), said(&output.stderr));
+    assert!(output.status.success(), "{:?}\n{stdout}\n{stderr}\nIf a mount failed, {HOW}", output.status);
+    assert_eq!(stdout.matches("OVERALL: PASS").count(), FILE_SYSTEMS.len(), "{stdout}");
+
+    let lock = |name: &str| fs::read(world.path(format!("locks/{name}/tree.lock.json"))).unwrap();
+    let entries = model.entries("trees", true);
+    let parsed: serde_json::Value = serde_json::from_slice(&lock("tmpfs")).unwrap();
+    assert_eq!(parsed["entries"].as_array().unwrap().len(), entries.len());
+    assert_eq!(parsed["entries"], serde_json::Value::Array(entries));
+    for name in &FILE_SYSTEMS[1..] {
+        assert!(lock(name) == lock("tmpfs"), "the lock on {name} is not the one on tmpfs");
+    }
+
+    // The kernel takes the mounts and the loop devices down when the last process of the namespace is gone.
+    let here = world.path("").to_str().unwrap().to_owned();
+    let left = || {
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+        let loops = Command::new("losetup").args(["--list", "--noheadings", "--output", "BACK-FILE"]).output().unwrap();
+        [mounts, said(&loops.stdout)].into_iter().any(|list| list.contains(&here))
+    };
+    let start = Instant::now();
+    while left() {
+        assert!(start.elapsed() < Duration::from_secs(20), "mounts or loop devices are left behind");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

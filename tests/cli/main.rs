@@ -1,0 +1,22 @@
+//! The built binary, run on real trees: what a user would do, and what an adversary would.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test builds the scene that the crate only reads"
+)]
+
+mod adversarial;
+mod bad_input;
+mod commands;
+mod crash;
+mod damage;
+mod filesystems;
+mod harness;
+mod many;
+mod model;
+mod nar;
+mod oracles;
+mod properties;
+mod sandboxed;
+mod watch;

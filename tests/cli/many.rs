@@ -1,0 +1,93 @@
+//! Very many files with little: few descriptors, and memory that is a small sum an entry.
+
+use std::fs;
+use std::process::Command;
+
+use crate::harness::{FILES, TREES, World};
+
+/// Trees that are broad and deep at once, more of them than there are threads, with something to read at every depth.
+fn broad_and_deep(world: &World) {
+    for module in 0..9 {
+        for directory in 0..60 {
+            world.write(format!("m{module}/broad/{directory}/a"), format!("{module} {directory}"));
+            world.write(format!("m{module}/broad/{directory}/b/c"), "");
+        }
+        let mut deep = format!("m{module}");
+        for level in 0..150 {
+            deep.push_str("/deep");
+            world.write(format!("{deep}/before"), level.to_string());
+            world.write(format!("{deep}/zafter"), level.to_string());
+        }
+        // Long enough that every thread is at the bottom of its module while the others are.
+        for large in 0..4 {
+            world.write(format!("{deep}/large{large}"), vec![b'x'; 2_000_000]);
+        }
+    }
+}
+
+#[test]
+fn sixty_four_descriptors_are_enough_for_seven_threads() {
+    for declared in [TREES, FILES] {
+        let world = World::in_memory(declared);
+        broad_and_deep(&world);
+        world.lock();
+        let lock = world.lock_bytes();
+        for command in ["check", "lock"] {
+            if command == "lock" {
+                fs::remove_file(world.path("locks/tree.lock.json")).unwrap();
+            }
+            let mut limited = Command::new("sh");
+            limited.args(["-c", "ulimit -n 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_driftlock")]);
+            limited.args([command, "--threads", "7"]);
+            world.command(limited).code(0);
+        }
+        assert!(world.lock_bytes() == lock, "the lock made with few descriptors is another one");
+        let mut hash = Command::new("sh");
+        hash.args(["-c", "ulimit -n 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_driftlock")]);
+        hash.args(["hash", "--format", "json", "--threads", "7", "root/m0", "root/m1", "root"]);
+        world.command(hash).code(0);
+    }
+}
+
+/// Runs driftlock, and gives the most memory that was resident at once, in bytes.
+///
+/// By way of `time`, which is small: a process is charged for what the one that started it had resident.
+fn most_resident(world: &World, arguments: &[&str]) -> u64 {
+    let mut command = Command::new("time");
+    command.args(["-f", "%M", "-o"]).arg(world.path("rss")).arg(env!("CARGO_BIN_EXE_driftlock")).args(arguments);
+    world.command(command).code(0);
+    fs::read_to_string(world.path("rss")).unwrap().trim().parse::<u64>().unwrap() * 1024
+}
+
+/// 300,000 tiny files, half of them in one directory.
+fn three_hundred_thousand(world: &World) -> u64 {
+    let make = |directory: &str, files: std::ops::Range<u32>| {
+        let directory = world.root(directory);
+        fs::create_dir_all(&directory).unwrap();
+        for number in files {
+            fs::write(directory.join(number.to_string()), number.to_string()).unwrap();
+        }
+    };
+    make("one", 0..150_000);
+    for directory in 0..300 {
+        make(&format!("many/{directory}"), directory * 500..(directory + 1) * 500);
+    }
+    300_000
+}
+
+#[test]
+fn memory_is_bounded_by_twenty_megabytes_and_a_hundred_bytes_an_entry() {
+    let world = World::in_memory(FILES);
+    let files = three_hundred_thousand(&world);
+    let bound = 20_000_000 + 100 * files;
+    let mut measured = Vec::new();
+    for (kind, declared) in [("files", FILES), ("trees", TREES)] {
+        fs::write(world.path("driftlock.toml"), declared).unwrap();
+        let _ = fs::remove_dir_all(world.path("locks"));
+        for (command, threads) in [("lock", "2"), ("check", "2"), ("check", "7")] {
+            measured.push((kind, command, threads, most_resident(&world, &[command, "--threads", threads])));
+        }
+    }
+    assert!(measured.iter().all(|(.., resident)| *resident <= bound), "more than {bound} bytes: {measured:#?}");
+    println!("{measured:?}");
+}
