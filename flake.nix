@@ -1,0 +1,66 @@
+{
+  description = "Driftlock pins the state of servers in reproducible lock files and says exactly what has drifted";
+
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+
+  outputs =
+    { self, nixpkgs }:
+    let
+      inherit (nixpkgs) lib;
+      systems = [
+        "x86_64-linux"
+        "aarch64-linux"
+      ];
+      forEachSystem = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
+    in
+    {
+      packages = forEachSystem (pkgs: rec {
+        driftlock = pkgs.callPackage ./nix/package.nix { };
+        # One binary without a dynamic loader, to push to hosts of any distribution.
+        static = pkgs.pkgsStatic.callPackage ./nix/package.nix { };
+        default = driftlock;
+      });
+
+      apps = forEachSystem (pkgs: rec {
+        driftlock = {
+          type = "app";
+          program = lib.getExe self.packages.${pkgs.stdenv.hostPlatform.system}.driftlock;
+          meta.description = "Lock declared paths and check them for drift";
+        };
+        default = driftlock;
+      });
+
+      overlays.default = final: _prev: {
+        driftlock = final.callPackage ./nix/package.nix { };
+      };
+
+      nixosModules = rec {
+        driftlock =
+          { pkgs, ... }:
+          {
+            imports = [ ./nixos-module ];
+            services.driftlock.package =
+              lib.mkDefault
+                self.packages.${pkgs.stdenv.hostPlatform.system}.driftlock;
+          };
+        default = driftlock;
+      };
+
+      devShells = forEachSystem (pkgs: {
+        default = import ./nix/shell.nix { inherit pkgs; };
+      });
+
+      # Takes files and folders, as `nix fmt` passes them.
+      formatter = forEachSystem (pkgs: pkgs.nixfmt-tree);
+
+      checks = forEachSystem (
+        pkgs:
+        import ./nix/checks.nix {
+          inherit pkgs lib;
+          inherit (self.packages.${pkgs.stdenv.hostPlatform.system}) driftlock;
+          nixosModule = self.nixosModules.default;
+          nixpkgs = nixpkgs.outPath;
+        }
+      );
+    };
+}

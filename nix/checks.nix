@@ -1,0 +1,75 @@
+# What `nix flake check` runs. Each is a derivation that fails when what its name says does not hold.
+{
+  pkgs,
+  lib,
+  driftlock,
+  nixosModule,
+  nixpkgs,
+}:
+let
+  # The package again with the tests' files beside the sources, and another thing done in place of the build.
+  wholeSource = lib.sourceByRegex ../. [
+    "Cargo\\.(toml|lock)"
+    "(build|clippy|rustfmt)\\.(rs|toml)"
+    "README\\.md"
+    "(src|tests|benches|docs|examples)(/.*)?"
+  ];
+  cargo =
+    what: tools: command:
+    driftlock.overrideAttrs (old: {
+      pname = "driftlock-${what}";
+      src = wholeSource;
+      nativeBuildInputs = old.nativeBuildInputs ++ tools;
+      buildPhase = "runHook preBuild; ${command}; runHook postBuild";
+      installPhase = "touch $out";
+      postInstall = "";
+      dontFixup = true;
+    });
+  nixFiles = lib.sourceByRegex ../. [
+    "(nix|nixos-module|nixos-module/tests)"
+    ".*\\.nix"
+  ];
+in
+{
+  package = driftlock;
+
+  tests = cargo "tests" [
+    pkgs.strace
+    pkgs.nix
+  ] "cargo test --release --offline";
+
+  clippy = cargo "clippy" [
+    pkgs.clippy
+  ] "cargo clippy --all-targets --offline -- --deny warnings";
+
+  rustfmt = cargo "rustfmt" [ pkgs.rustfmt ] "cargo fmt --check";
+
+  nixfmt = pkgs.runCommand "driftlock-nixfmt" { nativeBuildInputs = [ pkgs.nixfmt ]; } ''
+    find ${nixFiles} -name '*.nix' -print0 | xargs -0 nixfmt --check
+    touch $out
+  '';
+
+  module = import ../nixos-module/tests/evaluation.nix {
+    inherit
+      pkgs
+      lib
+      driftlock
+      nixpkgs
+      ;
+  };
+
+  # Throws unless every option has a description and an example.
+  options =
+    let
+      options = import ../nixos-module/tests/documented.nix;
+      lacking = lib.filter (option: !(option.described && option.exemplified)) options;
+    in
+    if lacking == [ ] then
+      pkgs.runCommand "driftlock-options" { } "echo ${toString (lib.length options)} >$out"
+    else
+      throw "without description or example: ${
+        lib.concatMapStringsSep ", " (option: option.name) lacking
+      }";
+
+  vm = pkgs.testers.runNixOSTest (import ../nixos-module/test.nix { inherit nixosModule; });
+}

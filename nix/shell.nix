@@ -1,0 +1,32 @@
+# All that building, testing and linting take: what the README's commands call is here.
+{ pkgs }:
+pkgs.mkShell {
+  packages = with pkgs; [
+    cargo
+    cargo-deny
+    clippy
+    rust-analyzer
+    rustc
+    rustfmt
+    # Oracles and file systems of the test suite.
+    btrfs-progs
+    e2fsprogs
+    fish
+    gcc
+    groff
+    jq
+    man
+    nix
+    procps
+    (python3.withPackages (packages: [ packages.jsonschema ]))
+    strace
+    time
+    unixtools.script
+    util-linux
+    xfsprogs
+    zsh
+    # Linters of what is not Rust.
+    nixfmt
+    shellcheck
+  ];
+}

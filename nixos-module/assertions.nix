@@ -1,0 +1,88 @@
+# What would only fail on the machine, said when the system is evaluated and by the option's full path.
+{
+  lib,
+  name,
+  instance,
+  declared,
+}:
+let
+  paths = import ./paths.nix { inherit lib; };
+  option = "services.driftlock.instances.${name}";
+  holds = assertion: where: message: {
+    inherit assertion;
+    message = "${option}${where}: ${message}";
+  };
+
+  ofRoot =
+    check: root:
+    let
+      where = ".settings.check.${check}.root";
+      path = paths.normalise root;
+      overlapsState =
+        paths.isAtOrBelow path declared.stateDirectory || paths.isAtOrBelow declared.stateDirectory path;
+    in
+    [
+      (holds (paths.isClean root) where
+        "${builtins.toJSON root} is no absolute path without \".\" or \"..\"; on a machine there is nothing that it could be relative to (server_root takes its place where both are set)"
+      )
+      (holds (path != "/") where
+        "the whole machine never holds still and would all be visible to the unit; declare the directories that matter"
+      )
+      (holds (path == "/" || !overlapsState) where
+        "${path} overlaps ${declared.stateDirectory}, where the reports are written; declare the directories beside it"
+      )
+    ]
+    ++
+      map
+        (
+          kernel:
+          holds (
+            !paths.isAtOrBelow kernel path
+          ) where "${path} is the kernel's and looks different to every unit; it can't be locked"
+        )
+        [
+          "/proc"
+          "/sys"
+        ];
+
+  ofCheck =
+    checkName: check:
+    if check.kind == "containers" then
+      holds (check.socket != null && paths.isClean check.socket) ".settings.check.${checkName}.socket"
+        "a check of kind containers needs the absolute path of the engine's socket here, since the unit sees no other path"
+    else
+      holds (
+        check.root != null || check.server_root != null
+      ) ".settings.check.${checkName}.root" "a check of kind ${check.kind} needs a root";
+
+  ofUnits =
+    attribute:
+    map (
+      unit:
+      holds (!lib.hasInfix "%" (lib.replaceStrings [ "%n" "%N" ] [ "" "" ] unit)) ".${attribute}"
+        "${builtins.toJSON unit} has a specifier other than %n and %N, which are all that is known here"
+    ) instance.${attribute};
+in
+[
+  (holds (
+    builtins.match "[a-zA-Z0-9][a-zA-Z0-9_.-]*" name != null
+  ) "" "the name is part of unit and directory names; use letters, digits, \"_\", \".\" and \"-\"")
+  (holds (declared.checks != { }) ".settings.check"
+    "nothing to check on this machine; declare a check, and let its modes (if set) have \"server\""
+  )
+  (holds (instance.user != "root") ".user"
+    "root could write where the check may only read; readAll = true reads root-only files without that"
+  )
+  (holds
+    (instance.timerConfig == null || lib.any (lib.hasPrefix "On") (lib.attrNames instance.timerConfig))
+    ".timerConfig"
+    "no OnCalendar or other On… key, so the timer would never fire; null is for no timer"
+  )
+  (holds (paths.isClean declared.locks) ".locks"
+    "${builtins.toJSON declared.locks} is no absolute path without \".\" or \"..\""
+  )
+]
+++ lib.concatLists (lib.mapAttrsToList ofRoot declared.roots)
+++ lib.mapAttrsToList ofCheck declared.checks
+++ ofUnits "onDrift"
+++ ofUnits "onTrouble"

@@ -1,0 +1,149 @@
+# services.driftlock: every instance is one declaration, checked by one hardened unit on one timer.
+{
+  config,
+  lib,
+  pkgs,
+  utils,
+  ...
+}:
+let
+  cfg = config.services.driftlock;
+  format = pkgs.formats.json { };
+
+  # Name → what the other files of this folder make of that instance.
+  instances = lib.mapAttrs (
+    name: instance:
+    let
+      declared = import ./declaration.nix {
+        inherit lib name instance;
+      };
+    in
+    {
+      inherit instance declared;
+      declaration = import ./checked.nix {
+        inherit lib pkgs name;
+        inherit (cfg) package;
+        source = format.generate "driftlock-${name}.json" declared.settings;
+      };
+    }
+  ) cfg.instances;
+
+  dispatched = lib.filterAttrs (
+    _: { instance, ... }: instance.onDrift ++ instance.onTrouble != [ ]
+  ) instances;
+  timed = lib.filterAttrs (_: { instance, ... }: instance.timerConfig != null) instances;
+in
+{
+  options.services.driftlock = {
+    package = lib.mkPackageOption pkgs "driftlock" {
+      example = "driftlock";
+      extraDescription = "The flake's own module brings the flake's own package as the default.";
+    };
+
+    instances = lib.mkOption {
+      type = lib.types.attrsOf (
+        lib.types.submodule (import ./instance.nix { inherit lib format utils; })
+      );
+      default = { };
+      example = lib.literalExpression ''
+        {
+          odoo = {
+            settings.check.compose_hashes = {
+              kind = "files";
+              root = "/srv/stacks";
+              include = [ "*/docker-compose*.yml" ];
+            };
+            locks = ./audit/locks;
+            onDrift = [ "notify-drift@%n.service" ];
+          };
+        }
+      '';
+      description = ''
+        Checks to run on this machine. Each instance has its own declaration, unit
+        (`driftlock-<name>.service`), timer and state directory ({file}`/var/lib/driftlock/<name>`).
+      '';
+    };
+  };
+
+  config = lib.mkIf (cfg.instances != { }) {
+    assertions = lib.concatLists (
+      lib.mapAttrsToList (
+        name:
+        { instance, declared, ... }:
+        import ./assertions.nix {
+          inherit
+            lib
+            name
+            instance
+            declared
+            ;
+        }
+      ) instances
+    );
+
+    # For `driftlock --config /etc/driftlock/<name>.json …` by hand.
+    environment.systemPackages = [ cfg.package ];
+    environment.etc = lib.mapAttrs' (
+      name: { declaration, ... }: lib.nameValuePair "driftlock/${name}.json" { source = declaration; }
+    ) instances;
+
+    users = lib.mkIf (lib.any (i: i.user == "driftlock") (lib.attrValues cfg.instances)) {
+      users.driftlock = {
+        isSystemUser = true;
+        group = "driftlock";
+        description = "Driftlock's checks";
+      };
+      groups.driftlock = { };
+    };
+
+    systemd.services =
+      lib.mapAttrs' (
+        name:
+        {
+          instance,
+          declared,
+          declaration,
+        }:
+        lib.nameValuePair "driftlock-${name}" (
+          import ./unit.nix {
+            inherit
+              lib
+              pkgs
+              utils
+              name
+              instance
+              declared
+              declaration
+              ;
+            inherit (cfg) package;
+            dispatches = dispatched ? ${name};
+          }
+        )
+      ) instances
+      // lib.mapAttrs' (
+        name:
+        { instance, ... }:
+        lib.nameValuePair "driftlock-dispatch@${name}" (
+          import ./dispatch.nix {
+            inherit
+              lib
+              pkgs
+              utils
+              name
+              instance
+              ;
+          }
+        )
+      ) dispatched;
+
+    systemd.timers = lib.mapAttrs' (
+      name:
+      { instance, ... }:
+      lib.nameValuePair "driftlock-${name}" {
+        description = "Timer of driftlock's checks of ${name}";
+        wantedBy = [ "timers.target" ];
+        inherit (instance) timerConfig;
+      }
+    ) timed;
+  };
+}

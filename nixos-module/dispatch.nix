@@ -1,0 +1,67 @@
+# driftlock-dispatch@<name>.service, started by OnFailure= of the checking unit. Starting units takes a right
+# that the checking unit must not have, so this one has it: root's uid, which systemd's own socket asks for, and
+# nothing else of root's.
+{
+  lib,
+  pkgs,
+  utils,
+  name,
+  instance,
+}:
+let
+  unit = "driftlock-${name}";
+  named = lib.replaceStrings [ "%n" "%N" ] [ "${unit}.service" unit ];
+in
+{
+  description = "Tell of drift or trouble in driftlock's checks of ${name}";
+  documentation = [ "man:driftlock(1)" ];
+  restartIfChanged = false;
+
+  serviceConfig = {
+    Type = "oneshot";
+    ExecStart = utils.escapeSystemdExecArgs (
+      [
+        (lib.getExe' pkgs.bash "bash")
+        "${./dispatch.sh}"
+      ]
+      ++ map named instance.onDrift
+      ++ [ "--" ]
+      ++ map named instance.onTrouble
+    );
+
+    SyslogIdentifier = "driftlock";
+    LogExtraFields = "DRIFTLOCK_INSTANCE=${name}";
+
+    CapabilityBoundingSet = "";
+    DevicePolicy = "closed";
+    IPAddressDeny = "any";
+    KeyringMode = "private";
+    LockPersonality = true;
+    MemoryDenyWriteExecute = true;
+    NoNewPrivileges = true;
+    PrivateDevices = true;
+    PrivateNetwork = true;
+    PrivateTmp = true;
+    ProcSubset = "pid";
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    ProtectSystem = "strict";
+    RestrictAddressFamilies = [ "AF_UNIX" ];
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    RestrictSUIDSGID = true;
+    SystemCallArchitectures = "native";
+    SystemCallErrorNumber = "EPERM";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged @resources"
+    ];
+    UMask = "0077";
+  };
+}

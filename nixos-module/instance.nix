@@ -1,0 +1,220 @@
+# The options of one instance: a submodule of services.driftlock.instances.
+{
+  lib,
+  format,
+  utils,
+}:
+{ name, ... }:
+let
+  inherit (lib) literalExpression mkOption types;
+  inherit (utils.systemdUtils.unitOptions) unitOption;
+  inherit (utils.systemdUtils.lib) unitNameType;
+
+  # Null stands for "left out": it does not reach the generated file.
+  optionalKey =
+    type: attrs:
+    mkOption (
+      {
+        type = types.nullOr type;
+        default = null;
+      }
+      // attrs
+    );
+
+  check = {
+    freeformType = format.type;
+    options = {
+      kind = mkOption {
+        type = types.str;
+        example = "trees";
+        description = "What is locked: `files`, `trees` or `containers`.";
+      };
+
+      root = optionalKey types.str {
+        example = "/srv/stacks";
+        description = ''
+          The one directory that this check may read, as an absolute path on this machine. The
+          unit sees it read-only, and nothing beside it.
+        '';
+      };
+
+      server_root = optionalKey types.str {
+        example = "/srv/stacks";
+        description = ''
+          Where {option}`root` lies on a server. This machine is that server, so where it is set
+          it takes the place of {option}`root`; a {file}`driftlock.toml` that is shared with the
+          repository works unchanged.
+        '';
+      };
+
+      modes = optionalKey (types.listOf types.str) {
+        example = [ "server" ];
+        description = ''
+          Where the check makes sense. One that names only `local` belongs to a checkout of the
+          repository and is left out on this machine.
+        '';
+      };
+
+      attributes = optionalKey (types.listOf types.str) {
+        example = [
+          "mode"
+          "owner"
+        ];
+        description = ''
+          What is locked beside content, type and the executable bit: `mode`, `owner`, `xattrs`.
+          The last two need the machine's true user ids, so the unit then runs without a user
+          namespace of its own.
+        '';
+      };
+
+      socket = optionalKey types.str {
+        example = "/run/docker.sock";
+        description = ''
+          The container engine's socket, for `containers`. The unit is let through to this one
+          socket; {option}`supplementaryGroups` names the group that may use it.
+        '';
+      };
+    };
+  };
+in
+{
+  options = {
+    settings = mkOption {
+      type = types.submodule {
+        freeformType = format.type;
+        options.check = mkOption {
+          type = types.attrsOf (types.submodule check);
+          default = { };
+          example = {
+            addon_hashes = {
+              kind = "trees";
+              root = "/srv/odoo/addons";
+              exclude = [ "**/__pycache__" ];
+            };
+          };
+          description = "The checks by name. Keys that have no option here are passed on as they are.";
+        };
+      };
+      default = { };
+      example = literalExpression "lib.importTOML ./driftlock.toml";
+      description = ''
+        The declaration: what {file}`driftlock.toml` holds, as Nix. It is validated by driftlock
+        itself when the system is built. Its `locks` and `reports` are replaced by
+        {option}`locks` and by the instance's state directory.
+      '';
+    };
+
+    locks = mkOption {
+      type = types.path;
+      example = literalExpression "./audit/locks";
+      description = ''
+        The directory of the lock files. A path of the flake (`./audit/locks`) is kept in the Nix
+        store, where nobody can edit it; a string (`"/var/lib/driftlock-baseline"`) names a
+        baseline that is kept on the machine and that the unit reads in place.
+      '';
+    };
+
+    timerConfig = mkOption {
+      type = types.nullOr (types.attrsOf unitOption);
+      default = {
+        OnCalendar = "daily";
+      };
+      # Whoever only says when still gets what a fleet wants.
+      apply =
+        timer:
+        if timer == null then
+          null
+        else
+          {
+            RandomizedDelaySec = "15m";
+            Persistent = true;
+          }
+          // timer;
+      example = {
+        OnCalendar = "hourly";
+        RandomizedDelaySec = "5m";
+        Persistent = true;
+      };
+      description = ''
+        When to check, as {manpage}`systemd.timer(5)` has it. `RandomizedDelaySec = "15m"` and
+        `Persistent = true` hold unless they are set here. Null makes no timer: the unit then runs
+        only when something starts it.
+      '';
+    };
+
+    onDrift = mkOption {
+      type = types.listOf unitNameType;
+      default = [ ];
+      example = [ "notify-drift@%n.service" ];
+      description = ''
+        Units to start when a run found drift or a missing lock file (bit 1 of the exit code).
+        `%n` stands for the checking unit's name (`driftlock-${"<name>"}.service`), `%N` for the same
+        without its suffix. {file}`/var/lib/driftlock/<name>/latest` is by then the run's report.
+      '';
+    };
+
+    onTrouble = mkOption {
+      type = types.listOf unitNameType;
+      default = [ ];
+      example = [ "notify-trouble@%n.service" ];
+      description = ''
+        Units to start when a run had trouble (bit 2 of the exit code): something could not be
+        read or verified, or the unit ended in any way that is not driftlock's own exit code.
+        A run with drift and trouble starts these and {option}`onDrift`. `%n` and `%N` as there.
+      '';
+    };
+
+    retainReports = mkOption {
+      type = types.nullOr types.ints.positive;
+      default = 30;
+      example = 365;
+      description = ''
+        How many reports to keep under {file}`/var/lib/driftlock/<name>/reports`. Null keeps all.
+      '';
+    };
+
+    readAll = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether the check may read files that its user may not: it gets `CAP_DAC_READ_SEARCH` and
+        no other capability. It still sees nothing but the declared roots.
+      '';
+    };
+
+    user = mkOption {
+      type = types.str;
+      default = "driftlock";
+      example = "odoo";
+      description = ''
+        The account that the check runs as. `driftlock` is made by this module, any other has to
+        exist. Not root: {option}`readAll` is for that.
+      '';
+    };
+
+    group = mkOption {
+      type = types.str;
+      default = "driftlock";
+      example = "odoo";
+      description = "The group that the check runs as, and whose members may read the reports.";
+    };
+
+    supplementaryGroups = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "docker" ];
+      description = "Further groups whose files or sockets the check may read.";
+    };
+
+    extraFlags = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [
+        "--threads"
+        "2"
+      ];
+      description = "Further arguments of {command}`driftlock check`.";
+    };
+  };
+}

@@ -1,0 +1,45 @@
+# Arithmetic on absolute paths as text: nothing here looks at a file system.
+{ lib }:
+rec {
+  components = path: lib.filter (part: part != "") (lib.splitString "/" path);
+
+  # One spelling for one path: "//srv/stacks/" is "/srv/stacks".
+  normalise = path: "/" + lib.concatStringsSep "/" (components path);
+
+  isClean =
+    path:
+    lib.hasPrefix "/" path
+    && lib.all (part: part != "." && part != "..") (components path)
+    && builtins.match "[^[:cntrl:]]+" path != null;
+
+  isBelow = parent: path: lib.hasPrefix (if parent == "/" then "/" else parent + "/") path;
+  isAtOrBelow = parent: path: path == parent || isBelow parent path;
+
+  # Without those that lie below another: a mount on a mount would look like a foreign file system
+  # within the outer root.
+  outermost =
+    paths:
+    let
+      all = lib.unique paths;
+    in
+    lib.filter (path: !lib.any (other: isBelow other path) all) all;
+
+  # One word of a path list in a unit file; a missing source is driftlock's to report, so it is optional.
+  bind =
+    path:
+    "-\""
+    +
+      lib.replaceStrings
+        [
+          "\\"
+          "\""
+          "%"
+        ]
+        [
+          "\\\\"
+          "\\\""
+          "%%"
+        ]
+        path
+    + "\"";
+}

@@ -1,0 +1,127 @@
+# The NixOS VM test: a booted machine whose units do what docs/nixos.md says. tests/machine.nix is the machine.
+{ nixosModule }:
+{
+  name = "driftlock";
+
+  nodes.machine = {
+    imports = [
+      nixosModule
+      ./tests/machine.nix
+    ];
+    users.users.alice.isNormalUser = true;
+  };
+
+  testScript = ''
+    import json
+
+
+    def run(unit):
+        """Starts a unit to its end and returns its exit code."""
+        machine.execute(f"systemctl start {unit}")
+        return int(machine.succeed(f"systemctl show {unit} -P ExecMainStatus"))
+
+
+    def report(instance):
+        return json.loads(machine.succeed(f"cat /var/lib/driftlock/{instance}/latest/drift_report.json"))
+
+
+    def lock(instance):
+        machine.succeed(f"driftlock --config /etc/driftlock/{instance}.json lock")
+        machine.succeed("chmod -R a+rX /var/lib/driftlock-baseline")
+
+
+    def noted(what):
+        return machine.execute(f"cat /var/lib/notified/{what}")[1].split()
+
+
+    start_all()
+    machine.wait_for_unit("multi-user.target")
+    machine.succeed(
+        "mkdir -p /var/lib/driftlock-baseline /srv/stacks/web /srv/stored",
+        "mkdir -p /home/alice/app /root/app /tmp/app /run/app '/srv/of: \"all\" 100%'",
+        "chmod 700 /root /home/alice",
+        "for d in /home/alice /root /tmp /run '/srv/of: \"all\" 100%'; do mkdir -p \"$d/app\"; echo x >\"$d/app/f\"; done",
+        "echo 'services: {}' >/srv/stacks/web/docker-compose.yml",
+        "echo hello >/srv/stored/app.conf",
+        "for d in /srv /root /home/alice /tmp /run; do echo secret >$d/secret; chmod 600 $d/secret; done",
+        "chmod 600 /root/app/f",
+    )
+
+    with subtest("no timer where timerConfig is null"):
+        machine.fail("systemctl cat driftlock-stacks.timer")
+        machine.succeed("systemctl is-active driftlock-ticking.timer")
+
+    with subtest("a missing lock file is drift"):
+        assert run("driftlock-stacks") == 1
+        machine.wait_until_succeeds("test -s /var/lib/notified/drift")
+        machine.succeed("rm /var/lib/notified/drift")
+
+    with subtest("a clean run, by a baseline on the machine"):
+        lock("stacks")
+        assert run("driftlock-stacks") == 0
+        machine.fail("systemctl is-failed driftlock-stacks")
+        assert report("stacks")["overall"] == "PASS"
+
+    with subtest("a clean run, by a baseline in the store"):
+        assert run("driftlock-stored") == 0
+        machine.succeed("grep '\"locks\": *\"/nix/store/' /etc/driftlock/stored.json")
+
+    with subtest("roots under /home, /root, /tmp and /run, and root-only files with readAll"):
+        lock("everywhere")
+        assert run("driftlock-everywhere") == 0, machine.succeed("journalctl -u driftlock-everywhere")
+
+    with subtest("drift fails the unit and starts onDrift only"):
+        machine.succeed("echo '# by hand' >>/srv/stacks/web/docker-compose.yml")
+        assert run("driftlock-stacks") == 1
+        machine.succeed("systemctl is-failed driftlock-stacks")
+        machine.wait_until_succeeds("test -s /var/lib/notified/drift")
+        assert noted("drift") == ["driftlock-stacks.service"]
+        assert noted("trouble") == []
+        assert report("stacks")["overall"] == "FAIL"
+        machine.succeed("journalctl DRIFTLOCK_INSTANCE=stacks | grep web/docker-compose.yml")
+
+    with subtest("drift and trouble start both"):
+        machine.succeed("echo x >/srv/stacks/unreadable", "chmod 600 /srv/stacks/unreadable")
+        assert run("driftlock-stacks") == 3
+        machine.wait_until_succeeds("test -s /var/lib/notified/trouble")
+        machine.wait_until_succeeds("test $(wc -l </var/lib/notified/drift) = 2")
+        assert noted("trouble") == ["driftlock-stacks"]
+
+    with subtest("trouble starts onTrouble only"):
+        machine.succeed("echo 'services: {}' >/srv/stacks/web/docker-compose.yml")
+        machine.succeed("mv /srv/stacks /srv/stacks.away")
+        assert run("driftlock-stacks") == 2
+        machine.wait_until_succeeds("test $(wc -l </var/lib/notified/trouble) = 2")
+        assert len(noted("drift")) == 2
+        machine.succeed("mv /srv/stacks.away /srv/stacks", "rm /srv/stacks/unreadable")
+
+    with subtest("the unit recovers"):
+        assert run("driftlock-stacks") == 0
+        machine.fail("systemctl is-failed driftlock-stacks")
+
+    with subtest("a secret next door is out of the unit's reach"):
+        for instance in ["stacks", "everywhere"]:
+            assert run(f"probe-{instance}") == 0, machine.succeed(f"journalctl -u probe-{instance}")
+
+    with subtest("the timer fires, and goes on after drift"):
+        lock("ticking")
+        before = machine.succeed("readlink /var/lib/driftlock/ticking/latest || true")
+        machine.wait_until_succeeds(f"test \"$(readlink /var/lib/driftlock/ticking/latest)\" != '{before.strip()}'")
+        machine.succeed("echo changed >/srv/stored/app.conf")
+        machine.wait_until_succeeds("systemctl is-failed driftlock-ticking")
+        machine.succeed("echo hello >/srv/stored/app.conf")
+        machine.wait_until_succeeds("test $(systemctl show driftlock-ticking -P ExecMainStatus) = 0")
+
+    with subtest("reports are pruned, and latest is the newest"):
+        for _ in range(5):
+            machine.sleep(1)
+            run("driftlock-stacks")
+        machine.succeed("test $(ls /var/lib/driftlock/stacks/reports | wc -l) = 3")
+        newest = machine.succeed("ls /var/lib/driftlock/stacks/reports | tail -n 1").strip()
+        assert machine.succeed("readlink /var/lib/driftlock/stacks/latest").strip() == f"reports/{newest}"
+
+    with subtest("hardened"):
+        for instance in ["stacks", "stored", "ticking", "everywhere"]:
+            machine.succeed(f"systemd-analyze security --threshold=15 driftlock-{instance}.service")
+  '';
+}

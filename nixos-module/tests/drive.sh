@@ -1,0 +1,117 @@
+# shellcheck shell=bash disable=SC2016 # what is quoted is expanded on the machine
+# The second half of scripts/test-systemd, in the order of the subtests of nixos-module/test.nix. It is given
+# `inside COMMAND…` (runs on the machine) and `step TEXT`.
+
+fail() {
+  echo "FAIL: $*" >&2
+  inside journalctl --no-pager --lines 60 >&2
+  exit 1
+}
+sh_inside() { inside /bin/bash -ec "$1"; }
+# Runs a unit to its end and compares its exit code.
+expect_exit() {
+  inside systemctl start "$2" 2>/dev/null || true
+  local status
+  status=$(inside systemctl show "$2" --property ExecMainStatus --value)
+  [ "$status" = "$1" ] || fail "$2 ended with $status, not $1"
+}
+eventually() {
+  local _
+  for _ in $(seq 100); do
+    if sh_inside "$1" >/dev/null 2>&1; then return; fi
+    sleep 0.1
+  done
+  fail "never came true: $1"
+}
+holds() { sh_inside "$1" >/dev/null || fail "does not hold: $1"; }
+lock() {
+  inside /usr/local/bin/driftlock --config "/etc/driftlock/$1.json" lock >/dev/null || fail "lock $1"
+  sh_inside "chmod -R a+rX /var/lib/driftlock-baseline"
+}
+overall() { holds "grep -Eq '\"overall\": *\"$2\"' /var/lib/driftlock/$1/latest/drift_report.json"; }
+
+sh_inside '
+  mkdir -p /srv/stacks/web /srv/stored
+  for d in /home/alice/app /root/app /tmp/app /run/app "/srv/of: \"all\" 100%"; do
+    mkdir -p "$d" && echo x >"$d/f"
+  done
+  chmod 600 /root/app/f
+  chmod 700 /root /home/alice
+  echo "services: {}" >/srv/stacks/web/docker-compose.yml
+  echo hello >/srv/stored/app.conf
+  for d in /srv /root /home/alice /tmp /run; do echo secret >$d/secret && chmod 600 $d/secret; done
+'
+
+step "no timer where timerConfig is null"
+! inside systemctl cat driftlock-stacks.timer >/dev/null 2>&1 || fail "driftlock-stacks has a timer"
+holds "systemctl is-active driftlock-ticking.timer"
+
+step "a missing lock file is drift"
+expect_exit 1 driftlock-stacks
+eventually "test -s /var/lib/notified/drift"
+sh_inside "rm /var/lib/notified/drift"
+
+step "a clean run, by a baseline on the machine"
+lock stacks
+expect_exit 0 driftlock-stacks
+holds "! systemctl is-failed driftlock-stacks"
+overall stacks PASS
+
+step "a clean run, by a baseline in the store"
+expect_exit 0 driftlock-stored
+holds "grep -q '\"locks\": *\"/nix/store/' /etc/driftlock/stored.json"
+
+step "roots under /home, /root, /tmp and /run, and root-only files with readAll"
+lock everywhere
+expect_exit 0 driftlock-everywhere
+
+step "drift fails the unit and starts onDrift only"
+sh_inside "echo '# by hand' >>/srv/stacks/web/docker-compose.yml"
+expect_exit 1 driftlock-stacks
+holds "systemctl is-failed driftlock-stacks"
+eventually "test -s /var/lib/notified/drift"
+holds '[ "$(cat /var/lib/notified/drift)" = driftlock-stacks.service ]'
+holds "! test -e /var/lib/notified/trouble"
+overall stacks FAIL
+holds "journalctl DRIFTLOCK_INSTANCE=stacks | grep -q web/docker-compose.yml"
+
+step "drift and trouble start both"
+sh_inside "echo x >/srv/stacks/unreadable && chmod 600 /srv/stacks/unreadable"
+expect_exit 3 driftlock-stacks
+eventually "test -s /var/lib/notified/trouble"
+eventually '[ "$(wc -l </var/lib/notified/drift)" = 2 ]'
+holds '[ "$(cat /var/lib/notified/trouble)" = driftlock-stacks ]'
+
+step "trouble starts onTrouble only"
+sh_inside "echo 'services: {}' >/srv/stacks/web/docker-compose.yml && mv /srv/stacks /srv/stacks.away"
+expect_exit 2 driftlock-stacks
+eventually '[ "$(wc -l </var/lib/notified/trouble)" = 2 ]'
+holds '[ "$(wc -l </var/lib/notified/drift)" = 2 ]'
+sh_inside "mv /srv/stacks.away /srv/stacks && rm /srv/stacks/unreadable"
+
+step "the unit recovers"
+expect_exit 0 driftlock-stacks
+holds "! systemctl is-failed driftlock-stacks"
+
+step "a secret next door is out of the unit's reach"
+for instance in stacks everywhere; do
+  expect_exit 0 "probe-$instance"
+  holds "journalctl --unit probe-$instance | grep -q 'PASS: nothing else is within reach'"
+done
+
+step "the timer fires, and goes on after drift"
+lock ticking
+before=$(inside readlink /var/lib/driftlock/ticking/latest || true)
+eventually "[ \"\$(readlink /var/lib/driftlock/ticking/latest)\" != '$before' ]"
+sh_inside "echo changed >/srv/stored/app.conf"
+eventually "systemctl is-failed driftlock-ticking"
+sh_inside "echo hello >/srv/stored/app.conf"
+eventually '[ "$(systemctl show driftlock-ticking --property ExecMainStatus --value)" = 0 ]'
+
+step "reports are pruned, and latest is the newest"
+for _ in 1 2 3 4 5; do
+  sleep 1
+  expect_exit 0 driftlock-stacks
+done
+holds '[ "$(ls /var/lib/driftlock/stacks/reports | wc -l)" = 3 ]'
+holds 'cd /var/lib/driftlock/stacks && [ "$(readlink latest)" = "reports/$(ls reports | tail -n 1)" ]'

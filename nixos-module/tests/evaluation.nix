@@ -1,0 +1,385 @@
+# The module's evaluation tests: settings in, units and assertions out, under the real module system.
+{
+  pkgs,
+  lib,
+  driftlock,
+  nixpkgs,
+}:
+let
+  # The module beside the few options that it sets. All of NixOS is evaluated by the VM test; here its own
+  # assertions are wanted, and no others.
+  evaluate =
+    instances:
+    (lib.evalModules {
+      modules = [
+        ../.
+        "${nixpkgs}/nixos/modules/misc/assertions.nix"
+        {
+          config._module.check = false;
+          options = lib.genAttrs [ "systemd" "environment" "users" ] (
+            _:
+            lib.mkOption {
+              type = lib.types.attrsOf lib.types.anything;
+              default = { };
+            }
+          );
+        }
+        {
+          services.driftlock = {
+            inherit instances;
+            package = driftlock;
+          };
+        }
+      ];
+      specialArgs = {
+        inherit pkgs;
+        utils = import "${nixpkgs}/nixos/lib/utils.nix" {
+          inherit lib pkgs;
+          config = { };
+        };
+      };
+    }).config;
+
+  check = root: {
+    kind = "files";
+    inherit root;
+    include = [ "**" ];
+  };
+  # One instance, called "x", checking one root; `more` is merged into it.
+  one =
+    root: more:
+    evaluate {
+      x = lib.recursiveUpdate {
+        settings.check.c = check root;
+        locks = "/var/lib/baseline";
+      } more;
+    };
+  serviceOf = config: config.systemd.services.driftlock-x.serviceConfig;
+  service = root: more: serviceOf (one root more);
+  refusals = config: map (a: a.message) (lib.filter (a: !a.assertion) config.assertions);
+  settingsOf =
+    config:
+    (import ../declaration.nix {
+      inherit lib;
+      name = "x";
+      instance = config.services.driftlock.instances.x;
+    }).settings;
+  visible =
+    roots:
+    lib.tail
+      (serviceOf (evaluate {
+        x = {
+          settings.check = lib.listToAttrs (
+            lib.imap0 (i: root: lib.nameValuePair "c${toString i}" (check root)) roots
+          );
+          locks = "/nix/store/locks";
+        };
+      })).BindReadOnlyPaths;
+
+  cases = {
+    testNothingWithoutInstances = {
+      expr = (evaluate { }).systemd;
+      expected = { };
+    };
+
+    # Timers
+    testTimerHasDefaults = {
+      expr = (one "/srv/a" { timerConfig.OnCalendar = "hourly"; }).systemd.timers.driftlock-x.timerConfig;
+      expected = {
+        OnCalendar = "hourly";
+        Persistent = true;
+        RandomizedDelaySec = "15m";
+      };
+    };
+    testTimerDefaultsGiveWay = {
+      expr =
+        (one "/srv/a" {
+          timerConfig = {
+            OnCalendar = "hourly";
+            Persistent = false;
+          };
+        }).systemd.timers.driftlock-x.timerConfig.Persistent;
+      expected = false;
+    };
+    testNoTimer = {
+      expr = (one "/srv/a" { timerConfig = null; }).systemd.timers;
+      expected = { };
+    };
+
+    # What the unit sees
+    testRootIsBound = {
+      expr = visible [ "/srv/a" ];
+      expected = [ ''-"/srv/a"'' ];
+    };
+    testOnlyOutermostRootsAreBound = {
+      expr = visible [
+        "/srv/a"
+        "/srv//a/"
+        "/srv/a/b"
+        "/srv/ab"
+      ];
+      expected = [
+        ''-"/srv/a"''
+        ''-"/srv/ab"''
+      ];
+    };
+    testNamesAreQuoted = {
+      expr = visible [ ''/srv/a "b" 5% \c:d'' ];
+      expected = [ ''-"/srv/a \"b\" 5%% \\c:d"'' ];
+    };
+    testStoreRootsNeedNoBinding = {
+      expr = visible [ "/nix/store/abc" ];
+      expected = [ ];
+    };
+    testBaselineOnTheMachineIsBound = {
+      expr = lib.elem ''-"/var/lib/baseline"'' (service "/srv/a" { }).BindReadOnlyPaths;
+      expected = true;
+    };
+    testHomeIsHidden = {
+      expr = (service "/srv/a" { }).ProtectHome;
+      expected = true;
+    };
+    testRootInHome = {
+      expr = map (root: (service root { }).ProtectHome) [
+        "/home/alice/app"
+        "/home"
+        "/root/app"
+        "/run/user/1000/app"
+      ];
+      expected = [
+        "tmpfs"
+        "tmpfs"
+        "tmpfs"
+        "tmpfs"
+      ];
+    };
+    testRootInTmp = {
+      expr = map (root: (service root { }).PrivateTmp) [
+        "/srv/a"
+        "/tmp/app"
+        "/tmp"
+        "/var/tmp"
+      ];
+      # Below a private /tmp a root is mounted; /tmp itself must be the machine's.
+      expected = [
+        true
+        true
+        false
+        false
+      ];
+    };
+    testRootInDev = {
+      expr = {
+        inherit (service "/dev" { }) PrivateDevices ProtectKernelLogs;
+      };
+      expected = {
+        PrivateDevices = false;
+        ProtectKernelLogs = false;
+      };
+    };
+    testRootWithKernelModules = {
+      expr = map (root: (service root { }).ProtectKernelModules) [
+        "/srv/a"
+        "/usr"
+        "/lib/modules/6.12"
+      ];
+      expected = [
+        true
+        false
+        false
+      ];
+    };
+
+    # What the unit may do
+    testNoCapabilities = {
+      expr = {
+        inherit (service "/srv/a" { }) AmbientCapabilities CapabilityBoundingSet PrivateUsers;
+      };
+      expected = {
+        AmbientCapabilities = [ ];
+        CapabilityBoundingSet = "";
+        PrivateUsers = true;
+      };
+    };
+    testReadAll = {
+      expr = {
+        inherit (service "/srv/a" { readAll = true; })
+          AmbientCapabilities
+          CapabilityBoundingSet
+          PrivateUsers
+          ;
+      };
+      expected = {
+        AmbientCapabilities = [ "CAP_DAC_READ_SEARCH" ];
+        CapabilityBoundingSet = [ "CAP_DAC_READ_SEARCH" ];
+        PrivateUsers = false;
+      };
+    };
+    testOwnersNeedTrueIds = {
+      expr =
+        map (attributes: (service "/srv/a" { settings.check.c = { inherit attributes; }; }).PrivateUsers)
+          [
+            [ "mode" ]
+            [ "owner" ]
+            [ "xattrs" ]
+          ];
+      expected = [
+        true
+        false
+        false
+      ];
+    };
+    testSandboxIsRequired = {
+      expr = lib.hasInfix "\"--require-sandbox\" \"check\"" (service "/srv/a" { }).ExecStart;
+      expected = true;
+    };
+    testOpenat2GetsThrough = {
+      expr = (service "/srv/a" { }).RestrictSUIDSGID;
+      expected = false;
+    };
+    testExtraFlagsAreEscaped = {
+      expr =
+        lib.hasSuffix "\"--check\" \"100%% $$HOME\""
+          (service "/srv/a" {
+            extraFlags = [
+              "--check"
+              "100% $HOME"
+            ];
+          }).ExecStart;
+      expected = true;
+    };
+    testSocket = {
+      expr =
+        let
+          config = evaluate {
+            x = {
+              settings.check.c = {
+                kind = "containers";
+                socket = "/run/docker.sock";
+              };
+              locks = "/nix/store/locks";
+            };
+          };
+        in
+        {
+          inherit (serviceOf config) BindReadOnlyPaths RestrictAddressFamilies;
+          refusals = refusals config;
+        };
+      expected = {
+        BindReadOnlyPaths = [
+          builtins.storeDir
+          ''-"/run/docker.sock"''
+        ];
+        RestrictAddressFamilies = [ "AF_UNIX" ];
+        refusals = [ ];
+      };
+    };
+
+    # The declaration
+    testDeclaration = {
+      expr = settingsOf (
+        one "/srv/a" {
+          settings.locks = "audit/locks";
+          settings.check.c.exclude = [ "*.log" ];
+        }
+      );
+      expected = {
+        locks = "/var/lib/baseline";
+        reports = "/var/lib/driftlock/x/reports";
+        check.c = check "/srv/a" // {
+          exclude = [ "*.log" ];
+        };
+      };
+    };
+    testServerRootTakesTheRootsPlace = {
+      expr =
+        (settingsOf (
+          one "infra/stacks" {
+            settings.check.c = {
+              server_root = "/srv/stacks";
+              modes = [
+                "local"
+                "server"
+              ];
+            };
+          }
+        )).check.c;
+      expected = check "/srv/stacks";
+    };
+    testChecksOfTheRepositoryAreLeftOut = {
+      expr =
+        lib.attrNames
+          (settingsOf (
+            one "/srv/a" {
+              settings.check.d = check "docs" // {
+                modes = [ "local" ];
+              };
+            }
+          )).check;
+      expected = [ "c" ];
+    };
+    testBaselineOfTheFlakeIsInTheStore = {
+      expr = lib.hasPrefix builtins.storeDir (settingsOf (one "/srv/a" { locks = ./.; })).locks;
+      expected = true;
+    };
+
+    # Telling of drift and trouble
+    testDispatcherGetsNames = {
+      expr =
+        let
+          config = one "/srv/a" {
+            onDrift = [ "tell@%n.service" ];
+            onTrouble = [ "page@%N.service" ];
+          };
+        in
+        {
+          inherit (config.systemd.services.driftlock-x) onFailure;
+          ends =
+            lib.hasSuffix ''"tell@driftlock-x.service.service" "--" "page@driftlock-x.service"''
+              config.systemd.services."driftlock-dispatch@x".serviceConfig.ExecStart;
+        };
+      expected = {
+        onFailure = [ "driftlock-dispatch@x.service" ];
+        ends = true;
+      };
+    };
+    testNoDispatcherWithoutNeed = {
+      expr = lib.attrNames (one "/srv/a" { }).systemd.services;
+      expected = [ "driftlock-x" ];
+    };
+
+    # Accounts
+    testAccountIsMade = {
+      expr = lib.attrNames (one "/srv/a" { }).users.users;
+      expected = [ "driftlock" ];
+    };
+    testForeignAccountIsNot = {
+      expr = (one "/srv/a" { user = "odoo"; }).users;
+      expected = { };
+    };
+  }
+  // import ./refusals.nix {
+    inherit
+      lib
+      check
+      evaluate
+      one
+      refusals
+      ;
+  };
+
+  failures = lib.runTests cases;
+in
+if failures != [ ] then
+  throw (
+    lib.concatMapStringsSep "\n" (
+      failure:
+      "${failure.name}: expected ${lib.generators.toPretty { } failure.expected}, got ${
+        lib.generators.toPretty { } failure.result
+      }"
+    ) failures
+  )
+else
+  pkgs.runCommand "driftlock-module-evaluation" { } ''
+    echo ${toString (lib.length (lib.attrNames cases))} tests passed >$out
+  ''
