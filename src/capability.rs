@@ -256,7 +256,7 @@ pub fn probe(path: &Path) -> io::Result<()> {
     std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map(drop)
 }
 
-/// The local time: the form that the seed's reports have, and RFC 3339.
+/// The local time: as a report's folder is named, and as RFC 3339 has it.
 #[must_use]
 pub fn now() -> (String, String) {
     let now = jiff::Zoned::now();

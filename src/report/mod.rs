@@ -29,7 +29,7 @@ pub const TEXT_NAME: &str = "drift_report.txt";
 /// One run of `driftlock check`.
 #[derive(Debug)]
 pub struct Report {
-    /// When the run started, in local time as `20260129_153042`: the seed's form, and the name of the report's folder.
+    /// When the run started, in local time as `20260129_153042`, which is also the name of the report's folder.
     pub timestamp: String,
     /// The same moment as RFC 3339 has it, with the offset from UTC.
     pub started: String,
