@@ -298,6 +298,14 @@ fn lock() -> impl Strategy<Value = (json::Header, Vec<Entry>)> {
                             .then(|| xattrs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()),
                     })
                 });
+                let content = match (kind, content) {
+                    // Directories are in locks of trees only, and only what is directly below the root has a `nar`.
+                    (Kind::Files, Content::Directory { .. }) => Content::Fifo,
+                    (Kind::Trees, Content::Directory { .. }) if path.contains(&b'/') => {
+                        Content::Directory { nar: None }
+                    }
+                    (_, content) => content,
+                };
                 Some(Entry { path: EntryPath::new(path).ok()?, record: Record { content, attributes } })
             };
             let header = json::Header { check, kind, attributes: set };
