@@ -211,8 +211,11 @@ pub fn unprivileged(world: &World, arguments: &[&str]) -> Command {
     if is_root() {
         // The binary may lie where that user can't go.
         let copy = world.path("driftlock-copy");
-        fs::copy(env!("CARGO_BIN_EXE_driftlock"), &copy).unwrap();
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        // Copied by another process: a file that this one has open for writing is so in every child that another test
+        // starts meanwhile, and as long as it is, nobody can run it.
+        let mut install = Command::new("install");
+        install.args(["-m", "755", env!("CARGO_BIN_EXE_driftlock")]).arg(&copy);
+        assert!(install.status().unwrap().success());
         command = Command::new("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(copy);
     } else {
