@@ -15,9 +15,10 @@
 //! ```
 //!
 //! `docs/lock-format.md` specifies it in full. Reading is strict: what would not be written back to the same bytes is
-//! refused, and the reader shows that by writing each line back.
+//! refused, and the reader shows that by writing each line back, unless it is one that can be written in one way only.
 
 mod line;
+mod plain;
 mod reader;
 
 pub use reader::Reader;

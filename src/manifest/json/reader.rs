@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Read as _};
 
-use super::{Header, line};
+use super::{Header, line, plain};
 use crate::digest::Sha256;
 use crate::manifest::{AttributeSet, Content, Entries, Entry, Kind, LockError, Observed, Sha256Digest};
 
@@ -174,13 +174,10 @@ impl<R: BufRead> Reader<R> {
         if more {
             self.text.pop();
         }
-        let entry = line::parse_entry(&self.text).map_err(|problem| self.not_canonical(problem))?;
-        self.rewritten.clear();
-        line::push_entry(&mut self.rewritten, entry.path.as_bytes(), &entry.record);
-        if self.rewritten != self.text {
-            let canonical = crate::path::escaped(&self.rewritten).to_string();
-            return Err(self.not_canonical(format!("it should read `{canonical}`")));
-        }
+        let entry = match plain::parse_entry(&self.text) {
+            Some(entry) => entry,
+            None => self.parse_any_entry()?,
+        };
         if let Content::Directory { nar } = &entry.record.content {
             let nested = entry.path.as_bytes().contains(&b'/');
             match (self.header.kind, nar) {
@@ -213,6 +210,18 @@ impl<R: BufRead> Reader<R> {
         self.expects_more = Some(more);
         self.entry = Some(entry);
         Ok(true)
+    }
+
+    /// Reads the entry in the current line, and writes it again to see whether that is the same.
+    fn parse_any_entry(&mut self) -> Result<Entry, LockError> {
+        let entry = line::parse_entry(&self.text).map_err(|problem| self.not_canonical(problem))?;
+        self.rewritten.clear();
+        line::push_entry(&mut self.rewritten, entry.path.as_bytes(), &entry.record);
+        if self.rewritten == self.text {
+            return Ok(entry);
+        }
+        let canonical = crate::path::escaped(&self.rewritten).to_string();
+        Err(self.not_canonical(format!("it should read `{canonical}`")))
     }
 }
 
