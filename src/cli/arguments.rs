@@ -86,6 +86,10 @@ pub enum Command {
         /// Write the report's folder below this directory instead of the declaration's `reports`
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
+        /// Read only what changed since the last run with this FILE, and keep in it what is known of all else. Whoever
+        /// can write FILE can hide drift: keep it in a directory of this user alone, and run a full check beside it
+        #[arg(long, value_name = "FILE")]
+        stat_cache: Option<PathBuf>,
     },
     /// Compare two locks, two reports, or a lock with what is there now
     #[command(after_help = "Examples:\n  \

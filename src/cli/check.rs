@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::arguments::Common;
+use super::stat_cache::StatCache;
 use super::{complain, exit, progress, stdout_failed};
 use crate::capability::{self, Directory, raw, shown};
 use crate::compare::{self, Comparison};
@@ -19,7 +20,7 @@ use crate::walk::Collection;
 ///
 /// # Errors
 /// What keeps the run from starting. Trouble of single checks is in the report, and in the exit code.
-pub fn run(common: &Common, output: Option<&Path>) -> Result<u8, Trouble> {
+pub fn run(common: &Common, output: Option<&Path>, stat_cache: Option<&Path>) -> Result<u8, Trouble> {
     let (timestamp, started) = capability::now();
     let session = Session::open(&common.request(), LocksAccess::Read)?;
     let directory = match output {
@@ -36,10 +37,15 @@ pub fn run(common: &Common, output: Option<&Path>) -> Result<u8, Trouble> {
     let reports = session.writable(&directory, "reports", key, file)?;
     let style = common.style();
     let show_progress = capability::wants_progress() && !common.quiet;
-    let run = session.enter(reports.as_ref().ok())?;
-    let report = check(&run, timestamp, started, show_progress);
+    let mut stat_cache = stat_cache.map(|file| StatCache::open(file, &session)).transpose()?;
+    let written = [reports.as_ref().ok(), stat_cache.as_ref().and_then(StatCache::directory)];
+    let run = session.enter(written.into_iter().flatten())?;
+    let report = check(&run, timestamp, started, show_progress, stat_cache.as_mut());
 
     let mut code = report.exit_code();
+    if stat_cache.is_some_and(|stat_cache| !stat_cache.keep()) {
+        code |= exit::TROUBLE;
+    }
     let mut kept = None;
     match reports.and_then(|reports| keep(&report, &reports, &shown(&directory))) {
         Ok(path) => kept = Some(path),
@@ -97,7 +103,13 @@ fn keep(report: &Report, reports: &Directory, shown: &str) -> Result<String, Tro
 }
 
 /// Runs all checks in one pass over their roots, and compares each with its lock.
-fn check(run: &Run, timestamp: String, started: String, show_progress: bool) -> Report {
+fn check(
+    run: &Run,
+    timestamp: String,
+    started: String,
+    show_progress: bool,
+    mut stat_cache: Option<&mut StatCache>,
+) -> Report {
     let mut missing_locks = Vec::new();
     let baselines: Vec<_> = run
         .session
@@ -120,15 +132,24 @@ fn check(run: &Run, timestamp: String, started: String, show_progress: bool) -> 
         })
         .collect();
     let wanted: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
-    let collections = progress::during(show_progress, |progress| run.collect(&wanted, false, progress));
+    if let Some(stat_cache) = &mut stat_cache {
+        stat_cache.load(run.session.checks().zip(baselines.iter().map(|baseline| baseline.as_ref().ok())));
+    }
+    let known = stat_cache.as_ref().map_or(&[][..], |stat_cache| stat_cache.known());
+    let collections = progress::during(show_progress, |progress| run.collect_knowing(known, &wanted, false, progress));
     let checks = run.session.checks().zip(baselines).zip(collections).enumerate();
     let checks = checks.map(|(index, ((check, baseline), collection))| {
         let mut mounts = Vec::new();
+        let mut trusted = 0;
         let outcome = match (baseline, collection) {
             (Err(outcome), _) => *outcome,
             (Ok(_), Some(Err(trouble))) => Outcome::Failed(trouble),
             (Ok(mut baseline), Some(Ok(mut collection))) => {
                 mounts = std::mem::take(&mut collection.mounts);
+                trusted = collection.learned.trusted.len() as u64;
+                if let Some(stat_cache) = &mut stat_cache {
+                    stat_cache.learn(index, std::mem::take(&mut collection.learned));
+                }
                 match compare::compare(&mut baseline, &mut collection.tree.entries()) {
                     Err(error) => Outcome::Failed(run.refused(check, &error)),
                     Ok(comparison) => judge(check, comparison, baseline.stated_digest(), &collection),
@@ -144,6 +165,7 @@ fn check(run: &Run, timestamp: String, started: String, show_progress: bool) -> 
             lock: run.lock_path(check),
             outcome,
             mounts,
+            trusted,
         }
     });
     Report { timestamp, started, checks: checks.collect(), missing_locks, sandbox: run.enforced.clone() }

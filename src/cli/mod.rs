@@ -9,6 +9,7 @@ mod hash;
 mod init;
 mod lock;
 mod progress;
+mod stat_cache;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -43,7 +44,9 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Init => init::run(&common),
         Command::Lock { dry_run } => lock::run(&common, dry_run),
-        Command::Check { local: _, output } => check::run(&common, output.as_deref()),
+        Command::Check { local: _, output, stat_cache } => {
+            check::run(&common, output.as_deref(), stat_cache.as_deref())
+        }
         Command::Diff { a, b } => diff::run(&common, &a, &b),
         Command::Hash { format, paths } => hash::run(&common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),

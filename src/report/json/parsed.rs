@@ -47,6 +47,8 @@ pub struct ParsedCheck {
     pub drift: Vec<Drift>,
     /// In the order of their paths.
     pub unverified: Vec<ParsedUnverified>,
+    /// How many entries' contents were not read, but trusted from a stat cache.
+    pub trusted: u64,
     pub trouble: Option<Trouble>,
 }
 
@@ -125,6 +127,9 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     if unverified.iter().any(|entry| paths.contains(&entry.path)) {
         return Err(inconsistent("an entry is both drifted and unverified".to_owned()));
     }
+    if read.trusted > counts.verified + counts.drifted {
+        return Err(inconsistent("it trusts more entries than it knows of".to_owned()));
+    }
     let nothing_compared = read.trouble.is_some() || read.skipped.is_some();
     if nothing_compared && (counts != Counts::default() || read.digest.is_some() || read.live_digest.is_some()) {
         return Err(inconsistent("it compared nothing, and has entries or digests".to_owned()));
@@ -159,6 +164,7 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
         counts,
         drift,
         unverified,
+        trusted: read.trusted,
         trouble: read.trouble.map(|trouble| Trouble { problem: trouble.problem, remedy: trouble.remedy }),
     })
 }
