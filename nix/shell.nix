@@ -15,9 +15,11 @@ pkgs.mkShell {
     gcc
     groff
     jq
+    libxml2
     man
     nix
     procps
+    prometheus
     (python3.withPackages (packages: [ packages.jsonschema ]))
     strace
     time

@@ -5,8 +5,7 @@ use std::io::{self, BufReader, Read as _};
 use cap_std::fs::{Dir, File, OpenOptions};
 
 use crate::declaration::{Check, LockFormat};
-use crate::digest::Sha256;
-use crate::manifest::{AttributeSet, Entries, LockError, Observed, Sha256Digest, json, text};
+use crate::manifest::{AttributeSet, Entries, LockError, Observed, json, text};
 
 /// The largest `sha256sum` lock that is read, in bytes; the JSON format is read as a stream and has no such limit.
 const TEXT_LIMIT: u64 = 1 << 30;
@@ -15,8 +14,7 @@ const TEXT_LIMIT: u64 = 1 << 30;
 #[derive(Debug)]
 pub enum Baseline {
     Json(Box<json::Reader<BufReader<File>>>),
-    /// With the digest of the whole file.
-    Text(text::Reader, Sha256Digest),
+    Text(text::Reader),
 }
 
 impl Baseline {
@@ -53,9 +51,7 @@ impl Baseline {
                     let problem = format!("it is larger than {TEXT_LIMIT} bytes");
                     return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem).into());
                 }
-                let mut hasher = Sha256::new();
-                hasher.update(&bytes);
-                Self::Text(text::Reader::new(&bytes)?, hasher.finish())
+                Self::Text(text::Reader::new(&bytes)?)
             }
         })
     }
@@ -83,21 +79,21 @@ impl Baseline {
         Ok(())
     }
 
+    /// The line, from 1, of the entry that was given last.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        match self {
+            Self::Json(reader) => reader.line(),
+            Self::Text(reader) => reader.line(),
+        }
+    }
+
     /// The digest that it states, in SRI form; the `sha256sum` format has none.
     #[must_use]
     pub fn stated_digest(&self) -> Option<&str> {
         match self {
             Self::Json(reader) => Some(reader.stated_digest()),
-            Self::Text(..) => None,
-        }
-    }
-
-    /// What tells this lock from all others of its check: the digest that it states, or that of the whole file.
-    #[must_use]
-    pub fn identity(&self) -> Vec<u8> {
-        match self {
-            Self::Json(reader) => reader.stated_digest().as_bytes().to_vec(),
-            Self::Text(_, digest) => digest.0.to_vec(),
+            Self::Text(_) => None,
         }
     }
 }
@@ -106,7 +102,7 @@ impl Entries for Baseline {
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
         match self {
             Self::Json(reader) => reader.next(),
-            Self::Text(reader, _) => reader.next(),
+            Self::Text(reader) => reader.next(),
         }
     }
 }

@@ -279,6 +279,9 @@ fn the_examples_of_the_help_work() {
             );
             assert!(made.status.success(), "{made:?}");
         }
+        if example.starts_with("driftlock report") {
+            assert!(scene.shell("repository", "driftlock check").status.success());
+        }
         // Files of the machine that not every machine has, or should get by a test.
         fs::create_dir(scene.path("etc")).unwrap();
         for name in ["shadow", "hostname"] {

@@ -78,18 +78,19 @@ pub enum Command {
                             driftlock check\n  \
                             driftlock check --config examples/odoo-stack/driftlock.toml\n  \
                             driftlock check --json | jq -r .overall\n  \
+                            driftlock check --format junit > driftlock.xml\n  \
                             driftlock check --quiet --require-sandbox --output /var/lib/driftlock")]
-    Check {
-        /// Check this machine, which is what happens anyway; kept for the scripts that say so
-        #[arg(long)]
-        local: bool,
-        /// Write the report's folder below this directory instead of the declaration's `reports`
-        #[arg(long, value_name = "DIR")]
-        output: Option<PathBuf>,
-        /// Read only what changed since the last run with this FILE, and keep in it what is known of all else. Whoever
-        /// can write FILE can hide drift: keep it in a directory of this user alone, and run a full check beside it
-        #[arg(long, value_name = "FILE")]
-        stat_cache: Option<PathBuf>,
+    Check(CheckArguments),
+    /// Print a report that a `check` has kept, in another form
+    #[command(after_help = "Examples:\n  \
+                            driftlock report\n  \
+                            driftlock report --format html > driftlock.html\n  \
+                            driftlock report --format slack audit/runtime/20260129_153042")]
+    Report {
+        /// The folder of a report, or its JSON [default: the latest below the declaration's `reports`]
+        report: Option<PathBuf>,
+        #[command(flatten)]
+        form: Form,
     },
     /// Compare two locks, two reports, or a lock with what is there now
     #[command(after_help = "Examples:\n  \
@@ -134,6 +135,50 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Check this machine, which is what happens anyway; kept for the scripts that say so
+    #[arg(long)]
+    pub local: bool,
+    /// Write the report's folder below this directory instead of the declaration's `reports`
+    #[arg(long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// In which form a report is printed.
+#[derive(Debug, Args)]
+pub struct Form {
+    /// The form of the report on stdout [default: text, or json with --json]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// What was checked, for the head of `slack` and `html`: the name of the machine, say
+    #[arg(long, value_name = "TEXT", default_value = "driftlock")]
+    pub title: String,
+}
+
+/// The forms of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people at a terminal
+    Text,
+    /// All of it, for programs
+    Json,
+    /// Annotations of a GitHub workflow
+    Github,
+    /// JUnit's XML, for CI systems
+    Junit,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// The payload of an incoming webhook of Slack or Mattermost
+    Slack,
+    /// Metrics
+    Prometheus,
+    /// A page of its own, to attach to a ticket
+    Html,
 }
 
 /// The forms in which `hash` prints.

@@ -44,7 +44,7 @@ fn try_path(common: &Common, path: &Path) -> Result<u8, Trouble> {
     {
         return Err(Trouble::new(format!("{} is not there", shown(path)), "probe a path that exists"));
     }
-    let run = session.enter(None)?;
+    let run = session.enter(&[])?;
     let inside = capability::probe(path);
     let path = shown(path);
     let tell = |result: &io::Result<()>| match result {
@@ -93,7 +93,6 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
         writeln!(out, "  {}  (by `lock` alone)", base(&declaration.locks.join(&check.lock.name)))?;
     }
     writeln!(out, "  {}/<time>/  (reports, by `check` alone)", base(&declaration.reports))?;
-    writeln!(out, "  FILE  (by `check --stat-cache FILE` alone, which may write in that directory)")?;
     writeln!(out, "\ndenied, to everything after the first second of a run, and for good:")?;
     match &offered.landlock {
         Some(landlock) => {

@@ -1,15 +1,17 @@
 //! `driftlock check`: read the declared paths again and say what has drifted.
 
-use std::io::{self, Write as _};
-use std::path::Path;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use super::arguments::Common;
-use super::stat_cache::StatCache;
-use super::{complain, exit, progress, stdout_failed};
+use super::arguments::{CheckArguments, Common};
+use super::render::Rendering;
+use super::{complain, exit, progress, render, stdout_failed};
 use crate::capability::{self, Directory, raw, shown};
 use crate::compare::{self, Comparison};
 use crate::declaration::Check;
 use crate::manifest::json;
+use crate::report::places::Places;
 use crate::report::{self, CheckReport, Outcome, Report, text::Style};
 use crate::session::{LocksAccess, Run, Session, not_written};
 use crate::store;
@@ -20,14 +22,15 @@ use crate::walk::Collection;
 ///
 /// # Errors
 /// What keeps the run from starting. Trouble of single checks is in the report, and in the exit code.
-pub fn run(common: &Common, output: Option<&Path>, stat_cache: Option<&Path>) -> Result<u8, Trouble> {
+pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
+    let rendering = Rendering::of(common, &arguments.form)?;
     let (timestamp, started) = capability::now();
     let session = Session::open(&common.request(), LocksAccess::Read)?;
-    let directory = match output {
-        Some(directory) => directory.to_path_buf(),
+    let directory = match &arguments.output {
+        Some(directory) => directory.clone(),
         None => session.declared.base.join(&session.declared.declaration.reports),
     };
-    let key = if output.is_some() {
+    let key = if arguments.output.is_some() {
         "--output"
     } else {
         "`reports` in the declaration, or name another directory with --output"
@@ -35,17 +38,12 @@ pub fn run(common: &Common, output: Option<&Path>, stat_cache: Option<&Path>) ->
     // A run whose report can't be kept still says what it found.
     let file = |_: &_| format!("{timestamp}/{}", report::JSON_NAME);
     let reports = session.writable(&directory, "reports", key, file)?;
-    let style = common.style();
     let show_progress = capability::wants_progress() && !common.quiet;
-    let mut stat_cache = stat_cache.map(|file| StatCache::open(file, &session)).transpose()?;
-    let written = [reports.as_ref().ok(), stat_cache.as_ref().and_then(StatCache::directory)];
-    let run = session.enter(written.into_iter().flatten())?;
-    let report = check(&run, timestamp, started, show_progress, stat_cache.as_mut());
+    let written: Vec<_> = reports.iter().collect();
+    let run = session.enter(&written)?;
+    let report = check(&run, timestamp, started, show_progress);
 
     let mut code = report.exit_code();
-    if stat_cache.is_some_and(|stat_cache| !stat_cache.keep()) {
-        code |= exit::TROUBLE;
-    }
     let mut kept = None;
     match reports.and_then(|reports| keep(&report, &reports, &shown(&directory))) {
         Ok(path) => kept = Some(path),
@@ -54,8 +52,8 @@ pub fn run(common: &Common, output: Option<&Path>, stat_cache: Option<&Path>) ->
             code |= exit::TROUBLE;
         }
     }
-    let printed = print(common, &report, style, kept.as_deref());
-    match printed {
+    let places = if rendering.has_places() { places(&run, &report) } else { Places::default() };
+    match rendering.print(&report, &places, kept.as_deref()) {
         // Whoever reads our output may have read enough; the exit code still tells.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => {
@@ -67,14 +65,10 @@ pub fn run(common: &Common, output: Option<&Path>, stat_cache: Option<&Path>) ->
     Ok(code)
 }
 
-fn print(common: &Common, report: &Report, style: Style, kept: Option<&str>) -> io::Result<()> {
-    let mut stdout = io::BufWriter::new(io::stdout().lock());
-    if common.json {
-        report::json::write(&mut stdout, report)?;
-    } else {
-        report::text::write(&mut stdout, report, style, kept)?;
-    }
-    stdout.flush()
+/// Where the findings are at home. The locks were read a moment ago; one that can't be read once more only has no lines.
+fn places(run: &Run, report: &Report) -> Places {
+    let session = &run.session;
+    render::places(&session.declared, run.locks(), report)
 }
 
 /// Writes the report's folder, and gives the path of its JSON.
@@ -103,13 +97,8 @@ fn keep(report: &Report, reports: &Directory, shown: &str) -> Result<String, Tro
 }
 
 /// Runs all checks in one pass over their roots, and compares each with its lock.
-fn check(
-    run: &Run,
-    timestamp: String,
-    started: String,
-    show_progress: bool,
-    mut stat_cache: Option<&mut StatCache>,
-) -> Report {
+fn check(run: &Run, timestamp: String, started: String, show_progress: bool) -> Report {
+    let begun = Instant::now();
     let mut missing_locks = Vec::new();
     let baselines: Vec<_> = run
         .session
@@ -132,24 +121,17 @@ fn check(
         })
         .collect();
     let wanted: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
-    if let Some(stat_cache) = &mut stat_cache {
-        stat_cache.load(run.session.checks().zip(baselines.iter().map(|baseline| baseline.as_ref().ok())));
-    }
-    let known = stat_cache.as_ref().map_or(&[][..], |stat_cache| stat_cache.known());
-    let collections = progress::during(show_progress, |progress| run.collect_knowing(known, &wanted, false, progress));
+    let (collections, bytes) = progress::during(show_progress, |progress| {
+        (run.collect(&wanted, false, progress), progress.bytes.load(Ordering::Relaxed))
+    });
     let checks = run.session.checks().zip(baselines).zip(collections).enumerate();
     let checks = checks.map(|(index, ((check, baseline), collection))| {
         let mut mounts = Vec::new();
-        let mut trusted = 0;
         let outcome = match (baseline, collection) {
             (Err(outcome), _) => *outcome,
             (Ok(_), Some(Err(trouble))) => Outcome::Failed(trouble),
             (Ok(mut baseline), Some(Ok(mut collection))) => {
                 mounts = std::mem::take(&mut collection.mounts);
-                trusted = collection.learned.trusted.len() as u64;
-                if let Some(stat_cache) = &mut stat_cache {
-                    stat_cache.learn(index, std::mem::take(&mut collection.learned));
-                }
                 match compare::compare(&mut baseline, &mut collection.tree.entries()) {
                     Err(error) => Outcome::Failed(run.refused(check, &error)),
                     Ok(comparison) => judge(check, comparison, baseline.stated_digest(), &collection),
@@ -165,10 +147,20 @@ fn check(
             lock: run.lock_path(check),
             outcome,
             mounts,
-            trusted,
         }
     });
-    Report { timestamp, started, checks: checks.collect(), missing_locks, sandbox: run.enforced.clone() }
+    let checks = checks.collect();
+    Report {
+        timestamp,
+        started,
+        // As exact as it is kept, so that a report that was read back says the same.
+        duration: Duration::from_millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)),
+        bytes,
+        window: None,
+        missing_locks,
+        checks,
+        sandbox: run.enforced.clone(),
+    }
 }
 
 fn judge(check: &Check, comparison: Comparison, stated: Option<&str>, collection: &Collection) -> Outcome {

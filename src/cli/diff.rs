@@ -1,12 +1,10 @@
 //! `driftlock diff A B`: two locks, two reports, or a lock and what is there now.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::Path;
 
-use cap_std::fs::OpenOptions;
-
 use super::arguments::Common;
-use super::{after_printing, exit, progress};
+use super::{after_printing, exit, progress, stored};
 use crate::baseline::Baseline;
 use crate::capability::{self, Operand, raw, shown};
 use crate::compare::{self, Comparison};
@@ -16,9 +14,6 @@ use crate::report::{self, changes, difference};
 use crate::sandbox::Grants;
 use crate::session::{self, LocksAccess, Session};
 use crate::trouble::Trouble;
-
-/// The largest report that is read, in bytes.
-const REPORT_LIMIT: u64 = 1 << 30;
 
 /// One side of the comparison.
 enum Side {
@@ -77,7 +72,7 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let file = open(a)?;
     let session = Session::open(&common.request(), LocksAccess::Read)?;
     let show_progress = capability::wants_progress() && !common.quiet;
-    let run = session.enter(None)?;
+    let run = session.enter(&[])?;
     let Side::Lock(mut lock) = read(a, file)? else {
         return Err(Trouble::new(
             format!("{} is a report; only a lock can be compared with what is there now", shown(a)),
@@ -89,7 +84,7 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
         .checks()
         .map(|check| match &*lock {
             Baseline::Json(reader) => reader.header().check == check.name,
-            Baseline::Text(..) => a.file_name().is_some_and(|name| *name == *check.lock.name),
+            Baseline::Text(_) => a.file_name().is_some_and(|name| *name == *check.lock.name),
         })
         .collect();
     let Some((index, check)) = run.session.checks().enumerate().find(|(index, _)| wanted[*index]) else {
@@ -128,7 +123,7 @@ fn print_comparison(common: &Common, kind: Kind, root: &str, comparison: &Compar
 fn kind(lock: &Baseline) -> Kind {
     match lock {
         Baseline::Json(reader) => reader.header().kind,
-        Baseline::Text(..) => Kind::Files,
+        Baseline::Text(_) => Kind::Files,
     }
 }
 
@@ -136,27 +131,18 @@ fn kind(lock: &Baseline) -> Kind {
 fn open(path: &Path) -> Result<cap_std::fs::File, Trouble> {
     match capability::operand(path)? {
         Operand::File(file) => Ok(cap_std::fs::File::from_std(file)),
-        Operand::Directory(folder) => {
-            // A FIFO in the report's place must not hold the run up.
-            let mut options = OpenOptions::new();
-            options.read(true);
-            cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
-            folder.dir.open_with(report::JSON_NAME, &options).map_err(|error| {
-                Trouble::new(
-                    format!("{} is a directory without a readable {}: {error}", shown(path), report::JSON_NAME),
-                    "name a lock file, or the folder of a report",
-                )
-            })
-        }
+        Operand::Directory(folder) => stored::open_in(&folder.dir).map_err(|error| {
+            Trouble::new(
+                format!("{} is a directory without a readable {}: {error}", shown(path), report::JSON_NAME),
+                "name a lock file, or the folder of a report",
+            )
+        }),
     }
 }
 
 /// Reads a side. Its first bytes tell what it is: a JSON lock starts with `{` and a line that says `driftlock`, a report
 /// with `{` and anything else, and everything else can only be what `sha256sum` wrote.
 fn read(path: &Path, file: cap_std::fs::File) -> Result<Side, Trouble> {
-    let unreadable = |error: &io::Error| {
-        Trouble::new(format!("{} could not be read: {error}", shown(path)), "check the file and its permissions")
-    };
     let mut start = [0; 13];
     let mut have = 0;
     while have < start.len() {
@@ -164,17 +150,13 @@ fn read(path: &Path, file: cap_std::fs::File) -> Result<Side, Trouble> {
             Ok(0) => break,
             Ok(read) => have += read,
             Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(unreadable(&errno.into())),
+            Err(errno) => return Err(stored::unreadable(path, &errno.into())),
         }
     }
     let start = &start[..have];
     let is_lock = start == b"{\n\"driftlock\"";
     if start.starts_with(b"{") && !is_lock {
-        let mut bytes = Vec::new();
-        file.take(REPORT_LIMIT).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
-        let parsed = report::json::parse(&bytes)
-            .map_err(|error| Trouble::new(format!("the report {} is refused: {error}", shown(path)), error.remedy()))?;
-        return Ok(Side::Report(Box::new(parsed)));
+        return Ok(Side::Report(Box::new(stored::read(file, path)?)));
     }
     let format = if is_lock { LockFormat::Json } else { LockFormat::Sha256sum };
     let lock = Baseline::read(file, format)

@@ -92,7 +92,6 @@ fn collect(
         attributes: AttributeSet::default(),
         one_file_system: false,
         nar: if format == HashFormat::Nar { NarOf::Root } else { NarOf::Nothing },
-        known: None,
     };
     walk::collect(&[task], threads, progress).pop()
 }

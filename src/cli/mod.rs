@@ -9,7 +9,9 @@ mod hash;
 mod init;
 mod lock;
 mod progress;
-mod stat_cache;
+mod render;
+mod report;
+mod stored;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -44,9 +46,8 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Init => init::run(&common),
         Command::Lock { dry_run } => lock::run(&common, dry_run),
-        Command::Check { local: _, output, stat_cache } => {
-            check::run(&common, output.as_deref(), stat_cache.as_deref())
-        }
+        Command::Check(arguments) => check::run(&common, &arguments),
+        Command::Report { report, form } => report::run(&common, report.as_deref(), &form),
         Command::Diff { a, b } => diff::run(&common, &a, &b),
         Command::Hash { format, paths } => hash::run(&common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),

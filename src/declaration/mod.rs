@@ -38,6 +38,8 @@ pub struct Declaration {
 #[derive(Debug)]
 pub struct Check {
     pub name: String,
+    /// Where its name stands in the declaration, from 1.
+    pub line: usize,
     pub kind: Kind,
     pub root: PathBuf,
     /// Where the same root lies on a server.

@@ -80,8 +80,12 @@ const FULL_JSON: &str = r#"{
 
 #[test]
 fn reads_every_key_and_both_formats_alike() {
-    let declared = toml(FULL_TOML).unwrap();
-    assert_eq!(format!("{declared:?}"), format!("{:?}", json(FULL_JSON).unwrap()));
+    let [mut declared, mut alike] = [toml(FULL_TOML).unwrap(), json(FULL_JSON).unwrap()];
+    let lines = |declared: &mut Declaration| -> Vec<usize> {
+        declared.checks.iter_mut().map(|check| std::mem::take(&mut check.line)).collect()
+    };
+    assert_eq!((lines(&mut declared), lines(&mut alike)), (vec![5, 16], vec![4, 9]));
+    assert_eq!(format!("{declared:?}"), format!("{alike:?}"));
 
     assert_eq!((declared.locks, declared.reports), ("l".into(), "r".into()));
     let [files, trees] = &declared.checks[..] else { panic!("{:?}", declared.checks) };

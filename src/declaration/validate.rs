@@ -83,6 +83,7 @@ fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize),
     let (lock, lock_at) = lock(section, &key.name, kind, attributes)?;
     let check = Check {
         name: key.name.clone(),
+        line: source.line(key.span.start),
         kind,
         root,
         server_root,

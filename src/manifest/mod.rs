@@ -202,6 +202,9 @@ pub enum Unverified {
     /// The directory above could not be read, so nobody knows.
     #[error("the directory {} could not be read", crate::path::escaped(.0))]
     Below(Box<[u8]>),
+    /// As a report says it, which was read back and has the words alone.
+    #[error("{0}")]
+    Reported(Box<str>),
 }
 
 /// What a stream of entries gives for one path.

@@ -55,7 +55,8 @@ pub fn push_line(out: &mut Vec<u8>, digest: Sha256Digest, path: &[u8]) {
 /// A lock that was read, sorted.
 #[derive(Debug)]
 pub struct Reader {
-    entries: Vec<Entry>,
+    /// With the lines they stand on.
+    entries: Vec<(Entry, u64)>,
     next: usize,
 }
 
@@ -80,7 +81,7 @@ impl Reader {
         if let Some([_, (twice, line)]) = entries.array_windows().find(|[(a, _), (b, _)]| a.path == b.path) {
             return Err(LockError::Duplicate { line: *line, path: twice.path.clone() });
         }
-        Ok(Self { entries: entries.into_iter().map(|(entry, _)| entry).collect(), next: 0 })
+        Ok(Self { entries, next: 0 })
     }
 
     /// How many entries there are.
@@ -93,13 +94,19 @@ impl Reader {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+
+    /// The line, from 1, of the entry that was given last.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.next.checked_sub(1).and_then(|last| self.entries.get(last)).map_or(1, |(_, line)| *line)
+    }
 }
 
 impl Entries for Reader {
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
         let entry = self.entries.get(self.next);
         self.next += 1;
-        Ok(entry.map(|entry| Observed { path: entry.path.as_bytes(), state: Ok(&entry.record) }))
+        Ok(entry.map(|(entry, _)| Observed { path: entry.path.as_bytes(), state: Ok(&entry.record) }))
     }
 }
 

@@ -14,6 +14,7 @@ mod details;
 mod document;
 mod error;
 mod parsed;
+mod restored;
 
 pub use error::ReportError;
 pub use parsed::{Parsed, ParsedCheck, ParsedUnverified, parse};

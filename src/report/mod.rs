@@ -6,14 +6,26 @@
 
 pub mod changes;
 pub mod difference;
+mod findings;
+pub mod github;
 pub mod group;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod places;
+pub mod prometheus;
+pub mod sarif;
+pub mod slack;
 mod status;
 pub mod text;
+mod window;
 mod words;
 
 pub use status::{Status, Summary};
+pub use window::{Window, WindowError};
 pub use words::LOCK_FILES_EXIST;
+
+use std::time::Duration;
 
 use crate::compare::{Comparison, Counts};
 use crate::manifest::Kind;
@@ -33,6 +45,12 @@ pub struct Report {
     pub timestamp: String,
     /// The same moment as RFC 3339 has it, with the offset from UTC.
     pub started: String,
+    /// How long reading and comparing took. Reports have it in milliseconds.
+    pub duration: Duration,
+    /// What was read of files' contents, in bytes.
+    pub bytes: u64,
+    /// Until when drift is expected, if somebody said so.
+    pub window: Option<Window>,
     /// Lock files that are missing, as the operator knows them, in the order of the checks.
     pub missing_locks: Vec<String>,
     /// In the order in which they are declared.
@@ -54,8 +72,6 @@ pub struct CheckReport {
     pub outcome: Outcome,
     /// Paths below the root (exact bytes) where another file system begins.
     pub mounts: Vec<Vec<u8>>,
-    /// Entries whose contents were not read: the stat cache has their digests from a run before.
-    pub trusted: u64,
 }
 
 /// How a check ended.
@@ -105,6 +121,12 @@ impl CheckReport {
 }
 
 impl Report {
+    /// Whether drift was expected when the run started.
+    #[must_use]
+    pub fn window_is_open(&self) -> bool {
+        self.window.as_ref().is_some_and(|window| window.is_open_at(&self.started))
+    }
+
     /// The exit code: bit 1 for drift or a missing lock file, bit 2 for trouble.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

@@ -44,6 +44,7 @@ pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: O
         escaped(report.timestamp.as_bytes())
     ))?;
     sandbox(&mut page, report)?;
+    window(&mut page, report)?;
     lock_files(&mut page, report)?;
     for check in &report.checks {
         self::check(&mut page, check)?;
@@ -78,6 +79,16 @@ fn sandbox(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
         page.line(Tag::Warn, format_args!("Sandbox: seccomp did not hold, so every system call was open to this run"))?;
     }
     Ok(())
+}
+
+fn window(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
+    let Some(window) = &report.window else { return Ok(()) };
+    let (until, reason) = (window.until(), Prose(&window.reason));
+    if report.window_is_open() {
+        page.line(Tag::Info, format_args!("Drift is expected until {until}: {reason}"))
+    } else {
+        page.line(Tag::Warn, format_args!("Drift was expected until {until}, which has passed: {reason}"))
+    }
 }
 
 fn lock_files(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
@@ -126,7 +137,6 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
             let groups = group::groups(check.kind, &comparison.drift);
             drift(page, check, &title, &groups)?;
             unverified(page, check, &title, &comparison.unverified)?;
-            trusted(page, check, &title)?;
             if !check.drifted() && !check.troubled() {
                 page.line(Tag::Pass, format_args!("All {stem} {all} match baseline"))?;
             }
@@ -134,18 +144,6 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
         Outcome::NoLock | Outcome::OtherMode => {}
     }
     Ok(())
-}
-
-/// That not everything was read this time.
-fn trusted(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io::Result<()> {
-    if check.trusted == 0 {
-        return Ok(());
-    }
-    let (trusted, all) = (grouped(check.trusted), counted(check.counts().entries, "entry", "entries"));
-    page.line(
-        Tag::Info,
-        format_args!("{title}: contents of {trusted} of {all} not read again, but trusted from the stat cache"),
-    )
 }
 
 /// What the operator may not expect of the place: links above the root, file systems below.

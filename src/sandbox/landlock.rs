@@ -73,6 +73,12 @@ pub fn offered() -> Result<Landlock, NoLandlock> {
     kernel().map(described)
 }
 
+/// One of [`Landlock::restrictions`], by its name; nothing if it is not known.
+#[must_use]
+pub fn restriction(name: &str) -> Option<&'static str> {
+    RESTRICTIONS.iter().map(|(_, known)| *known).find(|known| *known == name)
+}
+
 fn described(abi: ABI) -> Landlock {
     Landlock {
         abi: abi as u32,

@@ -96,6 +96,13 @@ impl Enforced {
     pub fn is_everything(&self) -> bool {
         self.landlock.is_some() && self.seccomp
     }
+
+    /// The layers that do not hold, by their names.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        [("Landlock", self.landlock.is_some()), ("seccomp", self.seccomp)]
+            .into_iter()
+            .filter_map(|(name, holds)| (!holds).then_some(name))
+    }
 }
 
 /// What this kernel offers, for messages: asking changes nothing.

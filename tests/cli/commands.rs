@@ -7,4 +7,5 @@ mod generated;
 mod hash;
 mod init;
 mod lock;
+mod report;
 mod seed;

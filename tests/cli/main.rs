@@ -19,5 +19,4 @@ mod nar;
 mod oracles;
 mod properties;
 mod sandboxed;
-mod stat_cache;
 mod watch;

@@ -1,8 +1,9 @@
 //! Two reports, and what the later one says differently.
 
-use driftlock::report::Report;
+use driftlock::manifest::Kind;
 use driftlock::report::difference::{compare, write};
 use driftlock::report::json::{Parsed, parse};
+use driftlock::report::{Outcome, Report};
 
 use crate::samples::{self, HOSTILE, Tree, json};
 
@@ -37,8 +38,8 @@ fn says_what_is_new_gone_and_changed() {
     let earlier = locked.clone().file("m/a", "A").file("m/b", "B");
     let later = locked.clone().link("m/b", "c").file("m/d", "d").unverified("m/c", samples::DENIED);
     let earlier = samples::report(vec![samples::trees(&locked, &earlier), samples::every_change_as("only_before")]);
-    let mut later = samples::report(vec![samples::trees(&locked, &later)]);
-    later.missing_locks.push("audit/locks/x.lock.json".to_owned());
+    let no_lock = samples::check("x", Kind::Files, ".", Outcome::NoLock);
+    let later = samples::report(vec![samples::trees(&locked, &later), no_lock]);
     insta::assert_snapshot!(text(&earlier, &later), @r"
     Earlier: 20260129_153042 FAIL
     Later  : 20260129_153042 FAIL
@@ -51,6 +52,8 @@ fn says_what_is_new_gone_and_changed() {
         gone: odoo_modules/seisei/m/a: modified (sha256 ca9781… → 559aea…)
         changed: odoo_modules/seisei/m/b: was modified (sha256 3e23e8… → df7e70…), is type changed (file → symlink to c)
         new: odoo_modules/seisei/m/c: unverified (could not open it: Permission denied (os error 13))
+
+    x: SKIP, only in the later report
 
     only_before: FAIL, only in the earlier report
         gone: odoo_modules/seisei/gone: removed (directory)
@@ -89,7 +92,7 @@ fn says_what_is_new_gone_and_changed() {
 fn another_lock_is_said() {
     let tree = Tree::new().file("a", "a");
     let mut other = samples::files(&tree, &tree);
-    if let driftlock::report::Outcome::Compared { digest, .. } = &mut other.outcome {
+    if let Outcome::Compared { digest, .. } = &mut other.outcome {
         *digest = Some(samples::sha256(b"another").sri());
     }
     let earlier = samples::report(vec![samples::files(&tree, &tree)]);

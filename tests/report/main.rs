@@ -1,6 +1,7 @@
 //! The reports, from outside: what people read, what machines read, and that no name gets through either.
 
 mod difference;
+mod formats;
 mod group;
 mod harmless;
 mod json;

@@ -3,11 +3,12 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use driftlock::compare::{Comparison, compare};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Sha256Digest, Unverified};
-use driftlock::report::{CheckReport, Outcome, Report, Trouble};
+use driftlock::report::{CheckReport, Outcome, Report, Trouble, Window};
 use driftlock::sandbox::{Enforced, Landlock};
 
 /// A tree, by path.
@@ -57,6 +58,11 @@ impl Entries for Stream<'_> {
     }
 }
 
+/// The entries of a tree, as a lock is written from them.
+pub fn entries(tree: &Tree) -> impl Entries {
+    Stream(tree.0.iter())
+}
+
 pub fn compared(locked: &Tree, live: &Tree) -> Comparison {
     compare(&mut Stream(locked.0.iter()), &mut Stream(live.0.iter())).unwrap()
 }
@@ -86,7 +92,6 @@ pub fn check(name: &str, kind: Kind, root: &str, outcome: Outcome) -> CheckRepor
         lock: format!("audit/locks/{name}.lock.json"),
         outcome,
         mounts: Vec::new(),
-        trusted: 0,
     }
 }
 
@@ -109,6 +114,9 @@ pub fn report(checks: Vec<CheckReport>) -> Report {
     Report {
         timestamp: "20260129_153042".to_owned(),
         started: "2026-01-29T15:30:42+09:00".to_owned(),
+        duration: Duration::from_millis(1234),
+        bytes: 56_789,
+        window: None,
         missing_locks: missing_locks.map(|check| check.lock.clone()).collect(),
         checks,
         sandbox: Enforced {
@@ -148,6 +156,7 @@ pub fn seed_fail() -> Report {
         addons.clone().file("custom_ocr_finance/ocr.py", "OCR\n").file("qr_ordering/backdoor.py", "import os\n");
     let mut report = report(vec![files(&compose, &live_compose), trees(&addons, &live_addons)]);
     report.timestamp = "20260129_154215".to_owned();
+    report.started = "2026-01-29T15:42:15+09:00".to_owned();
     report
 }
 
@@ -225,7 +234,7 @@ pub fn every_change_as(name: &str) -> CheckReport {
 }
 
 /// Names that want to be something else.
-pub const HOSTILE: [&[u8]; 10] = [
+pub const HOSTILE: [&[u8]; 13] = [
     b"a\n[PASS] All addon modules match baseline",
     b"\x1b[2J\x1b[1;1H",
     b"\r[PASS] ok",
@@ -236,6 +245,9 @@ pub const HOSTILE: [&[u8]; 10] = [
     b"\"quote\\x3b\"",
     b"OVERALL: PASS",
     b"\x7f\x08\x08\x9b31m",
+    b"<img src=x onerror=alert(1)>",
+    b"'\"><svg onload=alert(1)>]]><!--",
+    b"`<!channel>` @all *b* _i_ [a](b) ${{ c }}::error::d",
 ];
 
 pub fn hostile() -> Report {
@@ -253,13 +265,6 @@ pub fn hostile() -> Report {
     let trouble = Trouble { problem: text.clone(), remedy: "\u{1b}]0;x\u{7}; or so".to_owned() };
     let failed = check(&text, Kind::Files, &text, Outcome::Failed(trouble));
     report(vec![trees, failed, check("a;\u{9b}b_files", Kind::Files, ".", Outcome::NoLock)])
-}
-
-/// The two checks of the seed's failure, after a run that did not read everything.
-pub fn trusting() -> Report {
-    let mut report = seed_fail();
-    report.checks[1].trusted = 3;
-    report
 }
 
 pub fn many(number: usize) -> CheckReport {
@@ -296,6 +301,12 @@ pub fn troubled() -> Vec<CheckReport> {
     ]
 }
 
+/// Drift in a maintenance window that is open.
+pub fn in_window() -> Report {
+    let window = Window::new("2026-01-29T18:00:00+09:00", "<b>Odoo</b> 18.0.7 & *friends*").unwrap();
+    Report { window: Some(window), ..seed_fail() }
+}
+
 /// A report of every shape, by name.
 pub fn all() -> Vec<(&'static str, Report)> {
     let mut bare = report(troubled());
@@ -309,13 +320,13 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("clean", seed_pass()),
         ("seed", seed_fail()),
         ("empty", report(Vec::new())),
-        ("trusting", trusting()),
         ("every_change", report(vec![every_change()])),
         ("troubled", report(troubled())),
         ("bare", bare),
         ("skipped", report(troubled().into_iter().skip(3).collect())),
         ("text_lock", report(vec![text_lock])),
         ("hostile", hostile()),
+        ("window", in_window()),
         ("many", report(vec![many(5000)])),
     ]
 }

@@ -61,6 +61,12 @@ impl<R: BufRead> Reader<R> {
         &self.stated
     }
 
+    /// The line, from 1, of the entry that was given last.
+    #[must_use]
+    pub const fn line(&self) -> u64 {
+        self.number
+    }
+
     fn read_line(&mut self) -> Result<(), LockError> {
         self.text.clear();
         self.number += 1;

@@ -23,7 +23,11 @@ pub(super) struct Document<C> {
     pub driftlock: String,
     pub timestamp: String,
     pub started: String,
+    pub duration_ms: u64,
+    pub bytes: u64,
     pub mode: Mode,
+    #[serde(deserialize_with = "present")]
+    pub window: Option<WindowItem>,
     pub sandbox: Sandbox,
     pub checks: Vec<C>,
     pub summary: Summary,
@@ -58,7 +62,6 @@ pub(super) struct Check<D, U> {
     pub drift: D,
     pub unverified: U,
     pub mounts: Vec<PathItem>,
-    pub trusted: u64,
     #[serde(deserialize_with = "present")]
     pub trouble: Option<TroubleItem>,
     #[serde(deserialize_with = "present")]
@@ -108,7 +111,7 @@ impl From<KindItem> for Kind {
 }
 
 /// Why a check is a `SKIP`.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Skipped {
     NoLock,
@@ -121,6 +124,13 @@ pub(super) struct Sandbox {
     #[serde(deserialize_with = "present")]
     pub landlock: Option<LandlockItem>,
     pub seccomp: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WindowItem {
+    pub until: String,
+    pub reason: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -192,7 +202,13 @@ pub(super) fn of(report: &Report) -> Document<Written<'_>> {
         driftlock: env!("CARGO_PKG_VERSION").to_owned(),
         timestamp: report.timestamp.clone(),
         started: report.started.clone(),
+        duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
+        bytes: report.bytes,
         mode: Mode::Local,
+        window: report
+            .window
+            .as_ref()
+            .map(|window| WindowItem { until: window.until(), reason: window.reason.clone() }),
         sandbox: Sandbox {
             landlock: report.sandbox.landlock.as_ref().map(|landlock| LandlockItem {
                 abi: landlock.abi,
@@ -223,7 +239,6 @@ fn lock_files(report: &Report) -> Written<'_> {
         drift: Drifts(None),
         unverified: Unverifieds(None),
         mounts: Vec::new(),
-        trusted: 0,
         trouble: None,
         skipped: None,
     }
@@ -250,7 +265,6 @@ fn check(check: &CheckReport) -> Written<'_> {
         drift: Drifts(comparison),
         unverified: Unverifieds(comparison),
         mounts: check.mounts.iter().map(|mount| PathItem::from(mount.as_slice())).collect(),
-        trusted: if comparison.is_some() { check.trusted } else { 0 },
         trouble: match &check.outcome {
             Outcome::Failed(trouble) => Some(TroubleItem {
                 problem: Prose(&trouble.problem).to_string(),

@@ -6,13 +6,14 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::error::Category;
 
-use super::document::{Document, Read};
+use super::document::{Document, Read, Sandbox, Skipped, WindowItem};
 use super::{ReportError, SCHEMA};
 use crate::compare::{Counts, Drift};
 use crate::manifest::Kind;
 use crate::path::EntryPath;
 use crate::report::status::sum;
-use crate::report::{LOCK_FILES_EXIST, Status, Summary, Trouble};
+use crate::report::{LOCK_FILES_EXIST, Status, Summary, Trouble, Window};
+use crate::sandbox::{Enforced, Landlock, landlock};
 
 /// A report that was read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +22,12 @@ pub struct Parsed {
     pub driftlock: String,
     pub timestamp: String,
     pub started: String,
+    pub duration_ms: u64,
+    pub bytes: u64,
     /// `local` or `server`.
     pub mode: &'static str,
+    pub window: Option<Window>,
+    pub sandbox: Enforced,
     /// `lock_files_exist` first, then the declared checks in their order.
     pub checks: Vec<ParsedCheck>,
     pub summary: Summary,
@@ -39,6 +44,7 @@ pub struct ParsedCheck {
     pub details: String,
     pub kind: Option<Kind>,
     pub root: Option<String>,
+    pub resolved_root: Option<String>,
     pub lock: Option<String>,
     pub digest: Option<String>,
     pub live_digest: Option<String>,
@@ -47,9 +53,10 @@ pub struct ParsedCheck {
     pub drift: Vec<Drift>,
     /// In the order of their paths.
     pub unverified: Vec<ParsedUnverified>,
-    /// How many entries' contents were not read, but trusted from a stat cache.
-    pub trusted: u64,
+    /// In the order of their paths.
+    pub mounts: Vec<EntryPath>,
     pub trouble: Option<Trouble>,
+    pub(super) skipped: Option<Skipped>,
 }
 
 /// An entry that could not be verified, and why, in words.
@@ -85,12 +92,60 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ReportError> {
     }
     let document: Document<Read> =
         serde_json::from_slice(bytes).map_err(|error| ReportError::Form { problem: error.to_string() })?;
-    let Document { driftlock, timestamp, started, mode, checks, summary, counts, overall, exit_code, .. } = document;
-    let (name, counts) = (mode.name(), counts.into());
-    let checks = checks.into_iter().map(check).collect::<Result<_, _>>()?;
-    let parsed = Parsed { driftlock, timestamp, started, mode: name, checks, summary, counts, overall, exit_code };
+    let form = |problem| ReportError::Form { problem };
+    let parsed = Parsed {
+        window: document.window.map(window).transpose().map_err(form)?,
+        sandbox: sandbox(document.sandbox).map_err(form)?,
+        checks: document.checks.into_iter().map(check).collect::<Result<_, _>>()?,
+        driftlock: document.driftlock,
+        timestamp: document.timestamp,
+        started: document.started,
+        duration_ms: document.duration_ms,
+        bytes: document.bytes,
+        mode: document.mode.name(),
+        summary: document.summary,
+        counts: document.counts.into(),
+        overall: document.overall,
+        exit_code: document.exit_code,
+    };
+    times(&parsed)?;
     sums(&parsed)?;
     Ok(parsed)
+}
+
+fn window(item: WindowItem) -> Result<Window, String> {
+    let window = Window::new(&item.until, &item.reason).map_err(|error| format!("`window`: {error}"))?;
+    if window.until() != item.until || window.reason != item.reason {
+        return Err("`window`: driftlock would write it otherwise".to_owned());
+    }
+    Ok(window)
+}
+
+fn sandbox(item: Sandbox) -> Result<Enforced, String> {
+    let landlock = item.landlock.map(|landlock| {
+        let known = landlock.restrictions.iter().map(|name| {
+            let known = landlock::restriction(name);
+            known.ok_or_else(|| format!("the restriction {name:?} of Landlock is not known"))
+        });
+        Ok::<_, String>(Landlock { abi: landlock.abi, restrictions: known.collect::<Result<_, _>>()? })
+    });
+    Ok(Enforced { landlock: landlock.transpose()?, seccomp: item.seccomp })
+}
+
+/// `timestamp` names the report's folder, and is `started` without its offset.
+fn times(report: &Parsed) -> Result<(), ReportError> {
+    let form = |problem: String| Err(ReportError::Form { problem });
+    if report.started.parse::<jiff::Timestamp>().is_err() {
+        return form(format!("`started`, {:?}, is no time", report.started));
+    }
+    let (date, time) = report.started.split_once(['T', 't', ' ']).unwrap_or_default();
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let expected = format!("{}_{}", digits(date), digits(time.get(..8).unwrap_or_default()));
+    if report.timestamp != expected {
+        let problem = format!("its `timestamp` should be {expected}");
+        return Err(ReportError::Inconsistent { problem });
+    }
+    Ok(())
 }
 
 fn is_ours(schema: &str) -> bool {
@@ -108,7 +163,7 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     });
     let unverified: Vec<_> = unverified.collect::<Result<_, _>>().map_err(form)?;
     let mounts: Result<Vec<_>, _> = read.mounts.into_iter().map(EntryPath::try_from).collect();
-    mounts.map_err(form)?;
+    let mounts = mounts.map_err(form)?;
     if !drift.is_sorted_by(|a, b| a.path < b.path) || !unverified.is_sorted_by(|a, b| a.path < b.path) {
         return Err(inconsistent("its entries are not in order, or one is there twice".to_owned()));
     }
@@ -126,9 +181,6 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     }
     if unverified.iter().any(|entry| paths.contains(&entry.path)) {
         return Err(inconsistent("an entry is both drifted and unverified".to_owned()));
-    }
-    if read.trusted > counts.verified + counts.drifted {
-        return Err(inconsistent("it trusts more entries than it knows of".to_owned()));
     }
     let nothing_compared = read.trouble.is_some() || read.skipped.is_some();
     if nothing_compared && (counts != Counts::default() || read.digest.is_some() || read.live_digest.is_some()) {
@@ -158,14 +210,16 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
         details: read.details,
         kind: read.kind.map(Kind::from),
         root: read.root,
+        resolved_root: read.resolved_root,
         lock: read.lock,
         digest: read.digest,
         live_digest: read.live_digest,
         counts,
         drift,
         unverified,
-        trusted: read.trusted,
+        mounts,
         trouble: read.trouble.map(|trouble| Trouble { problem: trouble.problem, remedy: trouble.remedy }),
+        skipped: read.skipped,
     })
 }
 
@@ -187,6 +241,10 @@ fn sums(report: &Parsed) -> Result<(), ReportError> {
     }
     if report.counts != sum(checks.iter().map(|check| check.counts)) {
         return inconsistent("its counts do not fit those of its checks");
+    }
+    let missing = checks.iter().any(|check| check.skipped == Some(Skipped::NoLock));
+    if missing != (lock_files.status == Status::Fail) {
+        return inconsistent("what it says of the lock files does not fit its checks");
     }
     let drift = lock_files.status == Status::Fail || checks.iter().any(|check| check.counts.drifted > 0);
     let trouble = checks.iter().any(|check| check.trouble.is_some() || check.counts.unverified > 0);

@@ -80,6 +80,11 @@ fn describe(record: &Record, parts: &mut Vec<String>) {
         Content::Checksum { sha256 } => parts.push(format!("sha256 {}…", &sha256.hex()[..SHORT])),
         _ => {}
     }
+    attributes_of(record, parts);
+}
+
+/// What a check's `attributes` add. Harmless.
+pub(in crate::report) fn attributes_of(record: &Record, parts: &mut Vec<String>) {
     let Some(attributes) = &record.attributes else { return };
     parts.extend(attributes.mode.map(|mode| format!("mode {mode:04o}")));
     parts.extend(attributes.owner.map(|(user, group)| format!("owner {user}:{group}")));
@@ -87,8 +92,8 @@ fn describe(record: &Record, parts: &mut Vec<String>) {
     parts.extend(names);
 }
 
-/// The type, and for what has no more to it than that, the rest too.
-fn kind(content: &Content) -> String {
+/// The type, and for what has no more to it than that, the rest too. Harmless.
+pub(in crate::report) fn kind(content: &Content) -> String {
     match content {
         Content::File { executable: true, .. } => "executable file".to_owned(),
         Content::File { .. } | Content::Checksum { .. } => "file".to_owned(),

@@ -1,0 +1,53 @@
+//! Reports that were kept, read back.
+
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use cap_std::fs::{Dir, File, OpenOptions};
+
+use crate::capability::shown;
+use crate::report;
+use crate::report::json::Parsed;
+use crate::trouble::Trouble;
+
+/// The largest report that is read, in bytes.
+const REPORT_LIMIT: u64 = 1 << 30;
+
+/// Opens the JSON in a report's folder. A FIFO in its place must not hold the run up.
+pub fn open_in(folder: &Dir) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = folder.open_with(report::JSON_NAME, &options)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    }
+}
+
+/// Reads a report from its file, which the operator knows as `path`.
+///
+/// # Errors
+/// What can't be read, is no report, is not whole, or contradicts itself.
+pub fn read(file: File, path: &Path) -> Result<Parsed, Trouble> {
+    let mut bytes = Vec::new();
+    file.take(REPORT_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    if bytes.len() as u64 > REPORT_LIMIT {
+        return Err(Trouble::new(
+            format!("the report {} is larger than {REPORT_LIMIT} bytes", shown(path)),
+            "use `jq`, or name a smaller one",
+        ));
+    }
+    report::json::parse(&bytes).map_err(|error| refused(path, &error))
+}
+
+/// What to say of a report that is refused.
+pub fn refused(path: &Path, error: &report::json::ReportError) -> Trouble {
+    Trouble::new(format!("the report {} is refused: {error}", shown(path)), error.remedy())
+}
+
+/// What to say of a file that can't be read.
+pub fn unreadable(path: &Path, error: &io::Error) -> Trouble {
+    Trouble::new(format!("{} could not be read: {error}", shown(path)), "check the file and its permissions")
+}

@@ -1,0 +1,225 @@
+//! The report as one page to attach to a ticket: no script, nothing from elsewhere, the verdict first.
+//!
+//! Every name is hostile. [`Text`] is the one way of text into the page; the page's own markup is in string literals
+//! only. Should a name get through, the policy in the head leaves it nothing: no script, no request, and no style but
+//! the one whose digest it states.
+
+mod check;
+mod element;
+
+use std::io::{self, Write};
+
+use super::findings::{headline, verdict};
+use super::words::{Prose, counted, grouped};
+use super::{CheckReport, Outcome, Report, Status};
+use crate::compare::Counts;
+use crate::digest::Sha256;
+use element::{Text, badge, number};
+
+const STYLE: &str = include_str!("html/style.css");
+
+/// Writes the page. `title` says what was checked: the name of a machine, say.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
+    let title = Prose(title).to_string();
+    head(out, report, &title)?;
+    verdict_card(out, report, &title)?;
+    notes(out, report)?;
+    overview(out, report)?;
+    for (index, check) in report.checks.iter().enumerate() {
+        check::write(out, index, check)?;
+    }
+    writeln!(out, "</main>")?;
+    footer(out, report)?;
+    writeln!(out, "</body>\n</html>")
+}
+
+fn head(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
+    let mut hasher = Sha256::new();
+    hasher.update(STYLE.as_bytes());
+    let digest = hasher.finish().sri();
+    write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{digest}'; \
+         base-uri 'none'; form-action 'none'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
+         <title>{}: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
+        Text(title),
+        verdict(report),
+    )
+}
+
+/// The verdict's colour, as a class.
+fn tone(report: &Report) -> &'static str {
+    match report.exit_code() {
+        0 => "good",
+        2 => "warn",
+        _ => "bad",
+    }
+}
+
+fn verdict_card(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
+    let tone = tone(report);
+    // A tick, or an exclamation mark.
+    let icon = match tone {
+        "good" => "M7 12.5l3.3 3.3L17 9",
+        _ => "M12 6.5v7M12 17v.1",
+    };
+    writeln!(
+        out,
+        "<section class=\"verdict {tone}\">\n<p class=\"title\"><span>{}</span><time>{}</time></p>\n\
+         <h1><svg viewBox=\"0 0 24 24\" aria-hidden=\"true\"><circle cx=\"12\" cy=\"12\" r=\"10.5\" \
+         fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\"/><path d=\"{icon}\" fill=\"none\" \
+         stroke=\"currentColor\" stroke-width=\"2.4\" stroke-linecap=\"round\" stroke-linejoin=\"round\"/></svg>{}</h1>",
+        Text(title),
+        Text(&when(&report.started)),
+        verdict(report),
+    )?;
+    let headline = headline(report);
+    // The heading has said its first words already.
+    let rest = headline.split_once(": ").map_or(headline.as_str(), |(_, rest)| rest);
+    writeln!(out, "<p class=\"headline\">{}</p>", Text(rest))?;
+    let counts = report.counts();
+    bar(out, counts)?;
+    writeln!(out, "<dl class=\"counts\">")?;
+    let ended = |status: Status| report.checks.iter().filter(|check| check.status() == status).count() as u64;
+    for (name, number, tone) in [
+        ("entries", counts.entries, ""),
+        ("verified", counts.verified, ""),
+        ("drifted", counts.drifted, "bad"),
+        ("unverified", counts.unverified, "warn"),
+        ("checks", report.checks.len() as u64, ""),
+        ("failed", ended(Status::Fail), "bad"),
+        ("skipped", ended(Status::Skip), ""),
+    ] {
+        if name == "skipped" && number == 0 {
+            continue;
+        }
+        let some = if number > 0 && !tone.is_empty() { " some" } else { "" };
+        writeln!(out, "<div class=\"{tone}{some}\"><dt>{name}</dt><dd>{}</dd></div>", grouped(number))?;
+    }
+    writeln!(out, "</dl>\n</section>")
+}
+
+/// `2026-01-29 15:30:42 +09:00`
+fn when(started: &str) -> String {
+    match (started.get(..10), started.get(11..19), started.get(19..)) {
+        (Some(date), Some(time), Some(offset)) => format!("{date} {time} {offset}"),
+        _ => started.to_owned(),
+    }
+}
+
+/// What ended as what, in proportion. Each part that is there can be seen.
+fn bar(out: &mut impl Write, counts: Counts) -> io::Result<()> {
+    const WIDTH: u64 = 1000;
+    let text = format!(
+        "{} verified, {} drifted, {} unverified",
+        grouped(counts.verified),
+        grouped(counts.drifted),
+        grouped(counts.unverified)
+    );
+    write!(
+        out,
+        "<svg class=\"bar\" viewBox=\"0 0 {WIDTH} 8\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{text}\">\
+         <rect class=\"none\" width=\"{WIDTH}\" height=\"8\"/>"
+    )?;
+    let share = |number: u64| match number {
+        0 => 0,
+        _ => (u128::from(number) * u128::from(WIDTH) / u128::from(counts.entries.max(1))).max(8) as u64,
+    };
+    let (drifted, unverified) = (share(counts.drifted), share(counts.unverified));
+    let verified = if counts.verified > 0 { WIDTH.saturating_sub(drifted + unverified) } else { 0 };
+    let mut at = 0;
+    for (class, width) in [("verified", verified), ("drifted", drifted), ("unverified", unverified)] {
+        if width > 0 {
+            write!(out, "<rect class=\"{class}\" x=\"{at}\" width=\"{width}\" height=\"8\"/>")?;
+            at += width;
+        }
+    }
+    writeln!(out, "</svg>")
+}
+
+fn notes(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if let Some(window) = &report.window {
+        let state = if report.window_is_open() { "Drift is expected" } else { "Drift was expected" };
+        let (until, reason) = (window.until(), Text(&window.reason));
+        writeln!(out, "<p class=\"note idle\"><b>{state}</b> until {until}: {reason}</p>")?;
+    }
+    for layer in report.sandbox.missing() {
+        writeln!(out, "<p class=\"note warn\"><b>{layer} did not hold</b> during this run.</p>")?;
+    }
+    for lock in &report.missing_locks {
+        let lock = Prose(lock).to_string();
+        writeln!(out, "<p class=\"note bad\"><b>Missing lock file</b> <code>{}</code></p>", Text(&lock))?;
+    }
+    Ok(())
+}
+
+/// The table of checks.
+fn overview(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if report.checks.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "<section class=\"card\">\n<table class=\"checks\">\n<thead><tr><th scope=\"col\">Check</th>\
+         <th scope=\"col\">Result</th><th scope=\"col\" class=\"number\">Entries</th>\
+         <th scope=\"col\" class=\"number\">Verified</th><th scope=\"col\" class=\"number\">Drifted</th>\
+         <th scope=\"col\" class=\"number\">Unverified</th></tr></thead>\n<tbody>"
+    )?;
+    for (index, check) in report.checks.iter().enumerate() {
+        let (name, root) = (Prose(&check.name).to_string(), Prose(&check.root).to_string());
+        let counts = check.counts();
+        write!(out, "<tr><th scope=\"row\">")?;
+        if check::has_card(check) {
+            write!(out, "<a href=\"#check-{index}\">{}</a>", Text(&name))?;
+        } else {
+            write!(out, "{}", Text(&name))?;
+        }
+        write!(out, "<span class=\"under\">{} · {}</span></th><td class=\"result\">", check.kind.name(), Text(&root))?;
+        result(out, check)?;
+        write!(out, "</td>")?;
+        number(out, "entries", counts.entries, "")?;
+        number(out, "verified", counts.verified, "")?;
+        number(out, "drifted", counts.drifted, "bad")?;
+        number(out, "unverified", counts.unverified, "warn")?;
+        writeln!(out, "</tr>")?;
+    }
+    writeln!(out, "</tbody>\n</table>\n</section>")
+}
+
+/// How a check ended, as a badge.
+fn result(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+    let (tone, word) = match (check.status(), check.drifted(), check.troubled()) {
+        (Status::Pass, ..) => ("good", "verified"),
+        (Status::Skip, ..) if matches!(check.outcome, Outcome::NoLock) => ("bad", "no lock"),
+        (Status::Skip, ..) => ("idle", "skipped"),
+        (Status::Fail, true, true) => ("bad", "drift, trouble"),
+        (Status::Fail, true, false) => ("bad", "drift"),
+        (Status::Fail, ..) => ("warn", "trouble"),
+    };
+    badge(out, tone, word)
+}
+
+fn footer(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let landlock = report.sandbox.landlock.as_ref().map_or("did not hold".to_owned(), |landlock| {
+        format!("ABI {}: {}", landlock.abi, landlock.restrictions.join(", "))
+    });
+    let seccomp = if report.sandbox.seccomp { "held" } else { "did not hold" };
+    writeln!(out, "<footer>\n<dl>")?;
+    for (name, value) in [
+        ("Sandbox, Landlock", landlock),
+        ("Sandbox, seccomp", seccomp.to_owned()),
+        ("Read", format!("{} in {:.1} s", counted(report.bytes, "byte", "bytes"), report.duration.as_secs_f64())),
+        ("Report", report.timestamp.clone()),
+        ("Rendered by", format!("driftlock {}", env!("CARGO_PKG_VERSION"))),
+    ] {
+        writeln!(out, "<dt>{name}</dt><dd>{}</dd>", Text(&value))?;
+    }
+    writeln!(out, "</dl>\n</footer>")
+}

@@ -1,0 +1,188 @@
+//! What is wrong with one check: every drift with what the lock says and what is there, every unverified entry with its
+//! reason.
+
+use std::io::{self, Write};
+
+use super::element::{Text, badge};
+use crate::compare::Change;
+use crate::manifest::{Content, Record};
+use crate::path::escaped;
+use crate::report::findings::sentence;
+use crate::report::group::{self, Item, Shape};
+use crate::report::text::describe;
+use crate::report::words::{Prose, counted, grouped, joined, shown};
+use crate::report::{CheckReport, Outcome};
+
+/// Items of one list that are shown. The rest is counted: who has more to look at needs the JSON.
+const ITEMS: usize = 500;
+
+/// Whether there is more to say than the table has.
+pub(super) fn has_card(check: &CheckReport) -> bool {
+    let troubled = matches!(check.outcome, Outcome::Failed(_) | Outcome::Compared { .. }) && check.troubled();
+    check.drifted() || troubled || !check.mounts.is_empty()
+}
+
+/// Writes the check's card, if it has one.
+pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport) -> io::Result<()> {
+    if !has_card(check) {
+        return Ok(());
+    }
+    let name = Prose(&check.name).to_string();
+    write!(out, "<section class=\"card\" id=\"check-{index}\">\n<header><h2>{} ", Text(&name))?;
+    super::result(out, check)?;
+    writeln!(out, "</h2><span class=\"under\">{}</span>", Text(&sentence(check)))?;
+    for (what, value) in [("lock", Some(&check.lock)), ("root", check.resolved_root.as_ref())] {
+        if let Some(value) = value {
+            let value = escaped(value.as_bytes()).to_string();
+            writeln!(out, "<span class=\"under\">{what} <code>{}</code></span>", Text(&value))?;
+        }
+    }
+    writeln!(out, "</header>")?;
+    match &check.outcome {
+        Outcome::Failed(trouble) => {
+            writeln!(out, "<p>{}", Text(&Prose(&trouble.problem).to_string()))?;
+            if !trouble.remedy.is_empty() {
+                write!(out, "<span class=\"under\">To do: {}</span>", Text(&Prose(&trouble.remedy).to_string()))?;
+            }
+            writeln!(out, "</p>")?;
+        }
+        Outcome::Compared { .. } => {
+            drift(out, check)?;
+            unverified(out, check)?;
+        }
+        Outcome::NoLock | Outcome::OtherMode => {}
+    }
+    mounts(out, check)?;
+    writeln!(out, "</section>")
+}
+
+fn drift(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+    let Outcome::Compared { comparison, .. } = &check.outcome else { return Ok(()) };
+    let groups = group::groups(check.kind, &comparison.drift);
+    let mut room = ITEMS;
+    let mut hidden = 0;
+    // Entries beside the modules stand together, between those of the modules.
+    let mut open = false;
+    for group in &groups {
+        let (shown, cut) = group.items.split_at(group.items.len().min(room));
+        room -= shown.len();
+        hidden += cut.iter().map(Item::entries).sum::<u64>();
+        if shown.is_empty() {
+            continue;
+        }
+        if group.module || !open {
+            if open {
+                writeln!(out, "</ol>")?;
+            }
+            if group.module {
+                let module = escaped(group.path).to_string();
+                writeln!(out, "<h3>Module <b><code>{}</code></b></h3>", Text(&module))?;
+            }
+            writeln!(out, "<ol>")?;
+        }
+        for item in shown {
+            self::item(out, check, item)?;
+        }
+        open = !group.module;
+        if group.module {
+            writeln!(out, "</ol>")?;
+        }
+    }
+    if open {
+        writeln!(out, "</ol>")?;
+    }
+    more(out, hidden, "drifted")
+}
+
+fn more(out: &mut impl Write, hidden: u64, what: &str) -> io::Result<()> {
+    if hidden == 0 {
+        return Ok(());
+    }
+    let hidden = grouped(hidden);
+    writeln!(out, "<p class=\"more\">… and {hidden} more {what}; the JSON report has every entry.</p>")
+}
+
+const fn tone(change: Change) -> &'static str {
+    match change {
+        Change::Moved => "idle",
+        _ => "bad",
+    }
+}
+
+fn item(out: &mut impl Write, check: &CheckReport, item: &Item<'_>) -> io::Result<()> {
+    let (label, text) = describe::item(&check.root, item);
+    let tone = match item.shape {
+        Shape::Entry(drift) => tone(drift.change),
+        Shape::MovedWhole { .. } | Shape::MovedAway { .. } => "idle",
+    };
+    write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&shown(&check.root, item.path)))?;
+    badge(out, tone, label)?;
+    let Shape::Entry(drift) = item.shape else {
+        return writeln!(out, "<span class=\"reason\">{}</span></div></li>", Text(&text));
+    };
+    if let Some(from) = &drift.from {
+        write!(out, "<span class=\"reason\">from <code>{}</code></span>", Text(&shown(&check.root, from.as_bytes())))?;
+    }
+    if item.below > 0 {
+        let below = counted(item.below, "entry", "entries");
+        write!(out, "<span class=\"reason\">and with it {below} below it</span>")?;
+    }
+    write!(out, "</div><div class=\"records\">")?;
+    let records = match (&drift.expected, &drift.actual) {
+        // What moved as it was.
+        (Some(expected), Some(actual)) if expected == actual => vec![("same idle", actual)],
+        (expected, actual) => {
+            let before = expected.iter().map(|record| ("before bad", record));
+            before.chain(actual.iter().map(|record| ("after good", record))).collect()
+        }
+    };
+    for (class, record) in records {
+        write!(out, "<span class=\"record {class}\">{}</span>", Text(&self::record(record)))?;
+    }
+    writeln!(out, "</div></li>")
+}
+
+/// All that a lock says of an entry, in one line. Harmless.
+fn record(record: &Record) -> String {
+    let mut parts = vec![describe::kind(&record.content)];
+    match &record.content {
+        Content::File { size, sha256, .. } => {
+            parts.push(counted(*size, "byte", "bytes"));
+            parts.push(format!("sha256 {}", sha256.hex()));
+        }
+        Content::Checksum { sha256 } => parts.push(format!("sha256 {}", sha256.hex())),
+        _ => {}
+    }
+    describe::attributes_of(record, &mut parts);
+    parts.join(", ")
+}
+
+fn unverified(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+    let Outcome::Compared { comparison, .. } = &check.outcome else { return Ok(()) };
+    let entries = &comparison.unverified;
+    if entries.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h3><b>Unverified</b>: could not be read, or did not hold still</h3>\n<ol>")?;
+    for entry in entries.iter().take(ITEMS) {
+        let (path, reason) = (shown(&check.root, entry.path.as_bytes()), Prose(&entry.reason.to_string()).to_string());
+        write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&path))?;
+        badge(out, "warn", "unverified")?;
+        writeln!(out, "<span class=\"reason\">{}</span></div></li>", Text(&reason))?;
+    }
+    writeln!(out, "</ol>")?;
+    more(out, entries.len().saturating_sub(ITEMS) as u64, "unverified")
+}
+
+fn mounts(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+    if check.mounts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h3>Another file system is mounted here</h3>\n<ol>")?;
+    for mount in check.mounts.iter().take(ITEMS) {
+        let path = escaped(&joined(&check.root, mount)).to_string();
+        writeln!(out, "<li><span class=\"path\">{}</span></li>", Text(&path))?;
+    }
+    writeln!(out, "</ol>")?;
+    more(out, check.mounts.len().saturating_sub(ITEMS) as u64, "mounts")
+}

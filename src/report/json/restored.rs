@@ -1,0 +1,87 @@
+//! A report that was read back, as the type that all forms are rendered from.
+
+use std::time::Duration;
+
+use super::document::Skipped;
+use super::{Parsed, ParsedCheck, ParsedUnverified, ReportError, details};
+use crate::compare::{Comparison, UnverifiedEntry};
+use crate::manifest::Unverified;
+use crate::path::{EntryPath, split_last};
+use crate::report::{CheckReport, LOCK_FILES_EXIST, Outcome, Report};
+
+impl Parsed {
+    /// The report itself. Written as JSON once more it is the same to the byte.
+    ///
+    /// # Errors
+    /// `details` that do not follow from the entries. Only those of this version of driftlock can be told; an older one
+    /// may have put them in other words.
+    pub fn into_report(self) -> Result<Report, ReportError> {
+        let stated: Vec<_> = match self.driftlock.as_str() {
+            env!("CARGO_PKG_VERSION") => self.checks.iter().map(|check| check.details.clone()).collect(),
+            _ => Vec::new(),
+        };
+        let checks: Vec<_> = self.checks.into_iter().filter_map(check).collect();
+        let missing = |check: &&CheckReport| matches!(check.outcome, Outcome::NoLock);
+        let report = Report {
+            timestamp: self.timestamp,
+            started: self.started,
+            duration: Duration::from_millis(self.duration_ms),
+            bytes: self.bytes,
+            window: self.window,
+            missing_locks: checks.iter().filter(missing).map(|check| check.lock.clone()).collect(),
+            checks,
+            sandbox: self.sandbox,
+        };
+        let expected = std::iter::once((LOCK_FILES_EXIST, details::lock_files(&report)))
+            .chain(report.checks.iter().map(|check| (check.name.as_str(), details::check(check))));
+        for ((name, expected), stated) in expected.zip(stated) {
+            if expected != stated {
+                let problem = format!("check {name}: its details do not fit its entries");
+                return Err(ReportError::Inconsistent { problem });
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// Nothing for `lock_files_exist`, which follows from the others.
+fn check(parsed: ParsedCheck) -> Option<CheckReport> {
+    let (kind, root, lock) = (parsed.kind?, parsed.root?, parsed.lock?);
+    let outcome = match (parsed.trouble, parsed.skipped) {
+        (Some(trouble), _) => Outcome::Failed(trouble),
+        (None, Some(Skipped::NoLock)) => Outcome::NoLock,
+        (None, Some(Skipped::OtherMode)) => Outcome::OtherMode,
+        (None, None) => Outcome::Compared {
+            comparison: Comparison {
+                drift: parsed.drift,
+                unverified: unverified(parsed.unverified),
+                counts: parsed.counts,
+            },
+            digest: parsed.digest,
+            live_digest: parsed.live_digest,
+        },
+    };
+    let mounts = parsed.mounts.iter().map(|mount| mount.as_bytes().to_vec()).collect();
+    Some(CheckReport { name: parsed.name, kind, root, resolved_root: parsed.resolved_root, lock, outcome, mounts })
+}
+
+/// Text reports fold what lies below a directory that could not be read, so that is told from the words.
+fn unverified(entries: Vec<ParsedUnverified>) -> Vec<UnverifiedEntry> {
+    let restored = entries.into_iter().map(|ParsedUnverified { path, reason }| {
+        let reason = below(&path, &reason).unwrap_or_else(|| Unverified::Reported(reason.into()));
+        UnverifiedEntry { path, reason }
+    });
+    restored.collect()
+}
+
+fn below(path: &EntryPath, reason: &str) -> Option<Unverified> {
+    let mut above = split_last(path.as_bytes()).0;
+    while !above.is_empty() {
+        let below = Unverified::Below(above.into());
+        if below.to_string() == reason {
+            return Some(below);
+        }
+        above = split_last(above).0;
+    }
+    None
+}

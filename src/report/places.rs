@@ -1,0 +1,76 @@
+//! Where in the operator's own files a finding is at home: the line of the lock that says what was expected, or else
+//! the line of the declaration that names the check.
+
+use std::collections::{HashMap, HashSet};
+
+use super::findings::Finding;
+use super::{CheckReport, Outcome};
+use crate::manifest::{Entries, LockError};
+
+/// A line of a file. The file is named as it is from the working directory; the line counts from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub file: String,
+    pub line: u64,
+}
+
+/// What is known of the lines; all of it can be missing where a report is far from its declaration.
+#[derive(Debug, Default)]
+pub struct Places {
+    checks: HashMap<String, (Place, Lock)>,
+}
+
+#[derive(Debug)]
+struct Lock {
+    file: String,
+    lines: HashMap<Vec<u8>, u64>,
+}
+
+impl Places {
+    /// Adds a check: where it is declared, and its lock file.
+    pub fn declare(&mut self, check: &str, declared: Place, lock: String) {
+        self.checks.insert(check.to_owned(), (declared, Lock { file: lock, lines: HashMap::new() }));
+    }
+
+    /// Looks up the lines that the findings of a check need in its lock. `line` gives that of the entry read last.
+    ///
+    /// # Errors
+    /// A lock that turns out to be malformed; what was found before is kept.
+    pub fn look_up<L: Entries>(
+        &mut self,
+        check: &CheckReport,
+        lock: &mut L,
+        line: impl Fn(&L) -> u64,
+    ) -> Result<(), LockError> {
+        let Outcome::Compared { comparison, .. } = &check.outcome else { return Ok(()) };
+        let drift = comparison.drift.iter().filter(|drift| drift.expected.is_some());
+        let mut wanted: HashSet<&[u8]> =
+            drift.map(|drift| drift.from.as_ref().unwrap_or(&drift.path).as_bytes()).collect();
+        wanted.extend(comparison.unverified.iter().map(|entry| entry.path.as_bytes()));
+        let Some((_, known)) = self.checks.get_mut(&check.name) else { return Ok(()) };
+        while known.lines.len() < wanted.len()
+            && let Some(entry) = lock.next()?
+        {
+            let Some(&path) = wanted.get(entry.path) else { continue };
+            known.lines.insert(path.to_vec(), line(lock));
+        }
+        Ok(())
+    }
+
+    /// Where a finding of a check is at home.
+    #[must_use]
+    pub fn of(&self, check: &CheckReport, finding: Finding<'_>) -> Place {
+        let Some((declared, lock)) = self.checks.get(&check.name) else {
+            return Place { file: check.lock.clone(), line: 1 };
+        };
+        let path = match finding {
+            Finding::Drift(drift) => drift.from.as_ref().unwrap_or(&drift.path),
+            Finding::Unverified(entry) => &entry.path,
+            Finding::Failed(_) | Finding::MissingLock => return declared.clone(),
+        };
+        match lock.lines.get(path.as_bytes()) {
+            Some(&line) => Place { file: lock.file.clone(), line },
+            None => declared.clone(),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+use std::process::Command;
+
+use driftlock::report::junit::write;
+
+use super::{content, rendered, schema};
+use crate::samples;
+
+#[test]
+fn every_report_is_valid_by_the_schema_that_jenkins_reads() {
+    for (name, report) in samples::all() {
+        let xml = rendered(|out| write(out, &report));
+        let mut xmllint = Command::new("xmllint");
+        content(xmllint.args(["--noout", "--schema", &schema("junit-10.xsd"), "-"]), xml.as_bytes(), name);
+    }
+}
+
+/// A value of a document, as XPath finds it.
+fn xpath(expression: &str, xml: &str) -> String {
+    content(Command::new("xmllint").args(["--xpath", expression, "-"]), xml.as_bytes(), expression).trim().to_owned()
+}
+
+#[test]
+fn drift_is_a_failure_and_trouble_an_error() {
+    let xml = rendered(|out| write(out, &samples::report(samples::troubled())));
+    for (expression, expected) in [
+        ("string(/testsuites/testsuite/@tests)", "5"),
+        ("string(/testsuites/testsuite/@failures)", "2"),
+        ("string(/testsuites/testsuite/@errors)", "2"),
+        ("string(/testsuites/testsuite/@skipped)", "2"),
+        ("count(//testcase)", "5"),
+        ("string(//testcase[@name='lock_files_exist']/failure)", "audit/locks/unit_files.lock.json"),
+        ("count(//testcase[@name='addon_hashes']/failure)", "1"),
+        ("count(//testcase[@name='addon_hashes']/error)", "1"),
+        (
+            "string(//testcase[@name='unit_files']/skipped/@message)",
+            "its lock file audit/locks/unit_files.lock.json is missing",
+        ),
+        ("string(//testcase[@name='compose_hashes']/error/@message)", "the root infra/stacks does not exist"),
+    ] {
+        assert_eq!(xpath(expression, &xml), expected, "{expression}\n{xml}");
+    }
+    let text = xpath("string(//testcase[@name='addon_hashes']/error)", &xml);
+    assert_eq!(text.lines().count(), 4, "{text}");
+}
+
+#[test]
+fn names_are_text() {
+    let xml = rendered(|out| write(out, &samples::hostile()));
+    let text = xpath("string(//testcase[2]/failure)", &xml);
+    assert!(text.contains("<img src=x onerror=alert(1)>") && text.contains("\"quote\\\\x3b\""), "{text}");
+    assert_eq!(xpath("count(//img)", &xml), "0");
+}
