@@ -5,7 +5,8 @@ use std::io::{self, BufReader, Read as _};
 use cap_std::fs::{Dir, File, OpenOptions};
 
 use crate::declaration::{Check, LockFormat};
-use crate::manifest::{AttributeSet, Entries, LockError, Observed, json, text};
+use crate::digest::Sha256;
+use crate::manifest::{AttributeSet, Entries, LockError, Observed, Sha256Digest, json, text};
 
 /// The largest `sha256sum` lock that is read, in bytes; the JSON format is read as a stream and has no such limit.
 const TEXT_LIMIT: u64 = 1 << 30;
@@ -14,7 +15,8 @@ const TEXT_LIMIT: u64 = 1 << 30;
 #[derive(Debug)]
 pub enum Baseline {
     Json(Box<json::Reader<BufReader<File>>>),
-    Text(text::Reader),
+    /// With the digest of the whole file.
+    Text(text::Reader, Sha256Digest),
 }
 
 impl Baseline {
@@ -51,7 +53,9 @@ impl Baseline {
                     let problem = format!("it is larger than {TEXT_LIMIT} bytes");
                     return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem).into());
                 }
-                Self::Text(text::Reader::new(&bytes)?)
+                let mut hasher = Sha256::new();
+                hasher.update(&bytes);
+                Self::Text(text::Reader::new(&bytes)?, hasher.finish())
             }
         })
     }
@@ -84,7 +88,7 @@ impl Baseline {
     pub fn line(&self) -> u64 {
         match self {
             Self::Json(reader) => reader.line(),
-            Self::Text(reader) => reader.line(),
+            Self::Text(reader, _) => reader.line(),
         }
     }
 
@@ -93,7 +97,16 @@ impl Baseline {
     pub fn stated_digest(&self) -> Option<&str> {
         match self {
             Self::Json(reader) => Some(reader.stated_digest()),
-            Self::Text(_) => None,
+            Self::Text(..) => None,
+        }
+    }
+
+    /// What tells this lock from all others of its check: the digest that it states, or that of the whole file.
+    #[must_use]
+    pub fn identity(&self) -> Vec<u8> {
+        match self {
+            Self::Json(reader) => reader.stated_digest().as_bytes().to_vec(),
+            Self::Text(_, digest) => digest.0.to_vec(),
         }
     }
 }
@@ -102,7 +115,7 @@ impl Entries for Baseline {
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
         match self {
             Self::Json(reader) => reader.next(),
-            Self::Text(reader) => reader.next(),
+            Self::Text(reader, _) => reader.next(),
         }
     }
 }

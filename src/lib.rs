@@ -7,7 +7,8 @@
 //! 2. [`capability`]: the only place where paths are opened by name; what comes out are handles.
 //! 3. [`sandbox`]: from here on the kernel holds the process to those handles.
 //! 4. [`walk`] and [`digest`]: everything below the roots, by all cores.
-//! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock.
+//! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock;
+//!    [`stat_cache`] keeps digests from one run to the next, where that was asked for.
 //! 6. [`compare`]: an ordered merge of a lock and what is there.
 //! 7. [`report`]: what was found, for people and for machines.
 //!
@@ -28,6 +29,7 @@ pub mod path;
 pub mod report;
 pub mod sandbox;
 pub mod session;
+pub mod stat_cache;
 pub mod store;
 pub mod trouble;
 pub mod walk;

@@ -13,6 +13,7 @@ use crate::declaration::Check;
 use crate::manifest::{Kind, LockError};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
+use crate::stat_cache::Known;
 use crate::store::NotSynced;
 use crate::trouble::Trouble;
 use crate::walk::{self, Collection, NarOf, Progress, Task};
@@ -108,7 +109,7 @@ impl Session {
     ///
     /// # Errors
     /// Names both, and what to do.
-    fn keep_apart(
+    pub fn keep_apart(
         &self,
         ours: &Path,
         what: &str,
@@ -148,11 +149,22 @@ impl Session {
         self.selected.iter().map(|&index| &self.declared.declaration.checks[index])
     }
 
+    /// The root of each check, if it could be opened.
+    pub fn roots(&self) -> impl ExactSizeIterator<Item = Option<&Directory>> {
+        self.roots.iter().map(|root| root.as_ref().ok())
+    }
+
+    /// The locks directory; nothing if there is none.
+    #[must_use]
+    pub const fn locks(&self) -> Option<&Directory> {
+        self.locks.as_ref()
+    }
+
     /// Gives up all authority but that over what is open, and what `write` adds to it.
     ///
     /// # Errors
     /// A sandbox that can't be entered, or is less than was required.
-    pub fn enter(self, write: &[&Directory]) -> Result<Run, Trouble> {
+    pub fn enter<'a>(self, write: impl IntoIterator<Item = &'a Directory>) -> Result<Run, Trouble> {
         capability::raise_descriptor_limit();
         let mut grants = Grants::default();
         grants.read.extend(self.roots.iter().flatten().map(AsFd::as_fd));
@@ -162,7 +174,9 @@ impl Session {
                 LocksAccess::Write => grants.write.push(locks.as_fd()),
             }
         }
-        grants.write.extend(write.iter().map(AsFd::as_fd));
+        for directory in write {
+            grants.write.push(directory.as_fd());
+        }
         let enforced = enter(&grants, self.requirement)?;
         Ok(Run { session: self, enforced })
     }
@@ -230,12 +244,24 @@ impl Run {
     /// Collects the checks that `wanted` names by their place in this run, all of them in one pass. The others give
     /// nothing.
     pub fn collect(&self, wanted: &[bool], nar: bool, progress: &Progress) -> Vec<Option<Result<Collection, Trouble>>> {
+        self.collect_knowing(&[], wanted, nar, progress)
+    }
+
+    /// The same, with what is known of the files of each check, by the check's place in this run.
+    pub fn collect_knowing(
+        &self,
+        known: &[Option<Known>],
+        wanted: &[bool],
+        nar: bool,
+        progress: &Progress,
+    ) -> Vec<Option<Result<Collection, Trouble>>> {
         let tasks: Vec<Task<'_>> = self
             .session
             .checks()
             .zip(&self.session.roots)
             .zip(wanted)
-            .filter_map(|((check, root), &wanted)| {
+            .enumerate()
+            .filter_map(|(index, ((check, root), &wanted))| {
                 let root = root.as_ref().ok().filter(|_| wanted)?;
                 Some(Task {
                     root: root.as_fd(),
@@ -244,6 +270,7 @@ impl Run {
                     attributes: check.attributes,
                     one_file_system: check.one_file_system,
                     nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
+                    known: known.get(index).and_then(Option::as_ref),
                 })
             })
             .collect();

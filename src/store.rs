@@ -18,13 +18,29 @@ use rustix::io::Errno;
 #[error("it is in place, but its directory could not be synced: {0}")]
 pub struct NotSynced(io::Error);
 
+/// The mode of a new file, before the umask.
+const SHARED: u32 = 0o666;
+const PRIVATE: u32 = 0o600;
+
 /// Writes a file whole.
 ///
 /// # Errors
 /// Those of the file system, or of `write`; the old file is then untouched. [`io::ErrorKind::WouldBlock`] if another
 /// run is writing the same file. [`NotSynced`] inside an error says that the file is the new one.
 pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
-    put(dir, name, write, |temporary| dir.rename(temporary, dir, name))
+    put(dir, name, SHARED, write, |temporary| dir.rename(temporary, dir, name))
+}
+
+/// [`replace`] for a file that is nobody else's business: only its owner can read or write it, whatever the umask.
+///
+/// # Errors
+/// Those of [`replace`].
+pub fn replace_private(
+    dir: &Dir,
+    name: &str,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<()> {
+    put(dir, name, PRIVATE, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// Writes a file whole where there is none.
@@ -35,6 +51,7 @@ pub fn create_new(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
     put(
         dir,
         name,
+        SHARED,
         |out| out.write_all(bytes),
         |temporary| match rustix::fs::renameat_with(dir.as_fd(), temporary, dir.as_fd(), name, RenameFlags::NOREPLACE) {
             // Some file systems can't promise it; a look has to do there.
@@ -45,14 +62,21 @@ pub fn create_new(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
     )
 }
 
+/// What a file is called while it is being written.
+#[must_use]
+pub fn temporary(name: &str) -> String {
+    format!(".{name}.tmp")
+}
+
 fn put(
     dir: &Dir,
     name: &str,
+    mode: u32,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
     rename: impl FnOnce(&str) -> io::Result<()>,
 ) -> io::Result<()> {
-    let temporary = format!(".{name}.tmp");
-    let file = take_over(dir, &temporary)?;
+    let temporary = temporary(name);
+    let file = take_over(dir, &temporary, mode)?;
     let written = file.set_len(0).and_then(|()| {
         let mut out = BufWriter::with_capacity(256 << 10, &file);
         write(&mut out)?;
@@ -96,10 +120,11 @@ pub fn sync(dir: &Dir) -> io::Result<()> {
 }
 
 /// Opens the temporary file, alone: it is locked, and still the one that has the name.
-fn take_over(dir: &Dir, temporary: &str) -> io::Result<File> {
+fn take_over(dir: &Dir, temporary: &str, mode: u32) -> io::Result<File> {
     for _ in 0..100 {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
+        cap_std::fs::OpenOptionsExt::mode(&mut options, mode);
         // A link planted under the temporary name is not followed.
         cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let file = dir.open_with(temporary, &options)?;

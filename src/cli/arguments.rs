@@ -145,6 +145,10 @@ pub struct CheckArguments {
     /// Write the report's folder below this directory instead of the declaration's `reports`
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Read only what changed since the last run with this FILE, and keep in it what is known of all else. Whoever can
+    /// write FILE can hide drift: keep it in a directory of this user alone, and run a full check beside it
+    #[arg(long, value_name = "FILE")]
+    pub stat_cache: Option<PathBuf>,
     #[command(flatten)]
     pub form: Form,
 }

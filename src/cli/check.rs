@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::arguments::{CheckArguments, Common};
 use super::render::Rendering;
+use super::stat_cache::StatCache;
 use super::{complain, exit, progress, render, stdout_failed};
 use crate::capability::{self, Directory, raw, shown};
 use crate::compare::{self, Comparison};
@@ -39,11 +40,15 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let file = |_: &_| format!("{timestamp}/{}", report::JSON_NAME);
     let reports = session.writable(&directory, "reports", key, file)?;
     let show_progress = capability::wants_progress() && !common.quiet;
-    let written: Vec<_> = reports.iter().collect();
-    let run = session.enter(&written)?;
-    let report = check(&run, timestamp, started, show_progress);
+    let mut stat_cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session)).transpose()?;
+    let written = [reports.as_ref().ok(), stat_cache.as_ref().and_then(StatCache::directory)];
+    let run = session.enter(written.into_iter().flatten())?;
+    let report = check(&run, timestamp, started, show_progress, stat_cache.as_mut());
 
     let mut code = report.exit_code();
+    if stat_cache.is_some_and(|stat_cache| !stat_cache.keep()) {
+        code |= exit::TROUBLE;
+    }
     let mut kept = None;
     match reports.and_then(|reports| keep(&report, &reports, &shown(&directory))) {
         Ok(path) => kept = Some(path),
@@ -97,7 +102,13 @@ fn keep(report: &Report, reports: &Directory, shown: &str) -> Result<String, Tro
 }
 
 /// Runs all checks in one pass over their roots, and compares each with its lock.
-fn check(run: &Run, timestamp: String, started: String, show_progress: bool) -> Report {
+fn check(
+    run: &Run,
+    timestamp: String,
+    started: String,
+    show_progress: bool,
+    mut stat_cache: Option<&mut StatCache>,
+) -> Report {
     let begun = Instant::now();
     let mut missing_locks = Vec::new();
     let baselines: Vec<_> = run
@@ -121,17 +132,26 @@ fn check(run: &Run, timestamp: String, started: String, show_progress: bool) -> 
         })
         .collect();
     let wanted: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
+    if let Some(stat_cache) = &mut stat_cache {
+        stat_cache.load(run.session.checks().zip(baselines.iter().map(|baseline| baseline.as_ref().ok())));
+    }
+    let known = stat_cache.as_ref().map_or(&[][..], |stat_cache| stat_cache.known());
     let (collections, bytes) = progress::during(show_progress, |progress| {
-        (run.collect(&wanted, false, progress), progress.bytes.load(Ordering::Relaxed))
+        (run.collect_knowing(known, &wanted, false, progress), progress.bytes.load(Ordering::Relaxed))
     });
     let checks = run.session.checks().zip(baselines).zip(collections).enumerate();
     let checks = checks.map(|(index, ((check, baseline), collection))| {
         let mut mounts = Vec::new();
+        let mut trusted = 0;
         let outcome = match (baseline, collection) {
             (Err(outcome), _) => *outcome,
             (Ok(_), Some(Err(trouble))) => Outcome::Failed(trouble),
             (Ok(mut baseline), Some(Ok(mut collection))) => {
                 mounts = std::mem::take(&mut collection.mounts);
+                trusted = collection.learned.trusted.len() as u64;
+                if let Some(stat_cache) = &mut stat_cache {
+                    stat_cache.learn(index, std::mem::take(&mut collection.learned));
+                }
                 match compare::compare(&mut baseline, &mut collection.tree.entries()) {
                     Err(error) => Outcome::Failed(run.refused(check, &error)),
                     Ok(comparison) => judge(check, comparison, baseline.stated_digest(), &collection),
@@ -147,6 +167,7 @@ fn check(run: &Run, timestamp: String, started: String, show_progress: bool) -> 
             lock: run.lock_path(check),
             outcome,
             mounts,
+            trusted,
         }
     });
     let checks = checks.collect();

@@ -92,6 +92,7 @@ fn collect(
         attributes: AttributeSet::default(),
         one_file_system: false,
         nar: if format == HashFormat::Nar { NarOf::Root } else { NarOf::Nothing },
+        known: None,
     };
     walk::collect(&[task], threads, progress).pop()
 }

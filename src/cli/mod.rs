@@ -11,6 +11,7 @@ mod lock;
 mod progress;
 mod render;
 mod report;
+mod stat_cache;
 mod stored;
 
 use std::io::{self, Write as _};

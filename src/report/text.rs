@@ -137,6 +137,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
             let groups = group::groups(check.kind, &comparison.drift);
             drift(page, check, &title, &groups)?;
             unverified(page, check, &title, &comparison.unverified)?;
+            trusted(page, check, &title)?;
             if !check.drifted() && !check.troubled() {
                 page.line(Tag::Pass, format_args!("All {stem} {all} match baseline"))?;
             }
@@ -144,6 +145,18 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
         Outcome::NoLock | Outcome::OtherMode => {}
     }
     Ok(())
+}
+
+/// That not everything was read this time.
+fn trusted(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io::Result<()> {
+    if check.trusted == 0 {
+        return Ok(());
+    }
+    let (trusted, all) = (grouped(check.trusted), counted(check.counts().entries, "entry", "entries"));
+    page.line(
+        Tag::Info,
+        format_args!("{title}: contents of {trusted} of {all} not read again, but trusted from the stat cache"),
+    )
 }
 
 /// What the operator may not expect of the place: links above the root, file systems below.

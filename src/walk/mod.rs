@@ -6,6 +6,7 @@
 //! descriptor while it waits.
 
 mod hash;
+mod known;
 mod listing;
 mod module;
 mod observe;
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::declaration::Selection;
 use crate::manifest::{AttributeSet, Content, Kind, Record, Unverified};
+use crate::stat_cache::{Known, Learned};
 use queue::{Job, Place, Queue};
 use tree::{DirectoryId, Listing};
 
@@ -35,6 +37,9 @@ pub struct Task<'a> {
     pub attributes: AttributeSet,
     pub one_file_system: bool,
     pub nar: NarOf,
+    /// What is known of files that were read before. A NAR needs all bytes, so a module of which one is wanted is
+    /// read whatever is known.
+    pub known: Option<&'a Known>,
 }
 
 /// Of what the digest of the Nix archive is wanted.
@@ -55,6 +60,8 @@ pub struct Collection {
     pub mounts: Vec<Vec<u8>>,
     /// The root itself: its NAR if that was asked for, or why it could not be read.
     pub root: Result<Option<crate::manifest::Sha256Digest>, Unverified>,
+    /// What was taken from [`Task::known`], and what is to be added to it.
+    pub learned: Learned,
 }
 
 /// How far a run is, for whoever wants to show it.
@@ -132,9 +139,11 @@ impl Run<'_> {
         let count = self.directories[task].load(Ordering::Relaxed) as usize;
         let mut listings: Vec<Listing> = (0..count).map(|_| Listing::default()).collect();
         let mut mounts = Vec::new();
+        let mut learned = Learned::default();
         for found in &mut *found {
             let found = &mut found.tasks[task];
             mounts.append(&mut found.mounts);
+            learned.append(&mut found.learned);
             for (id, own) in found.own.drain(..) {
                 listings[id as usize].own = Some(own);
             }
@@ -156,6 +165,6 @@ impl Run<'_> {
             Some(Err(reason)) => Err(reason),
             _ => Err(Unverified::Vanished),
         };
-        Collection { tree: Tree::new(asked.kind, listings), mounts, root }
+        Collection { tree: Tree::new(asked.kind, listings), mounts, root, learned }
     }
 }

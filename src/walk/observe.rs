@@ -124,6 +124,11 @@ pub fn of_open(file: BorrowedFd<'_>, status: &Statx, wanted: AttributeSet) -> Re
     })
 }
 
+/// The attributes of a regular file of which nothing but the status is at hand: all but the extended ones.
+pub fn of_status(status: &Statx, wanted: AttributeSet) -> Option<Box<Attributes>> {
+    attributes(status, AttributeSet { xattrs: false, ..wanted }, || Ok(Xattrs::new())).ok().flatten()
+}
+
 /// The attributes of a name that is never opened for reading: a link, FIFO, socket or device.
 ///
 /// Linux before 6.13 reads extended attributes by path only, and the one path that leads to exactly the thing that was

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::FileType;
 
 use super::hash::{self, Lane};
+use super::known::{self, Looked};
 use super::listing;
 use super::observe::{self, Seen, refused};
 use super::open::Mount;
@@ -13,6 +14,7 @@ use super::queue::{Job, Place};
 use super::tree::{DirectoryId, Node, PART, State};
 use super::{NarOf, Run, module};
 use crate::manifest::{Content, Kind, Record, Unverified};
+use crate::stat_cache::Learned;
 
 /// What one worker found.
 pub struct Found {
@@ -25,6 +27,7 @@ pub struct FoundInTask {
     pub parts: Vec<Part>,
     pub own: Vec<(DirectoryId, Result<Record, Unverified>)>,
     pub mounts: Vec<Vec<u8>>,
+    pub learned: Learned,
 }
 
 /// Some of the nodes of a directory.
@@ -175,19 +178,26 @@ impl Worker<'_> {
                 batch.next += 1;
                 let State::Pending(listed) = node.state else { continue };
                 let asked = &self.run.tasks[task];
-                let seen = observe::name(batch.directory.as_fd(), &node.name, listed, asked.attributes);
+                let directory = batch.directory.as_fd();
+                let looked = known::look(asked, directory, &node.name, listed);
                 let path = || join(&batch.place.path, &node.name);
-                let noted = match &seen {
-                    Seen::File(_, status) | Seen::Settled(_, Some(status)) if Mount::of(status) != batch.mount => {
+                let noted = match looked.status() {
+                    Some(status) if Mount::of(status) != batch.mount => {
                         listing::note_mount(asked, &path(), status, Some(batch.mount), &mut found.mounts).err()
                     }
                     _ => None,
                 };
-                let state = match (noted, seen) {
+                let state = match (noted, looked) {
                     (Some(reason), _) => State::unverified(reason),
-                    (None, Seen::File(file, status)) => return Some(hash::Opened { tag, file, status }),
-                    (None, Seen::Settled(settled, _)) => settled,
-                    (None, Seen::Directory) => {
+                    (None, Looked::Known { record, at, .. }) => {
+                        found.learned.trusted.push(at);
+                        State::Recorded(record)
+                    }
+                    (None, Looked::Unknown(Seen::File(file, status))) => {
+                        return Some(hash::Opened { tag, file, status });
+                    }
+                    (None, Looked::Unknown(Seen::Settled(settled, _))) => settled,
+                    (None, Looked::Unknown(Seen::Directory)) => {
                         // It became a directory after it was listed.
                         let (id, job) = below(self.run, &batch.place, &node.name, batch.mount);
                         self.run.queue.add([job]);
@@ -204,13 +214,14 @@ impl Worker<'_> {
     /// Keeps the digest of a file.
     fn settle(&mut self, opened: hash::Opened<Tag>, hashed: hash::Hashed) {
         let hash::Opened { tag, file, status } = opened;
-        let attributes = self.run.tasks[tag.task].attributes;
+        let task = &self.run.tasks[tag.task];
+        let found = &mut self.found.tasks[tag.task];
         let state = hashed.and_then(|sha256| {
             self.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
-            file_record(&file, &status, sha256, attributes)
+            found.learned.read.extend(task.known.and_then(|known| known.learn(&status, sha256)));
+            file_record(&file, &status, sha256, task.attributes)
         });
-        self.found.tasks[tag.task].parts[tag.part].nodes[tag.node].state =
-            state.map_or_else(State::unverified, State::Recorded);
+        found.parts[tag.part].nodes[tag.node].state = state.map_or_else(State::unverified, State::Recorded);
     }
 }
 
@@ -223,8 +234,12 @@ pub fn file_record(
 ) -> Result<Record, Unverified> {
     let attributes =
         observe::of_open(file.as_fd(), status, attributes).map_err(|errno| refused("read its attributes", errno))?;
-    let executable = status.stx_mode & 0o100 != 0;
-    Ok(Record { content: Content::File { executable, size: status.stx_size, sha256 }, attributes })
+    Ok(Record { content: file_content(status, sha256), attributes })
+}
+
+/// The content of a regular file whose digest is known.
+pub const fn file_content(status: &rustix::fs::Statx, sha256: crate::manifest::Sha256Digest) -> Content {
+    Content::File { executable: status.stx_mode & 0o100 != 0, size: status.stx_size, sha256 }
 }
 
 /// A new directory below another, and the job to collect it.

@@ -19,4 +19,5 @@ mod nar;
 mod oracles;
 mod properties;
 mod sandboxed;
+mod stat_cache;
 mod watch;

@@ -77,8 +77,8 @@ fn keys_stand_in_the_order_of_the_seed() {
     );
     assert_eq!(
         keys(".checks[1]"),
-        "name status details kind root resolved_root lock digest live_digest counts drift unverified mounts trouble \
-         skipped\n"
+        "name status details kind root resolved_root lock digest live_digest counts drift unverified mounts trusted \
+         trouble skipped\n"
     );
     assert_eq!(keys(".summary"), "total passed failed skipped\n");
     assert_eq!(keys(".checks[1].drift[0]"), "path change expected actual\n");
@@ -230,12 +230,19 @@ fn what_is_no_report_is_refused() {
     assert!(parse("[".repeat(100_000).as_bytes()).is_err());
 }
 
+#[test]
+fn what_was_trusted_is_told() {
+    assert_eq!(jq("[.checks[].trusted] | tostring", &samples::json(&samples::trusting())), "[0,0,3]\n");
+    let parsed = parse(&samples::json(&samples::trusting())).unwrap();
+    assert_eq!(parsed.checks.iter().map(|check| check.trusted).collect::<Vec<_>>(), [0, 0, 3]);
+}
+
 /// A way to spoil a report, and what then is refused: `true` for a contradiction, `false` for its form.
 type Edit = (bool, fn(&mut Value));
 
 #[test]
 fn a_report_changed_by_hand_is_refused() {
-    let edits: [Edit; 40] = [
+    let edits: [Edit; 43] = [
         (false, |report| report["new"] = json!(1)),
         (false, |report| drop(report.as_object_mut().unwrap().remove("counts"))),
         (false, |report| drop(report["checks"][1].as_object_mut().unwrap().remove("trouble"))),
@@ -252,6 +259,9 @@ fn a_report_changed_by_hand_is_refused() {
         (false, |report| report["checks"][1]["drift"][0]["actual"]["mode"] = json!("+644")),
         (false, |report| report["checks"][1]["drift"][0]["actual"]["uid"] = json!(0)),
         (false, |report| report["checks"][1]["mounts"] = json!([{"path": "/x"}])),
+        (false, |report| drop(report["checks"][1].as_object_mut().unwrap().remove("trusted"))),
+        (false, |report| report["checks"][1]["trusted"] = json!(-1)),
+        (true, |report| report["checks"][1]["trusted"] = json!(3)),
         (false, |report| report["started"] = json!("yesterday")),
         (false, |report| report["duration_ms"] = json!(-1)),
         (false, |report| report["window"] = json!({"until": "2026-01-29T18:00:00+09:00", "reason": "x"})),

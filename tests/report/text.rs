@@ -254,6 +254,14 @@ fn says_where_a_root_really_lies() {
 }
 
 #[test]
+fn says_what_was_not_read_again() {
+    let lines = |report: &Report| plain(report).matches("trusted from the stat cache").count();
+    assert_eq!((lines(&samples::seed_fail()), lines(&samples::trusting())), (0, 1));
+    let line = "\n[INFO] Addon: contents of 3 of 7 entries not read again, but trusted from the stat cache\n";
+    assert!(plain(&samples::trusting()).contains(line), "{}", plain(&samples::trusting()));
+}
+
+#[test]
 fn quiet_leaves_failures_and_the_verdict() {
     let quiet = Style { quiet: true, color: false };
     assert_eq!(text(&samples::seed_pass(), quiet), "OVERALL: PASS\n");

@@ -92,6 +92,7 @@ pub fn check(name: &str, kind: Kind, root: &str, outcome: Outcome) -> CheckRepor
         lock: format!("audit/locks/{name}.lock.json"),
         outcome,
         mounts: Vec::new(),
+        trusted: 0,
     }
 }
 
@@ -267,6 +268,13 @@ pub fn hostile() -> Report {
     report(vec![trees, failed, check("a;\u{9b}b_files", Kind::Files, ".", Outcome::NoLock)])
 }
 
+/// The two checks of the seed's failure, after a run that did not read everything.
+pub fn trusting() -> Report {
+    let mut report = seed_fail();
+    report.checks[1].trusted = 3;
+    report
+}
+
 pub fn many(number: usize) -> CheckReport {
     let (mut locked, mut live) = (Tree::new(), Tree::new());
     for number in 0..number {
@@ -320,6 +328,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("clean", seed_pass()),
         ("seed", seed_fail()),
         ("empty", report(Vec::new())),
+        ("trusting", trusting()),
         ("every_change", report(vec![every_change()])),
         ("troubled", report(troubled())),
         ("bare", bare),

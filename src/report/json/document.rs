@@ -62,6 +62,7 @@ pub(super) struct Check<D, U> {
     pub drift: D,
     pub unverified: U,
     pub mounts: Vec<PathItem>,
+    pub trusted: u64,
     #[serde(deserialize_with = "present")]
     pub trouble: Option<TroubleItem>,
     #[serde(deserialize_with = "present")]
@@ -239,6 +240,7 @@ fn lock_files(report: &Report) -> Written<'_> {
         drift: Drifts(None),
         unverified: Unverifieds(None),
         mounts: Vec::new(),
+        trusted: 0,
         trouble: None,
         skipped: None,
     }
@@ -265,6 +267,7 @@ fn check(check: &CheckReport) -> Written<'_> {
         drift: Drifts(comparison),
         unverified: Unverifieds(comparison),
         mounts: check.mounts.iter().map(|mount| PathItem::from(mount.as_slice())).collect(),
+        trusted: if comparison.is_some() { check.trusted } else { 0 },
         trouble: match &check.outcome {
             Outcome::Failed(trouble) => Some(TroubleItem {
                 problem: Prose(&trouble.problem).to_string(),

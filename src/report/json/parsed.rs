@@ -53,6 +53,8 @@ pub struct ParsedCheck {
     pub drift: Vec<Drift>,
     /// In the order of their paths.
     pub unverified: Vec<ParsedUnverified>,
+    /// How many entries' contents were not read, but trusted from a stat cache.
+    pub trusted: u64,
     /// In the order of their paths.
     pub mounts: Vec<EntryPath>,
     pub trouble: Option<Trouble>,
@@ -182,6 +184,9 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     if unverified.iter().any(|entry| paths.contains(&entry.path)) {
         return Err(inconsistent("an entry is both drifted and unverified".to_owned()));
     }
+    if read.trusted > counts.verified + counts.drifted {
+        return Err(inconsistent("it trusts more entries than it knows of".to_owned()));
+    }
     let nothing_compared = read.trouble.is_some() || read.skipped.is_some();
     if nothing_compared && (counts != Counts::default() || read.digest.is_some() || read.live_digest.is_some()) {
         return Err(inconsistent("it compared nothing, and has entries or digests".to_owned()));
@@ -217,6 +222,7 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
         counts,
         drift,
         unverified,
+        trusted: read.trusted,
         mounts,
         trouble: read.trouble.map(|trouble| Trouble { problem: trouble.problem, remedy: trouble.remedy }),
         skipped: read.skipped,

@@ -62,7 +62,16 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
         },
     };
     let mounts = parsed.mounts.iter().map(|mount| mount.as_bytes().to_vec()).collect();
-    Some(CheckReport { name: parsed.name, kind, root, resolved_root: parsed.resolved_root, lock, outcome, mounts })
+    Some(CheckReport {
+        name: parsed.name,
+        kind,
+        root,
+        resolved_root: parsed.resolved_root,
+        lock,
+        outcome,
+        mounts,
+        trusted: parsed.trusted,
+    })
 }
 
 /// Text reports fold what lies below a directory that could not be read, so that is told from the words.

@@ -1,0 +1,171 @@
+//! `check --stat-cache FILE`: what is known before a run, and kept after it.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::complain;
+use crate::baseline::Baseline;
+use crate::capability::{Directory, shown};
+use crate::declaration::Check;
+use crate::manifest::Sha256Digest;
+use crate::session::{Session, not_written};
+use crate::stat_cache::binding::Binding;
+use crate::stat_cache::location::{Found, Location, Root};
+use crate::stat_cache::{Known, Learned, Moment};
+use crate::store;
+use crate::trouble::Trouble;
+
+/// The cache of a run. Whatever is wrong with it is said at once, and costs no more than reading everything.
+pub struct StatCache {
+    location: Result<Location, Trouble>,
+    /// For each check: its root, if files below it can be known again.
+    roots: Vec<Option<Root>>,
+    binding: Sha256Digest,
+    /// For each check, what is known; all empty before [`load`](Self::load).
+    known: Vec<Option<Known>>,
+    learned: Vec<Learned>,
+    /// Whether the file has to be written even if nothing new was learnt.
+    outdated: bool,
+}
+
+impl StatCache {
+    /// Opens the directory of the cache, before the sandbox is entered.
+    ///
+    /// # Errors
+    /// A place where no cache may be: where a check looks, or with the locks. What can be wrong with a good place is
+    /// trouble that keeps nobody from checking.
+    pub fn open(file: &Path, session: &Session) -> Result<Self, Trouble> {
+        let location = Location::open(file);
+        if let Ok(Location { directory, name, .. }) = &location {
+            keep_apart(directory, name, session).map_err(|trouble| {
+                Trouble::new(
+                    trouble.problem,
+                    "name a FILE with --stat-cache in a directory of its own, outside every root",
+                )
+            })?;
+        }
+        let roots = session.checks().zip(session.roots()).map(|(check, root)| match Root::of(root?) {
+            Ok(root) => Some(root),
+            Err(why) => {
+                note(&format!(
+                    "the stat cache is not used for the check {}: {} can't be trusted, since {why}",
+                    check.name,
+                    shown(&check.root)
+                ));
+                None
+            }
+        });
+        Ok(Self {
+            roots: if location.is_ok() { roots.collect() } else { Vec::new() },
+            location,
+            binding: Sha256Digest([0; 32]),
+            known: Vec::new(),
+            learned: Vec::new(),
+            outdated: false,
+        })
+    }
+
+    /// Where the cache is going to be written.
+    pub fn directory(&self) -> Option<&Directory> {
+        self.location.as_ref().ok().map(|location| &location.directory)
+    }
+
+    /// Reads the cache, if it belongs to these checks and their locks.
+    pub fn load<'a>(&mut self, checks: impl Iterator<Item = (&'a Check, Option<&'a Baseline>)>) {
+        let Ok(location) = &self.location else { return };
+        let mut binding = Binding::new(&location.circumstances);
+        for ((check, baseline), root) in checks.zip(&self.roots) {
+            binding.check(check, root.as_ref(), baseline);
+        }
+        self.binding = binding.finish();
+        let mut facts = match location.load(&self.binding) {
+            Found::Facts(facts) if facts.len() == self.roots.len() => facts,
+            Found::Facts(_) | Found::Nothing => Vec::new(),
+            Found::ThrownAway(unfit) => {
+                note(&format!("the stat cache {} is thrown away, and everything is read: {unfit}", location.shown));
+                Vec::new()
+            }
+            Found::Foreign(trouble) => {
+                self.location = Err(trouble);
+                return;
+            }
+        };
+        self.outdated = facts.is_empty();
+        facts.resize_with(self.roots.len(), Vec::new);
+        let settled_before = Moment::settled_before(location.circumstances.now);
+        let known = self.roots.iter().zip(facts);
+        let known = known.map(|(root, facts)| root.map(|root| Known::new(root.device, settled_before, facts)));
+        self.known = known.collect();
+        self.learned = self.known.iter().map(|_| Learned::default()).collect();
+    }
+
+    /// For each check, what is known of its files.
+    pub fn known(&self) -> &[Option<Known>] {
+        &self.known
+    }
+
+    /// Takes in what the walk of a check learnt.
+    pub fn learn(&mut self, check: usize, learned: Learned) {
+        if let Some(place) = self.learned.get_mut(check) {
+            *place = learned;
+        }
+    }
+
+    /// Writes what is known now, unless the file says just that already. Whether that went well; if not, why is said.
+    pub fn keep(self) -> bool {
+        let location = match &self.location {
+            Ok(location) => location,
+            Err(trouble) => {
+                complain(trouble);
+                return false;
+            }
+        };
+        let mut changed = self.outdated;
+        let known = self.known.into_iter().zip(self.learned).map(|(known, learned)| match known {
+            Some(known) => {
+                let (facts, other) = known.after(learned);
+                changed |= other;
+                facts
+            }
+            None => Vec::new(),
+        });
+        let known: Vec<_> = known.collect();
+        if !changed {
+            return true;
+        }
+        match location.save(&self.binding, &known) {
+            Ok(()) => true,
+            // It has learnt much the same, and what this run learnt can be learnt again.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                note(&format!("the stat cache {} is left to another run, which is writing it", location.shown));
+                true
+            }
+            Err(error) => {
+                complain(&not_written(&format!("the stat cache {}", location.shown), &error));
+                false
+            }
+        }
+    }
+}
+
+/// Refuses a directory whose files a check would record, one above a root, and one with the locks in it: those a run
+/// may only read.
+fn keep_apart(directory: &Directory, name: &str, session: &Session) -> Result<(), Trouble> {
+    let Some(ours) = &directory.resolved else { return Ok(()) };
+    for name in [name.to_owned(), store::temporary(name)] {
+        session.keep_apart(ours, "stat cache's", true, |_| name.clone())?;
+    }
+    let locks = session.locks().and_then(|locks| locks.resolved.as_deref());
+    match locks {
+        Some(locks) if locks.starts_with(ours) || ours.starts_with(locks) => Err(Trouble::new(
+            format!("the locks directory {} and that of the stat cache, {}, are not apart", shown(locks), shown(ours)),
+            "",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn note(text: &str) {
+    // Where stderr is closed, there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "driftlock: note: {text}");
+}

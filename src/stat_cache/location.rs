@@ -1,0 +1,211 @@
+//! Where a cache lies: its directory, open, and the file in it. What others could have written is not read.
+
+use std::io::{self, BufReader, Read as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatxFlags};
+use rustix::io::Errno;
+
+use super::file::{self, Origin, Unfit};
+use super::{Device, Fact};
+use crate::capability::{self, Circumstances, Directory, shown};
+use crate::manifest::Sha256Digest;
+use crate::store;
+use crate::trouble::Trouble;
+
+/// The file systems that move a file's ctime whenever its contents change, by their numbers in `statfs(2)`.
+///
+/// Not tmpfs: it moves no time when contents change through a shared mapping. Nor what a server or a program keeps
+/// (NFS, SMB, FUSE, 9p), what lies on another file system that could be any (overlayfs), or images whose times are
+/// made up when they are built (squashfs, EROFS).
+pub const KEEPS_CHANGE_TIMES: [(&str, u64); 3] = [("ext4", 0xef53), ("xfs", 0x5846_5342), ("btrfs", 0x9123_683e)];
+
+/// The root of a check whose files can be known again by their status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Root {
+    pub device: Device,
+    pub inode: u64,
+    /// The file system's own number, where it has one; on ext4 and btrfs it comes from its UUID.
+    pub file_system: u64,
+}
+
+impl Root {
+    /// Looks at an open root. To be called before the sandbox is entered, which lets nobody ask for a file system.
+    ///
+    /// # Errors
+    /// Why its files have to be read each time.
+    pub fn of(directory: &Directory) -> Result<Self, String> {
+        let system =
+            rustix::fs::fstatfs(directory).map_err(|errno| format!("its file system does not tell: {errno}"))?;
+        // The field's type differs between architectures, and so does its sign.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast, reason = "32 bits")]
+        let number = u64::from(system.f_type as u32);
+        if KEEPS_CHANGE_TIMES.iter().all(|(_, known)| *known != number) {
+            let names = KEEPS_CHANGE_TIMES.map(|(name, _)| name).join(", ");
+            return Err(format!("its file system (type {number:#x}) is none of {names}"));
+        }
+        let status = rustix::fs::statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+            .map_err(|errno| format!("its status can't be read: {errno}"))?;
+        let file_system =
+            rustix::fs::fstatvfs(directory).map_err(|errno| format!("its file system does not tell: {errno}"))?.f_fsid;
+        Ok(Self { device: (status.stx_dev_major, status.stx_dev_minor), inode: status.stx_ino, file_system })
+    }
+}
+
+/// A cache's directory and name, and the circumstances in which the run started.
+#[derive(Debug)]
+pub struct Location {
+    pub directory: Directory,
+    pub name: String,
+    /// The path as the operator gave it, harmless.
+    pub shown: String,
+    pub circumstances: Circumstances,
+}
+
+/// What was found at a location.
+#[derive(Debug)]
+pub enum Found {
+    /// No cache yet.
+    Nothing,
+    /// The facts of each check.
+    Facts(Vec<Vec<Fact>>),
+    /// A cache that is not used, and is going to be replaced.
+    ThrownAway(Unfit),
+    /// Something that is no cache, and is left alone.
+    Foreign(Trouble),
+}
+
+impl Location {
+    /// Opens the directory of a cache, which is to be kept in `file`.
+    ///
+    /// # Errors
+    /// A path that names no file, and a directory that can't be opened or that others can write to.
+    pub fn open(file: &Path) -> Result<Self, Trouble> {
+        let shown = shown(file);
+        let (directory, name) = capability::beside(file).map_err(|error| {
+            Trouble::new(
+                format!("the stat cache {shown} is not used: {error}"),
+                "name a file in a directory that is there and that you may write to",
+            )
+        })?;
+        let circumstances = capability::circumstances().map_err(|error| {
+            Trouble::new(
+                format!("the stat cache {shown} is not used: the groups of this process are not known: {error}"),
+                "run without --stat-cache",
+            )
+        })?;
+        let location = Self { directory, name, shown, circumstances };
+        location.only_ours()?;
+        Ok(location)
+    }
+
+    /// Refuses a directory that others can write to: they could put a cache of their own making there, or keep ours
+    /// from being written.
+    fn only_ours(&self) -> Result<(), Trouble> {
+        let user = self.circumstances.user;
+        let refused = |why: &str| {
+            Trouble::new(
+                format!("the stat cache {} is not used: the directory it is in {why}", self.shown),
+                "keep it in a directory that only the user who runs driftlock can write to (mode 0700, say)",
+            )
+        };
+        let stat =
+            rustix::fs::fstat(&self.directory).map_err(|errno| refused(&format!("can't be looked at: {errno}")))?;
+        if stat.st_uid != user && stat.st_uid != 0 {
+            return Err(refused("belongs to another user"));
+        }
+        if Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
+            return Err(refused("can be written to by others"));
+        }
+        Ok(())
+    }
+
+    /// Reads the cache, if it is one and belongs to `binding`.
+    #[must_use]
+    pub fn load(&self, binding: &Sha256Digest) -> Found {
+        match self.open_file() {
+            Ok(None) => Found::Nothing,
+            Ok(Some((file, stat))) => match self.read(&file, &stat, binding) {
+                Ok(Some(facts)) => Found::Facts(facts),
+                Ok(None) => Found::Foreign(self.foreign("holds something else")),
+                Err(unfit) => Found::ThrownAway(unfit),
+            },
+            Err(found) => found,
+        }
+    }
+
+    fn foreign(&self, why: &str) -> Trouble {
+        Trouble::new(
+            format!("the stat cache {} {why}; it is neither used nor replaced", self.shown),
+            "name another FILE with --stat-cache, or remove this one if nobody needs it",
+        )
+    }
+
+    /// Opens the file, unless it is none or not ours.
+    fn open_file(&self) -> Result<Option<(OwnedFd, Stat)>, Found> {
+        let failed = |errno: Errno| Found::ThrownAway(Unfit::Io(errno.into()));
+        let directory = self.directory.as_fd();
+        // Looked at first: opening alone does something to some devices.
+        let stat = match rustix::fs::statat(directory, &*self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(failed(errno)),
+        };
+        let regular = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if !regular(&stat) {
+            return Err(Found::Foreign(self.foreign("is not a regular file")));
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(directory, &*self.name, flags, Mode::empty()).map_err(failed)?;
+        let stat = rustix::fs::fstat(&file).map_err(failed)?;
+        if !regular(&stat) {
+            return Err(Found::Foreign(self.foreign("is not a regular file")));
+        }
+        Ok(Some((file, stat)))
+    }
+
+    /// Nothing if it is no cache at all.
+    fn read(&self, file: &OwnedFd, stat: &Stat, binding: &Sha256Digest) -> Result<Option<Vec<Vec<Fact>>>, Unfit> {
+        let mut start = [0; file::NAME.len()];
+        let mut have = 0;
+        while have < start.len() {
+            match rustix::io::pread(file, &mut start[have..], have as u64) {
+                Ok(0) => break,
+                Ok(read) => have += read,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(Unfit::Io(errno.into())),
+            }
+        }
+        // What is left of a cache that was cut off is one still.
+        if !file::NAME.starts_with(&start[..have]) {
+            return Ok(None);
+        }
+        if stat.st_uid != self.circumstances.user {
+            return Err(Unfit::Unsafe("it belongs to another user"));
+        }
+        if Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
+            return Err(Unfit::Unsafe("others can write to it"));
+        }
+        if stat.st_nlink != 1 {
+            return Err(Unfit::Unsafe("it has other hard links"));
+        }
+        let length = u64::try_from(stat.st_size).map_err(|_| Unfit::Length)?;
+        let file = cap_std::fs::File::from(file.try_clone()?);
+        // One byte more, so that a file that is longer than its status says is not taken for its beginning.
+        let mut input = BufReader::with_capacity(256 << 10, file).take(length.saturating_add(1));
+        file::read(&mut input, length, &self.origin(*binding)).map(Some)
+    }
+
+    const fn origin(&self, binding: Sha256Digest) -> Origin {
+        Origin { binding, booted: self.circumstances.booted }
+    }
+
+    /// Writes the cache.
+    ///
+    /// # Errors
+    /// Those of the file system; what was there before is then untouched.
+    pub fn save(&self, binding: &Sha256Digest, checks: &[Vec<Fact>]) -> io::Result<()> {
+        store::replace_private(&self.directory.dir, &self.name, |out| file::write(out, &self.origin(*binding), checks))
+    }
+}

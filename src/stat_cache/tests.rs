@@ -1,0 +1,277 @@
+use proptest::prelude::*;
+use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
+
+use super::file::{CLOCK_TOLERANCE, FACT, Origin, Unfit, read, write};
+use super::*;
+
+const ORIGIN: Origin = Origin { binding: Sha256Digest([7; 32]), booted: 1_700_000_000_123_456_789 };
+
+fn moment() -> impl Strategy<Value = Moment> {
+    (any::<i64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanoseconds)| Moment { seconds, nanoseconds })
+}
+
+fn facts() -> impl Strategy<Value = Vec<Fact>> {
+    let values = (any::<u64>(), moment(), moment(), any::<[u8; 32]>());
+    prop::collection::btree_map(any::<u64>(), values, 0..6).prop_map(|map| {
+        let fact = |(inode, (size, modified, changed, digest))| Fact {
+            stamp: Stamp { inode, size, modified, changed },
+            sha256: Sha256Digest(digest),
+        };
+        map.into_iter().map(fact).collect()
+    })
+}
+
+fn written(checks: &[Vec<Fact>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&mut bytes, &ORIGIN, checks).unwrap();
+    bytes
+}
+
+fn read_all(bytes: &[u8]) -> Result<Vec<Vec<Fact>>, Unfit> {
+    read(&mut &*bytes, bytes.len() as u64, &ORIGIN)
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(checks in prop::collection::vec(facts(), 0..4)) {
+        let bytes = written(&checks);
+        let facts: usize = checks.iter().map(Vec::len).sum();
+        prop_assert_eq!(bytes.len(), 16 + 32 + 8 + 4 + checks.len() * 8 + facts * FACT + 32);
+        prop_assert_eq!(read_all(&bytes).unwrap(), checks);
+    }
+
+    #[test]
+    fn what_was_changed_in_any_way_is_not_read(
+        checks in prop::collection::vec(facts(), 0..4),
+        at: prop::sample::Index,
+        cut in 0..200_usize,
+        bytes in prop::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let good = written(&checks);
+        let at = at.index(good.len() + 1);
+        let bad = [&good[..at], &bytes, &good[(at + cut).min(good.len())..]].concat();
+        prop_assume!(bad != good);
+        prop_assert!(read_all(&bad).is_err());
+        // The length that is given may be that of another moment.
+        prop_assert!(read(&mut &*bad, good.len() as u64, &ORIGIN).is_err());
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), length: u64) {
+        let with_head = [b"driftlock-stat-1".as_slice(), &ORIGIN.binding.0, &ORIGIN.booted.to_le_bytes(), &bytes].concat();
+        for bytes in [bytes, with_head] {
+            prop_assert!(read_all(&bytes).is_err());
+            prop_assert!(read(&mut &*bytes, length, &ORIGIN).is_err());
+        }
+    }
+}
+
+fn fact(inode: u64, digest: u8) -> Fact {
+    let at = |seconds| Moment { seconds, nanoseconds: 5 };
+    Fact { stamp: Stamp { inode, size: 3, modified: at(10), changed: at(20) }, sha256: Sha256Digest([digest; 32]) }
+}
+
+#[test]
+fn a_cache_with_any_other_bit_or_length_is_not_read() {
+    let good = written(&[vec![fact(1, 1), fact(2, 2)], vec![], vec![fact(1, 3)]]);
+    assert!(read_all(&good).is_ok());
+    for at in 0..good.len() {
+        for bit in 0..8 {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << bit;
+            assert!(read_all(&bad).is_err(), "bit {bit} of byte {at}");
+        }
+        assert!(read_all(&good[..at]).is_err(), "cut off at {at}");
+        assert!(read(&mut &good[..at], good.len() as u64, &ORIGIN).is_err(), "cut off at {at} while it is read");
+    }
+    for more in [&[0][..], b"driftlock-stat-1", &good] {
+        let longer = [&good, more].concat();
+        assert!(read_all(&longer).is_err());
+        assert!(read(&mut &*longer, good.len() as u64, &ORIGIN).is_err(), "it grew while it was read");
+    }
+}
+
+/// Every refusal by its own reason, with a checksum that fits.
+#[test]
+fn each_reason_not_to_read_is_told() {
+    let sealed = |bytes: &[u8]| {
+        let mut hasher = crate::digest::Sha256::new();
+        hasher.update(bytes);
+        [bytes, &hasher.finish().0].concat()
+    };
+    let reason = |bytes: &[u8]| read_all(&sealed(bytes)).unwrap_err();
+    let whole = |checks: &[Vec<Fact>]| {
+        let bytes = written(checks);
+        bytes[..bytes.len() - 32].to_vec()
+    };
+    assert!(read_all(&sealed(&whole(&[vec![fact(1, 1)]]))).is_ok());
+    let mut other = whole(&[]);
+    other[15] = b'2';
+    assert!(matches!(reason(&other), Unfit::OtherVersion));
+    let mut other = whole(&[]);
+    other[16] ^= 1;
+    assert!(matches!(reason(&other), Unfit::OtherBinding));
+    let booted = |booted: i64| {
+        let mut other = whole(&[]);
+        other[48..56].copy_from_slice(&booted.to_le_bytes());
+        read_all(&sealed(&other))
+    };
+    let tolerated = CLOCK_TOLERANCE.cast_signed() - 1;
+    for set in [-tolerated, tolerated] {
+        assert!(booted(ORIGIN.booted + set).is_ok(), "set by {set}");
+    }
+    for other in [ORIGIN.booted - tolerated - 1, ORIGIN.booted + tolerated + 1, 0, i64::MIN, i64::MAX] {
+        assert!(matches!(booted(other), Err(Unfit::OtherClock)), "{other}");
+    }
+    assert!(matches!(reason(&whole(&[vec![fact(2, 1), fact(1, 1)]])), Unfit::Order));
+    assert!(matches!(reason(&whole(&[vec![fact(1, 1), fact(1, 1)]])), Unfit::Order));
+    let mut nanoseconds = fact(1, 1);
+    nanoseconds.stamp.changed.nanoseconds = 1_000_000_000;
+    assert!(matches!(reason(&whole(&[vec![nanoseconds]])), Unfit::Order));
+    // Numbers that would need more memory than there is, were they believed.
+    for (checks, number) in [(u32::MAX, 0), (1, u64::MAX), (1, u64::MAX / 72 + 1), (1, 1 << 40), (1, 1), (0, 0)] {
+        let mut absurd = whole(&[])[..56].to_vec();
+        absurd.extend(checks.to_le_bytes());
+        if checks > 0 {
+            absurd.extend(number.to_le_bytes());
+        }
+        let read = read_all(&sealed(&absurd));
+        assert!(matches!(read, Err(Unfit::Length)) || (checks == 0 && read.is_ok()), "{checks} {number}: {read:?}");
+    }
+    let empty = written(&[]);
+    assert!(matches!(read(&mut &*empty, u64::MAX, &ORIGIN), Err(Unfit::Length)));
+}
+
+/// The status of a real file, to change.
+fn status() -> Statx {
+    let mut status =
+        statx(CWD, concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), AtFlags::empty(), StatxFlags::BASIC_STATS)
+            .unwrap();
+    (status.stx_mtime.tv_sec, status.stx_mtime.tv_nsec) = (100, 1);
+    (status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec) = (200, 2);
+    status
+}
+
+fn device(status: &Statx) -> Device {
+    (status.stx_dev_major, status.stx_dev_minor)
+}
+
+/// One change to a status, and what it is.
+type Edit = (&'static str, fn(&mut Statx));
+
+#[test]
+fn a_file_is_known_only_if_all_of_its_stamp_is_the_same() {
+    let seen = status();
+    let long_ago = Moment { seconds: 1000, nanoseconds: 0 };
+    let digest = Sha256Digest([9; 32]);
+    let nothing = Known::new(device(&seen), long_ago, Vec::new());
+    assert_eq!(nothing.find(&seen), None);
+    nothing.write_back(|| Ok(()));
+    let fact = nothing.learn(&seen, digest).unwrap();
+    let known = Known::new(device(&seen), long_ago, vec![fact]);
+    assert_eq!(known.find(&seen), Some((0, digest)));
+    let edits: [Edit; 13] = [
+        ("inode", |status| status.stx_ino += 1),
+        ("size", |status| status.stx_size += 1),
+        ("mtime", |status| status.stx_mtime.tv_sec -= 1),
+        ("mtime's nanoseconds", |status| status.stx_mtime.tv_nsec += 1),
+        ("ctime", |status| status.stx_ctime.tv_sec += 1),
+        ("ctime's nanoseconds", |status| status.stx_ctime.tv_nsec += 1),
+        ("major", |status| status.stx_dev_major += 1),
+        ("minor", |status| status.stx_dev_minor += 1),
+        ("type", |status| status.stx_mode = 0o120_777),
+        ("no inode told", |status| status.stx_mask &= !StatxFlags::INO.bits()),
+        ("no size told", |status| status.stx_mask &= !StatxFlags::SIZE.bits()),
+        ("no mtime told", |status| status.stx_mask &= !StatxFlags::MTIME.bits()),
+        ("no ctime told", |status| status.stx_mask &= !StatxFlags::CTIME.bits()),
+    ];
+    for (what, edit) in edits {
+        let mut other = seen;
+        edit(&mut other);
+        assert_eq!(known.find(&other), None, "{what}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_older_than_the_run_is_not_kept() {
+    let digest = Sha256Digest([9; 32]);
+    let started = Moment { seconds: 200, nanoseconds: 3 };
+    let keeps = |edit: fn(&mut Statx)| {
+        let mut status = status();
+        let known = Known::new(device(&status), started, Vec::new());
+        known.write_back(|| Ok(()));
+        edit(&mut status);
+        known.learn(&status, digest).is_some()
+    };
+    assert!(keeps(|_| ()), "a nanosecond before");
+    assert!(!keeps(|status| status.stx_ctime.tv_nsec = 3), "the same moment");
+    assert!(!keeps(|status| status.stx_ctime.tv_sec = 201));
+    assert!(!keeps(|status| status.stx_mtime.tv_sec = 201), "a time that is yet to come");
+    assert!(!keeps(|status| (status.stx_mtime.tv_sec, status.stx_mtime.tv_nsec) = (200, 3)));
+    assert!(!keeps(|status| status.stx_dev_minor += 1));
+    assert!(keeps(|status| status.stx_mtime.tv_sec = -5), "before 1970");
+
+    let before = |now| {
+        let Moment { seconds, nanoseconds } = Moment::settled_before(now);
+        (seconds, nanoseconds)
+    };
+    assert_eq!(before(1_000_000_000_017), (998, 17));
+    assert_eq!(before(1_999_999_999), (-1, 999_999_999));
+    assert_eq!(before(0), (-2, 0));
+    assert_eq!(before(i64::MIN).0, -9_223_372_037, "a clock that is out of its mind: nothing is old enough");
+}
+
+#[test]
+fn nothing_is_kept_before_what_was_mapped_is_written_back() {
+    let status = status();
+    let learns = |sync: Option<Result<(), Errno>>| {
+        let known = Known::new(device(&status), Moment { seconds: 1000, nanoseconds: 0 }, Vec::new());
+        if let Some(result) = sync {
+            known.write_back(|| result);
+            known.write_back(|| panic!("once is enough"));
+        }
+        known.learn(&status, Sha256Digest([9; 32])).is_some()
+    };
+    assert_eq!([None, Some(Err(Errno::IO)), Some(Ok(()))].map(learns), [false, false, true]);
+}
+
+#[test]
+fn what_is_known_afterwards_is_what_was_used_and_what_was_learnt() {
+    let after = |trusted: &[u32], read: &[Fact]| {
+        let facts = vec![fact(1, 1), fact(2, 2), fact(3, 3)];
+        let known = Known::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, facts);
+        let (facts, changed) = known.after(Learned { trusted: trusted.to_vec(), read: read.to_vec() });
+        let facts: Vec<_> = facts.iter().map(|fact| (fact.stamp.inode, fact.sha256.0[0])).collect();
+        (facts, changed)
+    };
+    let before = vec![(1, 1), (2, 2), (3, 3)];
+    assert_eq!(after(&[2, 0, 1], &[]), (before.clone(), false));
+    assert_eq!(after(&[2, 0, 1, 1, 2], &[]), (before, false), "hard links");
+    assert_eq!(after(&[], &[]), (vec![], true), "files that are gone");
+    assert_eq!(after(&[2, 0], &[]), (vec![(1, 1), (3, 3)], true));
+    assert_eq!(after(&[2], &[fact(4, 4), fact(2, 9), fact(4, 4)]), (vec![(2, 9), (3, 3), (4, 4)], true));
+    assert_eq!(after(&[0], &[fact(2, 5), fact(2, 6), fact(1, 1)]), (vec![(1, 1)], true), "a contradiction is dropped");
+}
+
+#[test]
+fn what_a_cache_belongs_to_is_told_apart() {
+    use super::binding::Binding;
+    use crate::capability::Circumstances;
+    let us = Circumstances { user: 0, group: 0, groups: vec![0, 4], boot: b"a".to_vec(), now: 5, booted: 3 };
+    let digest = |circumstances: &Circumstances| Binding::new(circumstances).finish();
+    for other in [
+        Circumstances { user: 1, ..us.clone() },
+        Circumstances { group: 1, ..us.clone() },
+        Circumstances { groups: vec![0], ..us.clone() },
+        Circumstances { groups: vec![], ..us.clone() },
+        Circumstances { boot: b"b".to_vec(), ..us.clone() },
+        Circumstances { boot: vec![], ..us.clone() },
+    ] {
+        assert_ne!(digest(&us), digest(&other), "{other:?}");
+    }
+    assert_eq!(
+        digest(&us),
+        digest(&Circumstances { now: 6, booted: 4, ..us.clone() }),
+        "the clocks are seen to elsewhere"
+    );
+}
