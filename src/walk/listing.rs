@@ -1,7 +1,7 @@
 //! Listing one directory: which of its names a check records, and where it goes on.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, RawDir, Statx};
 use rustix::io::Errno;
@@ -12,6 +12,7 @@ use super::open::{self, Mount};
 use super::queue::Place;
 use super::tree::{Node, State};
 use crate::manifest::{Attributes, Kind, Unverified};
+use crate::path::split_last;
 
 /// Bytes of names that the kernel is asked for at once: a directory of about a thousand entries in one call.
 const BUFFER: usize = 64 << 10;
@@ -39,17 +40,23 @@ impl Closed {
     }
 }
 
-/// Opens a directory, and notes where another file system begins.
+/// Opens a directory, and notes where another file system begins. From the directory `above` it, if that is open, the
+/// kernel has one name to look up and not all of the path.
 pub fn open(
     task: &Task<'_>,
     place: &Place,
+    above: Option<BorrowedFd<'_>>,
     parent: Option<Mount>,
     mounts: &mut Vec<Vec<u8>>,
 ) -> Result<Opened, Closed> {
     let mut attempt = 0;
     let file = loop {
         attempt += 1;
-        match open::directory(task.root, &place.path) {
+        let opened = match above {
+            Some(above) => open::directory(above, split_last(&place.path).1),
+            None => open::directory(task.root, &place.path),
+        };
+        match opened {
             Ok(file) => break file,
             Err(Errno::NOENT) if attempt < ATTEMPTS => pause(attempt),
             Err(Errno::NOENT) => return Err(Closed::Unverified(Unverified::Vanished)),

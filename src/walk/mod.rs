@@ -1,9 +1,9 @@
 //! The walk: every entry below the roots of all checks at once, by all cores, through handles only.
 //!
 //! Workers take directories from a shared stack ([`queue`]). A worker that lists a directory queues the directories in
-//! it and reads its files, two at a time ([`hash`]); where a lock wants the NAR of a module, one worker takes the whole
-//! module in order ([`module`]) and reads each file once for both digests. Nothing is recursive, and no job holds a
-//! descriptor while it waits.
+//! it and reads its files, two at a time ([`hash`]); large files it leaves to all workers, who take the largest first.
+//! Where a lock wants the NAR of a module, one worker takes the whole module in order ([`module`]) and reads each file
+//! once for both digests. Nothing is recursive, and nothing holds a descriptor while it waits.
 
 mod hash;
 mod known;
@@ -100,15 +100,21 @@ pub fn collect(tasks: &[Task<'_>], threads: NonZeroUsize, progress: &Progress) -
     };
     let mut found = std::thread::scope(|scope| {
         // This thread is a worker too. Where the system has no thread left, those that there are do all the work.
-        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, || worker::work(&run)).ok();
+        let run = &run;
+        let spawn = |number| std::thread::Builder::new().spawn_scoped(scope, move || worker::work(run, number)).ok();
         let workers: Vec<_> = (1..threads.get().min(MOST_THREADS)).map_while(spawn).collect();
-        let mut found = vec![worker::work(&run)];
+        let mut found = vec![worker::work(run, 0)];
         // A worker that panicked must not end as a tree with a hole in it.
         let join =
             |worker: std::thread::ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
         found.extend(workers.into_iter().map(join));
         found
     });
+    for number in 0..found.len() {
+        for (slot, state) in std::mem::take(&mut found[number].elsewhere) {
+            found[slot.worker].put(&slot, state);
+        }
+    }
     tasks.iter().enumerate().map(|(task, asked)| run.assemble(task, asked, &mut found)).collect()
 }
 
@@ -160,6 +166,8 @@ impl Run<'_> {
             }
         }
         mounts.sort();
+        // A large file is looked at twice.
+        mounts.dedup();
         let root = match listings[0].own.take() {
             Some(Ok(Record { content: Content::Directory { nar }, .. })) => Ok(nar),
             Some(Err(reason)) => Err(reason),

@@ -64,7 +64,7 @@ pub fn collect(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>) {
     let mut buffer = vec![0; BUFFER];
     nar::archive(&mut archive.pieces);
     let mut levels: Vec<Level> = Vec::new();
-    levels.extend(enter(worker, place, parent, &mut archive));
+    levels.extend(enter(worker, place, None, parent, &mut archive));
     while let Some(level) = levels.last_mut() {
         let Some(node) = level.nodes.get(level.next) else {
             nar::close(&mut archive.pieces);
@@ -93,21 +93,30 @@ pub fn collect(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>) {
             if let Some(far) = depth.checked_sub(KEPT_OPEN) {
                 levels[far].file = None;
             }
-            levels.extend(enter(worker, place, Some(mount), &mut archive));
+            let entered = enter(worker, place, levels.last(), Some(mount), &mut archive);
+            levels.extend(entered);
         }
     }
 }
 
 /// Opens and lists a directory. What fails is noted, and there is no archive then.
-fn enter(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>, archive: &mut Archive) -> Option<Level> {
+fn enter(
+    worker: &mut Worker<'_>,
+    place: Place,
+    above: Option<&Level>,
+    parent: Option<Mount>,
+    archive: &mut Archive,
+) -> Option<Level> {
     let task = &worker.run.tasks[place.task];
     let found = &mut worker.found.tasks[place.task];
-    let entered = listing::open(task, &place, parent, &mut found.mounts).and_then(|opened| {
-        match listing::names(task, &place, &opened.file, &mut worker.buffer) {
-            Ok(names) => Ok((opened, names)),
-            Err(errno) => Err(Closed::Unverified(refused("list it", errno))),
-        }
-    });
+    let above = above.and_then(|level| level.file.as_ref()).map(AsFd::as_fd);
+    let entered =
+        listing::open(task, &place, above, parent, &mut found.mounts).and_then(|opened| {
+            match listing::names(task, &place, &opened.file, &mut worker.buffer) {
+                Ok(names) => Ok((opened, names)),
+                Err(errno) => Err(Closed::Unverified(refused("list it", errno))),
+            }
+        });
     match entered {
         Ok((opened, nodes)) => {
             worker.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);

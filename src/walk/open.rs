@@ -98,7 +98,7 @@ pub fn file_type(status: &Statx) -> FileType {
 
 /// Which mount, and which file system, something lies on. Where the kernel (before 5.8) can't tell the mount, the
 /// device alone decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mount {
     id: u64,
     device: (u32, u32),

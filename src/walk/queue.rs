@@ -1,9 +1,13 @@
 //! The work that is left, shared by all workers.
 
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::open::Mount;
 use super::tree::{DirectoryId, Node};
+use super::worker::Slot;
+use crate::path::split_last;
 
 /// A directory, by the task it belongs to and its path. No job holds anything open, so that however much is left to
 /// do, a run needs a handful of descriptors only.
@@ -13,6 +17,13 @@ pub struct Place {
     pub id: DirectoryId,
     /// Relative to the root; empty for the root itself.
     pub path: Box<[u8]>,
+}
+
+impl Place {
+    /// Whether `other` is a name in this directory.
+    pub fn is_directly_above(&self, other: &Self) -> bool {
+        self.task == other.task && !other.path.is_empty() && *split_last(&other.path).0 == *self.path
+    }
 }
 
 /// Something for one worker to do.
@@ -26,21 +37,67 @@ pub enum Job {
     Module { place: Place, parent: Option<Mount> },
 }
 
-/// A stack, so that a walk goes deep before it goes wide and little is left waiting.
+/// A file that is so large that it is nobody's by chance: whoever is free takes the largest.
+///
+/// It is not held open while it waits, as nothing is; whoever takes it looks at its name anew.
+#[derive(Debug)]
+pub struct LargeFile {
+    /// In bytes, when it was last looked at.
+    pub size: u64,
+    /// The directory that it is in.
+    pub place: Place,
+    pub mount: Mount,
+    pub name: Box<[u8]>,
+    /// Where its result belongs.
+    pub slot: Slot,
+}
+
+impl Ord for LargeFile {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.size.cmp(&other.size)
+    }
+}
+
+impl PartialOrd for LargeFile {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for LargeFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for LargeFile {}
+
+/// What a worker is given.
+pub enum Work {
+    Job(Job),
+    Large(LargeFile),
+}
+
+/// A stack, so that a walk goes deep before it goes wide and little is left waiting; and the large files, largest first,
+/// so that none of them is begun when all else is done.
 pub struct Queue {
     inner: Mutex<Inner>,
     wake: Condvar,
 }
 
+#[derive(Default)]
 struct Inner {
     jobs: Vec<Job>,
-    /// Jobs that were taken and may still queue others.
+    large: BinaryHeap<LargeFile>,
+    /// Jobs and large files that were taken and may still queue others.
     taken: usize,
+    /// Workers that have nothing to do.
+    waiting: usize,
 }
 
 impl Queue {
     pub fn new(jobs: Vec<Job>) -> Self {
-        Self { inner: Mutex::new(Inner { jobs, taken: 0 }), wake: Condvar::new() }
+        Self { inner: Mutex::new(Inner { jobs, ..Inner::default() }), wake: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -60,6 +117,25 @@ impl Queue {
         }
     }
 
+    /// Adds a large file.
+    pub fn add_large(&self, file: LargeFile) {
+        self.lock().large.push(file);
+        self.wake.notify_one();
+    }
+
+    /// Takes the largest file, for a worker that is at work on another file or not.
+    ///
+    /// One that is leaves it to a worker that has nothing to do: two files on one core share it.
+    pub fn take_large(&self, busy: bool) -> Option<LargeFile> {
+        let mut inner = self.lock();
+        if busy && inner.waiting > 0 {
+            return None;
+        }
+        let file = inner.large.pop()?;
+        inner.taken += 1;
+        Some(file)
+    }
+
     /// Takes a job if there is one that can be done beside others.
     pub fn take_now(&self) -> Option<Job> {
         let mut inner = self.lock();
@@ -70,27 +146,100 @@ impl Queue {
         inner.jobs.pop()
     }
 
-    /// Takes a job, and waits for one as long as one may come.
-    pub fn take(&self) -> Option<Job> {
+    /// Takes work, and waits for some as long as some may come.
+    pub fn take(&self) -> Option<Work> {
         let mut inner = self.lock();
         loop {
-            if let Some(job) = inner.jobs.pop() {
+            let large = inner.large.pop().map(Work::Large);
+            if let Some(work) = large.or_else(|| inner.jobs.pop().map(Work::Job)) {
                 inner.taken += 1;
-                return Some(job);
+                return Some(work);
             }
             if inner.taken == 0 {
                 return None;
             }
+            inner.waiting += 1;
             inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner.waiting -= 1;
         }
     }
 
-    /// Says that a job that was taken will queue nothing more.
+    /// Says that what was taken will queue nothing more.
     pub fn done(&self) {
         let mut inner = self.lock();
         inner.taken -= 1;
-        if inner.taken == 0 && inner.jobs.is_empty() {
+        if inner.taken == 0 && inner.jobs.is_empty() && inner.large.is_empty() {
             self.wake.notify_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn large(size: u64) -> LargeFile {
+        let place = Place { task: 0, id: 0, path: Box::default() };
+        LargeFile { size, place, mount: Mount::default(), name: Box::default(), slot: Slot::default() }
+    }
+
+    fn directory() -> Job {
+        Job::Directory { place: Place { task: 0, id: 0, path: Box::default() }, parent: None }
+    }
+
+    #[test]
+    fn large_files_come_first_and_the_largest_of_them_before_all() {
+        let queue = Queue::new(vec![directory()]);
+        for size in [3, 9, 5] {
+            queue.add_large(large(size));
+        }
+        let sizes: Vec<_> = std::iter::from_fn(|| match queue.take() {
+            Some(Work::Large(file)) => Some(file.size),
+            _ => None,
+        })
+        .collect();
+        assert_eq!(sizes, [9, 5, 3]);
+    }
+
+    #[test]
+    fn a_busy_worker_leaves_a_large_file_to_one_that_waits() {
+        let queue = Queue::new(vec![directory()]);
+        let Some(Work::Job(_)) = queue.take() else { panic!("there is a job") };
+        std::thread::scope(|scope| {
+            let idle = scope.spawn(|| queue.take());
+            while queue.lock().waiting == 0 {
+                std::thread::yield_now();
+            }
+            // It is woken by what is added, and counts as waiting until it is awake.
+            queue.lock().large.push(large(7));
+            assert!(queue.take_large(true).is_none());
+            queue.wake.notify_one();
+            assert!(matches!(idle.join(), Ok(Some(Work::Large(LargeFile { size: 7, .. })))));
+        });
+        queue.add_large(large(8));
+        assert_eq!(queue.take_large(true).map(|file| file.size), Some(8), "nobody waits any more");
+    }
+
+    #[test]
+    fn nobody_is_sent_home_while_a_large_file_may_still_lead_to_more() {
+        let queue = Queue::new(Vec::new());
+        queue.add_large(large(1));
+        assert!(queue.take_large(false).is_some());
+        std::thread::scope(|scope| {
+            let idle = scope.spawn(|| queue.take().is_some());
+            while queue.lock().waiting == 0 {
+                std::thread::yield_now();
+            }
+            // It turned out to be a directory.
+            queue.add([directory()]);
+            assert!(idle.join().is_ok_and(|found| found));
+            queue.done();
+            let idle = scope.spawn(|| queue.take().is_some());
+            while queue.lock().waiting == 0 {
+                std::thread::yield_now();
+            }
+            queue.done();
+            assert!(idle.join().is_ok_and(|found| !found));
+        });
     }
 }

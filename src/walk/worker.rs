@@ -1,24 +1,37 @@
 //! One worker: takes jobs until there are no more, and keeps what it found to itself until the end.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Statx};
 
 use super::hash::{self, Lane};
 use super::known::{self, Looked};
 use super::listing;
 use super::observe::{self, Seen, refused};
 use super::open::Mount;
-use super::queue::{Job, Place};
+use super::queue::{Job, LargeFile, Place, Work};
 use super::tree::{DirectoryId, Node, PART, State};
 use super::{NarOf, Run, module};
 use crate::manifest::{Content, Kind, Record, Unverified};
 use crate::stat_cache::Learned;
 
+/// From this size on, in bytes, a file is not read by whoever finds it, but queued for all ([`LargeFile`]). Below it, a
+/// file takes less than a millisecond.
+const LARGE: u64 = 1 << 20;
+
 /// What one worker found.
 pub struct Found {
     pub tasks: Vec<FoundInTask>,
+    /// What became of large files that other workers had found.
+    pub elsewhere: Vec<(Slot, State)>,
+}
+
+impl Found {
+    /// Keeps what became of a file that this worker found.
+    pub fn put(&mut self, slot: &Slot, state: State) {
+        self.tasks[slot.task].parts[slot.part].nodes[slot.node].state = state;
+    }
 }
 
 /// What one worker found for one task.
@@ -37,8 +50,11 @@ pub struct Part {
     pub nodes: Vec<Node>,
 }
 
-/// Where a file that is being read belongs.
-pub struct Tag {
+/// Where what becomes of a file belongs.
+#[derive(Debug, Default)]
+pub struct Slot {
+    /// Who found it.
+    pub worker: usize,
     task: usize,
     part: usize,
     node: usize,
@@ -54,22 +70,25 @@ struct Batch {
     next: usize,
 }
 
-/// Works until nothing is left to do.
-pub fn work(run: &Run<'_>) -> Found {
-    let mut lanes: [Lane<Tag>; 2] = Default::default();
-    let mut worker = Worker {
-        run,
-        found: Found { tasks: run.tasks.iter().map(|_| FoundInTask::default()).collect() },
-        batch: None,
-        buffer: Vec::new(),
-    };
-    while let Some(job) = run.queue.take() {
-        worker.begin(job);
+/// Works until nothing is left to do, as the worker of this number.
+pub fn work(run: &Run<'_>, number: usize) -> Found {
+    let mut lanes: [Lane<Slot>; 2] = Default::default();
+    let tasks = run.tasks.iter().map(|_| FoundInTask::default()).collect();
+    let found = Found { tasks, elsewhere: Vec::new() };
+    let mut worker = Worker { run, number, found, batch: None, recent: None, buffer: Vec::new() };
+    while let Some(work) = run.queue.take() {
+        let mut first = match work {
+            Work::Job(job) => {
+                worker.begin(job);
+                None
+            }
+            Work::Large(file) => worker.open_large(file),
+        };
         let worker = std::cell::RefCell::new(&mut worker);
         // Files keep coming from one job after another, so that both lanes are always full.
         hash::all(
             &mut lanes,
-            || worker.borrow_mut().next_file(),
+            |free| first.take().or_else(|| worker.borrow_mut().next_file(free)),
             |opened, hashed| worker.borrow_mut().settle(opened, hashed),
         );
     }
@@ -78,8 +97,11 @@ pub fn work(run: &Run<'_>) -> Found {
 
 pub struct Worker<'a> {
     pub run: &'a Run<'a>,
+    number: usize,
     pub found: Found,
     batch: Option<Batch>,
+    /// The directory that was gone through last, still open: the next one is often in it.
+    recent: Option<(Place, OwnedFd)>,
     /// For listings.
     pub buffer: Vec<u8>,
 }
@@ -91,8 +113,8 @@ impl Worker<'_> {
             Job::Directory { place, parent } => self.directory(place, parent),
             Job::Names { place, number, mut nodes } => {
                 // The directory was noted when it was listed, so its mount is no news: no parent to compare with.
-                match listing::open(&self.run.tasks[place.task], &place, None, &mut self.found.tasks[place.task].mounts)
-                {
+                let task = &self.run.tasks[place.task];
+                match listing::open(task, &place, None, None, &mut self.found.tasks[place.task].mounts) {
                     Ok(opened) => self.start_batch(place, opened.file, opened.mount, number, nodes),
                     Err(closed) => {
                         let reason = closed.reason();
@@ -113,7 +135,9 @@ impl Worker<'_> {
     fn directory(&mut self, place: Place, parent: Option<Mount>) {
         let task = &self.run.tasks[place.task];
         let found = &mut self.found.tasks[place.task];
-        let opened = match listing::open(task, &place, parent, &mut found.mounts) {
+        let above = self.recent.as_ref().filter(|(recent, _)| recent.is_directly_above(&place));
+        let above = above.map(|(_, directory)| directory.as_fd());
+        let opened = match listing::open(task, &place, above, parent, &mut found.mounts) {
             Ok(opened) => opened,
             Err(closed) => {
                 found.own.push((place.id, Err(closed.reason())));
@@ -163,72 +187,153 @@ impl Worker<'_> {
         self.batch = Some(Batch { place, directory, mount, part, next: 0 });
     }
 
-    /// The next file to read, from the batch or from whatever job comes next.
-    fn next_file(&mut self) -> Option<hash::Opened<Tag>> {
+    /// The next file to read, from whatever there is to do.
+    ///
+    /// The first lane takes large files as long as there are some, the second one what is left beside them. So a large
+    /// file never waits for small ones, and two share a core only if no other core is free.
+    fn next_file(&mut self, free: hash::Free) -> Option<hash::Opened<Slot>> {
         loop {
-            while let Some(batch) = &mut self.batch {
-                let task = batch.place.task;
-                let found = &mut self.found.tasks[task];
-                let Some(node) = found.parts[batch.part].nodes.get(batch.next) else {
-                    self.batch = None;
-                    self.run.queue.done();
-                    break;
-                };
-                let tag = Tag { task, part: batch.part, node: batch.next };
-                batch.next += 1;
-                let State::Pending(listed) = node.state else { continue };
-                let asked = &self.run.tasks[task];
-                let directory = batch.directory.as_fd();
-                let looked = known::look(asked, directory, &node.name, listed);
-                let path = || join(&batch.place.path, &node.name);
-                let noted = match looked.status() {
-                    Some(status) if Mount::of(status) != batch.mount => {
-                        listing::note_mount(asked, &path(), status, Some(batch.mount), &mut found.mounts).err()
-                    }
-                    _ => None,
-                };
-                let state = match (noted, looked) {
-                    (Some(reason), _) => State::unverified(reason),
-                    (None, Looked::Known { record, at, .. }) => {
-                        found.learned.trusted.push(at);
-                        State::Recorded(record)
-                    }
-                    (None, Looked::Unknown(Seen::File(file, status))) => {
-                        return Some(hash::Opened { tag, file, status });
-                    }
-                    (None, Looked::Unknown(Seen::Settled(settled, _))) => settled,
-                    (None, Looked::Unknown(Seen::Directory)) => {
-                        // It became a directory after it was listed.
-                        let (id, job) = below(self.run, &batch.place, &node.name, batch.mount);
-                        self.run.queue.add([job]);
-                        State::Directory(id)
-                    }
-                };
-                found.parts[tag.part].nodes[tag.node].state = state;
+            if free.first
+                && let Some(file) = self.run.queue.take_large(!free.alone)
+                && let Some(opened) = self.open_large(file)
+            {
+                return Some(opened);
             }
-            let job = self.run.queue.take_now()?;
-            self.begin(job);
+            if let Some(mut batch) = self.batch.take() {
+                let opened = self.next_in(&mut batch);
+                if opened.is_some() {
+                    self.batch = Some(batch);
+                    return opened;
+                }
+                self.recent = Some((batch.place, batch.directory));
+                self.run.queue.done();
+            }
+            if let Some(job) = self.run.queue.take_now() {
+                self.begin(job);
+            } else {
+                let file = self.run.queue.take_large(!free.alone)?;
+                if let Some(opened) = self.open_large(file) {
+                    return Some(opened);
+                }
+            }
+        }
+    }
+
+    /// The next file in a batch that is to be read here and now.
+    fn next_in(&mut self, batch: &mut Batch) -> Option<hash::Opened<Slot>> {
+        let task = batch.place.task;
+        loop {
+            let found = &mut self.found.tasks[task];
+            let node = found.parts[batch.part].nodes.get(batch.next)?;
+            let slot = Slot { worker: self.number, task, part: batch.part, node: batch.next };
+            batch.next += 1;
+            let State::Pending(listed) = node.state else { continue };
+            let at = At { place: &batch.place, directory: batch.directory.as_fd(), mount: batch.mount };
+            match look(self.run, &at, &node.name, listed, &mut found.mounts, &mut found.learned) {
+                Ok((file, status)) if status.stx_size < LARGE => {
+                    return Some(hash::Opened { tag: slot, file, status });
+                }
+                Ok((_, status)) => {
+                    let (place, name) = (batch.place.clone(), node.name.clone());
+                    self.run.queue.add_large(LargeFile {
+                        size: status.stx_size,
+                        place,
+                        mount: batch.mount,
+                        name,
+                        slot,
+                    });
+                }
+                Err(state) => self.found.put(&slot, state),
+            }
+        }
+    }
+
+    /// Opens a large file that was queued, if it is still a file that can be read.
+    fn open_large(&mut self, file: LargeFile) -> Option<hash::Opened<Slot>> {
+        let LargeFile { place, mount, name, slot, .. } = file;
+        let found = &mut self.found.tasks[place.task];
+        let looked = listing::open(&self.run.tasks[place.task], &place, None, None, &mut found.mounts)
+            .map_err(|closed| State::unverified(closed.reason()))
+            .and_then(|opened| {
+                let at = At { place: &place, directory: opened.file.as_fd(), mount };
+                look(self.run, &at, &name, FileType::RegularFile, &mut found.mounts, &mut found.learned)
+            });
+        self.run.queue.done();
+        match looked {
+            Ok((file, status)) => Some(hash::Opened { tag: slot, file, status }),
+            Err(state) => {
+                self.put(slot, state);
+                None
+            }
         }
     }
 
     /// Keeps the digest of a file.
-    fn settle(&mut self, opened: hash::Opened<Tag>, hashed: hash::Hashed) {
-        let hash::Opened { tag, file, status } = opened;
-        let task = &self.run.tasks[tag.task];
-        let found = &mut self.found.tasks[tag.task];
+    fn settle(&mut self, opened: hash::Opened<Slot>, hashed: hash::Hashed) {
+        let hash::Opened { tag: slot, file, status } = opened;
+        let task = &self.run.tasks[slot.task];
+        let found = &mut self.found.tasks[slot.task];
         let state = hashed.and_then(|sha256| {
             self.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
             found.learned.read.extend(task.known.and_then(|known| known.learn(&status, sha256)));
             file_record(&file, &status, sha256, task.attributes)
         });
-        found.parts[tag.part].nodes[tag.node].state = state.map_or_else(State::unverified, State::Recorded);
+        self.put(slot, state.map_or_else(State::unverified, State::Recorded));
+    }
+
+    fn put(&mut self, slot: Slot, state: State) {
+        if slot.worker == self.number {
+            self.found.put(&slot, state);
+        } else {
+            self.found.elsewhere.push((slot, state));
+        }
+    }
+}
+
+/// A directory that is open.
+struct At<'a> {
+    place: &'a Place,
+    directory: BorrowedFd<'a>,
+    mount: Mount,
+}
+
+/// Looks at a name in a directory: a file to read, or what became of it. A directory that was none when it was listed is
+/// queued.
+fn look(
+    run: &Run<'_>,
+    at: &At<'_>,
+    name: &[u8],
+    listed: FileType,
+    mounts: &mut Vec<Vec<u8>>,
+    learned: &mut Learned,
+) -> Result<(OwnedFd, Statx), State> {
+    let task = &run.tasks[at.place.task];
+    let looked = known::look(task, at.directory, name, listed);
+    if let Some(status) = looked.status()
+        && Mount::of(status) != at.mount
+    {
+        listing::note_mount(task, &join(&at.place.path, name), status, Some(at.mount), mounts)
+            .map_err(State::unverified)?;
+    }
+    match looked {
+        Looked::Known { record, at, .. } => {
+            learned.trusted.push(at);
+            Err(State::Recorded(record))
+        }
+        Looked::Unknown(Seen::File(file, status)) => Ok((file, status)),
+        Looked::Unknown(Seen::Settled(settled, _)) => Err(settled),
+        Looked::Unknown(Seen::Directory) => {
+            let (id, job) = below(run, at.place, name, at.mount);
+            run.queue.add([job]);
+            Err(State::Directory(id))
+        }
     }
 }
 
 /// The record of a regular file whose digest is known.
 pub fn file_record(
     file: &OwnedFd,
-    status: &rustix::fs::Statx,
+    status: &Statx,
     sha256: crate::manifest::Sha256Digest,
     attributes: crate::manifest::AttributeSet,
 ) -> Result<Record, Unverified> {
@@ -238,7 +343,7 @@ pub fn file_record(
 }
 
 /// The content of a regular file whose digest is known.
-pub const fn file_content(status: &rustix::fs::Statx, sha256: crate::manifest::Sha256Digest) -> Content {
+pub const fn file_content(status: &Statx, sha256: crate::manifest::Sha256Digest) -> Content {
     Content::File { executable: status.stx_mode & 0o100 != 0, size: status.stx_size, sha256 }
 }
 

@@ -377,6 +377,34 @@ fn a_directory_that_workers_share_is_in_order() {
     }
 }
 
+/// Large files are read by whoever is free, not by who finds them: each ends where it belongs, whoever that was, and
+/// however close to the size from which on a file is large.
+#[test]
+fn large_files_end_where_they_belong() {
+    const LARGE: usize = 1 << 20;
+    let mut model = Model::default();
+    for number in 0..24_usize {
+        let directory = ["", "a/", "a/b/", "z/"][number % 4];
+        let size = [LARGE - 1, LARGE, LARGE + 1, 3 * LARGE + 77][number % 5 % 4];
+        let contents = [number.to_string().repeat(size / 2), "x".repeat(size)].concat().into_bytes();
+        model.add(
+            format!("{directory}l{number}").as_bytes(),
+            Item::File { contents: contents[..size].into(), mode: 0o755 },
+        );
+        model.add(format!("{directory}s{number}").as_bytes(), Item::File { contents: vec![b'y'; number], mode: 0o644 });
+    }
+    for kind in ["trees", "files"] {
+        let world = World::in_memory(&declaration(kind, false, &[]));
+        model.build(&world.path("root"));
+        for threads in ["1", "2", "3", "7", "7", "7"] {
+            let _ = fs::remove_dir_all(world.path("locks"));
+            world.driftlock(["lock", "--threads", threads]).code(0);
+            assert_locked(&world, &model, kind, false);
+            world.driftlock(["check", "--threads", threads]).code(0);
+        }
+    }
+}
+
 #[test]
 fn parents_are_the_paths_that_they_are() {
     assert_eq!((parent(b"a/b/c"), parent(b"c")), (&b"a/b"[..], &b""[..]));
