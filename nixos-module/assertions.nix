@@ -4,10 +4,13 @@
   name,
   instance,
   declared,
+  # The names of all instances.
+  others,
 }:
 let
   paths = import ./paths.nix { inherit lib; };
   option = "services.driftlock.instances.${name}";
+  cached = instance.statCache.enable;
   holds = assertion: where: message: {
     inherit assertion;
     message = "${option}${where}: ${message}";
@@ -18,8 +21,13 @@ let
     let
       where = ".settings.check.${check}.root";
       path = paths.normalise root;
-      overlapsState =
-        paths.isAtOrBelow path declared.stateDirectory || paths.isAtOrBelow declared.stateDirectory path;
+      states = [
+        declared.stateDirectory
+      ]
+      ++ lib.optional cached "${declared.stateDirectory}-incremental";
+      overlapsState = lib.any (
+        state: paths.isAtOrBelow path state || paths.isAtOrBelow state path
+      ) states;
     in
     [
       (holds (paths.isClean root) where
@@ -55,6 +63,12 @@ let
         check.root != null || check.server_root != null
       ) ".settings.check.${checkName}.root" "a check of kind ${check.kind} needs a root";
 
+  fires =
+    timer: where:
+    holds (
+      timer == null || lib.any (lib.hasPrefix "On") (lib.attrNames timer)
+    ) where "no OnCalendar or other On… key, so the timer would never fire; null is for no timer";
+
   ofUnits =
     attribute:
     map (
@@ -73,11 +87,17 @@ in
   (holds (instance.user != "root") ".user"
     "root could write where the check may only read; readAll = true reads root-only files without that"
   )
-  (holds
-    (instance.timerConfig == null || lib.any (lib.hasPrefix "On") (lib.attrNames instance.timerConfig))
-    ".timerConfig"
-    "no OnCalendar or other On… key, so the timer would never fire; null is for no timer"
+  (fires instance.timerConfig ".timerConfig")
+  (fires instance.statCache.timerConfig ".statCache.timerConfig")
+  (holds (!cached || !lib.elem "${name}-incremental" others) ".statCache.enable"
+    "its unit would be driftlock-${name}-incremental, which is that of the instance ${name}-incremental; rename that one"
   )
+  (holds (!cached || instance.timerConfig != null) ".timerConfig"
+    "null leaves the contents that the stat cache trusts unread for ever; let a full check run, however seldom"
+  )
+  (holds (
+    !lib.any (lib.hasPrefix "--stat-cache") instance.extraFlags
+  ) ".extraFlags" "--stat-cache would leave no full check; statCache.enable runs one beside it")
   (holds (paths.isClean declared.locks) ".locks"
     "${builtins.toJSON declared.locks} is no absolute path without \".\" or \"..\""
   )

@@ -28,10 +28,39 @@ let
     }
   ) cfg.instances;
 
+  # Unit → what it runs: the full check of each instance, and the incremental one where it is asked for. Each has
+  # its own state, so that neither prunes the other's reports.
+  runs = lib.concatMapAttrs (
+    name: i:
+    {
+      ${name} = i // {
+        inherit name;
+        title = "checks of ${name}";
+        state = i.declared.stateDirectory;
+        inherit (i.instance) timerConfig;
+        arguments = [ ];
+      };
+    }
+    // lib.optionalAttrs i.instance.statCache.enable {
+      "${name}-incremental" = i // rec {
+        inherit name;
+        title = "incremental checks of ${name}";
+        state = "${i.declared.stateDirectory}-incremental";
+        inherit (i.instance.statCache) timerConfig;
+        arguments = [
+          "--stat-cache"
+          "${state}/stat-cache"
+          "--output"
+          "${state}/reports"
+        ];
+      };
+    }
+  ) instances;
+
   dispatched = lib.filterAttrs (
     _: { instance, ... }: instance.onDrift ++ instance.onTrouble != [ ]
-  ) instances;
-  timed = lib.filterAttrs (_: { instance, ... }: instance.timerConfig != null) instances;
+  ) runs;
+  timed = lib.filterAttrs (_: { timerConfig, ... }: timerConfig != null) runs;
 in
 {
   options.services.driftlock = {
@@ -77,6 +106,7 @@ in
             instance
             declared
             ;
+          others = lib.attrNames cfg.instances;
         }
       ) instances
     );
@@ -98,37 +128,39 @@ in
 
     systemd.services =
       lib.mapAttrs' (
-        name:
-        {
-          instance,
-          declared,
-          declaration,
-        }:
-        lib.nameValuePair "driftlock-${name}" (
+        unit: run:
+        lib.nameValuePair "driftlock-${unit}" (
           import ./unit.nix {
             inherit
               lib
               pkgs
               utils
+              unit
+              ;
+            inherit (run)
               name
+              title
               instance
               declared
               declaration
+              state
+              arguments
               ;
             inherit (cfg) package;
-            dispatches = dispatched ? ${name};
+            dispatches = dispatched ? ${unit};
           }
         )
-      ) instances
+      ) runs
       // lib.mapAttrs' (
-        name:
-        { instance, ... }:
-        lib.nameValuePair "driftlock-dispatch@${name}" (
+        unit:
+        { name, instance, ... }:
+        lib.nameValuePair "driftlock-dispatch@${unit}" (
           import ./dispatch.nix {
             inherit
               lib
               pkgs
               utils
+              unit
               name
               instance
               ;
@@ -137,12 +169,12 @@ in
       ) dispatched;
 
     systemd.timers = lib.mapAttrs' (
-      name:
-      { instance, ... }:
-      lib.nameValuePair "driftlock-${name}" {
-        description = "Timer of driftlock's checks of ${name}";
+      unit:
+      { title, timerConfig, ... }:
+      lib.nameValuePair "driftlock-${unit}" {
+        description = "Timer of driftlock's ${title}";
         wantedBy = [ "timers.target" ];
-        inherit (instance) timerConfig;
+        inherit timerConfig;
       }
     ) timed;
   };

@@ -21,6 +21,8 @@ let
       // attrs
     );
 
+  unlessSet = defaults: timer: if timer == null then null else defaults // timer;
+
   check = {
     freeformType = format.type;
     options = {
@@ -120,16 +122,10 @@ in
         OnCalendar = "daily";
       };
       # Whoever only says when still gets what a fleet wants.
-      apply =
-        timer:
-        if timer == null then
-          null
-        else
-          {
-            RandomizedDelaySec = "15m";
-            Persistent = true;
-          }
-          // timer;
+      apply = unlessSet {
+        RandomizedDelaySec = "15m";
+        Persistent = true;
+      };
       example = {
         OnCalendar = "hourly";
         RandomizedDelaySec = "5m";
@@ -142,6 +138,37 @@ in
       '';
     };
 
+    statCache = {
+      enable = mkOption {
+        type = types.bool;
+        default = false;
+        example = true;
+        description = ''
+          Whether to check incrementally too, and so more often: a second unit,
+          `driftlock-<name>-incremental.service`, reads only what changed since it last read it,
+          by device, inode, size, mtime and ctime. What it trusts is in {file}`docs/stat-cache.md`. Its cache
+          and its reports are in {file}`/var/lib/driftlock/<name>-incremental`. `driftlock-<name>.service`
+          goes on reading everything, on {option}`timerConfig`.
+        '';
+      };
+
+      timerConfig = mkOption {
+        type = types.nullOr (types.attrsOf unitOption);
+        default = {
+          OnCalendar = "*:0/15";
+        };
+        apply = unlessSet { RandomizedDelaySec = "1m"; };
+        example = {
+          OnUnitInactiveSec = "5m";
+          OnBootSec = "5m";
+        };
+        description = ''
+          When to check incrementally, as {manpage}`systemd.timer(5)` has it.
+          `RandomizedDelaySec = "1m"` holds unless it is set here. Null makes no timer.
+        '';
+      };
+    };
+
     onDrift = mkOption {
       type = types.listOf unitNameType;
       default = [ ];
@@ -149,7 +176,8 @@ in
       description = ''
         Units to start when a run found drift or a missing lock file (bit 1 of the exit code).
         `%n` stands for the checking unit's name (`driftlock-${"<name>"}.service`), `%N` for the same
-        without its suffix. {file}`/var/lib/driftlock/<name>/latest` is by then the run's report.
+        without its suffix. {file}`/var/lib/driftlock/<name>/latest` is by then the run's report,
+        with the unit's name for that of the instance where {option}`statCache` has it run.
       '';
     };
 

@@ -112,6 +112,19 @@
         machine.succeed("echo hello >/srv/stored/app.conf")
         machine.wait_until_succeeds("test $(systemctl show driftlock-ticking -P ExecMainStatus) = 0")
 
+    with subtest("an incremental check trusts what it knows, and finds what changed behind its times"):
+        machine.succeed("mkdir /srv/cached", "echo one >/srv/cached/one", "echo two >/srv/cached/two")
+        lock("cached")
+        machine.sleep(3)
+        for trusted in [0, 2]:
+            assert run("driftlock-cached-incremental") == 0
+            assert report("cached-incremental")["checks"][1]["trusted"] == trusted
+        machine.succeed("echo ten >/srv/cached/two", "touch -r /srv/cached/one /srv/cached/two")
+        assert run("driftlock-cached-incremental") == 1
+        assert report("cached-incremental")["checks"][1]["trusted"] == 1
+        assert run("driftlock-cached") == 1
+        assert report("cached")["checks"][1]["trusted"] == 0
+
     with subtest("reports are pruned, and latest is the newest"):
         for _ in range(5):
             machine.sleep(1)
@@ -121,7 +134,7 @@
         assert machine.succeed("readlink /var/lib/driftlock/stacks/latest").strip() == f"reports/{newest}"
 
     with subtest("hardened"):
-        for instance in ["stacks", "stored", "ticking", "everywhere"]:
+        for instance in ["stacks", "stored", "ticking", "everywhere", "cached", "cached-incremental"]:
             machine.succeed(f"systemd-analyze security --threshold=15 driftlock-{instance}.service")
   '';
 }

@@ -1,4 +1,4 @@
-# driftlock-<name>.service. It starts from an empty root directory into which only the store, the declared
+# driftlock-<name>.service, and driftlock-<name>-incremental.service. It starts from an empty root directory into which only the store, the declared
 # roots (read-only) and its own state are mounted, so most of systemd's Protect… settings have nothing left to
 # hide. They are set all the same, except where one would put something else in the place of a declared root:
 # that would be reported as drift.
@@ -6,10 +6,17 @@
   lib,
   pkgs,
   utils,
+  # The unit's name, without its "driftlock-".
+  unit,
+  # The instance's name.
   name,
+  title,
   instance,
   declared,
   declaration,
+  # Its directory below /var/lib, and what it is started with beside what every check is.
+  state,
+  arguments,
   package,
   dispatches,
 }:
@@ -23,10 +30,11 @@ let
   touches = directory: covers directory || reachesInto directory;
 
   capabilities = lib.optionals instance.readAll [ "CAP_DAC_READ_SEARCH" ];
-  root = "driftlock-root/${name}";
+  root = "driftlock-root/${unit}";
+  stateDirectory = lib.removePrefix "/var/lib/" state;
 in
 {
-  description = "Driftlock's checks of ${name}";
+  description = "Driftlock's ${title}";
   documentation = [ "man:driftlock(1)" ];
   after = [
     "local-fs.target"
@@ -34,7 +42,7 @@ in
   ];
   # A new baseline is for the next run: a rebuild neither starts nor stops a check.
   restartIfChanged = false;
-  onFailure = lib.optional dispatches "driftlock-dispatch@${name}.service";
+  onFailure = lib.optional dispatches "driftlock-dispatch@${unit}.service";
   # Reports are named by their time, and have to sort by it.
   environment.TZ = "UTC";
 
@@ -49,12 +57,13 @@ in
         "check"
         "--local"
       ]
+      ++ arguments
       ++ instance.extraFlags
     );
     ExecStopPost = utils.escapeSystemdExecArgs [
       (lib.getExe' pkgs.bash "bash")
       "${./reports.sh}"
-      declared.stateDirectory
+      state
       (if instance.retainReports == null then "all" else toString instance.retainReports)
     ];
     SyslogIdentifier = "driftlock";
@@ -66,8 +75,8 @@ in
     Group = instance.group;
     SupplementaryGroups = instance.supplementaryGroups;
     StateDirectory = [
-      "driftlock/${name}"
-      "driftlock/${name}/reports"
+      stateDirectory
+      "${stateDirectory}/reports"
     ];
     StateDirectoryMode = "0750";
     UMask = "0027";

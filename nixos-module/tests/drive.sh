@@ -108,6 +108,21 @@ eventually "systemctl is-failed driftlock-ticking"
 sh_inside "echo hello >/srv/stored/app.conf"
 eventually '[ "$(systemctl show driftlock-ticking --property ExecMainStatus --value)" = 0 ]'
 
+step "an incremental check trusts what it knows, and finds what changed behind its times"
+sh_inside "mkdir /srv/cached && echo one >/srv/cached/one && echo two >/srv/cached/two"
+lock cached
+trusted() { holds "grep -q '\"trusted\": $2,' /var/lib/driftlock/$1/latest/drift_report.json"; }
+sleep 3
+for known in 0 2; do
+  expect_exit 0 driftlock-cached-incremental
+  trusted cached-incremental $known
+done
+sh_inside "echo ten >/srv/cached/two && touch -r /srv/cached/one /srv/cached/two"
+expect_exit 1 driftlock-cached-incremental
+trusted cached-incremental 1
+expect_exit 1 driftlock-cached
+! sh_inside "grep -q '\"trusted\": [1-9]' /var/lib/driftlock/cached/latest/drift_report.json" || fail "a full check trusts"
+
 step "reports are pruned, and latest is the newest"
 for _ in 1 2 3 4 5; do
   sleep 1

@@ -348,6 +348,93 @@ let
       expected = [ "driftlock-x" ];
     };
 
+    # Incremental checks
+    testStatCache = {
+      expr =
+        let
+          config = one "/srv/a" {
+            statCache.enable = true;
+            onDrift = [ "tell@%n.service" ];
+            extraFlags = [ "--quiet" ];
+          };
+          units = config.systemd.services;
+          incremental = units.driftlock-x-incremental;
+          inherit (incremental) serviceConfig;
+        in
+        {
+          units = lib.attrNames units;
+          timers = lib.mapAttrs (_: timer: timer.timerConfig) config.systemd.timers;
+          ends = lib.hasSuffix "\"check\" \"--local\" \"--stat-cache\" \"/var/lib/driftlock/x-incremental/stat-cache\" \"--output\" \"/var/lib/driftlock/x-incremental/reports\" \"--quiet\"" serviceConfig.ExecStart;
+          prunes = lib.hasInfix "\"/var/lib/driftlock/x-incremental\"" serviceConfig.ExecStopPost;
+          inherit (serviceConfig) StateDirectory RootDirectory LogExtraFields;
+          inherit (incremental) onFailure;
+          tells =
+            lib.hasSuffix ''"tell@driftlock-x-incremental.service.service" "--"''
+              units."driftlock-dispatch@x-incremental".serviceConfig.ExecStart;
+          sameButFor =
+            let
+              full = units.driftlock-x.serviceConfig;
+            in
+            lib.attrNames (lib.filterAttrs (key: value: full.${key} != value) serviceConfig);
+          refusals = refusals config;
+        };
+      expected = {
+        units = [
+          "driftlock-dispatch@x"
+          "driftlock-dispatch@x-incremental"
+          "driftlock-x"
+          "driftlock-x-incremental"
+        ];
+        timers = {
+          driftlock-x = {
+            OnCalendar = "daily";
+            Persistent = true;
+            RandomizedDelaySec = "15m";
+          };
+          driftlock-x-incremental = {
+            OnCalendar = "*:0/15";
+            RandomizedDelaySec = "1m";
+          };
+        };
+        ends = true;
+        prunes = true;
+        StateDirectory = [
+          "driftlock/x-incremental"
+          "driftlock/x-incremental/reports"
+        ];
+        RootDirectory = "/run/driftlock-root/x-incremental";
+        LogExtraFields = "DRIFTLOCK_INSTANCE=x";
+        onFailure = [ "driftlock-dispatch@x-incremental.service" ];
+        tells = true;
+        sameButFor = [
+          "ExecStart"
+          "ExecStopPost"
+          "InaccessiblePaths"
+          "RootDirectory"
+          "RuntimeDirectory"
+          "StateDirectory"
+        ];
+        refusals = [ ];
+      };
+    };
+    testTheFullCheckIsTheSameBesideAStatCache = {
+      expr =
+        (one "/srv/a" { statCache.enable = true; }).systemd.services.driftlock-x == (one "/srv/a" { })
+        .systemd.services.driftlock-x;
+      expected = true;
+    };
+    testStatCacheWithoutTimer = {
+      expr =
+        lib.attrNames
+          (one "/srv/a" {
+            statCache = {
+              enable = true;
+              timerConfig = null;
+            };
+          }).systemd.timers;
+      expected = [ "driftlock-x" ];
+    };
+
     # Accounts
     testAccountIsMade = {
       expr = lib.attrNames (one "/srv/a" { }).users.users;

@@ -66,6 +66,17 @@ in
       retainReports = 2;
     };
 
+    # Checked incrementally too, whenever the test starts that.
+    cached = {
+      settings.check.cached = files "/srv/cached";
+      locks = onMachine;
+      timerConfig.OnCalendar = "yearly";
+      statCache = {
+        enable = true;
+        timerConfig = null;
+      };
+    };
+
     # Roots where systemd's settings would hide or replace things, one of them readable by root only, and
     # one whose name needs quoting.
     everywhere = {
@@ -86,6 +97,7 @@ in
   systemd.services = {
     driftlock-stacks.startLimitIntervalSec = 0;
     driftlock-ticking.startLimitIntervalSec = 0;
+    driftlock-cached-incremental.startLimitIntervalSec = 0;
 
     "note-drift@" = note "drift";
     "note-trouble@" = note "trouble";

@@ -78,4 +78,41 @@ in
     expr = refusedAt (one "/srv/a" { timerConfig.Persistent = true; });
     expected = at ".timerConfig";
   };
+  testIncrementalTimerThatNeverFires = {
+    expr = refusedAt (one "/srv/a" { statCache.timerConfig = lib.mkForce { Persistent = true; }; });
+    expected = at ".statCache.timerConfig";
+  };
+  testStatCacheWithoutFullCheck = {
+    expr =
+      refusedAt (
+        one "/srv/a" {
+          statCache.enable = true;
+          timerConfig = null;
+        }
+      )
+      ++ refusedAt (
+        one "/srv/a" {
+          extraFlags = [ "--stat-cache=/var/lib/driftlock/x/cache" ];
+        }
+      );
+    expected = at ".timerConfig" ++ at ".extraFlags";
+  };
+  testStatCacheInARoot = {
+    expr = refusedAt (one "/var/lib/driftlock/x-incremental" { statCache.enable = true; });
+    expected = at ".settings.check.c.root";
+  };
+  testUnitOfAnotherInstance = {
+    expr = refusedAt (evaluate {
+      x = {
+        settings.check.c = check "/srv/a";
+        locks = "/nix/store/locks";
+        statCache.enable = true;
+      };
+      x-incremental = {
+        settings.check.c = check "/srv/a";
+        locks = "/nix/store/locks";
+      };
+    });
+    expected = at ".statCache.enable";
+  };
 }
