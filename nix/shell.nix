@@ -20,6 +20,7 @@ pkgs.mkShell {
     nix
     procps
     prometheus
+    (writeShellScriptBin "prometheus-node-exporter" ''exec ${prometheus-node-exporter}/bin/node_exporter "$@"'')
     (python3.withPackages (packages: [ packages.jsonschema ]))
     strace
     time

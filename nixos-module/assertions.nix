@@ -6,6 +6,7 @@
   declared,
   # The names of all instances.
   others,
+  metricsDirectory,
 }:
 let
   paths = import ./paths.nix { inherit lib; };
@@ -98,6 +99,12 @@ in
   (holds (
     !lib.any (lib.hasPrefix "--stat-cache") instance.extraFlags
   ) ".extraFlags" "--stat-cache would leave no full check; statCache.enable runs one beside it")
+  {
+    assertion =
+      metricsDirectory == null
+      || paths.isClean metricsDirectory && builtins.match "[^[:space:]%\"]+" metricsDirectory != null;
+    message = "services.driftlock.metricsDirectory: ${builtins.toJSON metricsDirectory} is no absolute path without \".\", \"..\", blanks, quotes or \"%\"";
+  }
   (holds (paths.isClean declared.locks) ".locks"
     "${builtins.toJSON declared.locks} is no absolute path without \".\" or \"..\""
   )

@@ -69,6 +69,17 @@ in
       extraDescription = "The flake's own module brings the flake's own package as the default.";
     };
 
+    metricsDirectory = lib.mkOption {
+      type = lib.types.nullOr lib.types.str;
+      default = null;
+      example = "/var/lib/node-exporter";
+      description = ''
+        Where every instance writes its metrics, {file}`driftlock-<name>.prom`. The directory is made, and
+        node_exporter (`services.prometheus.exporters.node`), if this machine has it, collects from it.
+        Null writes none.
+      '';
+    };
+
     instances = lib.mkOption {
       type = lib.types.attrsOf (
         lib.types.submodule (import ./instance.nix { inherit lib format utils; })
@@ -107,6 +118,7 @@ in
             declared
             ;
           others = lib.attrNames cfg.instances;
+          inherit (cfg) metricsDirectory;
         }
       ) instances
     );
@@ -117,13 +129,24 @@ in
       name: { declaration, ... }: lib.nameValuePair "driftlock/${name}.json" { source = declaration; }
     ) instances;
 
-    users = lib.mkIf (lib.any (i: i.user == "driftlock") (lib.attrValues cfg.instances)) {
-      users.driftlock = {
-        isSystemUser = true;
-        group = "driftlock";
-        description = "Driftlock's checks";
-      };
-      groups.driftlock = { };
+    users = lib.mkMerge [
+      (lib.mkIf (lib.any (i: i.user == "driftlock") (lib.attrValues cfg.instances)) {
+        users.driftlock = {
+          isSystemUser = true;
+          group = "driftlock";
+          description = "Driftlock's checks";
+        };
+        groups.driftlock = { };
+      })
+      # Its members write metrics; node_exporter only reads them.
+      (lib.mkIf (cfg.metricsDirectory != null) { groups.driftlock-metrics = { }; })
+    ];
+    systemd.tmpfiles.rules = lib.mkIf (cfg.metricsDirectory != null) [
+      "d ${cfg.metricsDirectory} 0775 root driftlock-metrics -"
+    ];
+    services.prometheus.exporters.node = lib.mkIf (cfg.metricsDirectory != null) {
+      enabledCollectors = [ "textfile" ];
+      extraFlags = [ "--collector.textfile.directory=${cfg.metricsDirectory}" ];
     };
 
     systemd.services =
@@ -146,7 +169,7 @@ in
               state
               arguments
               ;
-            inherit (cfg) package;
+            inherit (cfg) package metricsDirectory;
             dispatches = dispatched ? ${unit};
           }
         )

@@ -169,6 +169,16 @@ in
       };
     };
 
+    every = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "24h";
+      description = ''
+        How often {option}`timerConfig` runs the check (`90s`, `30m`, `24h`, `7d`), for the metrics: an alert tells of a run that is
+        overdue. Null leaves it out, and the alert takes a day for it.
+      '';
+    };
+
     onDrift = mkOption {
       type = types.listOf unitNameType;
       default = [ ];

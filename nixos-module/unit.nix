@@ -18,6 +18,7 @@
   state,
   arguments,
   package,
+  metricsDirectory,
   dispatches,
 }:
 let
@@ -58,6 +59,15 @@ in
         "--local"
       ]
       ++ arguments
+      ++ lib.optionals (metricsDirectory != null) [
+        "--metrics"
+        "${metricsDirectory}/driftlock-${unit}.prom"
+      ]
+      # Only the full check has a schedule that it must not miss.
+      ++ lib.optionals (metricsDirectory != null && instance.every != null && unit == name) [
+        "--every"
+        instance.every
+      ]
       ++ instance.extraFlags
     );
     ExecStopPost = utils.escapeSystemdExecArgs [
@@ -73,13 +83,15 @@ in
 
     User = instance.user;
     Group = instance.group;
-    SupplementaryGroups = instance.supplementaryGroups;
+    SupplementaryGroups =
+      instance.supplementaryGroups ++ lib.optional (metricsDirectory != null) "driftlock-metrics";
     StateDirectory = [
       stateDirectory
       "${stateDirectory}/reports"
     ];
     StateDirectoryMode = "0750";
-    UMask = "0027";
+    # Metrics are for node_exporter to read; the reports are kept from others by the directory above them.
+    UMask = if metricsDirectory == null then "0027" else "0022";
 
     # What it sees.
     RuntimeDirectory = root;
@@ -91,6 +103,8 @@ in
     ];
     BindReadOnlyPaths =
       lib.optional (!covers builtins.storeDir) builtins.storeDir ++ map paths.bind visible;
+    BindPaths = lib.optional (metricsDirectory != null) (paths.bind metricsDirectory);
+    ReadWritePaths = lib.optional (metricsDirectory != null) "-+${metricsDirectory}";
     PrivateMounts = true;
     ProtectSystem = "strict";
     ProtectProc = "invisible";

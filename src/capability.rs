@@ -88,6 +88,20 @@ pub fn locks(path: &Path) -> Result<Option<Directory>, Trouble> {
     }
 }
 
+/// Opens a directory that is going to be written to and has to be there.
+///
+/// # Errors
+/// A directory that can't be opened.
+pub fn existing(path: &Path, what: &str) -> Result<Directory, Trouble> {
+    open(path).map_err(|error| {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        Trouble::new(
+            format!("the {what} directory {} could not be opened: {error}", shown(path)),
+            "create it, or name another one",
+        )
+    })
+}
+
 /// Opens the directory that reports were written to.
 ///
 /// # Errors

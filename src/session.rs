@@ -105,6 +105,24 @@ impl Session {
         Ok(directory)
     }
 
+    /// Opens a directory that this run writes to, and that somebody else keeps: it is not created. `file` as in
+    /// [`writable`](Self::writable), and the inner error that of a directory that can't be opened.
+    ///
+    /// # Errors
+    /// A directory that lies where it may not.
+    pub fn existing(
+        &self,
+        path: &Path,
+        what: &str,
+        file: impl Fn(&Check) -> String,
+    ) -> Result<Result<Directory, Trouble>, Trouble> {
+        let directory = capability::existing(path, what);
+        if let Ok(Directory { resolved: Some(ours), .. }) = &directory {
+            self.keep_apart(ours, what, true, file)?;
+        }
+        Ok(directory)
+    }
+
     /// Refuses a directory of our own files that lies where a check looks, or above a root if it is to be written to.
     ///
     /// # Errors

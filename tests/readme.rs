@@ -284,6 +284,7 @@ fn the_examples_of_the_help_work() {
         }
         // Files of the machine that not every machine has, or should get by a test.
         fs::create_dir(scene.path("etc")).unwrap();
+        fs::create_dir_all(scene.path("var/lib/node_exporter")).unwrap();
         for name in ["shadow", "hostname"] {
             fs::write(scene.path("etc").join(name), "x\n").unwrap();
         }
@@ -301,7 +302,7 @@ fn the_examples_of_the_help_work() {
 
 #[test]
 fn what_the_pages_link_to_is_there() {
-    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/lock-format.md"] {
+    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/lock-format.md", "docs/fleet.md"] {
         let path = Path::new(REPOSITORY).join(page);
         let text = fs::read_to_string(&path).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());

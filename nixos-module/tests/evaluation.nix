@@ -8,8 +8,9 @@
 let
   # The module beside the few options that it sets. All of NixOS is evaluated by the VM test; here its own
   # assertions are wanted, and no others.
-  evaluate =
-    instances:
+  evaluate = evaluateWith { };
+  evaluateWith =
+    more: instances:
     (lib.evalModules {
       modules = [
         ../.
@@ -25,10 +26,15 @@ let
           );
         }
         {
-          services.driftlock = {
+          options.services.prometheus = lib.mkOption {
+            type = lib.types.anything;
+            default = { };
+          };
+          config.services.driftlock = {
             inherit instances;
             package = driftlock;
-          };
+          }
+          // more;
         }
       ];
       specialArgs = {
@@ -433,6 +439,109 @@ let
             };
           }).systemd.timers;
       expected = [ "driftlock-x" ];
+    };
+
+    # Metrics
+    testNoMetrics = {
+      expr =
+        let
+          config = one "/srv/a" { every = "24h"; };
+        in
+        {
+          inherit (serviceOf config)
+            BindPaths
+            ReadWritePaths
+            SupplementaryGroups
+            UMask
+            ;
+          metrics = lib.hasInfix "--metrics" (serviceOf config).ExecStart;
+          node = config.services.prometheus.exporters.node or null;
+        };
+      expected = {
+        BindPaths = [ ];
+        ReadWritePaths = [ ];
+        SupplementaryGroups = [ ];
+        UMask = "0027";
+        metrics = false;
+        node = null;
+      };
+    };
+    testMetrics = {
+      expr =
+        let
+          config =
+            evaluateWith
+              {
+                metricsDirectory = "/var/lib/node-exporter";
+              }
+              {
+                x = {
+                  settings.check.c = check "/srv/a";
+                  locks = "/var/lib/baseline";
+                  every = "24h";
+                };
+              };
+        in
+        {
+          inherit (serviceOf config)
+            BindPaths
+            ReadWritePaths
+            SupplementaryGroups
+            UMask
+            ;
+          command = lib.hasSuffix ''"--metrics" "/var/lib/node-exporter/driftlock-x.prom" "--every" "24h"'' (serviceOf config)
+          .ExecStart;
+          inherit (config.systemd.tmpfiles) rules;
+          groups = lib.attrNames config.users.groups;
+          inherit (config.services.prometheus.exporters) node;
+          refusals = refusals config;
+        };
+      expected = {
+        BindPaths = [ ''-"/var/lib/node-exporter"'' ];
+        ReadWritePaths = [ "-+/var/lib/node-exporter" ];
+        SupplementaryGroups = [ "driftlock-metrics" ];
+        UMask = "0022";
+        command = true;
+        rules = [ "d /var/lib/node-exporter 0775 root driftlock-metrics -" ];
+        groups = [
+          "driftlock"
+          "driftlock-metrics"
+        ];
+        node = {
+          enabledCollectors = [ "textfile" ];
+          extraFlags = [ "--collector.textfile.directory=/var/lib/node-exporter" ];
+        };
+        refusals = [ ];
+      };
+    };
+    testMetricsDirectoryIsAPlainPath = {
+      expr =
+        map
+          (
+            metricsDirectory:
+            lib.length (
+              refusals (
+                evaluateWith { inherit metricsDirectory; } {
+                  x = {
+                    settings.check.c = check "/srv/a";
+                    locks = "/var/lib/baseline";
+                  };
+                }
+              )
+            )
+          )
+          [
+            "/var/lib/ok"
+            "relative"
+            "/a/../b"
+            "/a b"
+          ];
+      expected = [
+        0
+        1
+        1
+        1
+      ];
     };
 
     # Accounts

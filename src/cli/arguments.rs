@@ -79,6 +79,8 @@ pub enum Command {
                             driftlock check --config examples/odoo-stack/driftlock.toml\n  \
                             driftlock check --json | jq -r .overall\n  \
                             driftlock check --format junit > driftlock.xml\n  \
+                            driftlock check --metrics /var/lib/node_exporter/driftlock.prom --every 24h\n  \
+                            driftlock check --expect-until 2026-01-29T18:00:00Z --reason \"Odoo 18.0.7\"\n  \
                             driftlock check --quiet --require-sandbox --output /var/lib/driftlock")]
     Check(CheckArguments),
     /// Print a report that a `check` has kept, in another form
@@ -149,6 +151,19 @@ pub struct CheckArguments {
     /// write FILE can hide drift: keep it in a directory of this user alone, and run a full check beside it
     #[arg(long, value_name = "FILE")]
     pub stat_cache: Option<PathBuf>,
+    /// Write metrics to this FILE, whose name ends in .prom, for the textfile collector of Prometheus' node_exporter
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// How often this check is meant to run (90s, 30m, 24h, 7d), for the metrics: a run that is overdue is an alert
+    #[arg(long, value_name = "DURATION", requires = "metrics", value_parser = super::metrics::duration)]
+    pub every: Option<u64>,
+    /// Drift is expected until this TIME (RFC 3339, such as 2026-01-29T18:00:00+09:00): it is reported as ever, and
+    /// alerts hold back until then
+    #[arg(long, value_name = "TIME", requires = "reason")]
+    pub expect_until: Option<String>,
+    /// Why drift is expected
+    #[arg(long, value_name = "TEXT", requires = "expect_until")]
+    pub reason: Option<String>,
     #[command(flatten)]
     pub form: Form,
 }

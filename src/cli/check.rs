@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::arguments::{CheckArguments, Common};
+use super::metrics::Metrics;
 use super::render::Rendering;
 use super::stat_cache::StatCache;
 use super::{complain, exit, progress, render, stdout_failed};
@@ -13,7 +14,7 @@ use crate::compare::{self, Comparison};
 use crate::declaration::Check;
 use crate::manifest::json;
 use crate::report::places::Places;
-use crate::report::{self, CheckReport, Outcome, Report, text::Style};
+use crate::report::{self, CheckReport, Outcome, Report, Window, WindowError, text::Style};
 use crate::session::{LocksAccess, Run, Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
@@ -25,6 +26,7 @@ use crate::walk::Collection;
 /// What keeps the run from starting. Trouble of single checks is in the report, and in the exit code.
 pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let rendering = Rendering::of(common, &arguments.form)?;
+    let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let session = Session::open(&common.request(), LocksAccess::Read)?;
     let directory = match &arguments.output {
@@ -41,9 +43,16 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let reports = session.writable(&directory, "reports", key, file)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let mut stat_cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session)).transpose()?;
-    let written = [reports.as_ref().ok(), stat_cache.as_ref().and_then(StatCache::directory)];
+    let metrics =
+        arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
+    let written = [
+        reports.as_ref().ok(),
+        stat_cache.as_ref().and_then(StatCache::directory),
+        metrics.as_ref().and_then(Metrics::directory),
+    ];
     let run = session.enter(written.into_iter().flatten())?;
-    let report = check(&run, timestamp, started, show_progress, stat_cache.as_mut());
+    let mut report = check(&run, timestamp, started, show_progress, stat_cache.as_mut());
+    report.window = window;
 
     let mut code = report.exit_code();
     if stat_cache.is_some_and(|stat_cache| !stat_cache.keep()) {
@@ -57,6 +66,10 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
             code |= exit::TROUBLE;
         }
     }
+    if let Some(Err(trouble)) = metrics.map(|metrics| metrics.keep(&report)) {
+        complain(&trouble);
+        code |= exit::TROUBLE;
+    }
     let places = if rendering.has_places() { places(&run, &report) } else { Places::default() };
     match rendering.print(&report, &places, kept.as_deref()) {
         // Whoever reads our output may have read enough; the exit code still tells.
@@ -68,6 +81,17 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         Ok(()) => {}
     }
     Ok(code)
+}
+
+fn window(arguments: &CheckArguments) -> Result<Option<Window>, Trouble> {
+    let (Some(until), Some(reason)) = (&arguments.expect_until, &arguments.reason) else { return Ok(None) };
+    Window::new(until, reason).map(Some).map_err(|error| {
+        let remedy = match error {
+            WindowError::NoTime(_) => "write it as RFC 3339 has it, such as 2026-01-29T18:00:00+09:00",
+            _ => "say in one line with --reason why drift is expected",
+        };
+        Trouble::new(format!("--expect-until: {error}"), remedy)
+    })
 }
 
 /// Where the findings are at home. The locks were read a moment ago; one that can't be read once more only has no lines.

@@ -8,6 +8,7 @@ mod generate;
 mod hash;
 mod init;
 mod lock;
+mod metrics;
 mod progress;
 mod render;
 mod report;

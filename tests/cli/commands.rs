@@ -7,5 +7,6 @@ mod generated;
 mod hash;
 mod init;
 mod lock;
+mod metrics;
 mod report;
 mod seed;
