@@ -111,5 +111,31 @@ in
 ]
 ++ lib.concatLists (lib.mapAttrsToList ofRoot declared.roots)
 ++ lib.mapAttrsToList ofCheck declared.checks
+++ lib.optionals (instance.notify != null) [
+  (holds (
+    instance.notify.webhookUrlFile != null || instance.notify.mail != null
+  ) ".notify" "set webhookUrlFile or mail: there is nobody to tell")
+  (holds
+    (
+      instance.notify.webhookUrlFile == null
+      ||
+        paths.isClean instance.notify.webhookUrlFile
+        && !paths.isAtOrBelow builtins.storeDir instance.notify.webhookUrlFile
+    )
+    ".notify.webhookUrlFile"
+    "a secret is an absolute path outside of the store, where everybody can read"
+  )
+  (holds (
+    instance.notify.mail == null || instance.notify.mail.to != [ ]
+  ) ".notify.mail.to" "name an address to write to")
+  (holds
+    (
+      instance.notify.remindAfter == null
+      || builtins.match "[1-9][0-9]{0,8}[smhd]" instance.notify.remindAfter != null
+    )
+    ".notify.remindAfter"
+    "write ${builtins.toJSON instance.notify.remindAfter} as 90s, 30m, 24h or 7d"
+  )
+]
 ++ ofUnits "onDrift"
 ++ ofUnits "onTrouble"

@@ -60,6 +60,7 @@ let
   dispatched = lib.filterAttrs (
     _: { instance, ... }: instance.onDrift ++ instance.onTrouble != [ ]
   ) runs;
+  notified = lib.filterAttrs (_: { instance, ... }: instance.notify != null) runs;
   timed = lib.filterAttrs (_: { timerConfig, ... }: timerConfig != null) runs;
 in
 {
@@ -138,12 +139,24 @@ in
         };
         groups.driftlock = { };
       })
+      (lib.mkIf (notified != { }) {
+        users.driftlock-notify = {
+          isSystemUser = true;
+          group = "driftlock-notify";
+          description = "Tells of what driftlock's checks found";
+        };
+        groups.driftlock-notify = { };
+      })
       # Its members write metrics; node_exporter only reads them.
       (lib.mkIf (cfg.metricsDirectory != null) { groups.driftlock-metrics = { }; })
     ];
-    systemd.tmpfiles.rules = lib.mkIf (cfg.metricsDirectory != null) [
-      "d ${cfg.metricsDirectory} 0775 root driftlock-metrics -"
-    ];
+    systemd.tmpfiles.rules = [
+      # Where root opens a maintenance window.
+      "d /run/driftlock 0755 root root -"
+    ]
+    ++ lib.optional (
+      cfg.metricsDirectory != null
+    ) "d ${cfg.metricsDirectory} 0775 root driftlock-metrics -";
     services.prometheus.exporters.node = lib.mkIf (cfg.metricsDirectory != null) {
       enabledCollectors = [ "textfile" ];
       extraFlags = [ "--collector.textfile.directory=${cfg.metricsDirectory}" ];
@@ -171,6 +184,7 @@ in
               ;
             inherit (cfg) package metricsDirectory;
             dispatches = dispatched ? ${unit};
+            notifies = notified ? ${unit};
           }
         )
       ) runs
@@ -189,7 +203,22 @@ in
               ;
           }
         )
-      ) dispatched;
+      ) dispatched
+      // lib.mapAttrs' (
+        unit: run:
+        lib.nameValuePair "driftlock-notify-${unit}" (
+          import ./notify.nix {
+            inherit lib pkgs utils;
+            inherit (run)
+              name
+              title
+              instance
+              state
+              ;
+            inherit (cfg) package;
+          }
+        )
+      ) notified;
 
     systemd.timers = lib.mapAttrs' (
       unit:

@@ -202,6 +202,105 @@ in
       '';
     };
 
+    notify = mkOption {
+      type = types.nullOr (
+        types.submodule {
+          options = {
+            webhookUrlFile = mkOption {
+              type = types.nullOr types.str;
+              default = null;
+              example = "/run/secrets/slack-webhook";
+              description = ''
+                A file with the URL of an incoming webhook of Slack or Mattermost, and nothing else. It is a
+                secret: not a path of the flake, which everybody could read in the store.
+              '';
+            };
+
+            mail = mkOption {
+              type = types.nullOr (
+                types.submodule {
+                  options = {
+                    to = mkOption {
+                      type = types.listOf types.str;
+                      example = [ "ops@example.org" ];
+                      description = "The addresses to write to.";
+                    };
+                    from = mkOption {
+                      type = types.str;
+                      default = "driftlock";
+                      example = "driftlock@shop.example.org";
+                      description = "The address that the mail is from.";
+                    };
+                    sendmail = mkOption {
+                      type = types.str;
+                      default = "/run/wrappers/bin/sendmail";
+                      example = "/run/current-system/sw/bin/msmtp";
+                      description = "The program that is given the mail, with `-t -i`.";
+                    };
+                  };
+                }
+              );
+              default = null;
+              example = {
+                to = [ "ops@example.org" ];
+              };
+              description = "To tell by the machine's sendmail. Null for no mail.";
+            };
+
+            on = mkOption {
+              type = types.listOf (
+                types.enum [
+                  "drift"
+                  "trouble"
+                  "recovered"
+                ]
+              );
+              default = [
+                "drift"
+                "trouble"
+                "recovered"
+              ];
+              example = [ "drift" ];
+              description = ''
+                What to tell of: drift or a missing lock file; trouble, which a run without a verdict is too; that
+                what was told of is over.
+              '';
+            };
+
+            remindAfter = mkOption {
+              type = types.nullOr types.str;
+              default = "7d";
+              example = "24h";
+              description = ''
+                When to tell again of what has not changed (`30m`, `24h`, `7d`), by the first run after that. Null for never.
+              '';
+            };
+
+            title = mkOption {
+              type = types.nullOr types.str;
+              default = null;
+              example = "The shop";
+              description = "What the message calls this instance. Null for the host's name and the instance's.";
+            };
+          };
+        }
+      );
+      default = null;
+      example = {
+        webhookUrlFile = "/run/secrets/slack-webhook";
+        on = [
+          "drift"
+          "trouble"
+          "recovered"
+        ];
+      };
+      description = ''
+        Whom to tell of what the checks found: once, and again if it changed. A unit of its own does so,
+        `driftlock-notify-<name>.service`, which has the network and the secret; the checking unit has neither.
+        It fails where it can't deliver.
+      '';
+    };
+
     retainReports = mkOption {
       type = types.nullOr types.ints.positive;
       default = 30;

@@ -20,6 +20,7 @@
   package,
   metricsDirectory,
   dispatches,
+  notifies,
 }:
 let
   paths = import ./paths.nix { inherit lib; };
@@ -43,33 +44,43 @@ in
   ];
   # A new baseline is for the next run: a rebuild neither starts nor stops a check.
   restartIfChanged = false;
-  onFailure = lib.optional dispatches "driftlock-dispatch@${unit}.service";
+  onSuccess = lib.optional notifies "driftlock-notify-${unit}.service";
+  onFailure =
+    lib.optional dispatches "driftlock-dispatch@${unit}.service"
+    ++ lib.optional notifies "driftlock-notify-${unit}.service";
   # Reports are named by their time, and have to sort by it.
   environment.TZ = "UTC";
+  # Until root says otherwise, in the file below.
+  environment.WINDOW = "";
 
   serviceConfig = {
     Type = "oneshot";
-    ExecStart = utils.escapeSystemdExecArgs (
-      [
+    ExecStart = lib.concatStringsSep " " [
+      (utils.escapeSystemdExecArgs [
         (lib.getExe package)
         "--config"
         "${declaration}"
         "--require-sandbox"
         "check"
         "--local"
-      ]
-      ++ arguments
-      ++ lib.optionals (metricsDirectory != null) [
-        "--metrics"
-        "${metricsDirectory}/driftlock-${unit}.prom"
-      ]
-      # Only the full check has a schedule that it must not miss.
-      ++ lib.optionals (metricsDirectory != null && instance.every != null && unit == name) [
-        "--every"
-        instance.every
-      ]
-      ++ instance.extraFlags
-    );
+      ])
+      # The words of a maintenance window, or none.
+      "$WINDOW"
+      (utils.escapeSystemdExecArgs (
+        arguments
+        ++ lib.optionals (metricsDirectory != null) [
+          "--metrics"
+          "${metricsDirectory}/driftlock-${unit}.prom"
+        ]
+        # Only the full check has a schedule that it must not miss.
+        ++ lib.optionals (metricsDirectory != null && instance.every != null && unit == name) [
+          "--every"
+          instance.every
+        ]
+        ++ instance.extraFlags
+      ))
+    ];
+    EnvironmentFile = "-/run/driftlock/${name}.window";
     ExecStopPost = utils.escapeSystemdExecArgs [
       (lib.getExe' pkgs.bash "bash")
       "${./reports.sh}"

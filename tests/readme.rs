@@ -302,7 +302,9 @@ fn the_examples_of_the_help_work() {
 
 #[test]
 fn what_the_pages_link_to_is_there() {
-    for page in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/lock-format.md", "docs/fleet.md"] {
+    for page in
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/lock-format.md", "docs/fleet.md", "docs/alerting.md"]
+    {
         let path = Path::new(REPOSITORY).join(page);
         let text = fs::read_to_string(&path).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());

@@ -13,6 +13,7 @@ let
     submodule = module: {
       inherit ((if builtins.isFunction module then module { name = "<name>"; } else module)) options;
     };
+    enum = _: plain;
     bool = plain;
     path = plain;
     str = plain;

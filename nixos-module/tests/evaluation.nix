@@ -370,7 +370,7 @@ let
         {
           units = lib.attrNames units;
           timers = lib.mapAttrs (_: timer: timer.timerConfig) config.systemd.timers;
-          ends = lib.hasSuffix "\"check\" \"--local\" \"--stat-cache\" \"/var/lib/driftlock/x-incremental/stat-cache\" \"--output\" \"/var/lib/driftlock/x-incremental/reports\" \"--quiet\"" serviceConfig.ExecStart;
+          ends = lib.hasSuffix "\"check\" \"--local\" $WINDOW \"--stat-cache\" \"/var/lib/driftlock/x-incremental/stat-cache\" \"--output\" \"/var/lib/driftlock/x-incremental/reports\" \"--quiet\"" serviceConfig.ExecStart;
           prunes = lib.hasInfix "\"/var/lib/driftlock/x-incremental\"" serviceConfig.ExecStopPost;
           inherit (serviceConfig) StateDirectory RootDirectory LogExtraFields;
           inherit (incremental) onFailure;
@@ -441,6 +441,131 @@ let
       expected = [ "driftlock-x" ];
     };
 
+    # Telling people
+    testNotify = {
+      expr =
+        let
+          config = one "/srv/a" {
+            notify = {
+              webhookUrlFile = "/run/secrets/hook";
+              mail = {
+                to = [
+                  "a@example.org"
+                  "b%c@example.org"
+                ];
+              };
+            };
+            onDrift = [ "tell.service" ];
+            statCache.enable = true;
+          };
+          units = config.systemd.services;
+          inherit (units.driftlock-notify-x) serviceConfig environment;
+        in
+        {
+          units = lib.attrNames units;
+          inherit (units.driftlock-x) onSuccess onFailure;
+          incremental = units.driftlock-notify-x-incremental.environment.REPORT;
+          shared = units.driftlock-notify-x-incremental.environment.STATE == environment.STATE;
+          inherit environment;
+          inherit (serviceConfig)
+            LoadCredential
+            User
+            SupplementaryGroups
+            ProtectSystem
+            ;
+          # What the checking unit must not have.
+          checking = {
+            inherit (serviceOf config) PrivateNetwork;
+            secret = (serviceOf config) ? LoadCredential;
+          };
+          users = lib.attrNames config.users.users;
+          refusals = refusals config;
+        };
+      expected = {
+        units = [
+          "driftlock-dispatch@x"
+          "driftlock-dispatch@x-incremental"
+          "driftlock-notify-x"
+          "driftlock-notify-x-incremental"
+          "driftlock-x"
+          "driftlock-x-incremental"
+        ];
+        onSuccess = [ "driftlock-notify-x.service" ];
+        onFailure = [
+          "driftlock-dispatch@x.service"
+          "driftlock-notify-x.service"
+        ];
+        incremental = "/var/lib/driftlock/x-incremental/latest";
+        shared = true;
+        environment = {
+          REPORT = "/var/lib/driftlock/x/latest";
+          STATE = "/var/lib/driftlock-notify/x";
+          TITLE = "%H x";
+          ON = "drift trouble recovered";
+          REMIND_AFTER = "7d";
+          WEBHOOK_URL_FILE = "%d/webhook";
+          MAIL_TO = "a@example.org, b%%c@example.org";
+          MAIL_FROM = "driftlock";
+          SENDMAIL = "/run/wrappers/bin/sendmail";
+        };
+        LoadCredential = [ "webhook:/run/secrets/hook" ];
+        User = "driftlock-notify";
+        SupplementaryGroups = [ "driftlock" ];
+        ProtectSystem = "full";
+        checking = {
+          PrivateNetwork = true;
+          secret = false;
+        };
+        users = [
+          "driftlock"
+          "driftlock-notify"
+        ];
+        refusals = [ ];
+      };
+    };
+    testNotifyIsOffByDefault = {
+      expr = {
+        inherit ((one "/srv/a" { }).systemd.services.driftlock-x) onSuccess onFailure;
+      };
+      expected = {
+        onSuccess = [ ];
+        onFailure = [ ];
+      };
+    };
+    testNotifyRefusals = {
+      expr = map (notify: lib.length (refusals (one "/srv/a" { inherit notify; }))) [
+        { webhookUrlFile = "/run/secrets/hook"; }
+        { }
+        { webhookUrlFile = "secrets/hook"; }
+        { webhookUrlFile = "/nix/store/abc-hook"; }
+        {
+          webhookUrlFile = "/run/secrets/hook";
+          remindAfter = "a week";
+        }
+        { mail.to = [ ]; }
+      ];
+      expected = [
+        0
+        1
+        1
+        1
+        1
+        1
+      ];
+    };
+    testWindow = {
+      expr = {
+        inherit (service "/srv/a" { }) EnvironmentFile;
+        words = lib.hasInfix ''"check" "--local" $WINDOW'' (service "/srv/a" { }).ExecStart;
+        none = (one "/srv/a" { }).systemd.services.driftlock-x.environment.WINDOW;
+      };
+      expected = {
+        EnvironmentFile = "-/run/driftlock/x.window";
+        words = true;
+        none = "";
+      };
+    };
+
     # Metrics
     testNoMetrics = {
       expr =
@@ -502,7 +627,10 @@ let
         SupplementaryGroups = [ "driftlock-metrics" ];
         UMask = "0022";
         command = true;
-        rules = [ "d /var/lib/node-exporter 0775 root driftlock-metrics -" ];
+        rules = [
+          "d /run/driftlock 0755 root root -"
+          "d /var/lib/node-exporter 0775 root driftlock-metrics -"
+        ];
         groups = [
           "driftlock"
           "driftlock-metrics"

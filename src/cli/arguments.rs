@@ -80,7 +80,7 @@ pub enum Command {
                             driftlock check --json | jq -r .overall\n  \
                             driftlock check --format junit > driftlock.xml\n  \
                             driftlock check --metrics /var/lib/node_exporter/driftlock.prom --every 24h\n  \
-                            driftlock check --expect-until 2026-01-29T18:00:00Z --reason \"Odoo 18.0.7\"\n  \
+                            driftlock check --expect-until 2026-01-29T18:00:00Z --reason deploy\n  \
                             driftlock check --quiet --require-sandbox --output /var/lib/driftlock")]
     Check(CheckArguments),
     /// Print a report that a `check` has kept, in another form

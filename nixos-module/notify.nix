@@ -1,0 +1,108 @@
+# driftlock-notify-<name>.service, started by OnSuccess= and OnFailure= of the checking unit. It has what that one must
+# not have, the network and the secret, and nothing else: it reads the reports, and writes what it has told.
+{
+  lib,
+  pkgs,
+  utils,
+  name,
+  title,
+  instance,
+  state,
+  package,
+}:
+let
+  inherit (instance) notify;
+  # A value in Environment=, where "%" begins a specifier.
+  literal = lib.replaceStrings [ "%" ] [ "%%" ];
+in
+{
+  description = "Tell of driftlock's ${title}";
+  documentation = [ "man:driftlock(1)" ];
+  wants = [ "network-online.target" ];
+  after = [ "network-online.target" ];
+  restartIfChanged = false;
+  # As often as there are checks.
+  startLimitIntervalSec = 0;
+  path = [
+    package
+    pkgs.coreutils
+    pkgs.curl
+    pkgs.jq
+  ];
+
+  environment = {
+    REPORT = "${state}/latest";
+    # Of a full and an incremental check alike: what one has told, the other does not tell again.
+    STATE = "/var/lib/driftlock-notify/${name}";
+    TITLE = if notify.title == null then "%H ${name}" else literal notify.title;
+    ON = lib.concatStringsSep " " notify.on;
+    REMIND_AFTER = if notify.remindAfter == null then "" else notify.remindAfter;
+  }
+  // lib.optionalAttrs (notify.webhookUrlFile != null) {
+    WEBHOOK_URL_FILE = "%d/webhook";
+  }
+  // lib.optionalAttrs (notify.mail != null) {
+    MAIL_TO = literal (lib.concatStringsSep ", " notify.mail.to);
+    MAIL_FROM = literal notify.mail.from;
+    SENDMAIL = literal notify.mail.sendmail;
+  };
+
+  serviceConfig = {
+    Type = "oneshot";
+    ExecStart = utils.escapeSystemdExecArgs [
+      (lib.getExe' pkgs.bash "bash")
+      "${./notify.sh}"
+    ];
+    LoadCredential = lib.optional (notify.webhookUrlFile != null) "webhook:${notify.webhookUrlFile}";
+    # It tries for a quarter of an hour.
+    TimeoutStartSec = "30min";
+    SyslogIdentifier = "driftlock";
+    LogExtraFields = "DRIFTLOCK_INSTANCE=${name}";
+
+    User = "driftlock-notify";
+    Group = "driftlock-notify";
+    SupplementaryGroups = [ instance.group ];
+    StateDirectory = "driftlock-notify/${name}";
+    StateDirectoryMode = "0700";
+    UMask = "0077";
+
+    # A mail system's sendmail may need the rights of its own group to drop a mail.
+    NoNewPrivileges = notify.mail == null;
+    RestrictSUIDSGID = notify.mail == null;
+    CapabilityBoundingSet = "";
+    DevicePolicy = "closed";
+    KeyringMode = "private";
+    LockPersonality = true;
+    MemoryDenyWriteExecute = true;
+    PrivateDevices = true;
+    PrivateTmp = true;
+    ProcSubset = "pid";
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    # With a mail system, its queue has to be within reach.
+    ProtectSystem = if notify.mail == null then "strict" else "full";
+    RestrictAddressFamilies = [
+      "AF_INET"
+      "AF_INET6"
+      "AF_UNIX"
+    ];
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    SystemCallArchitectures = "native";
+  }
+  // lib.optionalAttrs (notify.mail == null) {
+    SystemCallErrorNumber = "EPERM";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged @resources"
+      # driftlock renders the report in its own sandbox.
+      "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp prctl openat2 setrlimit prlimit64"
+    ];
+  };
+}
