@@ -28,6 +28,7 @@ in
     pkgs.coreutils
     pkgs.curl
     pkgs.jq
+    pkgs.util-linux
   ];
 
   environment = {

@@ -15,7 +15,7 @@
 #   MAIL_TO, MAIL_FROM    addresses; several, with commas, to write to
 #   SENDMAIL              the program that takes a mail with `-t -i` (default: sendmail)
 #
-# It needs bash, coreutils, jq, driftlock, and curl for a webhook. It exits with 1 if what there was to tell could not be
+# It needs bash, coreutils, flock, jq, driftlock, and curl for a webhook. It exits with 1 if what there was to tell could not be
 # told; the next run tells it then.
 set -euo pipefail
 export LC_ALL=C.UTF-8
