@@ -47,6 +47,13 @@
         "chmod 600 /root/app/f",
     )
 
+    machine.succeed("printf 'http://127.0.0.1:8099/cgi-bin/hook\\n' >/etc/driftlock-webhook", "chmod 600 /etc/driftlock-webhook")
+    machine.succeed(
+        "cat >/var/lib/sink/cgi-bin/hook <<'EOF'\n#!/bin/sh\ncat >$(mktemp /var/lib/sink/told/XXXXXX)\n"
+        "printf 'Status: 200\\r\\n\\r\\n'\nEOF",
+        "chmod 755 /var/lib/sink/cgi-bin/hook",
+    )
+
     with subtest("no timer where timerConfig is null"):
         machine.fail("systemctl cat driftlock-stacks.timer")
         machine.succeed("systemctl is-active driftlock-ticking.timer")
@@ -132,6 +139,40 @@
         machine.succeed("test $(ls /var/lib/driftlock/stacks/reports | wc -l) = 3")
         newest = machine.succeed("ls /var/lib/driftlock/stacks/reports | tail -n 1").strip()
         assert machine.succeed("readlink /var/lib/driftlock/stacks/latest").strip() == f"reports/{newest}"
+
+    with subtest("metrics are where node_exporter reads them"):
+        prom = "/var/lib/node-exporter/driftlock-stacks.prom"
+        machine.succeed(f"grep 'driftlock_run_exit_code{{run=\"driftlock-stacks\"}} 0' {prom}", f"su alice -c 'cat {prom}'")
+
+    def told(number):
+        machine.wait_until_succeeds(
+            f"! systemctl is-active driftlock-notify-stacks && test $(ls /var/lib/sink/told | wc -l) = {number}"
+        )
+
+    with subtest("drift is told once, and that it is over"):
+        machine.succeed("rm -f /var/lib/sink/told/*", "echo '# by hand' >>/srv/stacks/web/docker-compose.yml")
+        assert run("driftlock-stacks") == 1
+        told(1)
+        machine.succeed("grep 'modified .*web/docker-compose.yml' /var/lib/sink/told/*")
+        machine.sleep(1)
+        assert run("driftlock-stacks") == 1
+        machine.sleep(1)
+        told(1)
+        machine.succeed("echo 'services: {}' >/srv/stacks/web/docker-compose.yml")
+        assert run("driftlock-stacks") == 0
+        told(2)
+
+    with subtest("a window that root opens holds it back"):
+        window = 'WINDOW=--expect-until 2099-01-01T00:00:00Z --reason "Odoo 18.0.7"'
+        machine.succeed(f"echo '{window}' >/run/driftlock/stacks.window")
+        machine.succeed("echo '# by a deploy' >>/srv/stacks/web/docker-compose.yml")
+        assert run("driftlock-stacks") == 1
+        assert report("stacks")["window"]["reason"] == "Odoo 18.0.7"
+        machine.sleep(1)
+        told(2)
+        machine.succeed("rm /run/driftlock/stacks.window")
+        assert run("driftlock-stacks") == 1
+        told(3)
 
     with subtest("hardened"):
         for instance in ["stacks", "stored", "ticking", "everywhere", "cached", "cached-incremental"]:

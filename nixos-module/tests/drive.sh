@@ -42,6 +42,14 @@ sh_inside '
   for d in /srv /root /home/alice /tmp /run; do echo secret >$d/secret && chmod 600 $d/secret; done
 '
 
+sh_inside '
+  printf "http://127.0.0.1:8099/cgi-bin/hook\n" >/etc/driftlock-webhook
+  chmod 600 /etc/driftlock-webhook
+  systemctl start note-sink
+  printf "#!/bin/sh\ncat >\$(mktemp /var/lib/sink/told/XXXXXX)\nprintf \"Status: 200\\r\\n\\r\\n\"\n" >/var/lib/sink/cgi-bin/hook
+  chmod 755 /var/lib/sink/cgi-bin/hook
+'
+
 step "no timer where timerConfig is null"
 ! inside systemctl cat driftlock-stacks.timer >/dev/null 2>&1 || fail "driftlock-stacks has a timer"
 holds "systemctl is-active driftlock-ticking.timer"
@@ -130,3 +138,45 @@ for _ in 1 2 3 4 5; do
 done
 holds '[ "$(ls /var/lib/driftlock/stacks/reports | wc -l)" = 3 ]'
 holds 'cd /var/lib/driftlock/stacks && [ "$(readlink latest)" = "reports/$(ls reports | tail -n 1)" ]'
+
+step "metrics are where node_exporter reads them"
+holds 'grep -q "driftlock_run_exit_code{run=\"driftlock-stacks\"} 0" /var/lib/node-exporter/driftlock-stacks.prom'
+holds 'setpriv --reuid alice --clear-groups cat /var/lib/node-exporter/driftlock-stacks.prom'
+
+# How many messages there are, once the unit that tells has ended.
+told() { eventually "! systemctl is-active driftlock-notify-stacks && [ \"\$(ls /var/lib/sink/told | wc -l)\" = $1 ]"; }
+step "drift is told once, and that it is over"
+sh_inside "rm -f /var/lib/sink/told/*"
+sh_inside "echo '# by hand' >>/srv/stacks/web/docker-compose.yml"
+expect_exit 1 driftlock-stacks
+told 1
+holds 'grep -q "modified .*web/docker-compose.yml" /var/lib/sink/told/*'
+sleep 1
+expect_exit 1 driftlock-stacks
+sleep 1
+told 1
+sh_inside "echo 'services: {}' >/srv/stacks/web/docker-compose.yml"
+expect_exit 0 driftlock-stacks
+told 2
+holds 'grep -q "stacks, recovered" /var/lib/sink/told/*'
+
+step "a window that root opens holds it back"
+sh_inside "echo 'WINDOW=--expect-until 2099-01-01T00:00:00Z --reason \"Odoo 18.0.7\"' >/run/driftlock/stacks.window"
+sh_inside "echo '# by a deploy' >>/srv/stacks/web/docker-compose.yml"
+expect_exit 1 driftlock-stacks
+holds 'grep -q "\"reason\": \"Odoo 18.0.7\"" /var/lib/driftlock/stacks/latest/drift_report.json'
+sleep 1
+told 2
+sh_inside "rm /run/driftlock/stacks.window"
+sleep 1
+expect_exit 1 driftlock-stacks
+told 3
+
+step "what can not be told is a failed unit"
+sh_inside "systemctl stop note-sink && echo x >>/srv/stacks/web/docker-compose.yml"
+sh_inside "mkdir -p /run/systemd/system/driftlock-notify-stacks.service.d"
+sh_inside "printf '[Service]\nEnvironment=RETRIES=0\n' >/run/systemd/system/driftlock-notify-stacks.service.d/test.conf && systemctl daemon-reload"
+sleep 1
+expect_exit 1 driftlock-stacks
+eventually "systemctl is-failed driftlock-notify-stacks"
+holds "systemd-analyze security --threshold=40 driftlock-notify-stacks.service"

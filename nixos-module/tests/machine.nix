@@ -37,6 +37,8 @@ let
   };
 in
 {
+  services.driftlock.metricsDirectory = "/var/lib/node-exporter";
+
   services.driftlock.instances = {
     # Nothing starts it but the test. /srv/stacks has a secret beside it.
     stacks = {
@@ -45,6 +47,7 @@ in
       timerConfig = null;
       onDrift = [ "note-drift@%n.service" ];
       onTrouble = [ "note-trouble@%N.service" ];
+      notify.webhookUrlFile = "/etc/driftlock-webhook";
       retainReports = 3;
     };
 
@@ -98,6 +101,19 @@ in
     driftlock-stacks.startLimitIntervalSec = 0;
     driftlock-ticking.startLimitIntervalSec = 0;
     driftlock-cached-incremental.startLimitIntervalSec = 0;
+
+    # Keeps what is posted to it, as /var/lib/sink/cgi-bin/hook does.
+    note-sink = {
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig = {
+        StateDirectory = [
+          "sink"
+          "sink/told"
+          "sink/cgi-bin"
+        ];
+        ExecStart = "${lib.getExe' pkgs.busybox "busybox"} httpd -f -p 127.0.0.1:8099 -h /var/lib/sink";
+      };
+    };
 
     "note-drift@" = note "drift";
     "note-trouble@" = note "trouble";

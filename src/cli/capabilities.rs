@@ -93,7 +93,10 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
         writeln!(out, "  {}  (by `lock` alone)", base(&declaration.locks.join(&check.lock.name)))?;
     }
     writeln!(out, "  {}/<time>/  (reports, by `check` alone)", base(&declaration.reports))?;
-    writeln!(out, "  FILE  (by `check --stat-cache FILE` alone, which may write in that directory)")?;
+    writeln!(
+        out,
+        "  FILE  (by `check --stat-cache FILE` and `check --metrics FILE` alone, which may write in that directory)"
+    )?;
     writeln!(out, "\ndenied, to everything after the first second of a run, and for good:")?;
     match &offered.landlock {
         Some(landlock) => {

@@ -181,7 +181,12 @@ fn overview(out: &mut impl Write, report: &Report) -> io::Result<()> {
         } else {
             write!(out, "{}", Text(&name))?;
         }
-        write!(out, "<span class=\"under\">{} · {}</span></th><td class=\"result\">", check.kind.name(), Text(&root))?;
+        write!(out, "<span class=\"under\">{} · {}", check.kind.name(), Text(&root))?;
+        if check.trusted > 0 {
+            let trusted = counted(check.trusted, "entry", "entries");
+            write!(out, " · contents of {trusted} not read again, but trusted from the stat cache")?;
+        }
+        write!(out, "</span></th><td class=\"result\">")?;
         result(out, check)?;
         write!(out, "</td>")?;
         number(out, "entries", counts.entries, "")?;

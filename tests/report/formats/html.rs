@@ -157,6 +157,14 @@ fn it_says_all_of_each_drift() {
 }
 
 #[test]
+fn what_was_not_read_again_is_said() {
+    let said = "contents of 3 entries not read again, but trusted from the stat cache";
+    let trusted = samples::all().into_iter().find(|(_, report)| report.checks.iter().any(|check| check.trusted == 3));
+    assert!(parsed("trusted", &trusted.unwrap().1).1.contains(said));
+    assert!(!parsed("clean", &samples::seed_pass()).1.contains("stat cache"));
+}
+
+#[test]
 fn long_lists_are_cut_with_a_count() {
     let report = samples::report(vec![samples::many(5000)]);
     let (tags, text) = parsed("many", &report);
