@@ -118,4 +118,11 @@ impl Entries for Baseline {
             Self::Text(reader, _) => reader.next(),
         }
     }
+
+    fn pass(&mut self, same: &Observed<'_>) -> Result<bool, LockError> {
+        match self {
+            Self::Json(reader) => reader.pass(same),
+            Self::Text(reader, _) => reader.pass(same),
+        }
+    }
 }

@@ -221,6 +221,15 @@ pub trait Entries {
     /// # Errors
     /// A lock that turns out to be malformed.
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError>;
+
+    /// Passes over the next entry if it is seen without reading it that it is this one, with the same record. Where
+    /// this gives `false`, nothing was passed over, and nothing is said of the next entry.
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next).
+    fn pass(&mut self, _same: &Observed<'_>) -> Result<bool, LockError> {
+        Ok(false)
+    }
 }
 
 /// Why a lock is refused. Whoever opened it adds its name; [`LockError::remedy`] says what to do.

@@ -1,5 +1,7 @@
 //! Locks that somebody or something damaged: each one is refused, and nothing about it is ever a PASS.
 
+mod compared;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;

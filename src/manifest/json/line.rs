@@ -11,6 +11,11 @@ use crate::path::{EntryPath, is_hazardous};
 /// Appends a JSON string: `"`, `\` and hazardous characters escaped, all else as it is.
 pub fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    if text.bytes().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     let mut plain = 0;
     for (at, character) in text.char_indices() {
         let short = match character {
@@ -36,6 +41,11 @@ pub fn push_string(out: &mut Vec<u8>, text: &str) {
     }
     out.extend_from_slice(&text.as_bytes()[plain..]);
     out.push(b'"');
+}
+
+/// Whether a byte is printable ASCII that no JSON string escapes.
+pub const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
 fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {

@@ -6,6 +6,7 @@
 
 use data_encoding::HEXLOWER;
 
+use super::line::is_plain;
 use crate::manifest::{Content, Entry, Record, Sha256Digest};
 use crate::path::EntryPath;
 
@@ -45,8 +46,7 @@ fn file(rest: &[u8]) -> Option<Content> {
 fn string(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = rest.iter().position(|&byte| byte == b'"')?;
     let (string, rest) = rest.split_at(end);
-    let plain = string.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\');
-    plain.then_some((string, &rest[1..]))
+    string.iter().copied().all(is_plain).then_some((string, &rest[1..]))
 }
 
 #[cfg(test)]

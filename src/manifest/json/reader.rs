@@ -4,7 +4,7 @@ use std::io::{BufRead, Read as _};
 
 use super::{Header, line, plain};
 use crate::digest::Sha256;
-use crate::manifest::{AttributeSet, Content, Entries, Entry, Kind, LockError, Observed, Sha256Digest};
+use crate::manifest::{AttributeSet, Content, Entries, Entry, Kind, LockError, Observed, Record, Sha256Digest};
 
 /// The longest line that is read, in bytes. A path of 5,000 names of 255 bytes, all of them escaped, fits.
 const LINE_LIMIT: u64 = 16 << 20;
@@ -22,6 +22,8 @@ pub struct Reader<R> {
     text: Vec<u8>,
     rewritten: Vec<u8>,
     entry: Option<Entry>,
+    /// The path of the entry before; empty before the first.
+    previous: Vec<u8>,
     /// Whether the line before had a comma, so that one must follow; nothing before the first.
     expects_more: Option<bool>,
     finished: bool,
@@ -43,6 +45,7 @@ impl<R: BufRead> Reader<R> {
             text: Vec::new(),
             rewritten: Vec::new(),
             entry: None,
+            previous: Vec::new(),
             expects_more: None,
             finished: false,
         };
@@ -184,8 +187,23 @@ impl<R: BufRead> Reader<R> {
             Some(entry) => entry,
             None => self.parse_any_entry()?,
         };
-        if let Content::Directory { nar } = &entry.record.content {
-            let nested = entry.path.as_bytes().contains(&b'/');
+        self.check_record(entry.path.as_bytes(), &entry.record)?;
+        match self.previous.as_slice().cmp(entry.path.as_bytes()) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Equal => return Err(LockError::Duplicate { line: self.number, path: entry.path }),
+            std::cmp::Ordering::Greater => return Err(LockError::OutOfOrder { line: self.number, path: entry.path }),
+        }
+        self.previous.clear();
+        self.previous.extend_from_slice(entry.path.as_bytes());
+        self.expects_more = Some(more);
+        self.entry = Some(entry);
+        Ok(true)
+    }
+
+    /// Checks that the lock's kind of check records this, with the attributes that the header names.
+    fn check_record(&self, path: &[u8], record: &Record) -> Result<(), LockError> {
+        if let Content::Directory { nar } = &record.content {
+            let nested = path.contains(&b'/');
             match (self.header.kind, nar) {
                 (Kind::Files, _) => return Err(self.not_canonical("a check of kind `files` records no directories")),
                 (Kind::Trees, Some(_)) if nested => {
@@ -195,27 +213,14 @@ impl<R: BufRead> Reader<R> {
             }
         }
         let asked = self.header.attributes;
-        let found = entry.record.attributes.as_deref();
+        let found = record.attributes.as_deref();
         if asked.mode != found.is_some_and(|found| found.mode.is_some())
             || asked.owner != found.is_some_and(|found| found.owner.is_some())
             || asked.xattrs != found.is_some_and(|found| found.xattrs.is_some())
         {
             return Err(self.not_canonical("its attributes are not those that the header names"));
         }
-        if let Some(before) = &self.entry {
-            match before.path.cmp(&entry.path) {
-                std::cmp::Ordering::Less => {}
-                std::cmp::Ordering::Equal => {
-                    return Err(LockError::Duplicate { line: self.number, path: entry.path });
-                }
-                std::cmp::Ordering::Greater => {
-                    return Err(LockError::OutOfOrder { line: self.number, path: entry.path });
-                }
-            }
-        }
-        self.expects_more = Some(more);
-        self.entry = Some(entry);
-        Ok(true)
+        Ok(())
     }
 
     /// Reads the entry in the current line, and writes it again to see whether that is the same.
@@ -237,6 +242,36 @@ impl<R: BufRead> Entries for Reader<R> {
             return Ok(None);
         }
         Ok(self.entry.as_ref().map(|entry| Observed { path: entry.path.as_bytes(), state: Ok(&entry.record) }))
+    }
+
+    /// There is one way to write an entry, so a line is of this entry if it reads as we would write it. Whatever is
+    /// out of the ordinary, and a line that is not in the buffer whole, is left to [`read_entry`](Self::read_entry).
+    fn pass(&mut self, same: &Observed<'_>) -> Result<bool, LockError> {
+        let Ok(record) = same.state else { return Ok(false) };
+        // Of a checksum alone this format has no line.
+        if matches!(record.content, Content::Checksum { .. })
+            || self.expects_more != Some(true)
+            || self.previous.as_slice() >= same.path
+            || self.check_record(same.path, record).is_err()
+        {
+            return Ok(false);
+        }
+        self.rewritten.clear();
+        line::push_entry(&mut self.rewritten, same.path, record);
+        let buffer = self.input.fill_buf()?;
+        let more = match buffer.strip_prefix(self.rewritten.as_slice()) {
+            Some([b',', b'\n', ..]) => true,
+            Some([b'\n', ..]) => false,
+            _ => return Ok(false),
+        };
+        let length = self.rewritten.len() + 1 + usize::from(more);
+        self.hasher.update(&buffer[..length]);
+        self.input.consume(length);
+        self.number += 1;
+        self.previous.clear();
+        self.previous.extend_from_slice(same.path);
+        self.expects_more = Some(more);
+        Ok(true)
     }
 }
 
