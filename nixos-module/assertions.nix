@@ -56,9 +56,9 @@ let
 
   ofCheck =
     checkName: check:
-    if check.kind == "containers" then
+    if check.kind == "containers" || check.kind == "container_files" then
       holds (check.socket != null && paths.isClean check.socket) ".settings.check.${checkName}.socket"
-        "a check of kind containers needs the absolute path of the engine's socket here, since the unit sees no other path"
+        "a check of kind ${check.kind} needs the absolute path of the engine's socket here, since the unit sees no other path"
     else
       holds (
         check.root != null || check.server_root != null

@@ -9,6 +9,8 @@ let
 
   runsHere = check: check.modes == null || lib.elem "server" check.modes;
   rootOf = check: if check.server_root != null then check.server_root else check.root;
+  # Those of `container_files` lie in a container, and are nothing to the unit.
+  rootHere = check: if check.kind == "container_files" then null else rootOf check;
 
   here = lib.filterAttrs (_: runsHere) instance.settings.check;
   stateDirectory = "/var/lib/driftlock/${name}";
@@ -38,7 +40,7 @@ in
 
   # Check → root as it was declared, for the assertions.
   checks = here;
-  roots = lib.filterAttrs (_: root: root != null) (lib.mapAttrs (_: rootOf) here);
+  roots = lib.filterAttrs (_: root: root != null) (lib.mapAttrs (_: rootHere) here);
   sockets = lib.filter (socket: socket != null) (lib.mapAttrsToList (_: check: check.socket) here);
 
   # All that the unit has to see beside the store and its own state.
@@ -46,7 +48,7 @@ in
     paths.outermost (
       map paths.normalise (
         lib.filter (path: path != null) (
-          lib.mapAttrsToList (_: rootOf) here ++ lib.mapAttrsToList (_: check: check.socket) here
+          lib.mapAttrsToList (_: rootHere) here ++ lib.mapAttrsToList (_: check: check.socket) here
         )
         ++ [ locks ]
       )

@@ -29,14 +29,14 @@ let
       kind = mkOption {
         type = types.str;
         example = "trees";
-        description = "What is locked: `files`, `trees` or `containers`.";
+        description = "What is locked: `files`, `trees`, `containers` or `container_files`.";
       };
 
       root = optionalKey types.str {
         example = "/srv/stacks";
         description = ''
           The one directory that this check may read, as an absolute path on this machine. The
-          unit sees it read-only, and nothing beside it.
+          unit sees it read-only, and nothing beside it. Of `container_files`, a directory in the container.
         '';
       };
 
@@ -72,7 +72,7 @@ let
       socket = optionalKey types.str {
         example = "/run/docker.sock";
         description = ''
-          The container engine's socket, for `containers`. The unit is let through to this one
+          The container engine's socket, for `containers` and `container_files`. The unit is let through to this one
           socket; {option}`supplementaryGroups` names the group that may use it.
         '';
       };

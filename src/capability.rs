@@ -11,9 +11,10 @@
 
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -73,6 +74,41 @@ pub fn root(path: &Path) -> Result<Directory, Trouble> {
     })
 }
 
+/// Connects to the UNIX socket of a container engine. From then on nothing that is asked of it or awaited from it takes
+/// longer than `silence`, this call included.
+///
+/// # Errors
+/// A socket that is missing, is none, may not be used, or that nobody answers.
+pub fn engine(path: &Path, silence: Duration) -> Result<OwnedFd, Trouble> {
+    use rustix::net::sockopt::{Timeout, set_socket_timeout};
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+    let connected = || -> rustix::io::Result<OwnedFd> {
+        let address = SocketAddrUnix::new(path)?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        for timeout in [Timeout::Recv, Timeout::Send] {
+            set_socket_timeout(&socket, timeout, Some(silence))?;
+        }
+        connect(&socket, &address)?;
+        Ok(socket)
+    };
+    connected().map_err(|errno| {
+        let error = io::Error::from(errno);
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "start the engine, or correct `socket` in the declaration",
+            io::ErrorKind::ConnectionRefused => "start the engine: nobody listens there",
+            io::ErrorKind::PermissionDenied => {
+                "run driftlock as a user who may write to the socket, in the group `docker` for example"
+            }
+            io::ErrorKind::WouldBlock => "see why the engine hangs: it takes no connections",
+            _ => "see why it can't be connected to",
+        };
+        Trouble::new(
+            format!("the container engine's socket {} could not be connected to: {error}", shown(path)),
+            remedy,
+        )
+    })
+}
+
 /// Opens the directory of the lock files; nothing if there is none.
 ///
 /// # Errors
@@ -123,6 +159,20 @@ pub fn future(path: &Path) -> Option<PathBuf> {
         let named = if there.as_os_str().is_empty() { Path::new(".") } else { there };
         let resolved = std::fs::canonicalize(named).ok()?;
         Some(resolved.join(path.strip_prefix(there).ok()?))
+    })
+}
+
+/// Opens the locks of an export.
+///
+/// # Errors
+/// What is no export, or can't be read.
+pub fn export(path: &Path) -> Result<Directory, Trouble> {
+    let locks = path.join("locks");
+    open(&locks).map_err(|error| {
+        Trouble::new(
+            format!("the locks of the export {} could not be opened: {error}", shown(&locks)),
+            "name a directory that `driftlock export --output` has written",
+        )
     })
 }
 

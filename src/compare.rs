@@ -3,6 +3,7 @@
 //! Every path of either side ends as verified, drifted or unverified, and [`Counts`] adds up by construction: each
 //! path is counted once, where its verdict is given.
 
+mod container;
 mod moves;
 
 use crate::manifest::{Attributes, Content, Entries, LockError, Observed, Record, Unverified};
@@ -24,11 +25,24 @@ pub enum Change {
     ModeChanged,
     OwnerChanged,
     XattrsChanged,
+    /// A container that was made from an image of another name, another tag for example.
+    ImageChanged,
+    /// A container that was made from another image of the same name.
+    ImageRebuilt,
+    /// A container's image is the same, and registries know it by other digests.
+    DigestsChanged,
+    StateChanged,
+    MountsChanged,
+    NetworksChanged,
+    PortsChanged,
+    LabelsChanged,
+    /// Other names of environment variables; their values are not recorded.
+    EnvChanged,
 }
 
 impl Change {
     /// All of them, in their order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 18] = [
         Self::Added,
         Self::Removed,
         Self::TypeChanged,
@@ -38,6 +52,15 @@ impl Change {
         Self::ModeChanged,
         Self::OwnerChanged,
         Self::XattrsChanged,
+        Self::ImageChanged,
+        Self::ImageRebuilt,
+        Self::DigestsChanged,
+        Self::StateChanged,
+        Self::MountsChanged,
+        Self::NetworksChanged,
+        Self::PortsChanged,
+        Self::LabelsChanged,
+        Self::EnvChanged,
     ];
 
     /// The word in JSON reports.
@@ -53,6 +76,15 @@ impl Change {
             Self::ModeChanged => "mode_changed",
             Self::OwnerChanged => "owner_changed",
             Self::XattrsChanged => "xattrs_changed",
+            Self::ImageChanged => "image_changed",
+            Self::ImageRebuilt => "image_rebuilt",
+            Self::DigestsChanged => "digests_changed",
+            Self::StateChanged => "state_changed",
+            Self::MountsChanged => "mounts_changed",
+            Self::NetworksChanged => "networks_changed",
+            Self::PortsChanged => "ports_changed",
+            Self::LabelsChanged => "labels_changed",
+            Self::EnvChanged => "env_changed",
         }
     }
 }
@@ -172,6 +204,7 @@ impl Comparison {
                 Some(change) => self.drifted(now.path, change, Some(expected), Some(actual)),
                 None => self.verified(),
             },
+            (Ok(expected), Err(Unverified::Absent)) => self.drifted(now.path, Change::Removed, Some(expected), None),
             (_, Err(reason)) => {
                 opaque.push(now.path.to_vec());
                 self.unverified(now.path, reason.clone());
@@ -208,7 +241,7 @@ fn checked(path: &[u8]) -> Option<EntryPath> {
 /// difference; a directory's `nar` follows from the entries below it and is not looked at.
 #[must_use]
 pub fn difference(expected: &Record, actual: &Record) -> Option<Change> {
-    use Content::{BlockDevice, CharDevice, Checksum, Directory, Fifo, File, Socket, Symlink};
+    use Content::{BlockDevice, CharDevice, Checksum, Container, Directory, Fifo, File, Socket, Symlink};
     let same_content = match (&expected.content, &actual.content) {
         (File { sha256: before, size: size_before, .. }, File { sha256: now, size: size_now, .. }) => {
             before == now && size_before == size_now
@@ -219,6 +252,7 @@ pub fn difference(expected: &Record, actual: &Record) -> Option<Change> {
         (CharDevice { .. }, CharDevice { .. }) | (BlockDevice { .. }, BlockDevice { .. }) => {
             expected.content == actual.content
         }
+        (Container(before), Container(now)) => return container::difference(before, now),
         (Directory { .. }, Directory { .. }) | (Fifo, Fifo) | (Socket, Socket) => true,
         _ => return Some(Change::TypeChanged),
     };

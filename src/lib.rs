@@ -6,7 +6,7 @@
 //! 1. [`declaration`]: which checks, over which roots.
 //! 2. [`capability`]: the only place where paths are opened by name; what comes out are handles.
 //! 3. [`sandbox`]: from here on the kernel holds the process to those handles.
-//! 4. [`walk`] and [`digest`]: everything below the roots, by all cores.
+//! 4. [`walk`] and [`digest`]: everything below the roots, by all cores; [`container`]: what an engine says.
 //! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock;
 //!    [`stat_cache`] keeps digests from one run to the next, where that was asked for.
 //! 6. [`compare`]: an ordered merge of a lock and what is there.
@@ -21,6 +21,7 @@ pub mod baseline;
 pub mod capability;
 pub mod cli;
 pub mod compare;
+pub mod container;
 pub mod declaration;
 pub mod digest;
 pub mod init;

@@ -1,5 +1,10 @@
 //! One run: the declaration with all its handles open, first outside the sandbox, then inside it.
 
+mod collected;
+
+pub use collected::{Collected, Entries};
+
+use std::collections::BTreeSet;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
@@ -9,14 +14,16 @@ use cap_std::fs::Dir;
 
 use crate::baseline::Baseline;
 use crate::capability::{self, Declared, Directory, raw, shown};
+use crate::container::Inventory;
 use crate::declaration::Check;
-use crate::manifest::{Kind, LockError};
+use crate::manifest::{Kind, List, LockError};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
 use crate::stat_cache::Known;
 use crate::store::NotSynced;
 use crate::trouble::Trouble;
-use crate::walk::{self, Collection, NarOf, Progress, Task};
+use crate::walk::{self, NarOf, Progress, Task};
+use collected::Source;
 
 /// What a run is going to do with the locks directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,31 +49,71 @@ pub struct Session {
     pub declared: Declared,
     /// Which of the declaration's checks this run goes through, by their place in it.
     selected: Vec<usize>,
-    /// The root of each selected check.
-    roots: Vec<Result<Directory, Trouble>>,
+    /// The root or the engine of each selected check.
+    sources: Vec<Result<Source, Trouble>>,
     locks: Option<Directory>,
     locks_access: LocksAccess,
+    /// The locks of an export, where they take the place of all that could be read.
+    export: Option<Directory>,
     threads: NonZeroUsize,
     requirement: Requirement,
 }
 
 impl Session {
-    /// Reads the declaration and opens every root and the locks directory.
+    /// Reads the declaration, opens every root and the locks directory, and connects to engines.
     ///
     /// # Errors
-    /// A bad declaration, an unknown check, a locks directory that can't be opened. A root that can't be opened is
-    /// trouble of its check alone.
+    /// A bad declaration, an unknown check, a locks directory that can't be opened. A root that can't be opened, or an
+    /// engine that can't be connected to, is trouble of its check alone.
     pub fn open(request: &Request, locks_access: LocksAccess) -> Result<Self, Trouble> {
+        Self::open_with(request, locks_access, |declared, check| {
+            // Nobody is bothered for a check that is passed over.
+            let applies = check.modes.local || check.engine.is_none();
+            if applies { Source::open(&declared.base, check) } else { Err(not_read(check)) }
+        })
+    }
+
+    /// The same for all checks, whatever their modes.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn of_everything(request: &Request) -> Result<Self, Trouble> {
+        Self::open_with(request, LocksAccess::Read, |declared, check| Source::open(&declared.base, check))
+    }
+
+    /// A run that reads an export, and nothing else.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), and an export that can't be read.
+    pub fn from_export(request: &Request, locks_access: LocksAccess, export: &Path) -> Result<Self, Trouble> {
+        let mut session = Self::open_with(request, locks_access, |_, check| Err(not_read(check)))?;
+        session.export = Some(capability::export(export)?);
+        Ok(session)
+    }
+
+    fn open_with(
+        request: &Request,
+        locks_access: LocksAccess,
+        source: impl Fn(&Declared, &Check) -> Result<Source, Trouble>,
+    ) -> Result<Self, Trouble> {
         // Before anything is opened, and before a directory is created.
         sandbox::required(request.requirement).map_err(|error| not_entered(&error, request.requirement))?;
         let declared = capability::declaration(request.config.as_deref())?;
         let selected = select(&declared, &request.checks)?;
         let checks = selected.iter().map(|&index| &declared.declaration.checks[index]);
-        let roots: Vec<_> = checks.map(|check| capability::root(&declared.base.join(&check.root))).collect();
+        let sources: Vec<_> = checks.map(|check| source(&declared, check)).collect();
         let path = declared.base.join(&declared.declaration.locks);
         let threads = request.threads.unwrap_or_else(walk::default_threads);
-        let mut session =
-            Self { declared, selected, roots, locks: None, locks_access, threads, requirement: request.requirement };
+        let mut session = Self {
+            declared,
+            selected,
+            sources,
+            locks: None,
+            locks_access,
+            export: None,
+            threads,
+            requirement: request.requirement,
+        };
         let lock = |check: &Check| check.lock.name.clone();
         session.locks = match locks_access {
             LocksAccess::Read => {
@@ -134,8 +181,8 @@ impl Session {
         written: bool,
         file: impl Fn(&Check) -> String,
     ) -> Result<(), Trouble> {
-        for (check, root) in self.checks().zip(&self.roots) {
-            let Ok(Directory { resolved: Some(root), .. }) = root else { continue };
+        for (check, source) in self.checks().zip(&self.sources) {
+            let Ok(Source::Root(Directory { resolved: Some(root), .. })) = source else { continue };
             if written && root.starts_with(ours) {
                 return Err(Trouble::new(
                     format!(
@@ -169,7 +216,7 @@ impl Session {
 
     /// The root of each check, if it could be opened.
     pub fn roots(&self) -> impl ExactSizeIterator<Item = Option<&Directory>> {
-        self.roots.iter().map(|root| root.as_ref().ok())
+        self.sources.iter().map(|source| source.as_ref().ok()?.root())
     }
 
     /// The locks directory; nothing if there is none.
@@ -185,19 +232,25 @@ impl Session {
     pub fn enter<'a>(self, write: impl IntoIterator<Item = &'a Directory>) -> Result<Run, Trouble> {
         capability::raise_descriptor_limit();
         let mut grants = Grants::default();
-        grants.read.extend(self.roots.iter().flatten().map(AsFd::as_fd));
+        grants.read.extend(self.sources.iter().flatten().filter_map(Source::root).map(AsFd::as_fd));
         if let Some(locks) = &self.locks {
             match self.locks_access {
                 LocksAccess::Read => grants.read.push(locks.as_fd()),
                 LocksAccess::Write => grants.write.push(locks.as_fd()),
             }
         }
+        grants.read.extend(self.export.as_ref().map(AsFd::as_fd));
         for directory in write {
             grants.write.push(directory.as_fd());
         }
         let enforced = enter(&grants, self.requirement)?;
         Ok(Run { session: self, enforced })
     }
+}
+
+/// What to say of a check that this run does not read.
+fn not_read(check: &Check) -> Trouble {
+    Trouble::new(format!("the check {} is not read by this run", check.name), "see its `modes` in the declaration")
 }
 
 /// Enters the sandbox.
@@ -255,13 +308,13 @@ impl Run {
     /// Where a check's root really lies.
     #[must_use]
     pub fn resolved_root(&self, index: usize) -> Option<String> {
-        let root = self.session.roots.get(index)?.as_ref().ok()?;
-        root.resolved.as_deref().map(raw)
+        let source = self.session.sources.get(index)?.as_ref().ok()?;
+        source.root()?.resolved.as_deref().map(raw)
     }
 
-    /// Collects the checks that `wanted` names by their place in this run, all of them in one pass. The others give
-    /// nothing.
-    pub fn collect(&self, wanted: &[bool], nar: bool, progress: &Progress) -> Vec<Option<Result<Collection, Trouble>>> {
+    /// Collects the checks that `wanted` names by their place in this run: engines are asked first, since they may not
+    /// wait for long, then all roots are read in one pass. The others give nothing.
+    pub fn collect(&self, wanted: &[bool], nar: bool, progress: &Progress) -> Vec<Option<Result<Collected, Trouble>>> {
         self.collect_knowing(&[], wanted, nar, progress)
     }
 
@@ -272,43 +325,78 @@ impl Run {
         wanted: &[bool],
         nar: bool,
         progress: &Progress,
-    ) -> Vec<Option<Result<Collection, Trouble>>> {
-        let tasks: Vec<Task<'_>> = self
-            .session
-            .checks()
-            .zip(&self.session.roots)
-            .zip(wanted)
-            .enumerate()
-            .filter_map(|(index, ((check, root), &wanted))| {
-                let root = root.as_ref().ok().filter(|_| wanted)?;
-                Some(Task {
-                    root: root.as_fd(),
-                    kind: check.kind,
-                    selection: &check.selection,
-                    attributes: check.attributes,
-                    one_file_system: check.one_file_system,
-                    nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
-                    known: known.get(index).and_then(Option::as_ref),
-                })
+    ) -> Vec<Option<Result<Collected, Trouble>>> {
+        let sources = || self.session.checks().zip(&self.session.sources).zip(wanted);
+        let mut collected: Vec<_> = sources()
+            .map(|((check, source), &wanted)| match source {
+                Err(trouble) => wanted.then(|| Err(trouble.clone())),
+                Ok(Source::Engine(socket)) => wanted.then(|| collected::from_engine(check, socket.as_fd())),
+                Ok(Source::Root(_)) => None,
             })
             .collect();
-        let mut collections = walk::collect(&tasks, self.session.threads, progress).into_iter();
-        self.session
-            .checks()
-            .zip(&self.session.roots)
-            .zip(wanted)
-            .map(|((check, root), &wanted)| match root {
-                _ if !wanted => None,
-                Err(trouble) => Some(Err(trouble.clone())),
-                Ok(_) => collections.next().map(|collection| match &collection.root {
-                    Ok(_) => Ok(collection),
-                    Err(reason) => Err(Trouble::new(
-                        format!("the root {} could not be read: {reason}", shown(&check.root)),
-                        "run driftlock as a user who may read it",
-                    )),
-                }),
+        let roots = || {
+            sources().enumerate().filter_map(|(index, ((check, source), &wanted))| {
+                let root = source.as_ref().ok()?.root().filter(|_| wanted)?;
+                Some((index, check, root))
             })
-            .collect()
+        };
+        let tasks: Vec<Task<'_>> = roots()
+            .map(|(index, check, root)| Task {
+                root: root.as_fd(),
+                kind: check.kind,
+                selection: &check.selection,
+                attributes: check.attributes,
+                one_file_system: check.one_file_system,
+                nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
+                known: known.get(index).and_then(Option::as_ref),
+            })
+            .collect();
+        let collections = walk::collect(&tasks, self.session.threads, progress);
+        for ((index, check, _), collection) in roots().zip(collections) {
+            collected[index] = Some(match &collection.root {
+                Ok(_) => Ok(collection.into()),
+                Err(reason) => Err(Trouble::new(
+                    format!("the root {} could not be read: {reason}", shown(&check.root)),
+                    "run driftlock as a user who may read it",
+                )),
+            });
+        }
+        collected
+    }
+
+    /// What else the engines of this run have, each one once: its socket, and all that is there.
+    pub fn inventories(&self) -> Vec<(String, Result<Inventory, Trouble>)> {
+        let mut known = BTreeSet::new();
+        let engines = self.session.checks().zip(&self.session.sources).filter_map(|(check, source)| {
+            let socket = source.as_ref().ok()?.engine()?;
+            let path = &check.engine.as_ref()?.socket;
+            known.insert(path.clone()).then(|| (raw(path), collected::inventory(path, socket)))
+        });
+        engines.collect()
+    }
+
+    /// What an export has of a check, in the place of what is there.
+    ///
+    /// # Errors
+    /// An export that does not have it, or whose lock would be refused.
+    pub fn exported(&self, check: &Check, shown: &str) -> Result<Collected, Trouble> {
+        let name = &check.lock.name;
+        let refused = |error: &LockError| {
+            Trouble::new(
+                format!("the lock {shown}/locks/{} is refused: {error}", escaped(name.as_bytes())),
+                error.remedy(),
+            )
+        };
+        let export = self.session.export.as_ref();
+        let found = export.map(|export| Baseline::open(&export.dir, name, check.lock.format)).transpose();
+        let Some(mut lock) = found.map_err(|error| refused(&error))?.flatten() else {
+            return Err(Trouble::new(
+                format!("the export {shown} has no lock of the check {}", check.name),
+                "see what `driftlock export` said of it, or name the other checks with --check",
+            ));
+        };
+        lock.belongs_to(check).map_err(|error| refused(&error))?;
+        Ok(List::read(&mut lock).map_err(|error| refused(&error))?.into())
     }
 
     /// Opens the lock of a check; nothing if it is missing.

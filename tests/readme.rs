@@ -185,6 +185,11 @@ fn the_sessions_on_the_page_of_lock_formats_happen() {
 }
 
 #[test]
+fn the_sessions_on_the_page_of_containers_happen() {
+    console_blocks_hold("docs/containers.md");
+}
+
+#[test]
 fn what_fits_a_session_and_what_does_not() {
     for (expected, actual) in [
         (&["a", "…", "c"][..], &["a", "b", "b", "c"][..]),
@@ -211,6 +216,20 @@ fn what_fits_a_session_and_what_does_not() {
 #[test]
 fn the_declaration_of_the_readme_is_valid_and_has_every_key() {
     let [(_, declaration)] = &blocks("README.md", "toml")[..] else { panic!("there is one declaration") };
+    every_key_is_in(declaration, &["wrong = 1\n", "[check.a]\nkind = \"files\"\nroot = \".\"\nwrong = 1\n"]);
+}
+
+#[test]
+fn the_declaration_of_the_page_on_containers_is_valid_and_has_every_key() {
+    let [(_, declaration)] = &blocks("docs/containers.md", "toml")[..] else { panic!("there is one declaration") };
+    let kind = |kind: &str| format!("[check.a]\nkind = \"{kind}\"\nwrong = 1\n");
+    // These are as for other checks, as the page says.
+    let whole = format!("{declaration}\nlock = \"a.lock.json\"\nallow_empty = true\n");
+    every_key_is_in(&whole, &[&kind("containers"), &kind("container_files")]);
+}
+
+/// Whether a declaration is valid, and has all the keys that the refusals of these name as known.
+fn every_key_is_in(declaration: &str, wrong: &[&str]) {
     let scene = Scene::new();
     let capabilities_of = |declaration: &str| {
         fs::write(scene.path("repository/driftlock.toml"), declaration).unwrap();
@@ -219,7 +238,7 @@ fn the_declaration_of_the_readme_is_valid_and_has_every_key() {
     let output = capabilities_of(declaration);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // The refusal of an unknown key names all that are known.
-    for wrong in ["wrong = 1\n", "[check.a]\nkind = \"files\"\nroot = \".\"\nwrong = 1\n"] {
+    for wrong in wrong {
         let message = String::from_utf8(capabilities_of(wrong).stderr).unwrap();
         let known = message.split("unknown key").nth(1).unwrap_or_else(|| panic!("{message}"));
         let keys: Vec<_> = known.split('`').skip(1).step_by(2).collect();
@@ -227,7 +246,7 @@ fn the_declaration_of_the_readme_is_valid_and_has_every_key() {
         for key in keys {
             let sets = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
             let opens = |line: &str| line.starts_with(&format!("[{key}."));
-            assert!(declaration.lines().any(|line| sets(line) || opens(line)), "the README leaves out `{key}`");
+            assert!(declaration.lines().any(|line| sets(line) || opens(line)), "the page leaves out `{key}`");
         }
     }
 }
@@ -282,6 +301,10 @@ fn the_examples_of_the_help_work() {
         if example.starts_with("driftlock report") {
             assert!(scene.shell("repository", "driftlock check").status.success());
         }
+        if let Some((_, export)) = example.split_once("--from ") {
+            let made = scene.shell("repository", &format!("driftlock export --output {export}"));
+            assert!(made.status.success(), "{made:?}");
+        }
         // Files of the machine that not every machine has, or should get by a test.
         fs::create_dir(scene.path("etc")).unwrap();
         fs::create_dir_all(scene.path("var/lib/node_exporter")).unwrap();
@@ -302,9 +325,15 @@ fn the_examples_of_the_help_work() {
 
 #[test]
 fn what_the_pages_link_to_is_there() {
-    for page in
-        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/lock-format.md", "docs/fleet.md", "docs/alerting.md"]
-    {
+    for page in [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/lock-format.md",
+        "docs/containers.md",
+        "docs/fleet.md",
+        "docs/alerting.md",
+    ] {
         let path = Path::new(REPOSITORY).join(page);
         let text = fs::read_to_string(&path).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());

@@ -67,11 +67,15 @@ pub enum Command {
     /// Read the declared paths and write the lock files
     #[command(after_help = "Examples:\n  \
                             driftlock lock --dry-run                show what would change, write nothing\n  \
-                            driftlock lock --check compose_hashes   write one lock")]
+                            driftlock lock --check compose_hashes   write one lock\n  \
+                            driftlock lock --from runtime           make an export the baseline")]
     Lock {
         /// Show what would change, and write nothing
         #[arg(long)]
         dry_run: bool,
+        /// Take what `driftlock export` wrote into this directory, and read nothing else
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
     },
     /// Read the declared paths again and say what has drifted
     #[command(after_help = "Examples:\n  \
@@ -104,6 +108,13 @@ pub enum Command {
         a: PathBuf,
         /// The same, or `live`: what is there now for the check that the lock A belongs to
         b: PathBuf,
+    },
+    /// Write down what is there now: locks, digests, and what container engines have
+    #[command(after_help = "Example:\n  driftlock export --output runtime")]
+    Export {
+        /// The directory to write to; it must be empty, or not be there yet
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
     },
     /// Print digests of files and trees, without a declaration
     #[command(after_help = "Examples:\n  \

@@ -6,6 +6,8 @@ use std::path::Path;
 use super::arguments::Common;
 use super::{after_printing, exit};
 use crate::capability::{self, Declared, shown};
+use crate::manifest::Kind;
+use crate::path::escaped;
 use crate::sandbox::{self, Enforced};
 use crate::session::{LocksAccess, Session};
 use crate::trouble::Trouble;
@@ -78,7 +80,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     let base = |path: &Path| shown(&declared.base.join(path));
     writeln!(out, "declaration: {}", shown(&declared.file))?;
     writeln!(out, "\nread, everything below, through a handle that is opened before the sandbox is entered:")?;
-    for check in &declaration.checks {
+    for check in declaration.checks.iter().filter(|check| check.engine.is_none()) {
         let globs = match (&check.selection.include[..], &check.selection.exclude[..]) {
             ([], []) => "everything".to_owned(),
             ([], exclude) => format!("everything but {}", quoted(exclude)),
@@ -88,6 +90,21 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
         writeln!(out, "  {}  (root of the check {}: records {globs})", base(&check.root), check.name)?;
     }
     writeln!(out, "  {}  (lock files; `check`, `lock --dry-run` and `diff` only read them)", base(&declaration.locks))?;
+    let engines: Vec<_> = declaration.checks.iter().filter_map(|check| Some((check, check.engine.as_ref()?))).collect();
+    if !engines.is_empty() {
+        writeln!(
+            out,
+            "\nasked, with GET requests alone, through a connection that is made before the sandbox is entered:"
+        )?;
+    }
+    for (check, engine) in engines {
+        let what = match (check.kind, &engine.containers[..]) {
+            (Kind::ContainerFiles, _) => format!("files in {}", escaped(check.place().as_bytes())),
+            (_, []) => "all containers".to_owned(),
+            (_, names) => quoted(names),
+        };
+        writeln!(out, "  {}  (engine of the check {}: records {what})", base(&engine.socket), check.name)?;
+    }
     writeln!(out, "\nwritten:")?;
     for check in &declaration.checks {
         writeln!(out, "  {}  (by `lock` alone)", base(&declaration.locks.join(&check.lock.name)))?;
@@ -120,7 +137,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
 }
 
 fn quoted(globs: &[String]) -> String {
-    globs.iter().map(|glob| format!("\"{}\"", crate::path::escaped(glob.as_bytes()))).collect::<Vec<_>>().join(", ")
+    globs.iter().map(|glob| format!("\"{}\"", escaped(glob.as_bytes()))).collect::<Vec<_>>().join(", ")
 }
 
 fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::Result<()> {
@@ -133,7 +150,12 @@ fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> 
             serde_json::json!({
                 "check": check.name,
                 "kind": check.kind.name(),
-                "root": base(&check.root),
+                "root": match &check.engine {
+                    None => base(&check.root),
+                    Some(_) => escaped(check.place().as_bytes()).to_string(),
+                },
+                "socket": check.engine.as_ref().map(|engine| base(&engine.socket)),
+                "containers": check.engine.as_ref().map(|engine| &engine.containers),
                 "include": check.selection.include,
                 "exclude": check.selection.exclude,
                 "lock": base(&declaration.locks.join(&check.lock.name)),

@@ -9,16 +9,16 @@ use super::metrics::Metrics;
 use super::render::Rendering;
 use super::stat_cache::StatCache;
 use super::{complain, exit, progress, render, stdout_failed};
-use crate::capability::{self, Directory, raw, shown};
+use crate::capability::{self, Directory, shown};
 use crate::compare::{self, Comparison};
 use crate::declaration::Check;
-use crate::manifest::json;
+use crate::manifest::{Kind, json};
+use crate::path::escaped;
 use crate::report::places::Places;
 use crate::report::{self, CheckReport, Outcome, Report, Window, WindowError, text::Style};
-use crate::session::{LocksAccess, Run, Session, not_written};
+use crate::session::{Collected, LocksAccess, Run, Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
-use crate::walk::Collection;
 
 /// Checks, prints the report, and keeps it.
 ///
@@ -176,7 +176,7 @@ fn check(
                 if let Some(stat_cache) = &mut stat_cache {
                     stat_cache.learn(index, std::mem::take(&mut collection.learned));
                 }
-                match compare::compare(&mut baseline, &mut collection.tree.entries()) {
+                match compare::compare(&mut baseline, &mut collection.entries()) {
                     Err(error) => Outcome::Failed(run.refused(check, &error)),
                     Ok(comparison) => judge(check, comparison, baseline.stated_digest(), &collection),
                 }
@@ -186,7 +186,7 @@ fn check(
         CheckReport {
             name: check.name.clone(),
             kind: check.kind,
-            root: raw(&check.root),
+            root: check.place(),
             resolved_root: run.resolved_root(index),
             lock: run.lock_path(check),
             outcome,
@@ -208,7 +208,7 @@ fn check(
     }
 }
 
-fn judge(check: &Check, comparison: Comparison, stated: Option<&str>, collection: &Collection) -> Outcome {
+fn judge(check: &Check, comparison: Comparison, stated: Option<&str>, collection: &Collected) -> Outcome {
     if comparison.counts.entries == 0 && !check.allow_empty {
         return Outcome::Failed(nothing_found(check));
     }
@@ -217,14 +217,20 @@ fn judge(check: &Check, comparison: Comparison, stated: Option<&str>, collection
         counts if counts.unverified > 0 => None,
         counts if counts.drifted == 0 && digest.is_some() => digest.clone(),
         // A stream of a tree has no errors of its own.
-        _ => json::digest(&mut collection.tree.entries()).ok().map(|digest| digest.sri()),
+        _ => json::digest(&mut collection.entries()).ok().map(|digest| digest.sri()),
     };
     Outcome::Compared { comparison, digest, live_digest }
 }
 
 /// What to say of a check that has nothing to check.
 pub fn nothing_found(check: &Check) -> Trouble {
-    let root = shown(&check.root);
+    if check.kind == Kind::Containers {
+        return Trouble::new(
+            format!("the check {} finds nothing: the engine has no containers", check.name),
+            "start them, or write `allow_empty = true` if that is what you expect",
+        );
+    }
+    let root = escaped(check.place().as_bytes()).to_string();
     let include = check.selection.include.join("\", \"");
     let problem = if include.is_empty() {
         format!("the check {} finds nothing: {root} is empty, or all of it is excluded", check.name)

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::arguments::Common;
 use super::{after_printing, exit, progress, stored};
 use crate::baseline::Baseline;
-use crate::capability::{self, Operand, raw, shown};
+use crate::capability::{self, Operand, shown};
 use crate::compare::{self, Comparison};
 use crate::declaration::LockFormat;
 use crate::manifest::{Kind, LockError};
@@ -98,9 +98,8 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let collection = collections
         .swap_remove(index)
         .ok_or_else(|| Trouble::new("nothing was collected", "report this as a bug"))??;
-    let comparison =
-        compare::compare(&mut *lock, &mut collection.tree.entries()).map_err(|error| refused(a, a, &error))?;
-    print_comparison(common, check.kind, &raw(&check.root), &comparison)
+    let comparison = compare::compare(&mut *lock, &mut collection.entries()).map_err(|error| refused(a, a, &error))?;
+    print_comparison(common, check.kind, &check.place(), &comparison)
 }
 
 fn print_comparison(common: &Common, kind: Kind, root: &str, comparison: &Comparison) -> Result<u8, Trouble> {

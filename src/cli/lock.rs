@@ -1,21 +1,23 @@
 //! `driftlock lock`: write the lock files, and say what that changes.
 
 use std::io::{self, Write as _};
+use std::path::Path;
+
+use cap_std::fs::Dir;
 
 use super::arguments::Common;
 use super::check::nothing_found;
 use super::{complain, exit, progress, stdout_failed};
 use crate::baseline::Baseline;
-use crate::capability::{self, raw};
+use crate::capability::{self, shown};
 use crate::compare::{self, Comparison};
 use crate::declaration::{Check, LockFormat};
-use crate::manifest::{Entries, LockError, json, text};
+use crate::manifest::{Entries, LockError, Sha256Digest, json, text};
 use crate::path::escaped;
 use crate::report::{self, changes};
-use crate::session::{LocksAccess, Run, Session, not_written};
+use crate::session::{Collected, LocksAccess, Run, Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
-use crate::walk::Tree;
 
 /// How many of the paths that could not be read are named; the count tells of the rest.
 const NAMED: usize = 20;
@@ -40,18 +42,26 @@ struct Change {
 ///
 /// # Errors
 /// What keeps the run from starting. Trouble of single checks is told, and in the exit code.
-pub fn run(common: &Common, dry_run: bool) -> Result<u8, Trouble> {
+pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, Trouble> {
     let access = if dry_run { LocksAccess::Read } else { LocksAccess::Write };
-    let session = Session::open(&common.request(), access)?;
+    let session = match export {
+        None => Session::open(&common.request(), access)?,
+        Some(export) => Session::from_export(&common.request(), access, export)?,
+    };
     let style = common.style();
     let show_progress = capability::wants_progress() && !common.quiet;
     let run = session.enter(&[])?;
-    let wanted: Vec<bool> = run.session.checks().map(|check| check.modes.local).collect();
-    let collections = progress::during(show_progress, |progress| run.collect(&wanted, true, progress));
+    let collections = match export.map(shown) {
+        None => {
+            let wanted: Vec<bool> = run.session.checks().map(|check| check.modes.local).collect();
+            progress::during(show_progress, |progress| run.collect(&wanted, true, progress))
+        }
+        Some(export) => run.session.checks().map(|check| Some(run.exported(check, &export))).collect(),
+    };
     let mut all = Vec::new();
     for (check, collection) in run.session.checks().zip(collections) {
         let Some(collection) = collection else { continue };
-        let result = collection.and_then(|collection| one(&run, check, &collection.tree, dry_run));
+        let result = collection.and_then(|collection| one(&run, check, &collection, dry_run));
         all.push(Done { check, path: run.lock_path(check), result });
     }
     for trouble in all.iter().filter_map(|done| done.result.as_ref().err()) {
@@ -70,11 +80,10 @@ pub fn run(common: &Common, dry_run: bool) -> Result<u8, Trouble> {
 }
 
 /// Writes one lock if it would change.
-fn one(run: &Run, check: &Check, tree: &Tree, dry_run: bool) -> Result<Change, Trouble> {
-    let entries = acceptable(check, tree)?;
-    let header = json::Header { check: check.name.clone(), kind: check.kind, attributes: check.attributes };
-    // A stream of a tree has no errors of its own.
-    let digest = json::digest(&mut tree.entries()).map_err(|error| run.refused(check, &error))?;
+fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Change, Trouble> {
+    let entries = acceptable(check, live)?;
+    // What was collected has no errors of its own.
+    let digest = json::digest(&mut live.entries()).map_err(|error| run.refused(check, &error))?;
     let old = run.baseline(check).map_err(|trouble| keep_evidence(trouble, check))?;
     let mut changed = true;
     let since = match old {
@@ -84,26 +93,33 @@ fn one(run: &Run, check: &Check, tree: &Tree, dry_run: bool) -> Result<Change, T
             if let Err(error @ LockError::OtherCheck { .. }) = &belongs {
                 return Err(keep_evidence(run.refused(check, error), check));
             }
-            let compared = compare::compare(&mut old, &mut tree.entries());
+            let compared = compare::compare(&mut old, &mut live.entries());
             let comparison = compared.map_err(|error| keep_evidence(run.refused(check, &error), check))?;
             changed = belongs.is_err()
                 || match &old {
                     Baseline::Json(old) => old.stated_digest() != digest.sri(),
                     // Its order and spelling may be those of `sha256sum`, so only the bytes tell.
-                    Baseline::Text(..) => comparison.counts.drifted > 0 || !is_canonical(run, check, tree),
+                    Baseline::Text(..) => comparison.counts.drifted > 0 || !is_canonical(run, check, live),
                 };
             Some(comparison)
         }
     };
     if changed && !dry_run {
         let locks = run.locks().ok_or_else(|| Trouble::new("there is no locks directory", "report this as a bug"))?;
-        store::replace(locks, &check.lock.name, |out| match check.lock.format {
-            LockFormat::Json => json::write(out, &header, digest, &mut tree.entries()),
-            LockFormat::Sha256sum => text::write(out, &mut tree.entries()),
-        })
-        .map_err(|error| not_written(&run.lock_path(check), &error))?;
+        write(locks, check, live, digest).map_err(|error| not_written(&run.lock_path(check), &error))?;
     }
     Ok(Change { entries, since, written: changed })
+}
+
+/// Writes a lock, whatever is there.
+pub fn write(locks: &Dir, check: &Check, live: &Collected, digest: Sha256Digest) -> io::Result<()> {
+    store::replace(locks, &check.lock.name, |out| match check.lock.format {
+        LockFormat::Json => {
+            let header = json::Header { check: check.name.clone(), kind: check.kind, attributes: check.attributes };
+            json::write(out, &header, digest, &mut live.entries())
+        }
+        LockFormat::Sha256sum => text::write(out, &mut live.entries()),
+    })
 }
 
 /// A lock that is refused is never overwritten: it may be the only trace of what happened to it.
@@ -115,18 +131,18 @@ fn keep_evidence(trouble: Trouble, check: &Check) -> Trouble {
 }
 
 /// Whether the text lock that is there has exactly the bytes that would be written.
-fn is_canonical(run: &Run, check: &Check, tree: &Tree) -> bool {
+fn is_canonical(run: &Run, check: &Check, live: &Collected) -> bool {
     let mut bytes = Vec::new();
-    text::write(&mut bytes, &mut tree.entries()).is_ok()
+    text::write(&mut bytes, &mut live.entries()).is_ok()
         && run.locks().and_then(|locks| locks.read(&check.lock.name).ok()).is_some_and(|there| there == bytes)
 }
 
 /// Makes sure that everything could be read and that the format can hold it; gives the number of entries.
-fn acceptable(check: &Check, tree: &Tree) -> Result<u64, Trouble> {
+pub fn acceptable(check: &Check, live: &Collected) -> Result<u64, Trouble> {
     let mut count: u64 = 0;
     let mut unverified = Vec::new();
     let mut others = Vec::new();
-    let mut entries = tree.entries();
+    let mut entries = live.entries();
     while let Ok(Some(entry)) = entries.next() {
         count += 1;
         match entry.state {
@@ -188,7 +204,7 @@ fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io
             (Some(_), false) => writeln!(out, "unchanged {}: {entries}", done.path)?,
             (Some(since), true) => {
                 writeln!(out, "{verb} {}: {entries}, {} changed since the last lock", done.path, since.counts.drifted)?;
-                changes::write(&mut out, done.check.kind, &raw(&done.check.root), since)?;
+                changes::write(&mut out, done.check.kind, &done.check.place(), since)?;
             }
         }
     }

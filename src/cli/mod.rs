@@ -4,6 +4,7 @@ mod arguments;
 mod capabilities;
 mod check;
 mod diff;
+mod export;
 mod generate;
 mod hash;
 mod init;
@@ -47,10 +48,11 @@ pub fn run() -> ExitCode {
     };
     let result = match command {
         Command::Init => init::run(&common),
-        Command::Lock { dry_run } => lock::run(&common, dry_run),
+        Command::Lock { dry_run, from } => lock::run(&common, dry_run, from.as_deref()),
         Command::Check(arguments) => check::run(&common, &arguments),
         Command::Report { report, form } => report::run(&common, report.as_deref(), &form),
         Command::Diff { a, b } => diff::run(&common, &a, &b),
+        Command::Export { output } => export::run(&common, &output),
         Command::Hash { format, paths } => hash::run(&common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),
         Command::Completions { shell } => Ok(generate::completions(shell)),

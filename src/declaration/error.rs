@@ -68,8 +68,19 @@ pub enum Problem {
     ReservedName { name: &'static str },
     #[error("unknown {what} `{}`", shown(.value))]
     UnknownWord { what: &'static str, value: String, nearest: Option<&'static str>, known: &'static [&'static str] },
-    #[error("this version checks `files` and `trees`, not `containers`")]
-    Containers,
+    #[error("`{kind}` takes no `{}`, which is a key of `{other}`", shown(.key))]
+    KeyOfOtherKind { key: String, kind: &'static str, other: &'static str, known: &'static [&'static str] },
+    #[error("empty: it would pick no container")]
+    EmptyContainers,
+    #[error("`{}` can't be a container's name", shown(.name))]
+    ContainerName { name: String },
+    #[error("`{}` is no absolute path in a container without `.` and `..`", shown(.root))]
+    ContainerRoot { root: String },
+    /// `unix://…`, whose path is the one to write, or what is no UNIX socket at all.
+    #[error("the address of an engine, and not the path of its UNIX socket")]
+    SocketScheme { path: Option<String> },
+    #[error("longer than {} bytes, which no path of a socket may be", super::engine::LONGEST_SOCKET)]
+    SocketTooLong,
     #[error("`trees` takes no `include`: it records everything below its root")]
     IncludeOnTrees,
     #[error("empty: it would pick nothing")]
@@ -160,11 +171,18 @@ impl Problem {
             Self::Nul => "remove it".to_owned(),
             Self::CheckName { .. } => "write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),
             Self::ReservedName { .. } => "give the check another name".to_owned(),
-            Self::Containers => format!(
-                "remove the check, or write `{}` or `{}`",
-                setting(format, "kind", "\"files\""),
-                setting(format, "kind", "\"trees\"")
-            ),
+            Self::KeyOfOtherKind { known, .. } => format!("remove it, or {}", instead(None, known)),
+            Self::EmptyContainers => "name containers, or leave `containers` out for all of them".to_owned(),
+            Self::ContainerName { name } => match name.strip_prefix('/') {
+                Some(name) if super::engine::is_container_name(name) => format!("write `{name}`"),
+                _ => "write the name that `docker ps` shows: `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),
+            },
+            Self::ContainerRoot { .. } => format!("write it like `{}`", setting(format, "root", "\"/etc/nginx\"")),
+            Self::SocketScheme { path: Some(path) } => format!("write `{}`", shown(path)),
+            Self::SocketScheme { path: None } => {
+                "driftlock reaches no network: write the path of the engine's socket, and run it on the engine's machine".to_owned()
+            }
+            Self::SocketTooLong => "write a shorter one: a relative path, or that of a link".to_owned(),
             Self::IncludeOnTrees => "remove `include`, and name what to leave out in `exclude`".to_owned(),
             Self::EmptyInclude => {
                 format!("write `{}`, or `[\"**\"]` for everything", setting(format, "include", "[\"*.conf\"]"))

@@ -3,6 +3,7 @@
 //! Data flows bytes → [`value`] (a tree that knows its lines, the same for both formats) → [`validate`] →
 //! [`Declaration`], whose types can't hold what is refused. Nothing here reads a file.
 
+pub(crate) mod engine;
 mod error;
 mod globs;
 mod json;
@@ -41,6 +42,8 @@ pub struct Check {
     /// Where its name stands in the declaration, from 1.
     pub line: usize,
     pub kind: Kind,
+    /// The directory: on this machine, or for `container_files` in the container. Empty for `containers`, whose entries
+    /// lie in no directory.
     pub root: PathBuf,
     /// Where the same root lies on a server.
     pub server_root: Option<PathBuf>,
@@ -52,6 +55,33 @@ pub struct Check {
     pub allow_empty: bool,
     /// Whether another file system mounted below the root is refused instead of noted.
     pub one_file_system: bool,
+    /// For `containers` and `container_files`, and for no others.
+    pub engine: Option<Engine>,
+}
+
+impl Check {
+    /// Where its entries are, as the operator knows it: the root, or `nginx:/etc/nginx` as `docker cp` would have it. Not
+    /// made harmless; empty for containers, which are known by their names alone.
+    #[must_use]
+    pub fn place(&self) -> String {
+        // A declaration is UTF-8, so nothing is replaced here.
+        let root = self.root.to_string_lossy();
+        match &self.engine {
+            Some(Engine { containers, .. }) if self.kind == Kind::ContainerFiles => {
+                format!("{}:{root}", containers.join(","))
+            }
+            _ => root.into_owned(),
+        }
+    }
+}
+
+/// Which containers, of which engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    /// The UNIX socket of its API.
+    pub socket: PathBuf,
+    /// By their names; all if there are none. For `container_files` the one.
+    pub containers: Vec<String>,
 }
 
 /// The name of a check's lock file in the locks directory, and its format.

@@ -99,7 +99,7 @@ fn reads_every_key_and_both_formats_alike() {
     assert!(files.allow_empty && files.one_file_system);
 
     assert_eq!((trees.name.as_str(), trees.kind, &trees.server_root), ("addon.hashes", Kind::Trees, &None));
-    assert_eq!(trees.attributes, AttributeSet { mode: true, owner: false, xattrs: true });
+    assert_eq!(trees.attributes, AttributeSet { mode: true, xattrs: true, ..AttributeSet::default() });
     assert!(trees.selection.include.is_empty());
 }
 
@@ -164,16 +164,17 @@ fn refuses_unknown_keys() {
 
 #[test]
 fn refuses_kinds() {
-    const CONTAINERS: &str =
-        "check.a.kind: this version checks `files` and `trees`, not `containers`; remove the check";
     let kind = |kind: &str| format!("[check.a]\nkind = \"{kind}\"\nsocket = 1");
     refuses(&kind("file"), "2: check.a.kind: unknown kind `file`; write `files`");
     refuses(&kind("Trees"), "2: check.a.kind: unknown kind `Trees`; write `trees`");
-    refuses(&kind("docker"), "2: check.a.kind: unknown kind `docker`; write one of `files` or `trees`");
-    refuses(&kind("containers"), &format!("2: {CONTAINERS}, or write `kind = \"files\"` or `kind = \"trees\"`"));
+    refuses(
+        &kind("docker"),
+        "2: check.a.kind: unknown kind `docker`; write one of `files`, `trees`, `containers` or `container_files`",
+    );
+    refuses(&kind("container"), "2: check.a.kind: unknown kind `container`; write `containers`");
     refuses_json(
         "{\"check\": {\"a\": {\"kind\": \"containers\"}}}",
-        &format!("1: {CONTAINERS}, or write `\"kind\": \"files\"` or `\"kind\": \"trees\"`"),
+        "1: check.a.socket: missing; write `\"socket\": \"/var/run/docker.sock\"`",
     );
 }
 

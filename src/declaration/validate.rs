@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::section::{Section, Text, nearest};
 use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
-use super::{Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, Selection, globs};
+use super::{Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, Selection, engine, globs};
 use crate::manifest::{AttributeSet, Kind};
 
 const TOP_KEYS: &[&str] = &["locks", "reports", "check"];
@@ -22,8 +22,10 @@ pub(super) const CHECK_KEYS: &[&str] = &[
     "allow_empty",
     "one_file_system",
 ];
-const KINDS: &[&str] = &["files", "trees"];
-const ATTRIBUTES: &[&str] = &["mode", "owner", "xattrs"];
+const CONTAINERS_KEYS: &[&str] = &["kind", "socket", "containers", "attributes", "lock", "modes", "allow_empty"];
+const CONTAINER_FILES_KEYS: &[&str] =
+    &["kind", "socket", "container", "root", "include", "exclude", "attributes", "lock", "modes", "allow_empty"];
+const KINDS: &[&str] = &["files", "trees", "containers", "container_files"];
 const MODES: &[&str] = &["local", "server"];
 /// What reports call checks of their own: whether the locks are there, and whether servers were reached.
 const RESERVED: &[&str] = &["lock_files_exist", "server_collection", "live"];
@@ -71,15 +73,22 @@ fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize),
         return Err(not_a_table(source, key, &path, value));
     };
     let section = Section { source, path: &path, at: key.span.start, entries };
-    // Before the keys: those of a kind that this version doesn't have would be called unknown.
+    // Before the other keys: which of them there are follows from it.
     let kind = kind(section)?;
-    section.only(CHECK_KEYS)?;
+    keys(section, kind)?;
     let Some(kind) = kind else { return Err(section.missing("kind", "\"files\"")) };
-    let root = self::path(section, "root", "\"infra/stacks\"")?;
-    let Some(root) = root else { return Err(section.missing("root", "\"infra/stacks\"")) };
+    let root = match kind {
+        Kind::Containers => PathBuf::new(),
+        Kind::ContainerFiles => engine::root(section)?,
+        Kind::Files | Kind::Trees => {
+            let root = self::path(section, "root", "\"infra/stacks\"")?;
+            root.ok_or_else(|| section.missing("root", "\"infra/stacks\""))?
+        }
+    };
+    let engine = engine::engine(section, kind)?;
     let server_root = self::path(section, "server_root", "\"/srv/stacks\"")?;
     let selection = selection(section, kind)?;
-    let attributes = attributes(section)?;
+    let attributes = attributes(section, kind)?;
     let (lock, lock_at) = lock(section, &key.name, kind, attributes)?;
     let check = Check {
         name: key.name.clone(),
@@ -93,8 +102,41 @@ fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize),
         modes: modes(section)?,
         allow_empty: section.boolean("allow_empty")?,
         one_file_system: section.boolean("one_file_system")?,
+        engine,
     };
     Ok((check, lock_at))
+}
+
+/// Refuses keys that the kind doesn't take, and keys that no kind takes.
+fn keys(section: Section<'_>, kind: Option<Kind>) -> Result<(), DeclarationError> {
+    let known = keys_of(kind.unwrap_or(Kind::Files));
+    for (key, _) in section.entries {
+        let of_others = |&other: &Kind| keys_of(other).contains(&key.name.as_str());
+        if let (Some(kind), Some(other)) = (kind, Kind::ALL.iter().find(|other| of_others(other)))
+            && !known.contains(&key.name.as_str())
+        {
+            let problem =
+                Problem::KeyOfOtherKind { key: key.name.clone(), kind: kind.name(), other: other.name(), known };
+            return Err(section.error(key.span.start, &key.name, problem));
+        }
+    }
+    section.only(known)
+}
+
+const fn keys_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Files | Kind::Trees => CHECK_KEYS,
+        Kind::Containers => CONTAINERS_KEYS,
+        Kind::ContainerFiles => CONTAINER_FILES_KEYS,
+    }
+}
+
+const fn attributes_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Files | Kind::Trees => &["mode", "owner", "xattrs"],
+        Kind::Containers => &["state", "mounts", "networks", "ports", "labels", "env"],
+        Kind::ContainerFiles => &["mode", "owner"],
+    }
 }
 
 fn not_a_table(source: Source<'_>, key: &Key, path: &str, value: &Value) -> DeclarationError {
@@ -122,13 +164,10 @@ fn path(section: Section<'_>, name: &str, example: &'static str) -> Result<Optio
 
 fn kind(section: Section<'_>) -> Result<Option<Kind>, DeclarationError> {
     let Some(Text { at, text }) = section.string("kind", "\"files\"")? else { return Ok(None) };
-    let problem = match text {
-        "files" => return Ok(Some(Kind::Files)),
-        "trees" => return Ok(Some(Kind::Trees)),
-        _ if nearest(text, &["containers"]).is_some() => Problem::Containers,
-        _ => unknown("kind", text, KINDS),
-    };
-    Err(section.error(at, "kind", problem))
+    match Kind::ALL.into_iter().find(|kind| kind.name() == text) {
+        Some(kind) => Ok(Some(kind)),
+        None => Err(section.error(at, "kind", unknown("kind", text, KINDS))),
+    }
 }
 
 fn unknown(what: &'static str, value: &str, known: &'static [&'static str]) -> Problem {
@@ -141,9 +180,9 @@ fn selection(section: Section<'_>, kind: Kind) -> Result<Selection, DeclarationE
         (Kind::Trees, Some((key, _))) => {
             return Err(section.error(key.span.start, "include", Problem::IncludeOnTrees));
         }
-        (Kind::Trees, None) => Vec::new(),
+        (Kind::Trees | Kind::Containers | Kind::ContainerFiles, None) | (Kind::Containers, Some(_)) => Vec::new(),
         (Kind::Files, None) => return Err(section.missing("include", EXAMPLE)),
-        (Kind::Files, Some((_, value))) => {
+        (Kind::Files | Kind::ContainerFiles, Some((_, value))) => {
             let globs = globs(section, "include", EXAMPLE)?;
             // Without a glob, a selection picks everything.
             if globs.is_empty() {
@@ -173,14 +212,14 @@ fn globs<'a>(section: Section<'a>, name: &str, example: &'static str) -> Result<
     Ok(globs)
 }
 
-fn attributes(section: Section<'_>) -> Result<AttributeSet, DeclarationError> {
+fn attributes(section: Section<'_>, kind: Kind) -> Result<AttributeSet, DeclarationError> {
+    let known = attributes_of(kind);
+    let example = if kind == Kind::Containers { "[\"state\", \"mounts\"]" } else { "[\"mode\", \"owner\"]" };
     let mut attributes = AttributeSet::default();
-    for Text { at, text } in section.strings("attributes", "[\"mode\", \"owner\"]")?.unwrap_or_default() {
-        match text {
-            "mode" => attributes.mode = true,
-            "owner" => attributes.owner = true,
-            "xattrs" => attributes.xattrs = true,
-            _ => return Err(section.error(at, "attributes", unknown("attribute", text, ATTRIBUTES))),
+    for Text { at, text } in section.strings("attributes", example)?.unwrap_or_default() {
+        match attributes.named(text) {
+            Some(wanted) if known.contains(&text) => *wanted = true,
+            _ => return Err(section.error(at, "attributes", unknown("attribute", text, known))),
         }
     }
     Ok(attributes)
@@ -235,6 +274,8 @@ fn lock(
     };
     let cannot_hold = match (format, kind) {
         (LockFormat::Sha256sum, Kind::Trees) => Some("`trees`"),
+        (LockFormat::Sha256sum, Kind::Containers) => Some("`containers`"),
+        (LockFormat::Sha256sum, Kind::ContainerFiles) => Some("`container_files`"),
         (LockFormat::Sha256sum, Kind::Files) if !attributes.is_empty() => Some("`attributes`"),
         (LockFormat::Sha256sum, Kind::Files) | (LockFormat::Json, _) => None,
     };

@@ -17,10 +17,12 @@
 //! `docs/lock-format.md` specifies it in full. Reading is strict: what would not be written back to the same bytes is
 //! refused, and the reader shows that by writing each line back, unless it is one that can be written in one way only.
 
+mod container;
 mod line;
 mod plain;
 mod reader;
 
+pub use container::{image_id, parse_image_id};
 pub use reader::Reader;
 
 use std::io::{self, Write};

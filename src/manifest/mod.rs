@@ -3,7 +3,9 @@
 //! `docs/lock-format.md` specifies both lock formats. [`json`] writes and reads `<check>.lock.json`, the only place
 //! that does; [`text`] does the same for the format of `sha256sum`.
 
+pub mod container;
 pub mod json;
+pub mod list;
 pub mod text;
 
 use std::fmt;
@@ -11,6 +13,8 @@ use std::fmt;
 use data_encoding::{BASE64, HEXLOWER};
 
 use crate::path::EntryPath;
+pub use container::{Container, Mount};
+pub use list::List;
 
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +71,24 @@ pub struct Record {
     pub attributes: Option<Box<Attributes>>,
 }
 
+impl Record {
+    /// Which attributes it has.
+    #[must_use]
+    pub fn attribute_set(&self) -> AttributeSet {
+        let attributes = self.attributes.as_deref();
+        let of_container = match &self.content {
+            Content::Container(container) => container.attributes(),
+            _ => AttributeSet::default(),
+        };
+        AttributeSet {
+            mode: attributes.is_some_and(|found| found.mode.is_some()),
+            owner: attributes.is_some_and(|found| found.owner.is_some()),
+            xattrs: attributes.is_some_and(|found| found.xattrs.is_some()),
+            ..of_container
+        }
+    }
+}
+
 /// Type and content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
@@ -98,6 +120,8 @@ pub enum Content {
         major: u32,
         minor: u32,
     },
+    /// A container; its path is its name.
+    Container(Box<Container>),
 }
 
 impl Content {
@@ -112,6 +136,7 @@ impl Content {
             Self::Socket => "socket",
             Self::CharDevice { .. } => "char_device",
             Self::BlockDevice { .. } => "block_device",
+            Self::Container(_) => "container",
         }
     }
 
@@ -139,25 +164,46 @@ pub struct Attributes {
 /// Names and values of extended attributes.
 pub type Xattrs = Vec<(Box<[u8]>, Box<[u8]>)>;
 
-/// Which [`Attributes`] a check asks for.
+/// Which [`Attributes`], or which optional fields of a [`Container`], a check asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttributeSet {
     pub mode: bool,
     pub owner: bool,
     pub xattrs: bool,
+    pub state: bool,
+    pub mounts: bool,
+    pub networks: bool,
+    pub ports: bool,
+    pub labels: bool,
+    pub env: bool,
 }
 
 impl AttributeSet {
     /// The names, in the order in which locks and declarations are written.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
-        [("mode", self.mode), ("owner", self.owner), ("xattrs", self.xattrs)]
-            .into_iter()
-            .filter_map(|(name, wanted)| wanted.then_some(name))
+    pub fn names(mut self) -> impl Iterator<Item = &'static str> {
+        let names = ["mode", "owner", "xattrs", "state", "mounts", "networks", "ports", "labels", "env"];
+        names.into_iter().filter(move |name| self.named(name).is_some_and(|wanted| *wanted))
+    }
+
+    /// The attribute of this name.
+    pub fn named(&mut self, name: &str) -> Option<&mut bool> {
+        Some(match name {
+            "mode" => &mut self.mode,
+            "owner" => &mut self.owner,
+            "xattrs" => &mut self.xattrs,
+            "state" => &mut self.state,
+            "mounts" => &mut self.mounts,
+            "networks" => &mut self.networks,
+            "ports" => &mut self.ports,
+            "labels" => &mut self.labels,
+            "env" => &mut self.env,
+            _ => return None,
+        })
     }
 
     #[must_use]
-    pub const fn is_empty(self) -> bool {
-        !(self.mode || self.owner || self.xattrs)
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
     }
 }
 
@@ -168,15 +214,23 @@ pub enum Kind {
     Files,
     /// Everything below the root; each directory directly below it is a module and carries a `nar`.
     Trees,
+    /// Containers of an engine, and what they were made from.
+    Containers,
+    /// Single files in a container.
+    ContainerFiles,
 }
 
 impl Kind {
+    pub const ALL: [Self; 4] = [Self::Files, Self::Trees, Self::Containers, Self::ContainerFiles];
+
     /// The word for it in declarations, locks and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Files => "files",
             Self::Trees => "trees",
+            Self::Containers => "containers",
+            Self::ContainerFiles => "container_files",
         }
     }
 }
@@ -199,6 +253,10 @@ pub enum Unverified {
     /// `one_file_system = true`, and another file system is mounted here.
     #[error("another file system is mounted here, and `one_file_system` refuses that")]
     OtherFileSystem,
+    /// A container that the declaration names and the engine does not have. Of one that the lock has, this says that it
+    /// was removed.
+    #[error("it is declared, and the engine has no container of this name")]
+    Absent,
     /// The directory above could not be read, so nobody knows.
     #[error("the directory {} could not be read", crate::path::escaped(.0))]
     Below(Box<[u8]>),

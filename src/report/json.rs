@@ -22,7 +22,7 @@ pub use parsed::{Parsed, ParsedCheck, ParsedUnverified, parse};
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::Report;
 use crate::compare::{Comparison, Drift};
@@ -50,6 +50,19 @@ pub fn write_value(out: &mut impl Write, value: &serde_json::Value) -> io::Resul
     out.write_all(b"\n")
 }
 
+/// Writes a JSON array, an element a line.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_lines<T: Serialize>(out: &mut impl Write, items: &[T]) -> io::Result<()> {
+    out.write_all(b"[\n")?;
+    for (number, item) in items.iter().enumerate() {
+        out.write_all(if number == 0 { b"" } else { b",\n" })?;
+        item.serialize(&mut Serializer::with_formatter(&mut *out, Harmless(CompactFormatter)))?;
+    }
+    out.write_all(if items.is_empty() { b"]\n" } else { b"\n]\n" })
+}
+
 /// The drift that a comparison found, as a report has it.
 pub(super) fn drift_value(found: &Comparison) -> serde_json::Value {
     // Strings and numbers only: nothing that could fail to be JSON.
@@ -67,9 +80,9 @@ pub(super) fn unverified_value(found: &Comparison) -> serde_json::Value {
 }
 
 /// Pretty-printed JSON in which hazardous characters are escaped, also those that JSON allows as they are.
-struct Harmless(PrettyFormatter<'static>);
+struct Harmless<F>(F);
 
-impl Formatter for Harmless {
+impl<F: Formatter> Formatter for Harmless<F> {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut plain = 0;
         for (at, character) in fragment.char_indices().filter(|&(_, character)| is_hazardous(character)) {

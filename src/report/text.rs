@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::group::{self, Group};
-use super::words::{MODE, Prose, capitalized, counted, grouped, shown, stem};
+use super::words::{MODE, Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, Outcome, Report};
 use crate::compare::UnverifiedEntry;
 use crate::manifest::{Kind, Unverified};
@@ -112,8 +112,12 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
     let stem = stem(&check.name);
     let title = capitalized(&stem);
     let (what, all) = match check.kind {
-        Kind::Files => ("file hashes", "files"),
-        Kind::Trees => ("hashes", "modules"),
+        Kind::Files | Kind::ContainerFiles => (format!("{stem} file hashes"), format!("All {stem} files")),
+        Kind::Trees => (format!("{stem} hashes"), format!("All {stem} modules")),
+        Kind::Containers => {
+            let containers = containers(&check.name, &stem);
+            (containers.clone(), capitalized(&containers))
+        }
     };
     match &check.outcome {
         Outcome::NoLock => {
@@ -125,7 +129,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
         }
         Outcome::Failed(_) | Outcome::Compared { .. } => {}
     }
-    page.line(Tag::Info, format_args!("Checking {stem} {what}..."))?;
+    page.line(Tag::Info, format_args!("Checking {what}..."))?;
     whereabouts(page, check, &title)?;
     match &check.outcome {
         Outcome::Failed(trouble) => {
@@ -139,7 +143,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
             unverified(page, check, &title, &comparison.unverified)?;
             trusted(page, check, &title)?;
             if !check.drifted() && !check.troubled() {
-                page.line(Tag::Pass, format_args!("All {stem} {all} match baseline"))?;
+                page.line(Tag::Pass, format_args!("{all} match baseline"))?;
             }
         }
         Outcome::NoLock | Outcome::OtherMode => {}

@@ -17,6 +17,13 @@ pub(super) fn stem(name: &str) -> String {
     escaped(stem.replace('_', " ").as_bytes()).to_string()
 }
 
+/// What the containers of a check are called, from its name and stem: `docker_images` checks "docker images", `edge` "edge
+/// containers".
+pub(super) fn containers(name: &str, stem: &str) -> String {
+    let noun = if name.ends_with("_images") { "images" } else { "containers" };
+    if stem.ends_with(noun) { stem.to_owned() } else { format!("{stem} {noun}") }
+}
+
 /// The same at the beginning of a sentence.
 pub(super) fn capitalized(text: &str) -> String {
     let mut rest = text.chars();
@@ -85,6 +92,14 @@ mod tests {
             ("a\n[PASS]_files", "a\\n[PASS]"),
         ] {
             assert_eq!(stem(name), expected);
+        }
+        for (name, expected) in [
+            ("docker_images", "docker images"),
+            ("edge", "edge containers"),
+            ("containers", "containers"),
+            ("edge_containers", "edge containers"),
+        ] {
+            assert_eq!(containers(name, &stem(name)), expected);
         }
         assert_eq!(capitalized("compose"), "Compose");
         assert_eq!(capitalized("ßa"), "SSa");

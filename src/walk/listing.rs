@@ -139,7 +139,7 @@ pub fn wanted(task: &Task<'_>, path: &[u8], is_directory: bool) -> bool {
     }
     match task.kind {
         Kind::Trees => true,
-        Kind::Files if is_directory => task.selection.descends(path),
-        Kind::Files => task.selection.includes(path),
+        _ if is_directory => task.selection.descends(path),
+        _ => task.selection.includes(path),
     }
 }

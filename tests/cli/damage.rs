@@ -27,7 +27,7 @@ impl Entries for Stream {
     }
 }
 
-fn read(lock: &[u8]) -> Result<(json::Header, Vec<Entry>), LockError> {
+pub fn read(lock: &[u8]) -> Result<(json::Header, Vec<Entry>), LockError> {
     let mut reader = json::Reader::new(lock)?;
     let mut entries = Vec::new();
     while let Some(entry) = reader.next()? {
@@ -36,7 +36,7 @@ fn read(lock: &[u8]) -> Result<(json::Header, Vec<Entry>), LockError> {
     Ok((reader.header().clone(), entries))
 }
 
-fn write(header: &json::Header, entries: &[Entry]) -> Vec<u8> {
+pub fn write(header: &json::Header, entries: &[Entry]) -> Vec<u8> {
     let digest = json::digest(&mut Stream(entries.to_vec(), 0)).unwrap();
     let mut lock = Vec::new();
     json::write(&mut lock, header, digest, &mut Stream(entries.to_vec(), 0)).unwrap();
@@ -284,7 +284,12 @@ fn content() -> impl Strategy<Value = Content> {
 fn lock() -> impl Strategy<Value = (json::Header, Vec<Entry>)> {
     let xattrs = || prop::collection::btree_map(text(), prop::collection::vec(any::<u8>(), 0..20), 0..3);
     let attributes = (0..0o10000_u16, any::<(u32, u32)>(), xattrs());
-    let set = any::<(bool, bool, bool)>().prop_map(|(mode, owner, xattrs)| AttributeSet { mode, owner, xattrs });
+    let set = any::<(bool, bool, bool)>().prop_map(|(mode, owner, xattrs)| AttributeSet {
+        mode,
+        owner,
+        xattrs,
+        ..AttributeSet::default()
+    });
     let entries = prop::collection::btree_map(text(), (content(), attributes), 0..12);
     (any::<String>(), prop::sample::select(vec![Kind::Files, Kind::Trees]), set, entries).prop_map(
         |(check, kind, set, entries)| {

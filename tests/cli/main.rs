@@ -9,6 +9,7 @@
 mod adversarial;
 mod bad_input;
 mod commands;
+mod containers;
 mod crash;
 mod damage;
 mod filesystems;

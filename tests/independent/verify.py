@@ -158,6 +158,8 @@ def parse_entry(line, attributes):
         entry["major"] = cursor.number(1 << 32)
         cursor.need(b',"minor":')
         entry["minor"] = cursor.number(1 << 32)
+    elif entry["type"] == "container":
+        parse_container(cursor, entry, attributes)
     elif entry["type"] not in ("fifo", "socket"):
         raise Refused("the type %s is not known" % entry["type"])
     if "mode" in attributes:
@@ -175,6 +177,69 @@ def parse_entry(line, attributes):
     if cursor.at != len(line):
         raise Refused("there is something behind the entry")
     return path, entry
+
+
+def parse_container(cursor, entry, attributes):
+    cursor.need(b',"image":')
+    entry["image"] = cursor.string()
+    cursor.need(b',"image_id":"sha256:')
+    entry["image_id"] = cursor.match(rb"[0-9a-f]{64}", "64 hex digits").decode()
+    cursor.need(b'"')
+    entry["repo_digests"] = parse_strings(cursor, b"repo_digests")
+    if "state" in attributes:
+        cursor.need(b',"state":')
+        entry["state"] = cursor.string()
+    if "mounts" in attributes:
+        cursor.need(b',"mounts":[')
+        entry["mounts"] = parse_list(cursor, b"]", parse_mount)
+    for name in ("networks", "ports"):
+        if name in attributes:
+            entry[name] = parse_strings(cursor, name.encode())
+    if "labels" in attributes:
+        cursor.need(b',"labels":{')
+        entry["labels"] = parse_list(cursor, b"}", parse_label)
+        if len({name for name, _ in entry["labels"]}) != len(entry["labels"]):
+            raise Refused("a label is there twice")
+    if "env" in attributes:
+        entry["env"] = parse_strings(cursor, b"env")
+
+
+def parse_list(cursor, end, parse):
+    """Items between commas, in order and none twice. An item that is a tuple starts with what it is sorted by."""
+    items = []
+    while not cursor.has(end):
+        if items:
+            cursor.need(b",")
+        item = parse(cursor)
+        if items and items[-1] >= item:
+            raise Refused("a list is out of order, or has something twice")
+        items.append(item)
+    return items
+
+
+def parse_strings(cursor, key):
+    cursor.need(b',"%s":[' % key)
+    return parse_list(cursor, b"]", Cursor.string)
+
+
+def parse_mount(cursor):
+    cursor.need(b'{"destination":')
+    destination = cursor.string()
+    cursor.need(b',"type":')
+    kind = cursor.string()
+    # Without a source, it comes before all that have one.
+    source = (1, cursor.string()) if cursor.has(b',"source":') else (0, b"")
+    read_only = cursor.has(b',"read_only":true')
+    cursor.need(b"}")
+    return destination, kind, source, read_only
+
+
+def parse_label(cursor):
+    name = cursor.string()
+    cursor.need(b':"')
+    value = cursor.match(rb"[0-9a-f]{64}", "64 hex digits")
+    cursor.need(b'"')
+    return name, value
 
 
 def parse_xattrs(cursor):
@@ -226,12 +291,14 @@ def parse_json_lock(raw):
         check = cursor.string()
         cursor.match(rb",\Z", "a comma and the end")
         kind = next_line()
-        if kind not in (b'"kind": "files",', b'"kind": "trees",'):
+        if kind not in [b'"kind": "%s",' % known for known in (b"files", b"trees", b"containers", b"container_files")]:
             raise Refused("the kind is not known")
+        kind = kind[9:-2].decode()
         line = next_line()
         attributes = []
         if line.startswith(b'"attributes"'):
-            known = ["mode", "owner", "xattrs"]
+            known = ["state", "mounts", "networks", "ports", "labels", "env"]
+            known = known if kind == "containers" else ["mode", "owner", "xattrs"]
             attributes = [name for name in known if b'"%s"' % name.encode() in line]
             canonical = ", ".join('"%s"' % name for name in attributes)
             if not attributes or line != b'"attributes": [%s],' % canonical.encode():
@@ -254,6 +321,8 @@ def parse_json_lock(raw):
             digest.update(line + b"\n")
             comma = line.endswith(b",")
             path, entry = parse_entry(line[:-1] if comma else line, attributes)
+            if (kind == "containers") != (entry["type"] == "container") or kind == "containers" and b"/" in path:
+                raise Refused("%r is no entry of this kind" % path)
             if last is not None and path <= last:
                 raise Refused("%r is out of order, or there twice" % path)
             last = path
@@ -267,7 +336,7 @@ def parse_json_lock(raw):
         raise Refused("line %d: %s" % (number, error)) from error
     if digest.digest() != stated:
         raise Refused("the digest does not fit the entries")
-    return {"check": check, "kind": kind[9:14].decode(), "attributes": attributes, "entries": entries}
+    return {"check": check, "kind": kind, "attributes": attributes, "entries": entries}
 
 
 def parse_text_lock(raw):

@@ -116,6 +116,57 @@ fn says_under_each_failure_what_differs() {
 }
 
 #[test]
+fn names_every_change_of_containers() {
+    let report = samples::report(vec![samples::containers(), samples::container_files()]);
+    insta::assert_snapshot!(plain(&report), @r"
+    ========================================
+      Drift Check - 20260129_153042
+      Mode: local
+    ========================================
+
+    [INFO] Checking lock files exist...
+    [PASS] All required lock files present
+    [INFO] Checking docker images...
+    [FAIL] Docker drift: digests
+        digests changed: repo digest traefik@sha256:1 removed, repo digest traefik@sha256:2 added
+    [FAIL] Docker drift: env
+        env changed: variable B added
+    [FAIL] Docker drift: gone
+        removed: container, image traefik:v3.1, image id 6105d6…, state running
+    [FAIL] Docker drift: image
+        image changed: traefik:v3.1 → traefik:v3.2, image id 6105d6… → d9298a…
+    [FAIL] Docker drift: labels
+        labels changed: label a changed: sha256 6b86b2… → sha256 d4735e…
+    [FAIL] Docker drift: mounts
+        mounts changed: mount /b changed: bind /srv/b read-only → bind /srv/b
+    [FAIL] Docker drift: networks
+        networks changed: network edge removed, network host added
+    [FAIL] Docker drift: new
+        added: container, image \n[PASS] \u{1b}[31m\u{202e};, image id 6105d6…, state running
+    [FAIL] Docker drift: ports
+        ports changed: port 80->80/tcp removed
+    [FAIL] Docker drift: rebuilt
+        image rebuilt: image id 6105d6… → 9ae832…
+    [FAIL] Docker drift: state
+        state changed: running → exited
+    [INFO] Checking nginx conf file hashes...
+    [FAIL] Nginx conf drift: nginx:/etc/nginx/nginx.conf
+        modified: size 6 → 5, sha256 6db7d8… → f39592…
+
+    ========================================
+      SUMMARY
+    ========================================
+    Total checks: 3
+    Passed: 1
+    Failed: 2
+
+    OVERALL: FAIL
+
+    Report: audit/runtime/20260129_153042/drift_report.json
+    ");
+}
+
+#[test]
 fn names_every_change() {
     insta::assert_snapshot!(plain(&samples::report(vec![samples::every_change()])), @r"
     ========================================

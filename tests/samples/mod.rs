@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use driftlock::compare::{Comparison, compare};
 use driftlock::digest::Sha256;
-use driftlock::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Sha256Digest, Unverified};
+use driftlock::manifest::{
+    Attributes, Container, Content, Entries, Kind, LockError, Mount, Observed, Record, Sha256Digest, Unverified,
+};
 use driftlock::report::{CheckReport, Outcome, Report, Trouble, Window};
 use driftlock::sandbox::{Enforced, Landlock};
 
@@ -316,6 +318,64 @@ pub fn in_window() -> Report {
 }
 
 /// A report of every shape, by name.
+fn container(change: impl FnOnce(&mut Container)) -> Content {
+    let text = |text: &str| Box::<str>::from(text);
+    let mut container = Container {
+        image: text("traefik:v3.1"),
+        image_id: sha256(b"image"),
+        repo_digests: vec![text("traefik@sha256:1")],
+        state: Some(text("running")),
+        mounts: Some(vec![
+            Mount { destination: text("/a"), kind: text("volume"), source: None, read_only: false },
+            Mount { destination: text("/b"), kind: text("bind"), source: Some(text("/srv/b")), read_only: true },
+        ]),
+        networks: Some(vec![text("edge")]),
+        ports: Some(vec![text("80->80/tcp")]),
+        labels: Some(vec![(text("a"), sha256(b"1"))]),
+        env: Some(vec![text("A")]),
+    };
+    change(&mut container);
+    Content::Container(Box::new(container))
+}
+
+/// Containers: every change that there is of one, and the image of a hostile engine.
+pub fn containers() -> CheckReport {
+    type Change = fn(&mut Container);
+    let changes: [(&str, Change); 10] = [
+        ("digests", |container| container.repo_digests = vec!["traefik@sha256:2".into()]),
+        ("env", |container| container.env = Some(vec!["A".into(), "B".into()])),
+        ("image", |container| (container.image, container.image_id) = ("traefik:v3.2".into(), sha256(b"other"))),
+        ("labels", |container| container.labels = Some(vec![("a".into(), sha256(b"2"))])),
+        ("mounts", |container| {
+            if let Some([_, bind]) = container.mounts.as_deref_mut() {
+                bind.read_only = false;
+            }
+        }),
+        ("networks", |container| container.networks = Some(vec!["host".into()])),
+        ("ports", |container| container.ports = Some(Vec::new())),
+        ("rebuilt", |container| container.image_id = sha256(b"rebuilt")),
+        ("same", |_| ()),
+        ("state", |container| container.state = Some("exited".into())),
+    ];
+    let (mut locked, mut live) = (Tree::new(), Tree::new());
+    for (name, change) in changes {
+        locked = locked.with(name, container(|_| ()));
+        live = live.with(name, container(change));
+    }
+    let locked = locked.with("gone", container(|_| ()));
+    let live = live.with("new", container(|container| container.image = "\n[PASS] \u{1b}[31m\u{202e};".into()));
+    check("docker_images", Kind::Containers, "", outcome(&locked, &live))
+}
+
+/// Files in a container.
+pub fn container_files() -> CheckReport {
+    let locked = Tree::new().file("conf.d/a.conf", "a").file("nginx.conf", "before");
+    let live = Tree::new().file("conf.d/a.conf", "a").file("nginx.conf", "after");
+    let mut check = check("nginx_conf", Kind::ContainerFiles, "nginx:/etc/nginx", outcome(&locked, &live));
+    check.resolved_root = None;
+    check
+}
+
 pub fn all() -> Vec<(&'static str, Report)> {
     let mut bare = report(troubled());
     bare.sandbox = Enforced { landlock: None, seccomp: false };
@@ -334,6 +394,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("bare", bare),
         ("skipped", report(troubled().into_iter().skip(3).collect())),
         ("text_lock", report(vec![text_lock])),
+        ("containers", report(vec![containers(), container_files()])),
         ("hostile", hostile()),
         ("window", in_window()),
         ("many", report(vec![many(5000)])),

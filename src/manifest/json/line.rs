@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::Deserialize;
 
+use super::container;
 use crate::manifest::{Attributes, Content, Entry, Record, Sha256Digest, Xattrs};
 use crate::path::{EntryPath, is_hazardous};
 
@@ -48,7 +49,7 @@ pub const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     out.resize(start + HEXLOWER.encode_len(bytes.len()), 0);
     HEXLOWER.encode_mut(bytes, &mut out[start..]);
@@ -112,6 +113,7 @@ pub fn push_entry(out: &mut Vec<u8>, path: &[u8], record: &Record) {
             out.extend_from_slice(b",\"minor\":");
             push_number(out, u64::from(*minor));
         }
+        Content::Container(container) => container::push(out, container),
         Content::Directory { nar: None } | Content::Fifo | Content::Socket => {}
     }
     if let Some(attributes) = &record.attributes {
@@ -160,7 +162,7 @@ fn push_attributes(out: &mut Vec<u8>, attributes: &Attributes) {
 /// The keys that an entry line can have, as JSON gives them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line<'a> {
+pub(super) struct Line<'a> {
     path: Option<String>,
     path_base64: Option<&'a str>,
     r#type: &'a str,
@@ -176,6 +178,15 @@ struct Line<'a> {
     uid: Option<u32>,
     gid: Option<u32>,
     xattrs: Option<BTreeMap<String, String>>,
+    pub(super) image: Option<Box<str>>,
+    pub(super) image_id: Option<&'a str>,
+    pub(super) repo_digests: Option<Vec<Box<str>>>,
+    pub(super) state: Option<Box<str>>,
+    pub(super) mounts: Option<Vec<container::MountItem>>,
+    pub(super) networks: Option<Vec<Box<str>>>,
+    pub(super) ports: Option<Vec<Box<str>>>,
+    pub(super) labels: Option<BTreeMap<Box<str>, String>>,
+    pub(super) env: Option<Vec<Box<str>>>,
 }
 
 /// Reads one entry line, without comma and line feed.
@@ -185,8 +196,8 @@ struct Line<'a> {
 /// # Errors
 /// What is wrong, in words.
 pub fn parse_entry(line: &[u8]) -> Result<Entry, String> {
-    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    let path = bytes(line.path, line.path_base64).ok_or("it needs either `path` or a valid `path_base64`")?;
+    let mut line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let path = bytes(line.path.take(), line.path_base64).ok_or("it needs either `path` or a valid `path_base64`")?;
     let path = EntryPath::new(path).map_err(|error| error.to_string())?;
     let content = match (line.r#type, line.sha256, line.nar, line.major, line.minor) {
         ("file", Some(sha256), None, None, None) => Content::File {
@@ -199,7 +210,7 @@ pub fn parse_entry(line: &[u8]) -> Result<Entry, String> {
             Content::Directory { nar: Some(Sha256Digest::from_sri(nar).ok_or("`nar` is not `sha256-` and Base64")?) }
         }
         ("symlink", None, None, None, None) => Content::Symlink {
-            target: bytes(line.target, line.target_base64)
+            target: bytes(line.target.take(), line.target_base64)
                 .ok_or("a symlink needs either `target` or a valid `target_base64`")?
                 .into(),
         },
@@ -207,6 +218,7 @@ pub fn parse_entry(line: &[u8]) -> Result<Entry, String> {
         ("socket", None, None, None, None) => Content::Socket,
         ("char_device", None, None, Some(major), Some(minor)) => Content::CharDevice { major, minor },
         ("block_device", None, None, Some(major), Some(minor)) => Content::BlockDevice { major, minor },
+        ("container", None, None, None, None) => Content::Container(Box::new(container::parse(&mut line)?)),
         _ => return Err("the keys do not fit its `type`".to_owned()),
     };
     let mode = match line.mode {

@@ -122,7 +122,7 @@ impl<R: BufRead> Reader<R> {
         self.read_line()?;
         read.extend_from_slice(&self.text);
         let kind: String = self.value("kind")?;
-        self.header.kind = [Kind::Files, Kind::Trees]
+        self.header.kind = Kind::ALL
             .into_iter()
             .find(|known| known.name() == kind)
             .ok_or_else(|| self.not_canonical("its `kind` is not known"))?;
@@ -130,11 +130,9 @@ impl<R: BufRead> Reader<R> {
         if self.text.starts_with(b"\"attributes\"") {
             let names: Vec<String> = self.value("attributes")?;
             for name in &names {
-                match name.as_str() {
-                    "mode" => self.header.attributes.mode = true,
-                    "owner" => self.header.attributes.owner = true,
-                    "xattrs" => self.header.attributes.xattrs = true,
-                    _ => return Err(self.not_canonical("it names an attribute that is not known")),
+                match self.header.attributes.named(name) {
+                    Some(wanted) => *wanted = true,
+                    None => return Err(self.not_canonical("it names an attribute that is not known")),
                 }
             }
             read.extend_from_slice(&self.text);
@@ -202,22 +200,24 @@ impl<R: BufRead> Reader<R> {
 
     /// Checks that the lock's kind of check records this, with the attributes that the header names.
     fn check_record(&self, path: &[u8], record: &Record) -> Result<(), LockError> {
-        if let Content::Directory { nar } = &record.content {
-            let nested = path.contains(&b'/');
-            match (self.header.kind, nar) {
-                (Kind::Files, _) => return Err(self.not_canonical("a check of kind `files` records no directories")),
-                (Kind::Trees, Some(_)) if nested => {
-                    return Err(self.not_canonical("only a module, directly below the root, has a `nar`"));
-                }
-                (Kind::Trees, _) => {}
+        let nested = || path.contains(&b'/');
+        match (self.header.kind, &record.content) {
+            (Kind::Containers, Content::Container(_)) if nested() => {
+                return Err(self.not_canonical("no container has such a name"));
             }
+            (Kind::Containers, Content::Container(_)) => {}
+            (Kind::Containers, _) | (_, Content::Container(_)) => {
+                return Err(self.not_canonical("a check of kind `containers` records containers, and no other does"));
+            }
+            (Kind::Files | Kind::ContainerFiles, Content::Directory { .. }) => {
+                return Err(self.not_canonical("a check of this `kind` records no directories"));
+            }
+            (Kind::Trees, Content::Directory { nar: Some(_) }) if nested() => {
+                return Err(self.not_canonical("only a module, directly below the root, has a `nar`"));
+            }
+            _ => {}
         }
-        let asked = self.header.attributes;
-        let found = record.attributes.as_deref();
-        if asked.mode != found.is_some_and(|found| found.mode.is_some())
-            || asked.owner != found.is_some_and(|found| found.owner.is_some())
-            || asked.xattrs != found.is_some_and(|found| found.xattrs.is_some())
-        {
+        if record.attribute_set() != self.header.attributes {
             return Err(self.not_canonical("its attributes are not those that the header names"));
         }
         Ok(())

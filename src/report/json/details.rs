@@ -23,7 +23,8 @@ pub(super) fn check(check: &CheckReport) -> String {
             let modules = groups.iter().filter(|group| group.module).count();
             let files = groups.len() - modules;
             let what = match (check.kind, modules, files) {
-                (Kind::Files, ..) | (Kind::Trees, 0, _) => counted(files, "file", "files"),
+                (Kind::Containers, ..) => counted(files, "container", "containers"),
+                (Kind::Files | Kind::ContainerFiles, ..) | (Kind::Trees, 0, _) => counted(files, "file", "files"),
                 (Kind::Trees, _, 0) => counted(modules, "module", "modules"),
                 (Kind::Trees, ..) => {
                     format!("{} and {}", counted(modules, "module", "modules"), counted(files, "file", "files"))

@@ -87,10 +87,12 @@ impl Mode {
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum KindItem {
     Files,
     Trees,
+    Containers,
+    ContainerFiles,
 }
 
 impl From<Kind> for KindItem {
@@ -98,6 +100,8 @@ impl From<Kind> for KindItem {
         match kind {
             Kind::Files => Self::Files,
             Kind::Trees => Self::Trees,
+            Kind::Containers => Self::Containers,
+            Kind::ContainerFiles => Self::ContainerFiles,
         }
     }
 }
@@ -107,6 +111,8 @@ impl From<KindItem> for Kind {
         match kind {
             KindItem::Files => Self::Files,
             KindItem::Trees => Self::Trees,
+            KindItem::Containers => Self::Containers,
+            KindItem::ContainerFiles => Self::ContainerFiles,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! How an entry differs, in words.
 
+mod container;
+
 use crate::compare::{Change, Drift};
 use crate::manifest::{Attributes, Content, Record, Sha256Digest};
 use crate::path::escaped;
@@ -42,6 +44,15 @@ pub(in crate::report) const fn label(change: Change) -> &'static str {
         Change::ModeChanged => "mode changed",
         Change::OwnerChanged => "owner changed",
         Change::XattrsChanged => "xattrs changed",
+        Change::ImageChanged => "image changed",
+        Change::ImageRebuilt => "image rebuilt",
+        Change::DigestsChanged => "digests changed",
+        Change::StateChanged => "state changed",
+        Change::MountsChanged => "mounts changed",
+        Change::NetworksChanged => "networks changed",
+        Change::PortsChanged => "ports changed",
+        Change::LabelsChanged => "labels changed",
+        Change::EnvChanged => "env changed",
     }
 }
 
@@ -62,6 +73,8 @@ pub(in crate::report) fn drift(root: &str, drift: &Drift) -> String {
         Change::ExecutableChanged => "executable ",
         Change::ModeChanged => "mode ",
         Change::OwnerChanged => "owner ",
+        Change::ImageChanged => "image ",
+        Change::StateChanged => "state ",
         _ => "",
     };
     if text.starts_with(said) {
@@ -78,6 +91,7 @@ fn describe(record: &Record, parts: &mut Vec<String>) {
             parts.push(format!("sha256 {}…", &sha256.hex()[..SHORT]));
         }
         Content::Checksum { sha256 } => parts.push(format!("sha256 {}…", &sha256.hex()[..SHORT])),
+        Content::Container(container) => container::describe(container, parts),
         _ => {}
     }
     attributes_of(record, parts);
@@ -103,11 +117,12 @@ pub(in crate::report) fn kind(content: &Content) -> String {
         Content::Socket => "socket".to_owned(),
         Content::CharDevice { major, minor } => format!("character device {major}:{minor}"),
         Content::BlockDevice { major, minor } => format!("block device {major}:{minor}"),
+        Content::Container(_) => "container".to_owned(),
     }
 }
 
 fn differences(expected: &Record, actual: &Record, parts: &mut Vec<String>) {
-    use Content::{BlockDevice, CharDevice, Checksum, File, Symlink};
+    use Content::{BlockDevice, CharDevice, Checksum, Container, File, Symlink};
     match (&expected.content, &actual.content) {
         (
             File { size, sha256, executable },
@@ -116,13 +131,13 @@ fn differences(expected: &Record, actual: &Record, parts: &mut Vec<String>) {
             if size != size_now {
                 parts.push(format!("size {} → {}", grouped(*size), grouped(*size_now)));
             }
-            digests(sha256, sha256_now, parts);
+            digests("sha256", sha256, sha256_now, parts);
             if executable != executable_now {
                 parts.push(format!("executable {} → {}", yes_or_no(*executable), yes_or_no(*executable_now)));
             }
         }
         (File { sha256, .. } | Checksum { sha256 }, File { sha256: now, .. } | Checksum { sha256: now }) => {
-            digests(sha256, now, parts);
+            digests("sha256", sha256, now, parts);
         }
         (Symlink { target }, Symlink { target: now }) if target != now => {
             parts.push(format!("target {} → {}", escaped(target), escaped(now)));
@@ -133,6 +148,7 @@ fn differences(expected: &Record, actual: &Record, parts: &mut Vec<String>) {
         ) if expected.content.type_name() == actual.content.type_name() && (major, minor) != (major_now, minor_now) => {
             parts.push(format!("device {major}:{minor} → {major_now}:{minor_now}"));
         }
+        (Container(before), Container(now)) => container::differences(before, now, parts),
         (before, now) if before.type_name() != now.type_name() => {
             parts.push(format!("{} → {}", kind(before), kind(now)));
         }
@@ -173,12 +189,12 @@ const fn yes_or_no(yes: bool) -> &'static str {
 const SHORT: usize = 6;
 
 /// `sha256 9f86d0… → 1b2c3d…`, with so many digits that the two look different.
-fn digests(before: &Sha256Digest, now: &Sha256Digest, parts: &mut Vec<String>) {
+fn digests(noun: &str, before: &Sha256Digest, now: &Sha256Digest, parts: &mut Vec<String>) {
     if before == now {
         return;
     }
     let (before, now) = (before.hex(), now.hex());
     let alike = before.bytes().zip(now.bytes()).take_while(|(before, now)| before == now).count();
     let digits = (alike + 1).next_multiple_of(SHORT).min(before.len());
-    parts.push(format!("sha256 {}… → {}…", &before[..digits], &now[..digits]));
+    parts.push(format!("{noun} {}… → {}…", &before[..digits], &now[..digits]));
 }

@@ -89,7 +89,7 @@ fn values_that_make_no_sense() {
     toml("[check.tree]\nkind = \"trees\"\nroot = \"root\"\ninclude = [\"**\"]\n", &["toml:4", "takes no `include`"]);
     toml("[check.\"a/b\"]\nkind = \"trees\"\nroot = \"root\"\n", &["toml:1", "`a/b` can't name a check"]);
     toml("[check.lock_files_exist]\nkind = \"trees\"\nroot = \"root\"\n", &["reserved"]);
-    toml("[check.c]\nkind = \"containers\"\nsocket = \"s\"\n", &["toml:2", "`containers`", "remove the check"]);
+    toml("[check.c]\nkind = \"containers\"\nroot = \"s\"\n", &["toml:3", "`containers` takes no `root`"]);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::process::Command;
 use crate::harness::World;
 use crate::watch::{names, no_panic, says, shell};
 
-const COMMANDS: [&str; 9] = ["init", "lock", "check", "diff", "hash", "capabilities", "completions", "man", "report"];
+const COMMANDS: [&str; 10] =
+    ["init", "lock", "check", "diff", "export", "hash", "capabilities", "completions", "man", "report"];
 
 #[test]
 fn help_lists_every_command() {

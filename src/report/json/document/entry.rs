@@ -1,5 +1,7 @@
 //! Paths, records and drift as JSON. A record has the keys of its line in a lock, without the path.
 
+mod container;
+
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
@@ -178,6 +180,24 @@ pub(in super::super) struct RecordItem {
     gid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     xattrs: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repo_digests: Option<Vec<Box<str>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mounts: Option<Vec<container::MountItem>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    networks: Option<Vec<Box<str>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ports: Option<Vec<Box<str>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<BTreeMap<Box<str>, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    env: Option<Vec<Box<str>>>,
 }
 
 impl From<&Record> for RecordItem {
@@ -195,6 +215,7 @@ impl From<&Record> for RecordItem {
             Content::CharDevice { major, minor } | Content::BlockDevice { major, minor } => {
                 (item.major, item.minor) = (Some(*major), Some(*minor));
             }
+            Content::Container(found) => container::set(&mut item, found),
             Content::Fifo | Content::Socket => {}
         }
         if let Some(attributes) = &record.attributes {
@@ -244,6 +265,7 @@ fn content(item: &RecordItem) -> Result<Content, String> {
         ("socket", ..) => Content::Socket,
         ("char_device", .., Some(major), Some(minor)) => Content::CharDevice { major, minor },
         ("block_device", .., Some(major), Some(minor)) => Content::BlockDevice { major, minor },
+        ("container", ..) => Content::Container(Box::new(container::get(item)?)),
         (other, ..) => return Err(format!("the keys of an entry do not fit its type {other:?}")),
     })
 }

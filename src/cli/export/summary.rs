@@ -1,0 +1,90 @@
+//! `SUMMARY.md`: what an export has, for people.
+
+use std::fmt::Write as _;
+
+use super::{CONFIG_HASHES, Engine, Exported, LOCKS};
+use crate::manifest::{Content, Entries as _, json};
+use crate::path::escaped;
+
+/// Writes the page. Nothing from outside is markup in it, and it is the same for the same state.
+pub(super) fn of(exported: &[Exported<'_>], engines: &[Engine], whole: bool) -> String {
+    let mut page = "# Runtime state\n\n".to_owned();
+    if !whole {
+        page.push_str("**Something could not be exported, and is not in here: see what `driftlock export` said.**\n\n");
+    }
+    page.push_str("## Locks\n\n");
+    let rows = exported.iter().map(|Exported { check, entries }| {
+        let lock = format!("{LOCKS}/{}", check.lock.name);
+        [check.name.clone(), check.kind.name().to_owned(), check.place(), entries.to_string(), lock]
+    });
+    table(&mut page, ["check", "kind", "of", "entries", "lock"], rows);
+    let _ = writeln!(page, "\nThe digests of single files are in {CONFIG_HASHES}, as sha256sum prints them.");
+    for engine in engines {
+        let inventory = &engine.inventory;
+        let _ = writeln!(page, "\n## Engine at {}\n\n### Containers\n", cell(&engine.socket));
+        let mut rows = Vec::new();
+        let mut containers = inventory.containers.entries();
+        while let Ok(Some(entry)) = containers.next() {
+            if let Ok(record) = entry.state
+                && let Content::Container(container) = &record.content
+            {
+                let state = container.state.as_deref().unwrap_or_default().to_owned();
+                let name = String::from_utf8_lossy(entry.path).into_owned();
+                rows.push([name, container.image.to_string(), json::image_id(&container.image_id), state]);
+            }
+        }
+        table(&mut page, ["container", "image", "image id", "state"], rows);
+        page.push_str("\n### Images\n\n");
+        let images = inventory.images.iter();
+        table(&mut page, ["image id", "tags"], images.map(|image| [image.id.clone(), image.repo_tags.join(", ")]));
+        page.push_str("\n### Networks\n\n");
+        let networks = inventory.networks.iter();
+        table(&mut page, ["network", "driver"], networks.map(|network| [network.name.clone(), network.driver.clone()]));
+        page.push_str("\n### Volumes\n\n");
+        let volumes = inventory.volumes.iter();
+        table(&mut page, ["volume", "driver"], volumes.map(|volume| [volume.name.clone(), volume.driver.clone()]));
+    }
+    page.push_str(
+        "\n## Making this the baseline\n\n`driftlock lock --from` and the path of this directory; review the change, and commit it.\n",
+    );
+    page
+}
+
+fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    let mut rows = rows.into_iter().peekable();
+    if rows.peek().is_none() {
+        page.push_str("None.\n");
+        return;
+    }
+    let _ = writeln!(page, "| {} |\n|{}", head.join(" | "), " --- |".repeat(N));
+    for row in rows {
+        let _ = writeln!(page, "| {} |", row.map(|text| cell(&text)).join(" | "));
+    }
+}
+
+/// Text in Markdown: harmless, and none of it markup.
+fn cell(text: &str) -> String {
+    let mut out = String::new();
+    for character in escaped(text.as_bytes()).to_string().chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' => {
+                out.push('\\');
+                out.push(character);
+            }
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_from_outside_is_markup() {
+        assert_eq!(cell("a|b\n[x](y) <i>&amp; *_~`"), "a\\|b\\\\n\\[x\\](y) &lt;i>&amp;amp; \\*\\_\\~\\`");
+    }
+}

@@ -1,0 +1,100 @@
+//! The parts of an engine's answers that are read; all else in them is passed over.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// One of `GET /containers/json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Listed {
+    pub id: String,
+    /// With a slash before them. A container has one, and Docker's legacy links add others.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// `GET /containers/{id}/json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Inspected {
+    pub id: String,
+    /// With a slash before it.
+    pub name: String,
+    /// The image's id.
+    pub image: String,
+    pub state: State,
+    pub config: Config,
+    pub host_config: HostConfig,
+    #[serde(default)]
+    pub mounts: Option<Vec<MountPoint>>,
+    pub network_settings: NetworkSettings,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct State {
+    pub status: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Config {
+    /// The image as whoever created the container named it.
+    pub image: String,
+    /// `NAME=value`.
+    pub env: Option<Vec<String>>,
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HostConfig {
+    #[serde(default)]
+    pub network_mode: String,
+    /// By the port in the container, `80/tcp`.
+    pub port_bindings: Option<BTreeMap<String, Option<Vec<Binding>>>>,
+    #[serde(default)]
+    pub publish_all_ports: bool,
+    /// Options by where they are mounted.
+    pub tmpfs: Option<BTreeMap<String, IgnoredAny>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Binding {
+    #[serde(default)]
+    pub host_ip: String,
+    #[serde(default)]
+    pub host_port: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MountPoint {
+    #[serde(rename = "Type", default)]
+    pub kind: String,
+    /// Of a volume.
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub source: String,
+    pub destination: String,
+    #[serde(rename = "RW")]
+    pub writable: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NetworkSettings {
+    /// By their names.
+    pub networks: Option<BTreeMap<String, IgnoredAny>>,
+}
+
+/// `GET /images/{id}/json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Image {
+    pub repo_digests: Option<Vec<String>>,
+}

@@ -1,0 +1,172 @@
+//! Files in a container → entries, hashed from the engine's archive as it comes; nothing touches the disk.
+
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+
+use serde::Deserialize;
+
+use super::answers::Inspected;
+use super::client::Client;
+use super::error::EngineError;
+use super::stream::Patience;
+use super::tar::{Archive, EntryKind, Header, Source};
+use crate::declaration::Selection;
+use crate::digest::Sha256;
+use crate::manifest::{AttributeSet, Attributes, Content, List, Record};
+use crate::path::EntryPath;
+
+/// The most entries of an archive, and the most bytes that their paths and links take.
+const MOST_ENTRIES: usize = 1_000_000;
+const MOST_NAMES: usize = 64 << 20;
+/// The most contents of an archive, in bytes.
+const MOST_CONTENTS: u64 = 64 << 30;
+
+/// Which files.
+#[derive(Clone, Copy, Debug)]
+pub struct Files<'a> {
+    /// The container's name.
+    pub container: &'a str,
+    /// A directory in it, absolute.
+    pub root: &'a str,
+    pub selection: &'a Selection,
+    pub attributes: AttributeSet,
+}
+
+/// What the engine says of the root, in Base64, before it sends the archive.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PathStat {
+    /// As Go has it: the type is in the upper bits.
+    mode: u32,
+    #[serde(default)]
+    link_target: String,
+}
+
+/// Go's `fs.ModeDir` and `fs.ModeSymlink`.
+const MODE_DIRECTORY: u32 = 1 << 31;
+const MODE_SYMLINK: u32 = 1 << 27;
+
+/// Collects files in a container through a connected socket: all that are below the root and that the selection picks, and
+/// links and special files, but no directories.
+///
+/// # Errors
+/// An engine that can't be asked, or gives no sense; a container or a root that is not there.
+pub fn files(socket: BorrowedFd<'_>, files: &Files<'_>, patience: Patience) -> Result<List, EngineError> {
+    let mut client = Client::new(socket, patience)?;
+    if client.is_podman && files.attributes.owner {
+        return Err(EngineError::NoOwners);
+    }
+    let no_container = || EngineError::NoContainer(files.container.to_owned());
+    let target = client.target(&["containers", files.container, "json"]);
+    let inspected: Inspected = client.json(&target)?.ok_or_else(no_container)?;
+    // An engine takes the beginning of an id for a name, too.
+    if inspected.name.strip_prefix('/') != Some(files.container) {
+        return Err(no_container());
+    }
+    // With `/.` names come without the root's own, and with Docker the root may be a link, as that of any other check.
+    let below = format!("{}/.", files.root.trim_end_matches('/'));
+    let target = client.target(&["containers", &inspected.id, "archive"]).query("path", &below);
+    let no_root = || EngineError::NoRoot { container: files.container.to_owned(), root: files.root.to_owned() };
+    let answer = match client.archive(&target) {
+        // Docker's answer where the root is a file.
+        Err(EngineError::Status { message, .. }) if message.contains("not a directory") => return Err(no_root()),
+        answer => answer?,
+    };
+    let (head, body) = answer.ok_or_else(no_root)?;
+    let stat = path_stat(head.path_stat.as_deref())?;
+    if stat.mode & MODE_SYMLINK != 0 {
+        // Docker has followed it by now, and Podman sends what it leads to without saying whether that is a directory.
+        return Err(EngineError::RootIsLink { root: files.root.to_owned(), target: stat.link_target });
+    }
+    if stat.mode & MODE_DIRECTORY == 0 {
+        return Err(no_root());
+    }
+    collect(body, files.selection, files.attributes)
+}
+
+fn path_stat(stat: Option<&str>) -> Result<PathStat, EngineError> {
+    let decoded = stat.and_then(|stat| data_encoding::BASE64.decode(stat.as_bytes()).ok());
+    let stat = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    stat.ok_or_else(|| EngineError::malformed("it does not say what the root of the archive is"))
+}
+
+/// Reads a whole archive. What is not selected is read, too: a hard link to it may be.
+fn collect(source: impl Source, selection: &Selection, attributes: AttributeSet) -> Result<List, EngineError> {
+    let mut archive = Archive::new(source);
+    let mut all: BTreeMap<EntryPath, Record> = BTreeMap::new();
+    let (mut names, mut contents) = (0, 0_u64);
+    while let Some(header) = archive.next()? {
+        let Some(path) = path(&header.path)? else { continue };
+        names += header.path.len();
+        contents = contents.saturating_add(header.size);
+        for (what, found, limit) in [
+            ("entries in an archive", all.len() as u64, MOST_ENTRIES as u64),
+            ("bytes of names in an archive", names as u64, MOST_NAMES as u64),
+            ("bytes in an archive", contents, MOST_CONTENTS),
+        ] {
+            if found > limit {
+                return Err(EngineError::TooLarge { what, limit });
+            }
+        }
+        let content = content(&mut archive, &header, &all)?;
+        if let Content::Symlink { target } = &content {
+            names += target.len();
+        }
+        let attributes = (!attributes.is_empty()).then(|| {
+            let mode = attributes.mode.then_some(header.mode);
+            Box::new(Attributes { mode, owner: attributes.owner.then_some(header.owner), xattrs: None })
+        });
+        if all.insert(path, Record { content, attributes }).is_some() {
+            return Err(EngineError::malformed("the archive has an entry twice"));
+        }
+    }
+    let kept = all.into_iter().filter(|(path, record)| {
+        !matches!(record.content, Content::Directory { .. }) && picks(selection, path.as_bytes())
+    });
+    Ok(List::new(kept.map(|(path, record)| (path, Ok(record))).collect()))
+}
+
+fn picks(selection: &Selection, path: &[u8]) -> bool {
+    let above = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| &path[..slash]);
+    selection.includes(path) && !selection.excludes(path) && !above.into_iter().any(|above| selection.excludes(above))
+}
+
+/// A path in the archive as one below the root; nothing for the root itself.
+fn path(bytes: &[u8]) -> Result<Option<EntryPath>, EngineError> {
+    let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
+    if bytes == b"." {
+        return Ok(None);
+    }
+    let path = EntryPath::new(bytes.strip_prefix(b"./").unwrap_or(bytes));
+    path.map(Some).map_err(|error| EngineError::malformed(format!("the archive has a path that is none: {error}")))
+}
+
+fn content(
+    archive: &mut Archive<impl Source>,
+    header: &Header,
+    all: &BTreeMap<EntryPath, Record>,
+) -> Result<Content, EngineError> {
+    Ok(match &header.kind {
+        EntryKind::File => {
+            let mut hasher = Sha256::new();
+            let mut buffer = vec![0; 64 << 10];
+            loop {
+                match archive.read(&mut buffer)? {
+                    0 => break,
+                    read => hasher.update(&buffer[..read]),
+                }
+            }
+            Content::File { executable: header.mode & 0o100 != 0, size: header.size, sha256: hasher.finish() }
+        }
+        EntryKind::HardLink(target) => {
+            let target = path(target)?.and_then(|target| all.get(&target)).map(|record| &record.content);
+            let target = target.filter(|content| !matches!(content, Content::Directory { .. }));
+            target.ok_or_else(|| EngineError::malformed("the archive has a hard link to what is not in it"))?.clone()
+        }
+        EntryKind::Symlink(target) => Content::Symlink { target: target.as_slice().into() },
+        EntryKind::Directory => Content::Directory { nar: None },
+        &EntryKind::CharDevice(major, minor) => Content::CharDevice { major, minor },
+        &EntryKind::BlockDevice(major, minor) => Content::BlockDevice { major, minor },
+        EntryKind::Fifo => Content::Fifo,
+    })
+}

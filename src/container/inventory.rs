@@ -1,0 +1,143 @@
+//! What else an engine has: images, networks and volumes, for `driftlock export`.
+
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::client::Client;
+use super::containers::{collect, digest, is_id};
+use super::error::EngineError;
+use super::stream::Patience;
+use crate::manifest::container::sorted;
+use crate::manifest::{AttributeSet, List};
+
+/// All that an engine has, in a canonical order. As in a lock, nothing in here changes by itself, and nothing is the value
+/// of a variable, a label or an option.
+#[derive(Debug)]
+pub struct Inventory {
+    /// All containers, with all attributes.
+    pub containers: List,
+    pub images: Vec<Image>,
+    pub networks: Vec<Network>,
+    pub volumes: Vec<Volume>,
+}
+
+/// Labels: the SHA-256 of each one's value.
+type Labels = BTreeMap<String, String>;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Image {
+    pub id: String,
+    pub repo_tags: Vec<String>,
+    pub repo_digests: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Network {
+    pub name: String,
+    pub driver: String,
+    pub scope: String,
+    pub internal: bool,
+    pub ipv6: bool,
+    pub labels: Labels,
+}
+
+/// A volume that has a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Volume {
+    pub name: String,
+    pub driver: String,
+    pub labels: Labels,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ImageAnswer {
+    id: String,
+    repo_tags: Option<Vec<String>>,
+    repo_digests: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NetworkAnswer {
+    name: String,
+    #[serde(default)]
+    driver: String,
+    #[serde(default)]
+    scope: String,
+    #[serde(default)]
+    internal: bool,
+    #[serde(default, rename = "EnableIPv6")]
+    ipv6: bool,
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct VolumesAnswer {
+    volumes: Option<Vec<VolumeAnswer>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct VolumeAnswer {
+    name: String,
+    #[serde(default)]
+    driver: String,
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// Asks an engine for all of it, through a connected socket.
+///
+/// # Errors
+/// An engine that can't be asked, or gives no sense.
+pub fn inventory(socket: BorrowedFd<'_>, patience: Patience) -> Result<Inventory, EngineError> {
+    let mut client = Client::new(socket, patience)?;
+    let everything = AttributeSet {
+        state: true,
+        mounts: true,
+        networks: true,
+        ports: true,
+        labels: true,
+        env: true,
+        ..AttributeSet::default()
+    };
+    let containers = collect(&mut client, &[], everything)?;
+    let images: Vec<ImageAnswer> = ask(&mut client, &["images", "json"])?;
+    let image = |answer: ImageAnswer| Image {
+        id: answer.id,
+        repo_tags: sorted(answer.repo_tags.unwrap_or_default()),
+        repo_digests: sorted(answer.repo_digests.unwrap_or_default()),
+    };
+    let networks: Vec<NetworkAnswer> = ask(&mut client, &["networks"])?;
+    let network = |answer: NetworkAnswer| Network {
+        name: answer.name,
+        driver: answer.driver,
+        scope: answer.scope,
+        internal: answer.internal,
+        ipv6: answer.ipv6,
+        labels: labels(answer.labels),
+    };
+    let volumes: VolumesAnswer = ask(&mut client, &["volumes"])?;
+    let named = volumes.volumes.unwrap_or_default().into_iter().filter(|volume| !is_id(&volume.name));
+    let volume =
+        |answer: VolumeAnswer| Volume { name: answer.name, driver: answer.driver, labels: labels(answer.labels) };
+    Ok(Inventory {
+        containers,
+        images: sorted(images.into_iter().map(image).collect()),
+        networks: sorted(networks.into_iter().map(network).collect()),
+        volumes: sorted(named.map(volume).collect()),
+    })
+}
+
+fn ask<T: DeserializeOwned>(client: &mut Client<'_>, names: &[&str]) -> Result<T, EngineError> {
+    let target = client.target(names);
+    client.json(&target)?.ok_or_else(|| EngineError::malformed(format!("it does not know {}", names.join("/"))))
+}
+
+fn labels(labels: Option<BTreeMap<String, String>>) -> Labels {
+    labels.into_iter().flatten().map(|(name, value)| (name, digest(value.as_bytes()).hex())).collect()
+}

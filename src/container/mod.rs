@@ -1,0 +1,21 @@
+//! What a container engine says of its containers, and the files in them: over a socket that was connected before the
+//! sandbox was entered, and with nothing but GET requests.
+//!
+//! An engine is asked like any other stranger: its answers are malformed until proven otherwise, and there is a bound on
+//! the time that they take and on the memory. Where one breaks the rules, the check is trouble, and the others go on.
+
+mod answers;
+mod client;
+mod containers;
+mod error;
+mod files;
+mod http;
+mod inventory;
+mod stream;
+mod tar;
+
+pub use containers::containers;
+pub use error::EngineError;
+pub use files::{Files, files};
+pub use inventory::{Inventory, inventory};
+pub use stream::{PATIENCE, Patience};

@@ -1,0 +1,80 @@
+//! The keys of checks that ask a container engine.
+
+use std::path::PathBuf;
+
+use super::section::{Section, Text};
+use super::{DeclarationError, Engine, Problem};
+use crate::manifest::Kind;
+use crate::path;
+
+const SOCKET: &str = "\"/var/run/docker.sock\"";
+/// The longest path that the kernel takes for a socket, in bytes (`unix(7)`: `sun_path` has room for a NUL as well).
+pub const LONGEST_SOCKET: usize = 107;
+
+/// `socket`, and `containers` or `container`; nothing for kinds that have none.
+pub fn engine(section: Section<'_>, kind: Kind) -> Result<Option<Engine>, DeclarationError> {
+    let containers = match kind {
+        Kind::Files | Kind::Trees => return Ok(None),
+        Kind::Containers => {
+            let Some((_, value)) = section.get("containers") else {
+                return Ok(Some(Engine { socket: socket(section)?, containers: Vec::new() }));
+            };
+            let names = section.strings("containers", "[\"traefik\"]")?.unwrap_or_default();
+            if names.is_empty() {
+                return Err(section.error(value.span.start, "containers", Problem::EmptyContainers));
+            }
+            names.iter().map(|name| container(section, "containers", name)).collect::<Result<_, _>>()?
+        }
+        Kind::ContainerFiles => {
+            let Some(name) = section.string("container", "\"nginx\"")? else {
+                return Err(section.missing("container", "\"nginx\""));
+            };
+            vec![container(section, "container", &name)?]
+        }
+    };
+    Ok(Some(Engine { socket: socket(section)?, containers }))
+}
+
+fn socket(section: Section<'_>) -> Result<PathBuf, DeclarationError> {
+    let Some(Text { at, text }) = section.string("socket", SOCKET)? else {
+        return Err(section.missing("socket", SOCKET));
+    };
+    let problem = match text.split_once("://") {
+        Some(("unix", path)) => Problem::SocketScheme { path: Some(path.to_owned()) },
+        Some(_) => Problem::SocketScheme { path: None },
+        None if text.len() > LONGEST_SOCKET => Problem::SocketTooLong,
+        None => return Ok(text.into()),
+    };
+    Err(section.error(at, "socket", problem))
+}
+
+/// Engines give containers names of `[a-zA-Z0-9][a-zA-Z0-9_.-]*`.
+///
+/// Source: `RestrictedNamePattern` in Moby's `daemon/names`, and `NameRegex` in Podman's `libpod/define`.
+fn container(section: Section<'_>, key: &str, name: &Text<'_>) -> Result<String, DeclarationError> {
+    if is_container_name(name.text) {
+        return Ok(name.text.to_owned());
+    }
+    Err(section.error(name.at, key, Problem::ContainerName { name: name.text.to_owned() }))
+}
+
+/// Whether an engine would give a container this name.
+pub fn is_container_name(name: &str) -> bool {
+    name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+/// The directory in the container: absolute, and without names that lead elsewhere.
+pub fn root(section: Section<'_>) -> Result<PathBuf, DeclarationError> {
+    const EXAMPLE: &str = "\"/etc/nginx\"";
+    let Some(Text { at, text }) = section.string("root", EXAMPLE)? else {
+        return Err(section.missing("root", EXAMPLE));
+    };
+    let fits = text == "/"
+        || text.strip_prefix('/').is_some_and(|rest| path::check(rest.trim_end_matches('/').as_bytes()).is_ok());
+    if fits {
+        Ok(text.into())
+    } else {
+        Err(section.error(at, "root", Problem::ContainerRoot { root: text.to_owned() }))
+    }
+}

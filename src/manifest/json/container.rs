@@ -1,0 +1,133 @@
+//! The keys of a container in a lock line.
+
+use serde::Deserialize;
+
+use super::line::{Line, push_hex, push_string};
+use crate::manifest::Sha256Digest;
+use crate::manifest::container::{Container, Mount, sorted};
+
+/// What stands before the digits of an image's id.
+const SHA256: &str = "sha256:";
+
+/// Appends the keys behind `type`.
+pub fn push(out: &mut Vec<u8>, container: &Container) {
+    key(out, "image");
+    push_string(out, &container.image);
+    key(out, "image_id");
+    push_string(out, &image_id(&container.image_id));
+    strings(out, "repo_digests", Some(&container.repo_digests));
+    if let Some(state) = &container.state {
+        key(out, "state");
+        push_string(out, state);
+    }
+    if let Some(mounts) = &container.mounts {
+        key(out, "mounts");
+        out.push(b'[');
+        separated(out, mounts, |out, mount| {
+            out.extend_from_slice(b"{\"destination\":");
+            push_string(out, &mount.destination);
+            key(out, "type");
+            push_string(out, &mount.kind);
+            if let Some(source) = &mount.source {
+                key(out, "source");
+                push_string(out, source);
+            }
+            out.extend_from_slice(if mount.read_only { b",\"read_only\":true}" } else { b"}" });
+        });
+        out.push(b']');
+    }
+    strings(out, "networks", container.networks.as_deref());
+    strings(out, "ports", container.ports.as_deref());
+    if let Some(labels) = &container.labels {
+        key(out, "labels");
+        out.push(b'{');
+        separated(out, labels, |out, (name, value)| {
+            push_string(out, name);
+            out.extend_from_slice(b":\"");
+            push_hex(out, &value.0);
+            out.push(b'"');
+        });
+        out.push(b'}');
+    }
+    strings(out, "env", container.env.as_deref());
+}
+
+fn key(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn separated<T>(out: &mut Vec<u8>, items: &[T], push: impl Fn(&mut Vec<u8>, &T)) {
+    for (number, item) in items.iter().enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        push(out, item);
+    }
+}
+
+fn strings(out: &mut Vec<u8>, name: &str, list: Option<&[Box<str>]>) {
+    if let Some(list) = list {
+        key(out, name);
+        out.push(b'[');
+        separated(out, list, |out, text| push_string(out, text));
+        out.push(b']');
+    }
+}
+
+/// A mount as JSON has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountItem {
+    destination: Box<str>,
+    r#type: Box<str>,
+    source: Option<Box<str>>,
+    #[serde(default)]
+    read_only: bool,
+}
+
+/// Reads what [`push`] has written. Lists come out sorted, and nothing twice in them: the reader sees by that whether
+/// they stood so.
+pub fn parse(line: &mut Line<'_>) -> Result<Container, String> {
+    let labels = |(name, value): (Box<str>, String)| Some((name, Sha256Digest::from_hex(&value)?));
+    let labels = match line.labels.take() {
+        Some(map) => Some(
+            map.into_iter()
+                .map(labels)
+                .collect::<Option<Vec<_>>>()
+                .ok_or("a label is not 64 lower-case hexadecimal digits")?,
+        ),
+        None => None,
+    };
+    let mount = |item: MountItem| Mount {
+        destination: item.destination,
+        kind: item.r#type,
+        source: item.source,
+        read_only: item.read_only,
+    };
+    Ok(Container {
+        image: line.image.take().ok_or("a container needs `image`")?,
+        image_id: line
+            .image_id
+            .and_then(parse_image_id)
+            .ok_or("a container needs `image_id`, `sha256:` and 64 lower-case hexadecimal digits")?,
+        repo_digests: line.repo_digests.take().map(sorted).ok_or("a container needs `repo_digests`")?,
+        state: line.state.take(),
+        mounts: line.mounts.take().map(|mounts| sorted(mounts.into_iter().map(mount).collect())),
+        networks: line.networks.take().map(sorted),
+        ports: line.ports.take().map(sorted),
+        labels,
+        env: line.env.take().map(sorted),
+    })
+}
+
+/// `sha256:` and the digits, as engines print an image's id.
+pub fn image_id(digest: &Sha256Digest) -> String {
+    format!("{SHA256}{}", digest.hex())
+}
+
+/// Reads [`image_id`]'s form, and no other.
+pub fn parse_image_id(text: &str) -> Option<Sha256Digest> {
+    Sha256Digest::from_hex(text.strip_prefix(SHA256)?)
+}

@@ -1,0 +1,76 @@
+//! How a container differs, in words.
+
+use super::{SHORT, digests};
+use crate::manifest::{Container, Mount, Sha256Digest};
+use crate::path::{Escaped, escaped};
+
+fn shown(text: &str) -> Escaped<'_> {
+    escaped(text.as_bytes())
+}
+
+/// What it was made from, and its state if that was asked for.
+pub(super) fn describe(container: &Container, parts: &mut Vec<String>) {
+    parts.push(format!("image {}", shown(&container.image)));
+    parts.push(format!("image id {}…", &container.image_id.hex()[..SHORT]));
+    parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
+}
+
+pub(super) fn differences(expected: &Container, actual: &Container, parts: &mut Vec<String>) {
+    if expected.image != actual.image {
+        parts.push(format!("image {} → {}", shown(&expected.image), shown(&actual.image)));
+    }
+    digests("image id", &expected.image_id, &actual.image_id, parts);
+    strings("repo digest", Some(&expected.repo_digests), Some(&actual.repo_digests), parts);
+    if expected.state != actual.state {
+        let state = |state: &Option<Box<str>>| shown(state.as_deref().unwrap_or("none")).to_string();
+        parts.push(format!("state {} → {}", state(&expected.state), state(&actual.state)));
+    }
+    let (before, now) = (expected.mounts.as_deref(), actual.mounts.as_deref());
+    list("mount", before, now, |mount| &mount.destination, |a, b| format!("{} → {}", what(a), what(b)), parts);
+    strings("network", expected.networks.as_deref(), actual.networks.as_deref(), parts);
+    strings("port", expected.ports.as_deref(), actual.ports.as_deref(), parts);
+    let (before, now) = (expected.labels.as_deref(), actual.labels.as_deref());
+    let value = |label: &(Box<str>, Sha256Digest)| format!("sha256 {}…", &label.1.hex()[..SHORT]);
+    list("label", before, now, |label| &label.0, |a, b| format!("{} → {}", value(a), value(b)), parts);
+    strings("variable", expected.env.as_deref(), actual.env.as_deref(), parts);
+}
+
+/// `bind /srv/data, read-only`.
+fn what(mount: &Mount) -> String {
+    let mut text = shown(&mount.kind).to_string();
+    if let Some(source) = &mount.source {
+        text.push_str(&format!(" {}", shown(source)));
+    }
+    if mount.read_only {
+        text.push_str(" read-only");
+    }
+    text
+}
+
+fn strings(noun: &str, before: Option<&[Box<str>]>, now: Option<&[Box<str>]>, parts: &mut Vec<String>) {
+    list(noun, before, now, |text| text, |_, _| String::new(), parts);
+}
+
+/// What was in one list alone, and what is in both under one key and not the same.
+fn list<T: PartialEq>(
+    noun: &str,
+    before: Option<&[T]>,
+    now: Option<&[T]>,
+    key: impl Fn(&T) -> &str,
+    both: impl Fn(&T, &T) -> String,
+    parts: &mut Vec<String>,
+) {
+    let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
+    for item in before {
+        match now.iter().find(|other| key(other) == key(item)) {
+            None => parts.push(format!("{noun} {} removed", shown(key(item)))),
+            Some(other) if other != item => {
+                parts.push(format!("{noun} {} changed: {}", shown(key(item)), both(item, other)));
+            }
+            Some(_) => {}
+        }
+    }
+    for item in now.iter().filter(|item| !before.iter().any(|other| key(other) == key(item))) {
+        parts.push(format!("{noun} {} added", shown(key(item))));
+    }
+}

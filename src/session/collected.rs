@@ -1,0 +1,130 @@
+//! Where entries come from, and what came: the same for whoever compares and writes, whatever the kind of a check.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use crate::capability::{self, Directory, shown};
+use crate::container::{self, EngineError, Files, Inventory, PATIENCE};
+use crate::declaration::Check;
+use crate::manifest::list::ListEntries;
+use crate::manifest::{self, Kind, List, LockError, Observed};
+use crate::stat_cache::Learned;
+use crate::trouble::Trouble;
+use crate::walk::{Collection, Tree, TreeEntries};
+
+/// What a check reads, open.
+#[derive(Debug)]
+pub(super) enum Source {
+    Root(Directory),
+    /// A connected socket.
+    Engine(OwnedFd),
+}
+
+impl Source {
+    /// Opens what a check reads.
+    pub fn open(base: &Path, check: &Check) -> Result<Self, Trouble> {
+        match &check.engine {
+            None => capability::root(&base.join(&check.root)).map(Self::Root),
+            Some(engine) => capability::engine(&base.join(&engine.socket), PATIENCE.silence).map(Self::Engine),
+        }
+    }
+
+    pub const fn root(&self) -> Option<&Directory> {
+        match self {
+            Self::Root(root) => Some(root),
+            Self::Engine(_) => None,
+        }
+    }
+
+    pub fn engine(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Root(_) => None,
+            Self::Engine(socket) => Some(socket.as_fd()),
+        }
+    }
+}
+
+/// What was found for a check.
+#[derive(Debug)]
+pub struct Collected {
+    found: Found,
+    /// Paths on which something lies that is on another mount than the directory it is in, sorted.
+    pub mounts: Vec<Vec<u8>>,
+    /// What a stat cache is to know of its files; of containers nothing.
+    pub learned: Learned,
+}
+
+#[derive(Debug)]
+enum Found {
+    Tree(Tree),
+    List(List),
+}
+
+impl Collected {
+    /// All entries in the one order of paths. A stream of them has no errors of its own.
+    #[must_use]
+    pub fn entries(&self) -> Entries<'_> {
+        match &self.found {
+            Found::Tree(tree) => Entries::Tree(Box::new(tree.entries())),
+            Found::List(list) => Entries::List(list.entries()),
+        }
+    }
+}
+
+impl From<Collection> for Collected {
+    fn from(collection: Collection) -> Self {
+        Self { found: Found::Tree(collection.tree), mounts: collection.mounts, learned: collection.learned }
+    }
+}
+
+impl From<List> for Collected {
+    fn from(list: List) -> Self {
+        Self { found: Found::List(list), mounts: Vec::new(), learned: Learned::default() }
+    }
+}
+
+/// See [`Collected::entries`].
+pub enum Entries<'a> {
+    Tree(Box<TreeEntries<'a>>),
+    List(ListEntries<'a>),
+}
+
+impl manifest::Entries for Entries<'_> {
+    fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
+        match self {
+            Self::Tree(tree) => tree.next(),
+            Self::List(list) => list.next(),
+        }
+    }
+}
+
+/// Asks the engine of a check.
+pub(super) fn from_engine(check: &Check, socket: BorrowedFd<'_>) -> Result<Collected, Trouble> {
+    let Some(engine) = &check.engine else {
+        return Err(Trouble::new(format!("the check {} has no engine", check.name), "report this as a bug"));
+    };
+    let found = match (check.kind, &engine.containers[..]) {
+        (Kind::ContainerFiles, [container]) => container::files(
+            socket,
+            // A declaration is UTF-8, so nothing is replaced here.
+            &Files {
+                container,
+                root: &check.root.to_string_lossy(),
+                selection: &check.selection,
+                attributes: check.attributes,
+            },
+            PATIENCE,
+        ),
+        (_, names) => container::containers(socket, names, check.attributes, PATIENCE),
+    };
+    found.map(Collected::from).map_err(|error| failed(&engine.socket, &error))
+}
+
+/// Asks an engine for all that it has.
+pub(super) fn inventory(path: &Path, socket: BorrowedFd<'_>) -> Result<Inventory, Trouble> {
+    container::inventory(socket, PATIENCE).map_err(|error| failed(path, &error))
+}
+
+fn failed(socket: &Path, error: &EngineError) -> Trouble {
+    Trouble::new(format!("the container engine at {} could not be asked: {error}", shown(socket)), error.remedy())
+}

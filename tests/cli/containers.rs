@@ -1,0 +1,7 @@
+//! Container engines: real ones that each test starts for itself, and one that lies.
+
+mod archives;
+mod declared;
+mod fake;
+mod hostile;
+mod locks;

@@ -1,0 +1,209 @@
+//! Archives of files in a container: those that other programs write come out as the files that they hold, and those that
+//! nobody should write are refused.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use super::fake::{Reply, chunked, inspected, listen, well_behaved};
+use crate::harness::{World, the_check};
+
+const FILES: &str = "locks = \"here\"\nreports = \"reports\"\n[check.tree]\nkind = \"files\"\nroot = \"root\"\n\
+    include = [\"**\"]\nattributes = [\"mode\", \"owner\"]\n";
+const INSIDE: &str = "locks = \"locks\"\nreports = \"reports\"\n[check.tree]\nkind = \"container_files\"\n\
+    socket = \"engine.sock\"\ncontainer = \"web\"\nroot = \"/etc\"\nattributes = [\"mode\", \"owner\"]\n";
+
+/// `{"mode":2147484141}`: a directory.
+const DIRECTORY: &str = "X-Docker-Container-Path-Stat: eyJtb2RlIjoyMTQ3NDg0MTQxfQ==\r\n";
+/// `{"mode":420}`: a file.
+const FILE: &str = "X-Docker-Container-Path-Stat: eyJtb2RlIjo0MjB9\r\n";
+
+/// An engine whose one container sends this archive.
+fn sends(world: &World, head: &'static str, archive: Vec<u8>, size: usize) {
+    listen(&world.path("engine.sock"), move |target| match target {
+        _ if target.ends_with("/archive?path=%2Fetc%2F.") => chunked(head, &archive, size),
+        "/v1.41/containers/web/json" => super::fake::answer(200, inspected()),
+        _ => well_behaved(target),
+    });
+}
+
+fn lines(lock: &[u8]) -> Vec<String> {
+    let text = String::from_utf8(lock.to_vec()).unwrap();
+    text.lines().filter(|line| line.starts_with("{\"path")).map(str::to_owned).collect()
+}
+
+/// GNU tar and Python's tarfile, in every format that they have: names and links of all lengths around those that a header
+/// has room for.
+#[test]
+fn archives_of_other_programs() {
+    let world = World::declaring(FILES);
+    for length in [1, 98, 99, 100, 101, 154, 155, 156, 254, 255] {
+        world.write("n".repeat(length), "n");
+        world.write(format!("{}/{}", "d".repeat(length.min(250)), "f".repeat(length)), "f");
+    }
+    for length in [99, 100, 101, 1000] {
+        symlink("t".repeat(length), world.root(format!("link{length}"))).unwrap();
+    }
+    world.write(b"\xff\xfe", "bytes");
+    world.write("grüße\n", "ü");
+    for size in [0, 1, 511, 512, 513, 70_000] {
+        world.write(format!("size{size}"), vec![b's'; size]);
+    }
+    fs::hard_link(world.root("size513"), world.root("zz-hard")).unwrap();
+    std::os::unix::fs::chown(world.root("size1"), Some(3_000_000), Some(3_000_000)).unwrap();
+    world.lock();
+    let expected = lines(&fs::read(world.path("here/tree.lock.json")).unwrap());
+    assert!(expected.len() > 30);
+
+    fs::write(world.path("driftlock.toml"), INSIDE).unwrap();
+    let python = "import sys, tarfile\n\
+        with tarfile.open(sys.argv[2], 'w', format=getattr(tarfile, sys.argv[1])) as archive: archive.add('.')\n";
+    for (number, format) in ["gnu", "pax", "PAX_FORMAT", "GNU_FORMAT"].into_iter().enumerate() {
+        let archive = world.path(format!("{number}.tar"));
+        let mut command = if format.ends_with("FORMAT") {
+            let mut command = Command::new("python3");
+            command.args(["-c", python, format]).arg(&archive);
+            command
+        } else {
+            let mut command = Command::new("tar");
+            command.arg(format!("--format={format}")).arg("-cf").arg(&archive).arg(".");
+            command
+        };
+        assert!(command.current_dir(world.path("root")).status().unwrap().success(), "{format}");
+        for size in [511, 65_536] {
+            let _ = fs::remove_file(world.path("locks/tree.lock.json"));
+            sends(&world, DIRECTORY, fs::read(&archive).unwrap(), size);
+            world.lock();
+            assert_eq!(lines(&world.lock_bytes()), expected, "{format}");
+        }
+    }
+}
+
+/// A header, its checksum right, and contents.
+fn entry(name: &str, flag: u8, link: &str, contents: &[u8]) -> Vec<u8> {
+    let mut block = [0; 512];
+    let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, name.as_bytes());
+    put(100, b"0000644\0");
+    put(108, b"0000000\0");
+    put(116, b"0000000\0");
+    put(124, format!("{:011o}\0", contents.len()).as_bytes());
+    put(156, &[flag]);
+    put(157, link.as_bytes());
+    put(257, b"ustar\x0000");
+    let archive = [&sealed(block)[..], contents].concat();
+    let whole = archive.len().next_multiple_of(512);
+    [archive.clone(), vec![0; whole - archive.len()]].concat()
+}
+
+fn sealed(mut block: [u8; 512]) -> [u8; 512] {
+    block[148..156].fill(b' ');
+    let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    block
+}
+
+fn with(archive: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut block: [u8; 512] = archive[..512].try_into().unwrap();
+    block[at..at + bytes.len()].copy_from_slice(bytes);
+    [&sealed(block)[..], &archive[512..]].concat()
+}
+
+#[test]
+fn archives_that_nobody_should_write() {
+    let world = World::declaring(INSIDE);
+    let end = vec![0; 1024];
+    let good = entry("a", b'0', "", b"a");
+    let whole = [good.clone(), end.clone()].concat();
+    sends(&world, DIRECTORY, whole.clone(), 100);
+    world.lock();
+    let pax = |record: &str| [entry("x", b'x', "", record.as_bytes()), good.clone(), end.clone()].concat();
+    for (archive, problem) in [
+        (Vec::new(), "it is cut off"),
+        (whole[..300].to_vec(), "it is cut off"),
+        (whole[..512].to_vec(), "it is cut off"),
+        (whole[..1024].to_vec(), "it is cut off"),
+        (whole[..1536].to_vec(), "it is cut off"),
+        ([&whole[..], b"x"].concat(), "something behind its end"),
+        ([whole.clone(), good.clone()].concat(), "something behind its end"),
+        ([&whole[..512], &whole[..]].concat(), "the checksum"),
+        ([&b"b"[..], &whole[1..]].concat(), "the checksum of a header is wrong"),
+        ([entry("../a", b'0', "", b""), end.clone()].concat(), "a path that is none"),
+        ([entry("/a", b'0', "", b""), end.clone()].concat(), "a path that is none"),
+        ([entry("", b'0', "", b""), end.clone()].concat(), "a path that is none"),
+        ([entry("a//b", b'0', "", b""), end.clone()].concat(), "a path that is none"),
+        ([good.clone(), good.clone(), end.clone()].concat(), "an entry twice"),
+        ([good.clone(), entry("./a", b'5', "", b""), end.clone()].concat(), "an entry twice"),
+        ([entry("h", b'1', "a", b""), good.clone(), end.clone()].concat(), "a hard link to what is not in it"),
+        ([entry("d", b'5', "", b""), entry("h", b'1', "d", b""), end.clone()].concat(), "a hard link to what"),
+        ([entry("l", b'2', "t", b"x"), end.clone()].concat(), "no file has contents"),
+        ([entry("s", b'S', "", b""), end.clone()].concat(), "of type 'S'"),
+        ([entry("g", b'g', "", b""), end.clone()].concat(), "of type 'g'"),
+        ([with(&good, 124, b"99999999999\0"), end.clone()].concat(), "no number where one should be"),
+        ([with(&good, 124, b"-0000000001\0"), end.clone()].concat(), "no number where one should be"),
+        ([with(&good, 124, &[0xff; 12]), end.clone()].concat(), "no number where one should be"),
+        (
+            [with(&good, 124, &[0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), end.clone()].concat(),
+            "larger than any file",
+        ),
+        ([with(&good, 124, b"77777777777\0"), end.clone()].concat(), "it is cut off"),
+        (
+            [with(&good, 124, &[0x80, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 0]), end.clone()].concat(),
+            "more than 68719476736 bytes",
+        ),
+        ([with(&good, 108, &[0x80, 0, 0, 1, 0, 0, 0, 0]), end.clone()].concat(), "too large"),
+        ([with(&entry("n", b'L', "", b"x"), 124, b"77777777777\0"), end.clone()].concat(), "bytes for one name"),
+        ([entry("n", b'L', "", b"x"), end.clone()].concat(), "belongs to the next entry"),
+        (pax("12 path=b"), "an extended header is malformed"),
+        (pax("99 path=b\n"), "an extended header is malformed"),
+        (pax("x path=b\n"), "an extended header is malformed"),
+        (pax("0 path=b\n"), "an extended header is malformed"),
+        (pax("9 path:b\n"), "an extended header is malformed"),
+        (pax("12 path=b\0c\n"), "NUL"),
+        (pax("12 size=abc\n"), "has no number"),
+        (pax("22 GNU.sparse.major=1\n"), "sparse"),
+    ] {
+        sends(&world, DIRECTORY, archive, 100);
+        let report = world.check(2);
+        let said = the_check(&report)["trouble"]["problem"].as_str().unwrap();
+        assert!(said.contains(problem), "{problem}: {said}");
+    }
+    for (head, problem) in [
+        (FILE, "has no directory /etc"),
+        ("", "what the root of the archive is"),
+        ("X-Docker-Container-Path-Stat: !\r\n", "what the root"),
+    ] {
+        sends(&world, head, whole.clone(), 100);
+        let report = world.check(2);
+        assert!(the_check(&report)["trouble"]["problem"].as_str().unwrap().contains(problem));
+    }
+    sends(&world, DIRECTORY, whole, 100);
+    world.check(0);
+}
+
+/// An archive of endless names takes no more memory than is sensible.
+#[test]
+fn an_archive_without_an_end() {
+    let world = World::declaring(INSIDE);
+    let name = |number: u32| {
+        let long = [format!("{number:08}").into_bytes(), b"n/".repeat(450_000), b"n".to_vec()].concat();
+        [entry("n", b'L', "", &long), entry("short", b'0', "", b"")].concat()
+    };
+    sends(&world, DIRECTORY, [name(1), vec![0; 1024]].concat(), 65_536);
+    world.lock();
+    let names: Vec<u8> = (0..80).flat_map(name).collect();
+    listen(&world.path("engine.sock"), move |target| match target {
+        _ if target.ends_with("/archive?path=%2Fetc%2F.") => {
+            let length = names.len() * 1000;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{DIRECTORY}\r\n");
+            Reply::Endless(head.into_bytes(), names.clone())
+        }
+        "/v1.41/containers/web/json" => super::fake::answer(200, inspected()),
+        _ => well_behaved(target),
+    });
+    let mut limited = Command::new("bash");
+    limited.args(["-c", "ulimit -v 2000000; exec \"$0\" check --json", env!("CARGO_BIN_EXE_driftlock")]);
+    let report = world.command(limited).code(2).json();
+    let said = the_check(&report)["trouble"]["problem"].as_str().unwrap();
+    assert!(said.contains("more than 67108864 bytes of names in an archive"), "{said}");
+}

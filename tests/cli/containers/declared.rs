@@ -1,0 +1,65 @@
+//! Declarations of engines that are refused, with what to write instead.
+
+use crate::harness::World;
+
+#[test]
+fn what_is_refused() {
+    const CONTAINERS: &str = "[check.a]\nkind = \"containers\"\nsocket = \"s\"\n";
+    const FILES: &str = "[check.a]\nkind = \"container_files\"\nsocket = \"s\"\ncontainer = \"c\"\nroot = \"/etc\"\n";
+    let too_long = format!("socket = \"{}\"", "s".repeat(108));
+    let with = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        text.replace(from, to)
+    };
+    for (text, message) in [
+        (
+            format!("{CONTAINERS}root = \"x\""),
+            "driftlock.toml:4: check.a.root: `containers` takes no `root`, which is a key of `files`; remove it, or write one of \
+             `kind`, `socket`, `containers`, `attributes`, `lock`, `modes` or `allow_empty`",
+        ),
+        (format!("{CONTAINERS}include = []"), "4: check.a.include: `containers` takes no `include`"),
+        (format!("{CONTAINERS}container = \"x\""), "takes no `container`, which is a key of `container_files`"),
+        (format!("{FILES}containers = []"), "6: check.a.containers: `container_files` takes no `containers`"),
+        (format!("{FILES}one_file_system = true"), "`container_files` takes no `one_file_system`"),
+        (format!("{CONTAINERS}sockets = 1"), "4: check.a.sockets: unknown key; write `socket`"),
+        (
+            "[check.a]\nkind = \"trees\"\nroot = \"r\"\nsocket = \"s\"".to_owned(),
+            "4: check.a.socket: `trees` takes no `socket`",
+        ),
+        (
+            with(CONTAINERS, "socket = \"s\"", ""),
+            "1: check.a.socket: missing; write `socket = \"/var/run/docker.sock\"`",
+        ),
+        (
+            with(CONTAINERS, "\"s\"", "\"unix:///run/d.sock\""),
+            "the address of an engine, and not the path of its UNIX socket; write `/run/d.sock`",
+        ),
+        (with(CONTAINERS, "\"s\"", "\"tcp://h:2375\""), "driftlock reaches no network"),
+        (with(CONTAINERS, "socket = \"s\"", &too_long), "longer than 107 bytes"),
+        (
+            format!("{CONTAINERS}containers = []"),
+            "4: check.a.containers: empty: it would pick no container; name containers, or leave",
+        ),
+        (format!("{CONTAINERS}containers = [\"/web\"]"), "`/web` can't be a container's name; write `web`"),
+        (
+            format!("{CONTAINERS}containers = [\"w*\"]"),
+            "`w*` can't be a container's name; write the name that `docker ps` shows",
+        ),
+        (format!("{CONTAINERS}containers = [\"a\", \"a\"]"), "`a` is listed twice"),
+        (format!("{CONTAINERS}attributes = [\"mode\"]"), "unknown attribute `mode`; write one of `state`, `mounts`"),
+        (format!("{FILES}attributes = [\"xattrs\"]"), "unknown attribute `xattrs`; write one of `mode` or `owner`"),
+        (format!("{FILES}include = []"), "empty: it would pick nothing"),
+        (format!("{FILES}exclude = [\"/x\"]"), "glob `/x` is absolute"),
+        (with(FILES, "container = \"c\"\n", ""), "check.a.container: missing; write `container = \"nginx\"`"),
+        (with(FILES, "root = \"/etc\"\n", ""), "check.a.root: missing; write `root = \"/etc/nginx\"`"),
+        (with(FILES, "/etc", "etc"), "`etc` is no absolute path in a container"),
+        (with(FILES, "/etc", "/etc/../x"), "is no absolute path in a container without `.` and `..`; write it like"),
+        (format!("{CONTAINERS}lock = \"x.lock.txt\""), "a lock in sha256sum's format, which can't hold `containers`"),
+        (format!("{FILES}lock = \"x.lock.txt\""), "which can't hold `container_files`"),
+        (with(CONTAINERS, "containers", "container"), "unknown kind `container`; write `containers`"),
+    ] {
+        let world = World::declaring(&text);
+        let said = world.driftlock(["check"]).code(2).stderr();
+        assert!(said.contains(message), "{text}\n{said}");
+    }
+}

@@ -1,0 +1,125 @@
+//! Locks of containers: whatever can be in one is read as what was written, and nothing else is one.
+
+use driftlock::manifest::container::{Container, Mount, sorted};
+use driftlock::manifest::{AttributeSet, Content, Entry, Kind, LockError, Record, Sha256Digest, json};
+use driftlock::path::EntryPath;
+use proptest::prelude::*;
+
+use crate::damage::{read, write};
+
+fn text() -> impl Strategy<Value = Box<str>> {
+    prop_oneof![any::<String>(), "[a-b\\\\\"\n\u{7f}-\u{a0}\u{200b}]{0,8}"].prop_map(String::into_boxed_str)
+}
+
+fn texts() -> impl Strategy<Value = Vec<Box<str>>> {
+    prop::collection::vec(text(), 0..4).prop_map(sorted)
+}
+
+fn digest() -> impl Strategy<Value = Sha256Digest> {
+    any::<[u8; 32]>().prop_map(Sha256Digest)
+}
+
+fn container() -> impl Strategy<Value = Container> {
+    let mount = (text(), text(), prop::option::of(text()), any::<bool>())
+        .prop_map(|(destination, kind, source, read_only)| Mount { destination, kind, source, read_only });
+    let labels = prop::collection::btree_map(text(), digest(), 0..3);
+    let always = (text(), digest(), texts());
+    let settings = (text(), prop::collection::vec(mount, 0..3), texts(), texts(), labels, texts());
+    (always, settings).prop_map(|((image, image_id, repo_digests), (state, mounts, networks, ports, labels, env))| {
+        Container {
+            image,
+            image_id,
+            repo_digests,
+            state: Some(state),
+            mounts: Some(sorted(mounts)),
+            networks: Some(networks),
+            ports: Some(ports),
+            labels: Some(labels.into_iter().collect()),
+            env: Some(env),
+        }
+    })
+}
+
+/// Any lock of containers, with any attributes.
+fn lock() -> impl Strategy<Value = (json::Header, Vec<Entry>)> {
+    let set = any::<[bool; 6]>().prop_map(|[state, mounts, networks, ports, labels, env]| AttributeSet {
+        state,
+        mounts,
+        networks,
+        ports,
+        labels,
+        env,
+        ..AttributeSet::default()
+    });
+    let entries = prop::collection::btree_map("[a-z][a-z_.-]{0,3}", container(), 0..5);
+    (set, entries).prop_map(|(set, entries)| {
+        let entry = |(name, mut container): (String, Container)| {
+            container.state = container.state.filter(|_| set.state);
+            container.mounts = container.mounts.filter(|_| set.mounts);
+            container.networks = container.networks.filter(|_| set.networks);
+            container.ports = container.ports.filter(|_| set.ports);
+            container.labels = container.labels.filter(|_| set.labels);
+            container.env = container.env.filter(|_| set.env);
+            let record = Record { content: Content::Container(Box::new(container)), attributes: None };
+            Entry { path: EntryPath::new(name.into_bytes()).unwrap(), record }
+        };
+        let header = json::Header { check: "c".to_owned(), kind: Kind::Containers, attributes: set };
+        (header, entries.into_iter().map(entry).collect())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_is_read_as_the_same((header, entries) in lock()) {
+        let written = write(&header, &entries);
+        prop_assert!(serde_json::from_slice::<serde_json::Value>(&written).is_ok(), "JSON for any parser");
+        let read = read(&written).unwrap();
+        prop_assert_eq!(&read, &(header, entries));
+        prop_assert_eq!(written, write(&read.0, &read.1));
+    }
+}
+
+const ENTRY: &str = r#"{"path":"a","type":"container","image":"i","image_id":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","repo_digests":["a","b"],"mounts":[{"destination":"/a","type":"volume"},{"destination":"/b","type":"bind","source":"/s","read_only":true}],"labels":{"a":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}"#;
+
+fn lock_of(kind: &str, entry: &str) -> Result<usize, LockError> {
+    use sha2::Digest as _;
+    let digest = Sha256Digest(sha2::Sha256::digest(format!("{entry}\n")).into()).sri();
+    let lock = format!(
+        "{{\n\"driftlock\": 1,\n\"check\": \"c\",\n\"kind\": \"{kind}\",\n\"attributes\": [\"mounts\", \"labels\"],\n\
+         \"digest\": \"{digest}\",\n\"entries\": [\n{entry}\n]\n}}\n"
+    );
+    read(lock.as_bytes()).map(|(_, entries)| entries.len())
+}
+
+#[test]
+fn what_is_not_canonical_is_refused() {
+    assert_eq!(lock_of("containers", ENTRY).unwrap(), 1);
+    for (from, to) in [
+        (r#"["a","b"]"#, r#"["b","a"]"#),
+        (r#"["a","b"]"#, r#"["a","a"]"#),
+        (r#"["a","b"]"#, r#"["a", "b"]"#),
+        (r#""image_id":"sha256:e3"#, r#""image_id":"sha256:E3"#),
+        (r#""image_id":"sha256:e3"#, r#""image_id":"e3"#),
+        (r#","repo_digests":["a","b"]"#, ""),
+        (r#""image":"i","#, ""),
+        (r#""/a""#, r#""/c""#),
+        (r#","read_only":true"#, r#","read_only":false"#),
+        (r#""source":"/s""#, r#""source":null"#),
+        (r#","labels":{"a":"#, r#","labels":{"a":"x","a":"#),
+        (r#","labels""#, r#","env":[],"labels""#),
+        (r#","labels""#, r#","state":"x","labels""#),
+        (r#""path":"a""#, r#""path":"a/b""#),
+        (r#""type":"container","#, r#""type":"fifo","#),
+        (r#""type":"container","#, r#""type":"container","size":1,"#),
+        (r#""type":"container","#, r#""type":"container","mode":"0644","#),
+    ] {
+        assert!(ENTRY.contains(from), "{from}");
+        let refused = lock_of("containers", &ENTRY.replacen(from, to, 1));
+        assert!(matches!(refused, Err(LockError::NotCanonical { .. })), "{from} → {to}: {refused:?}");
+    }
+    for kind in ["files", "trees", "container_files"] {
+        assert!(lock_of(kind, ENTRY).is_err(), "{kind}");
+    }
+}
