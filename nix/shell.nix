@@ -10,6 +10,7 @@ pkgs.mkShell {
     rustfmt
     # Oracles and file systems of the test suite.
     btrfs-progs
+    docker
     e2fsprogs
     fish
     gcc
@@ -18,6 +19,8 @@ pkgs.mkShell {
     libxml2
     man
     nix
+    pkgsStatic.busybox
+    podman
     procps
     prometheus
     (writeShellScriptBin "prometheus-node-exporter" ''exec ${prometheus-node-exporter}/bin/node_exporter "$@"'')

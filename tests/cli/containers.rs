@@ -2,6 +2,9 @@
 
 mod archives;
 mod declared;
+mod engines;
+mod export;
 mod fake;
 mod hostile;
 mod locks;
+mod real;
