@@ -6,7 +6,7 @@
 mod container;
 mod moves;
 
-use crate::manifest::{Attributes, Content, Entries, LockError, Observed, Record, Unverified};
+use crate::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Unverified};
 use crate::path::{EntryPath, is_below};
 
 /// How an entry differs from its lock. Where several hold, the first in this order is named; `expected` and `actual`
@@ -62,6 +62,29 @@ impl Change {
         Self::LabelsChanged,
         Self::EnvChanged,
     ];
+
+    /// Those that the entries of a check of this kind can undergo, in their order.
+    pub fn of(kind: Kind) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |change| match change {
+            Self::Added | Self::Removed => true,
+            Self::TypeChanged
+            | Self::Modified
+            | Self::Moved
+            | Self::ExecutableChanged
+            | Self::ModeChanged
+            | Self::OwnerChanged
+            | Self::XattrsChanged => kind != Kind::Containers,
+            Self::ImageChanged
+            | Self::ImageRebuilt
+            | Self::DigestsChanged
+            | Self::StateChanged
+            | Self::MountsChanged
+            | Self::NetworksChanged
+            | Self::PortsChanged
+            | Self::LabelsChanged
+            | Self::EnvChanged => kind == Kind::Containers,
+        })
+    }
 
     /// The word in JSON reports.
     #[must_use]

@@ -97,10 +97,12 @@ fn checks(page: &mut Page<'_, impl Write>, checks: &[CheckReport]) -> io::Result
             Outcome::Compared { comparison, .. } => &comparison.drift,
             _ => &[],
         };
-        let mut numbers = Change::ALL.map(|change| (change, 0_u64));
+        // Those that did not happen are there too, as zeros: a series that comes and goes is hard to alert on.
+        let mut numbers: Vec<_> = Change::of(check.kind).map(|change| (change, 0_u64)).collect();
         for drift in drift {
-            if let Some((_, number)) = numbers.iter_mut().find(|(change, _)| *change == drift.change) {
-                *number += 1;
+            match numbers.iter_mut().find(|(change, _)| *change == drift.change) {
+                Some((_, number)) => *number += 1,
+                None => numbers.push((drift.change, 1)),
             }
         }
         for (change, number) in numbers {
