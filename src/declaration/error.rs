@@ -49,8 +49,8 @@ pub enum Problem {
     #[error("unknown key")]
     UnknownKey { nearest: Option<&'static str>, known: &'static [&'static str] },
     /// `[check.a.b]`, which is a table `b` in the check `a`.
-    #[error("unknown key, or a check's name with an unquoted dot in it")]
-    UnquotedDot { name: String },
+    #[error("unknown key, or a {table}'s name with an unquoted dot in it")]
+    UnquotedDot { table: &'static str, name: String },
     #[error("missing")]
     Missing { example: &'static str },
     #[error("must be {expected}, not {found}")]
@@ -62,8 +62,18 @@ pub enum Problem {
     EmptyString,
     #[error("a NUL character, which no path and no name can hold")]
     Nul,
-    #[error("`{}` can't name a check", shown(.name))]
-    CheckName { name: String },
+    #[error("`{}` can't name a {what}", shown(.name))]
+    Name { what: &'static str, name: String },
+    #[error("`{}` can't be a host", shown(.host))]
+    Host { host: String },
+    #[error("`{}` can't be a user", shown(.user))]
+    User { user: String },
+    #[error("{number} is no port")]
+    Port { number: i64 },
+    #[error("`{}` is not absolute, and a server has nothing that it could be relative to", shown(.path))]
+    NotAbsolute { path: String },
+    #[error("no check has this name")]
+    NoSuchCheck { checks: Vec<String> },
     #[error("`{name}` is a reserved name: reports use it themselves")]
     ReservedName { name: &'static str },
     #[error("unknown {what} `{}`", shown(.value))]
@@ -159,17 +169,33 @@ impl Problem {
             Self::DuplicateKey { .. } => "keep one of the two".to_owned(),
             Self::DuplicateCheck { .. } => "give one of them another name".to_owned(),
             Self::UnknownKey { nearest, known } | Self::UnknownWord { nearest, known, .. } => instead(*nearest, known),
-            Self::UnquotedDot { name } => match format {
-                Format::Toml => format!("write `[check.\"{}\"]`", shown(name)),
-                Format::Json => format!("write a check named `{}`", shown(name)),
+            Self::UnquotedDot { table, name } => match format {
+                Format::Toml => format!("write `[{table}.\"{}\"]`", shown(name)),
+                Format::Json => format!("write a {table} named `{}`", shown(name)),
             },
             Self::Missing { example } | Self::WrongType { example, .. } => {
                 format!("write `{}`", setting(format, last, example))
             }
+            Self::NotATable { .. } if last == "roots" && key.starts_with("server.") => {
+                format!("write `{}`", setting(format, "roots", a_root(format)))
+            }
+            Self::NotATable { .. } if key == "server" || key.starts_with("server.") => {
+                format!("write {}", a_server(format))
+            }
             Self::NotATable { .. } => format!("write {}", a_check(format)),
             Self::EmptyString => "write something, or leave the key out".to_owned(),
             Self::Nul => "remove it".to_owned(),
-            Self::CheckName { .. } => "write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),
+            Self::Name { .. } => "write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),
+            Self::Host { .. } => {
+                "write a name, an address, or an alias from `~/.ssh/config`, without user and port".to_owned()
+            }
+            Self::User { .. } => "write the name of a user on the server".to_owned(),
+            Self::Port { .. } => "write a number from 1 to 65535".to_owned(),
+            Self::NotAbsolute { path } => format!("write where it lies there, like `/srv/{}`", shown(path)),
+            Self::NoSuchCheck { checks } => {
+                let checks: Vec<_> = checks.iter().map(String::as_str).collect();
+                instead(None, &checks)
+            }
             Self::ReservedName { .. } => "give the check another name".to_owned(),
             Self::KeyOfOtherKind { known, .. } => format!("remove it, or {}", instead(None, known)),
             Self::EmptyContainers => "name containers, or leave `containers` out for all of them".to_owned(),
@@ -227,6 +253,20 @@ const fn a_check(format: Format) -> &'static str {
     match format {
         Format::Toml => "`[check.NAME]` with its `kind` and `root`",
         Format::Json => "`{\"check\": {\"NAME\": {\"kind\": …, \"root\": …}}}`",
+    }
+}
+
+const fn a_server(format: Format) -> &'static str {
+    match format {
+        Format::Toml => "`[server.NAME]` with its `host`",
+        Format::Json => "`{\"server\": {\"NAME\": {\"host\": …}}}`",
+    }
+}
+
+const fn a_root(format: Format) -> &'static str {
+    match format {
+        Format::Toml => "{ CHECK = \"/srv/stacks\" }",
+        Format::Json => "{\"CHECK\": \"/srv/stacks\"}",
     }
 }
 

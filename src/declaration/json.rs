@@ -42,7 +42,7 @@ fn value(source: Source<'_>, raw: &str, path: &str, depth: usize) -> Result<Valu
         Some(b'"') => Data::String(serde_json::from_str(raw).map_err(wrong)?),
         Some(b't' | b'f') => Data::Boolean(serde_json::from_str(raw).map_err(wrong)?),
         Some(b'n') => Data::Other("null"),
-        _ => Data::Other("a number"),
+        _ => serde_json::from_str(raw).map_or(Data::Other("a number"), Data::Integer),
     };
     Ok(Value { span, data })
 }

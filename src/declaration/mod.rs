@@ -9,6 +9,7 @@ mod globs;
 mod json;
 mod section;
 pub mod selection;
+mod server;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -18,8 +19,9 @@ mod value;
 
 pub use error::{DeclarationError, Problem};
 pub use selection::Selection;
+pub use server::user;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::manifest::{AttributeSet, Kind};
 use source::Source;
@@ -33,6 +35,37 @@ pub struct Declaration {
     pub reports: PathBuf,
     /// In the order in which they are declared.
     pub checks: Vec<Check>,
+    /// In the order in which they are declared.
+    pub servers: Vec<Server>,
+}
+
+/// A host on which the checks can be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// As the operator calls it.
+    pub name: String,
+    /// As OpenSSH knows it. It starts with no `-`, and has no blank, quote or slash in it.
+    pub host: String,
+    pub user: Option<String>,
+    /// The private key, as declared.
+    pub key: Option<PathBuf>,
+    pub port: Option<u16>,
+    /// Where roots lie on this server and not where the checks say, by check. Absolute.
+    pub roots: Vec<(String, PathBuf)>,
+}
+
+impl Server {
+    /// Where the root of a check lies on this server, if anything says so; that of an engine's check is its own, and the
+    /// socket has to be absolute.
+    #[must_use]
+    pub fn root<'a>(&'a self, check: &'a Check) -> Option<&'a Path> {
+        if let Some(engine) = &check.engine {
+            return Some(check.root.as_path()).filter(|_| engine.socket.is_absolute());
+        }
+        let own = self.roots.iter().find(|(name, _)| *name == check.name).map(|(_, root)| root);
+        let root = own.or(check.server_root.as_ref());
+        root.or(Some(&check.root).filter(|root| root.is_absolute())).map(PathBuf::as_path)
+    }
 }
 
 /// One named thing to lock and to verify.
@@ -45,7 +78,7 @@ pub struct Check {
     /// The directory: on this machine, or for `container_files` in the container. Empty for `containers`, whose entries
     /// lie in no directory.
     pub root: PathBuf,
-    /// Where the same root lies on a server.
+    /// Where the same root lies on a server. Absolute.
     pub server_root: Option<PathBuf>,
     pub selection: Selection,
     pub attributes: AttributeSet,

@@ -48,8 +48,11 @@ impl<'a> Section<'a> {
             }
             let problem = match (nearest(&key.name, known), &value.data) {
                 (None, Data::Table(_)) if !self.path.is_empty() => {
-                    let check = self.path.strip_prefix("check.").unwrap_or(self.path).trim_matches('"');
-                    Problem::UnquotedDot { name: format!("{check}.{}", key.name) }
+                    let (table, name) = match self.path.strip_prefix("server.") {
+                        Some(name) => ("server", name),
+                        None => ("check", self.path.strip_prefix("check.").unwrap_or(self.path)),
+                    };
+                    Problem::UnquotedDot { table, name: format!("{}.{}", name.trim_matches('"'), key.name) }
                 }
                 (nearest, _) => Problem::UnknownKey { nearest, known },
             };

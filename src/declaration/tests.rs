@@ -153,10 +153,10 @@ fn refuses_unknown_keys() {
         refuses(&with(&format!("{written} = 1")), &format!("5: check.a.{written}: unknown key; write {remedy}"));
     }
     refuses("checks = 1", "1: checks: unknown key; write `check`");
-    refuses("foo = 1", "1: foo: unknown key; write one of `locks`, `reports` or `check`");
+    refuses("foo = 1", "1: foo: unknown key; write one of `locks`, `reports`, `check` or `server`");
     refuses(
         "\"\\u001b[31m\\u202e\\\"\" = 1",
-        "1: \"\\u{1b}[31m\\u{202e}\\\"\": unknown key; write one of `locks`, `reports` or `check`",
+        "1: \"\\u{1b}[31m\\u{202e}\\\"\": unknown key; write one of `locks`, `reports`, `check` or `server`",
     );
     refuses("[check.a.b]\nkind = 1", &format!("1: check.a.b: {DOT}; write `[check.\"a.b\"]`"));
     refuses_json("{\"check\":\n{\"a\": {\"b\": {}}}}", &format!("2: check.a.b: {DOT}; write a check named `a.b`"));
@@ -334,7 +334,7 @@ fn refuses_attributes_and_modes() {
 
 #[test]
 fn says_what_stands_first_in_the_file() {
-    refuses("z = 1\na = 1", "1: z: unknown key; write one of `locks`, `reports` or `check`");
+    refuses("z = 1\na = 1", "1: z: unknown key; write one of `locks`, `reports`, `check` or `server`");
     refuses("[check.z]\n[check.a]", "1: check.z.kind: missing; write `kind = \"files\"`");
 }
 

@@ -52,7 +52,10 @@ fn value(
     let data = match value.get_ref() {
         DeValue::String(text) => Data::String(text.clone().into_owned()),
         DeValue::Boolean(boolean) => Data::Boolean(*boolean),
-        DeValue::Integer(_) => Data::Other("an integer"),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Data::Integer(number),
+            Err(_) => Data::Other("an integer"),
+        },
         DeValue::Float(_) => Data::Other("a float"),
         DeValue::Datetime(_) => Data::Other("a date or time"),
         DeValue::Array(array) => {

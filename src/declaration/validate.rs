@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use super::section::{Section, Text, nearest};
 use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
-use super::{Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, Selection, engine, globs};
+use super::{
+    Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, Selection, engine, globs, server,
+};
 use crate::manifest::{AttributeSet, Kind};
 
-const TOP_KEYS: &[&str] = &["locks", "reports", "check"];
+const TOP_KEYS: &[&str] = &["locks", "reports", "check", "server"];
 pub(super) const CHECK_KEYS: &[&str] = &[
     "kind",
     "root",
@@ -62,13 +64,19 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
         }
         checks.push(check);
     }
-    Ok(Declaration { locks, reports, checks })
+    let servers = match top.get("server") {
+        None => &[][..],
+        Some((_, Value { data: Data::Table(servers), .. })) => servers,
+        Some((key, value)) => return Err(not_a_table(source, key, "server", value)),
+    };
+    let servers = server::servers(source, servers, &checks, |name| self::name("server", name))?;
+    Ok(Declaration { locks, reports, checks, servers })
 }
 
 /// Checks one check. Also says where its lock file is declared, or the check itself.
 fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize), DeclarationError> {
     let path = dotted("check", &key.name);
-    name(&key.name).map_err(|problem| source.error(key.span.start, &path, problem))?;
+    name("check", &key.name).map_err(|problem| source.error(key.span.start, &path, problem))?;
     let Data::Table(entries) = &value.data else {
         return Err(not_a_table(source, key, &path, value));
     };
@@ -86,7 +94,7 @@ fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize),
         }
     };
     let engine = engine::engine(section, kind)?;
-    let server_root = self::path(section, "server_root", "\"/srv/stacks\"")?;
+    let server_root = server::absolute(section, "server_root")?;
     let selection = selection(section, kind)?;
     let attributes = attributes(section, kind)?;
     let (lock, lock_at) = lock(section, &key.name, kind, attributes)?;
@@ -143,18 +151,18 @@ fn not_a_table(source: Source<'_>, key: &Key, path: &str, value: &Value) -> Decl
     source.error(key.span.start, path, Problem::NotATable { found: value.data.type_name() })
 }
 
-/// `[A-Za-z0-9][A-Za-z0-9_.-]{0,99}`, and not reserved. It names the lock file, and stands in reports as it is.
-fn name(name: &str) -> Result<(), Problem> {
+/// `[A-Za-z0-9][A-Za-z0-9_.-]{0,99}`, and not reserved. It names a file or a folder, and stands in reports as it is.
+fn name(what: &'static str, name: &str) -> Result<(), Problem> {
     let bytes = name.as_bytes();
     let fits = bytes.first().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.len() <= LONGEST_CHECK_NAME
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte));
     if !fits {
-        return Err(Problem::CheckName { name: name.to_owned() });
+        return Err(Problem::Name { what, name: name.to_owned() });
     }
     match RESERVED.iter().find(|reserved| **reserved == name) {
-        Some(name) => Err(Problem::ReservedName { name }),
-        None => Ok(()),
+        Some(name) if what == "check" => Err(Problem::ReservedName { name }),
+        _ => Ok(()),
     }
 }
 

@@ -17,7 +17,8 @@ pub struct Value {
 pub enum Data {
     String(String),
     Boolean(bool),
-    /// What no key takes (integers, floats, dates, null), by its name, for the message.
+    Integer(i64),
+    /// What no key takes (floats, dates, null, huge numbers), by its name, for the message.
     Other(&'static str),
     Array(Vec<Value>),
     /// In the order in which the keys stand in the file; no name twice.
@@ -37,6 +38,7 @@ impl Data {
         match self {
             Self::String(_) => "a string",
             Self::Boolean(_) => "a boolean",
+            Self::Integer(_) => "an integer",
             Self::Other(name) => name,
             Self::Array(_) => "an array",
             Self::Table(_) => "a table",

@@ -1,0 +1,125 @@
+//! `[server.NAME]`: the hosts that `--server` can name.
+
+use std::path::PathBuf;
+
+use super::section::{Section, Text};
+use super::source::{Source, dotted};
+use super::value::{Data, Key, Value};
+use super::{Check, DeclarationError, Problem, Server};
+
+const KEYS: &[&str] = &["host", "user", "key", "port", "roots"];
+
+/// Longer than any name of the DNS.
+const LONGEST_HOST: usize = 255;
+
+impl Server {
+    /// A host that no declaration names, as it was given on the command line: `host` or `user@host`.
+    ///
+    /// # Errors
+    /// Why that can't be a host.
+    pub fn undeclared(given: &str) -> Result<Self, Problem> {
+        let (user, host) = match given.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, given),
+        };
+        let name = self::host(host)?;
+        let user = user.map(self::user).transpose()?;
+        Ok(Self { name: name.clone(), host: name, user, key: None, port: None, roots: Vec::new() })
+    }
+}
+
+/// Checks all servers. `name` is the rule for their names, which are those of folders.
+pub fn servers(
+    source: Source<'_>,
+    declared: &[(Key, Value)],
+    checks: &[Check],
+    name: impl Fn(&str) -> Result<(), Problem>,
+) -> Result<Vec<Server>, DeclarationError> {
+    let server = |(key, value): &(Key, Value)| {
+        let path = dotted("server", &key.name);
+        name(&key.name).map_err(|problem| source.error(key.span.start, &path, problem))?;
+        let Data::Table(entries) = &value.data else {
+            return Err(source.error(key.span.start, &path, Problem::NotATable { found: value.data.type_name() }));
+        };
+        let section = Section { source, path: &path, at: key.span.start, entries };
+        section.only(KEYS)?;
+        let Some(host) = section.string("host", "\"web.example.org\"")? else {
+            return Err(section.missing("host", "\"web.example.org\""));
+        };
+        let user = section.string("user", "\"driftlock\"")?;
+        let user = user.map(|text| self::user(text.text).map_err(|problem| section.error(text.at, "user", problem)));
+        Ok(Server {
+            name: key.name.clone(),
+            host: self::host(host.text).map_err(|problem| section.error(host.at, "host", problem))?,
+            user: user.transpose()?,
+            key: section.string("key", "\"keys/web\"")?.map(|Text { text, .. }| text.into()),
+            port: port(section)?,
+            roots: roots(section, checks)?,
+        })
+    };
+    declared.iter().map(server).collect()
+}
+
+/// What can stand behind `ssh --`: a name, an address, or an alias from ssh's configuration.
+fn host(host: &str) -> Result<String, Problem> {
+    let fits = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:%[]".contains(&byte));
+    let starts = host.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || b":[_".contains(&byte));
+    if fits && starts && host.len() <= LONGEST_HOST {
+        Ok(host.to_owned())
+    } else {
+        Err(Problem::Host { host: host.to_owned() })
+    }
+}
+
+/// What ssh takes for a user, and a shell does not take for anything else.
+///
+/// # Errors
+/// That it is something else.
+pub fn user(user: &str) -> Result<String, Problem> {
+    let fits = !user.is_empty()
+        && !user.starts_with('-')
+        && user.len() <= LONGEST_HOST
+        && user.chars().all(|character| !character.is_control() && !" \t'`\"$\\;&<>|(){}/".contains(character));
+    if fits { Ok(user.to_owned()) } else { Err(Problem::User { user: user.to_owned() }) }
+}
+
+fn port(section: Section<'_>) -> Result<Option<u16>, DeclarationError> {
+    let Some((_, value)) = section.get("port") else { return Ok(None) };
+    let Data::Integer(number) = value.data else {
+        return Err(section.wrong_type("port", value, "an integer", "22"));
+    };
+    match u16::try_from(number) {
+        Ok(port) if port != 0 => Ok(Some(port)),
+        _ => Err(section.error(value.span.start, "port", Problem::Port { number })),
+    }
+}
+
+fn roots(section: Section<'_>, checks: &[Check]) -> Result<Vec<(String, PathBuf)>, DeclarationError> {
+    let Some((key, value)) = section.get("roots") else { return Ok(Vec::new()) };
+    let path = dotted(section.path, "roots");
+    let Data::Table(entries) = &value.data else {
+        return Err(section.error(key.span.start, "roots", Problem::NotATable { found: value.data.type_name() }));
+    };
+    let table = Section { source: section.source, path: &path, at: key.span.start, entries };
+    entries
+        .iter()
+        .map(|(key, _)| {
+            if checks.iter().all(|check| check.name != key.name) {
+                let checks = checks.iter().map(|check| check.name.clone()).collect();
+                return Err(table.error(key.span.start, &key.name, Problem::NoSuchCheck { checks }));
+            }
+            let root = absolute(table, &key.name)?.unwrap_or_default();
+            Ok((key.name.clone(), root))
+        })
+        .collect()
+}
+
+/// A path on a server, where there is nothing that it could be relative to.
+pub fn absolute(section: Section<'_>, name: &str) -> Result<Option<PathBuf>, DeclarationError> {
+    match section.string(name, "\"/srv/stacks\"")? {
+        Some(Text { at, text }) if !text.starts_with('/') => {
+            Err(section.error(at, name, Problem::NotAbsolute { path: text.to_owned() }))
+        }
+        text => Ok(text.map(|Text { text, .. }| text.into())),
+    }
+}
