@@ -6,8 +6,10 @@
 mod container;
 mod moves;
 
-use crate::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Unverified};
-use crate::path::{EntryPath, is_below};
+use std::collections::HashSet;
+
+use crate::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Unverified, json};
+use crate::path::{EntryPath, directories_above};
 
 /// How an entry differs from its lock. Where several hold, the first in this order is named; `expected` and `actual`
 /// of the [`Drift`] show them all.
@@ -155,12 +157,30 @@ pub struct Comparison {
 /// # Errors
 /// A lock that turns out to be malformed; nothing that was found up to there counts.
 pub fn compare(expected: &mut impl Entries, actual: &mut impl Entries) -> Result<Comparison, LockError> {
+    compare_within(usize::MAX, expected, actual)
+}
+
+/// Compares two streams, one of which may have no end: gives up once the differences take more than about `limit`
+/// bytes of memory.
+///
+/// # Errors
+/// Those of [`compare`], and [`LockError::TooDifferent`].
+pub fn compare_within(
+    limit: usize,
+    expected: &mut impl Entries,
+    actual: &mut impl Entries,
+) -> Result<Comparison, LockError> {
     let mut found = Comparison::default();
     // What could not be read on the actual side; all that the lock has below such a path is unverified too.
-    let mut opaque: Vec<Vec<u8>> = Vec::new();
+    let mut opaque: HashSet<Box<[u8]>> = HashSet::new();
     let mut left = expected.next()?;
     let mut right = actual.next()?;
+    let (mut weighed, mut weight) = ((0, 0), 0_usize);
     loop {
+        weight = weight.saturating_add(found.weight(&mut weighed));
+        if weight > limit {
+            return Err(LockError::TooDifferent { limit });
+        }
         match (&left, &right) {
             (None, None) => break,
             (Some(gone), None) => {
@@ -200,9 +220,9 @@ pub fn compare(expected: &mut impl Entries, actual: &mut impl Entries) -> Result
 }
 
 impl Comparison {
-    fn only_expected(&mut self, entry: &Observed<'_>, opaque: &[Vec<u8>]) {
-        if let Some(above) = opaque.iter().find(|above| is_below(entry.path, above)) {
-            self.unverified(entry.path, Unverified::Below(above.clone().into()));
+    fn only_expected(&mut self, entry: &Observed<'_>, opaque: &HashSet<Box<[u8]>>) {
+        if let Some(above) = above(entry.path, opaque) {
+            self.unverified(entry.path, Unverified::Below(above.into()));
         } else {
             match entry.state {
                 Ok(record) => self.drifted(entry.path, Change::Removed, Some(record), None),
@@ -211,17 +231,17 @@ impl Comparison {
         }
     }
 
-    fn only_actual(&mut self, entry: &Observed<'_>, opaque: &mut Vec<Vec<u8>>) {
+    fn only_actual(&mut self, entry: &Observed<'_>, opaque: &mut HashSet<Box<[u8]>>) {
         match entry.state {
             Ok(record) => self.drifted(entry.path, Change::Added, None, Some(record)),
             Err(reason) => {
-                opaque.push(entry.path.to_vec());
+                opaque.insert(entry.path.into());
                 self.unverified(entry.path, reason.clone());
             }
         }
     }
 
-    fn both(&mut self, before: &Observed<'_>, now: &Observed<'_>, opaque: &mut Vec<Vec<u8>>) {
+    fn both(&mut self, before: &Observed<'_>, now: &Observed<'_>, opaque: &mut HashSet<Box<[u8]>>) {
         match (before.state, now.state) {
             (Ok(expected), Ok(actual)) => match difference(expected, actual) {
                 Some(change) => self.drifted(now.path, change, Some(expected), Some(actual)),
@@ -229,7 +249,7 @@ impl Comparison {
             },
             (Ok(expected), Err(Unverified::Absent)) => self.drifted(now.path, Change::Removed, Some(expected), None),
             (_, Err(reason)) => {
-                opaque.push(now.path.to_vec());
+                opaque.insert(now.path.into());
                 self.unverified(now.path, reason.clone());
             }
             (Err(reason), Ok(_)) => self.unverified(now.path, reason.clone()),
@@ -239,6 +259,34 @@ impl Comparison {
     fn verified(&mut self) {
         self.counts.entries += 1;
         self.counts.verified += 1;
+    }
+
+    /// Roughly what the items behind those that were `weighed` take, in bytes.
+    fn weight(&self, weighed: &mut (usize, usize)) -> usize {
+        let record = |record: &Option<Record>| {
+            let Some(record) = record else { return 0 };
+            let target = match &record.content {
+                Content::Symlink { target } => target.len(),
+                // Its strings are those of its line, each with some overhead.
+                Content::Container(_) => 2 * json::entry_line(b"", record).len(),
+                _ => 0,
+            };
+            let attributes = record.attributes.as_deref().map_or(0, |attributes| {
+                let xattrs = attributes.xattrs.iter().flatten();
+                size_of::<Attributes>() + xattrs.map(|(name, value)| 32 + name.len() + value.len()).sum::<usize>()
+            });
+            target + attributes
+        };
+        let drift = self.drift[weighed.0..].iter().map(|drift| {
+            size_of::<Drift>() + drift.path.as_bytes().len() + record(&drift.expected) + record(&drift.actual)
+        });
+        // A path that could not be read is kept twice, to see what is below it.
+        let unverified = self.unverified[weighed.1..]
+            .iter()
+            .map(|entry| size_of::<UnverifiedEntry>() + 64 + 2 * entry.path.as_bytes().len());
+        let weight = drift.chain(unverified).sum();
+        *weighed = (self.drift.len(), self.unverified.len());
+        weight
     }
 
     fn drifted(&mut self, path: &[u8], change: Change, expected: Option<&Record>, actual: Option<&Record>) {
@@ -253,6 +301,14 @@ impl Comparison {
         self.counts.unverified += 1;
         self.unverified.extend(checked(path).map(|path| UnverifiedEntry { path, reason }));
     }
+}
+
+/// The outermost directory of a path that could not be read.
+fn above<'a>(path: &'a [u8], opaque: &HashSet<Box<[u8]>>) -> Option<&'a [u8]> {
+    if opaque.is_empty() {
+        return None;
+    }
+    directories_above(path).find(|above| opaque.contains(*above))
 }
 
 /// Streams give valid paths only; a path that is none would be a fault of ours, and is then counted as unverified.

@@ -74,10 +74,9 @@ pub fn split_last(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Whether `path` lies below the directory `ancestor` (and is not that directory itself).
-#[must_use]
-pub fn is_below(path: &[u8], ancestor: &[u8]) -> bool {
-    path.len() > ancestor.len() && path[ancestor.len()] == b'/' && path.starts_with(ancestor)
+/// The directories that a path lies below, the outermost first: of `a/b/c`, `a` and `a/b`.
+pub fn directories_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(slash, _)| &path[..slash])
 }
 
 impl fmt::Debug for EntryPath {
@@ -191,9 +190,8 @@ mod tests {
 
     #[test]
     fn knows_what_lies_below() {
-        assert!(is_below(b"a/b", b"a"));
-        assert!(!is_below(b"a", b"a"));
-        assert!(!is_below(b"ab/c", b"a"));
+        assert_eq!(directories_above(b"ab/b/c").collect::<Vec<_>>(), [&b"ab"[..], b"ab/b"]);
+        assert_eq!(directories_above(b"a").count(), 0);
         assert_eq!(split_last(b"a/b/c"), (&b"a/b"[..], &b"c"[..]));
         assert_eq!(split_last(b"c"), (&b""[..], &b"c"[..]));
     }

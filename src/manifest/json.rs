@@ -23,12 +23,12 @@ mod plain;
 mod reader;
 
 pub use container::{image_id, parse_image_id};
-pub use reader::Reader;
+pub use reader::{Reader, fits};
 
 use std::io::{self, Write};
 
 use crate::digest::Sha256;
-use crate::manifest::{AttributeSet, Entries, Kind, LockError, Record, Sha256Digest};
+use crate::manifest::{AttributeSet, Entries, Entry, Kind, LockError, Record, Sha256Digest};
 
 /// What stands before the entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,4 +131,15 @@ pub fn entry_line(path: &[u8], record: &Record) -> String {
     line::push_entry(&mut text, path, record);
     // What is pushed is ASCII and pieces of valid UTF-8, so nothing is ever replaced here.
     String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Reads what [`entry_line`] writes, and nothing else.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn read_entry(text: &[u8]) -> Result<Entry, String> {
+    let entry = line::parse_entry(text)?;
+    let mut canonical = Vec::with_capacity(text.len());
+    line::push_entry(&mut canonical, entry.path.as_bytes(), &entry.record);
+    if canonical == text { Ok(entry) } else { Err(format!("it should read `{}`", String::from_utf8_lossy(&canonical))) }
 }

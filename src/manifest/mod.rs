@@ -260,7 +260,7 @@ pub enum Unverified {
     /// The directory above could not be read, so nobody knows.
     #[error("the directory {} could not be read", crate::path::escaped(.0))]
     Below(Box<[u8]>),
-    /// As a report says it, which was read back and has the words alone.
+    /// In the words of a report that was read back, or of a server that tried.
     #[error("{0}")]
     Reported(Box<str>),
 }
@@ -319,6 +319,9 @@ pub enum LockError {
     OtherKind { found: &'static str, expected: &'static str },
     #[error("it was written with attributes [{found}], and the declaration asks for [{expected}]")]
     OtherAttributes { found: String, expected: String },
+    /// What is there differs from it in more than a report can hold.
+    #[error("what is there differs from it by more than {limit} bytes")]
+    TooDifferent { limit: usize },
 }
 
 impl LockError {

@@ -200,27 +200,7 @@ impl<R: BufRead> Reader<R> {
 
     /// Checks that the lock's kind of check records this, with the attributes that the header names.
     fn check_record(&self, path: &[u8], record: &Record) -> Result<(), LockError> {
-        let nested = || path.contains(&b'/');
-        match (self.header.kind, &record.content) {
-            (Kind::Containers, Content::Container(_)) if nested() => {
-                return Err(self.not_canonical("no container has such a name"));
-            }
-            (Kind::Containers, Content::Container(_)) => {}
-            (Kind::Containers, _) | (_, Content::Container(_)) => {
-                return Err(self.not_canonical("a check of kind `containers` records containers, and no other does"));
-            }
-            (Kind::Files | Kind::ContainerFiles, Content::Directory { .. }) => {
-                return Err(self.not_canonical("a check of this `kind` records no directories"));
-            }
-            (Kind::Trees, Content::Directory { nar: Some(_) }) if nested() => {
-                return Err(self.not_canonical("only a module, directly below the root, has a `nar`"));
-            }
-            _ => {}
-        }
-        if record.attribute_set() != self.header.attributes {
-            return Err(self.not_canonical("its attributes are not those that the header names"));
-        }
-        Ok(())
+        fits(self.header.kind, self.header.attributes, path, record).map_err(|problem| self.not_canonical(problem))
     }
 
     /// Reads the entry in the current line, and writes it again to see whether that is the same.
@@ -273,6 +253,29 @@ impl<R: BufRead> Entries for Reader<R> {
         self.expects_more = Some(more);
         Ok(true)
     }
+}
+
+/// Checks that a check of this kind records this, with these attributes.
+///
+/// # Errors
+/// Why it doesn't, in words.
+pub fn fits(kind: Kind, attributes: AttributeSet, path: &[u8], record: &Record) -> Result<(), &'static str> {
+    let nested = || path.contains(&b'/');
+    match (kind, &record.content) {
+        (Kind::Containers, Content::Container(_)) if nested() => return Err("no container has such a name"),
+        (Kind::Containers, Content::Container(_)) => {}
+        (Kind::Containers, _) | (_, Content::Container(_)) => {
+            return Err("a check of kind `containers` records containers, and no other does");
+        }
+        (Kind::Files | Kind::ContainerFiles, Content::Directory { .. }) => {
+            return Err("a check of this `kind` records no directories");
+        }
+        (Kind::Trees, Content::Directory { nar: Some(_) }) if nested() => {
+            return Err("only a module, directly below the root, has a `nar`");
+        }
+        _ => {}
+    }
+    if record.attribute_set() == attributes { Ok(()) } else { Err("its attributes are not those that were asked for") }
 }
 
 #[cfg(test)]
