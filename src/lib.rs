@@ -10,7 +10,8 @@
 //! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock;
 //!    [`stat_cache`] keeps digests from one run to the next, where that was asked for.
 //! 6. [`compare`]: an ordered merge of a lock and what is there.
-//! 7. [`report`]: what was found, for people and for machines.
+//! 7. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
+//! 8. [`report`]: what was found, for people and for machines.
 //!
 //! [`session`] strings these together for one run, and [`cli`] has one file a command.
 #![deny(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod digest;
 pub mod init;
 pub mod manifest;
 pub mod path;
+pub mod remote;
 pub mod report;
 pub mod sandbox;
 pub mod session;

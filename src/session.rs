@@ -15,7 +15,7 @@ use cap_std::fs::Dir;
 use crate::baseline::Baseline;
 use crate::capability::{self, Declared, Directory, raw, shown};
 use crate::container::Inventory;
-use crate::declaration::Check;
+use crate::declaration::{Check, Declaration};
 use crate::manifest::{Kind, List, LockError};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
@@ -81,6 +81,14 @@ impl Session {
         Self::open_with(request, LocksAccess::Read, |declared, check| Source::open(&declared.base, check))
     }
 
+    /// Reads the declaration and opens the locks directory, to compare with what servers send: nothing else is opened.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub fn for_servers(request: &Request) -> Result<Self, Trouble> {
+        Self::open_with(request, LocksAccess::Read, |_, check| Err(not_read(check)))
+    }
+
     /// A run that reads an export, and nothing else.
     ///
     /// # Errors
@@ -126,6 +134,54 @@ impl Session {
             LocksAccess::Write => Some(session.writable(&path, "locks", "`locks` in the declaration", lock)??),
         };
         Ok(session)
+    }
+
+    /// A run over what a declaration names that is no file, with neither locks nor reports. Of its roots and sockets, only
+    /// those are taken that lie in one of the directories `within`; all, if there are none.
+    ///
+    /// # Errors
+    /// A sandbox that is less than was required.
+    pub fn over(
+        declaration: Declaration,
+        within: &[Directory],
+        threads: Option<NonZeroUsize>,
+        requirement: Requirement,
+    ) -> Result<Self, Trouble> {
+        sandbox::required(requirement).map_err(|error| not_entered(&error, requirement))?;
+        let sources = declaration.checks.iter().map(|check| {
+            let source = Source::open(Path::new(""), check)?;
+            let (what, lies) = match (&source, &check.engine) {
+                (Source::Root(root), _) => (&check.root, root.resolved.clone()),
+                (Source::Engine(_), engine) => {
+                    let socket = engine.as_ref().map_or(&check.root, |engine| &engine.socket);
+                    (socket, capability::future(socket))
+                }
+            };
+            let lies = |within: &Directory| match (&lies, &within.resolved) {
+                (Some(lies), Some(within)) => lies.starts_with(within),
+                _ => false,
+            };
+            if within.is_empty() || within.iter().any(lies) {
+                return Ok(source);
+            }
+            Err(Trouble::new(
+                format!("{} lies in none of the directories that `--allow` names there", shown(what)),
+                "correct `server_root` or `socket`, or allow its directory where `driftlock collect` is started",
+            ))
+        });
+        let sources = sources.collect();
+        let selected = (0..declaration.checks.len()).collect();
+        let declared = Declared { declaration, file: PathBuf::new(), base: PathBuf::new() };
+        Ok(Self {
+            declared,
+            selected,
+            sources,
+            locks: None,
+            locks_access: LocksAccess::Read,
+            export: None,
+            threads: threads.unwrap_or_else(walk::default_threads),
+            requirement,
+        })
     }
 
     /// Opens a directory that this run writes to, and creates it if it is missing. `file` names one of the files that

@@ -1,0 +1,321 @@
+//! A process beside the sandbox that starts programs, so that nothing inside has to: for `--server`, OpenSSH.
+//!
+//! Before a run enters the sandbox it starts this program again as a launcher, and hands it over a socket the commands
+//! that it may start, each with the far ends of three pipes for the command's streams. After that the run can say
+//! "start number 3" and "end number 3", and nothing else: what runs is fixed, and the launcher reads nothing that comes
+//! from a server. Each command is started once at the most. When the run ends, however it ends, the socket closes, and
+//! the launcher ends what is left.
+//!
+//! The socket carries whole messages (`SOCK_SEQPACKET`):
+//!
+//! ```text
+//! 'C' argument NUL argument …       a command, with three descriptors: its stdin, stdout and stderr
+//! 'F'                               that was the last command
+//! 'S' u32 · 'T' u32 · 'K' u32       start it; SIGTERM; SIGKILL
+//! 'Q'                               that was all
+//! 'E' u32 i32                       from the launcher: it ended, with this exit code (-1: by a signal)
+//! 'N' u32 i32                       from the launcher: it could not be started, with the kernel's error number
+//! ```
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IoSlice, IoSliceMut, PipeReader, PipeWriter};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType,
+};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::trouble::Trouble;
+
+/// The longest message, in bytes: far more than the command of a connection takes.
+const MESSAGE_LIMIT: usize = 64 << 10;
+
+/// How long a command has to end after it was asked to, before it is made to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The subcommand that runs the launcher.
+pub const SUBCOMMAND: &str = "launcher";
+
+/// Our ends of a command's streams.
+#[derive(Debug)]
+pub struct Streams {
+    pub stdin: PipeWriter,
+    pub stdout: PipeReader,
+    /// Never blocks: what was written and not read yet, or nothing.
+    pub stderr: PipeReader,
+}
+
+/// A launcher that is running, as seen from inside.
+#[derive(Debug)]
+pub struct Launcher {
+    socket: OwnedFd,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Code(u8),
+    BySignal,
+    NotStarted(Errno),
+}
+
+/// Starts a launcher for these commands, none of which it starts yet.
+///
+/// # Errors
+/// A launcher that can't be started, and a process that may not have so many files open.
+pub fn start(commands: &[Vec<OsString>]) -> Result<(Launcher, Vec<Streams>), Trouble> {
+    super::raise_descriptor_limit();
+    let prepared = || -> io::Result<(Launcher, Vec<Streams>)> {
+        let (ours, theirs) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        // A group of its own: what the terminal sends goes to the run alone, and the socket then tells the launcher.
+        Command::new("/proc/self/exe").arg(SUBCOMMAND).stdin(theirs).stdout(Stdio::null()).process_group(0).spawn()?;
+        let streams = commands.iter().map(|command| hand_over(&ours, command)).collect::<io::Result<_>>()?;
+        rustix::io::write(&ours, b"F")?;
+        Ok((Launcher { socket: ours }, streams))
+    };
+    prepared().map_err(|error| {
+        let remedy = match Errno::from_io_error(&error) {
+            Some(Errno::MFILE | Errno::NFILE) => "raise the limit of open files (`ulimit -n`), or name fewer servers",
+            _ => "see why /proc/self/exe can't be started again",
+        };
+        Trouble::new(format!("the connections could not be prepared: {error}"), remedy)
+    })
+}
+
+fn hand_over(socket: &OwnedFd, command: &[OsString]) -> io::Result<Streams> {
+    let (their_stdin, stdin) = io::pipe()?;
+    let (stdout, their_stdout) = io::pipe()?;
+    let (stderr, their_stderr) = io::pipe()?;
+    fcntl_setfl(&stderr, OFlags::NONBLOCK)?;
+    let mut message = b"C".to_vec();
+    for (number, argument) in command.iter().enumerate() {
+        message.extend_from_slice(if number == 0 { b"" } else { b"\0" });
+        message.extend_from_slice(argument.as_bytes());
+    }
+    if message.len() > MESSAGE_LIMIT {
+        return Err(io::Error::new(io::ErrorKind::ArgumentListTooLong, "a command is too long"));
+    }
+    let streams = [their_stdin.as_fd(), their_stdout.as_fd(), their_stderr.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&streams));
+    rustix::net::sendmsg(socket, &[IoSlice::new(&message)], &mut control, SendFlags::empty())?;
+    Ok(Streams { stdin, stdout, stderr })
+}
+
+impl Launcher {
+    /// Starts a command, by its place in the list.
+    ///
+    /// # Errors
+    /// A launcher that is gone.
+    pub fn launch(&self, index: usize) -> io::Result<()> {
+        self.say(b'S', index)
+    }
+
+    /// Asks a command to end (`SIGTERM`).
+    ///
+    /// # Errors
+    /// A launcher that is gone.
+    pub fn terminate(&self, index: usize) -> io::Result<()> {
+        self.say(b'T', index)
+    }
+
+    /// Makes a command end (`SIGKILL`).
+    ///
+    /// # Errors
+    /// A launcher that is gone.
+    pub fn kill(&self, index: usize) -> io::Result<()> {
+        self.say(b'K', index)
+    }
+
+    /// Lets the launcher end, and what it has started with it. One that is gone has done so.
+    pub fn quit(&self) {
+        let _ = rustix::io::write(&self.socket, b"Q");
+    }
+
+    fn say(&self, what: u8, index: usize) -> io::Result<()> {
+        let index = u32::try_from(index).map_err(io::Error::other)?;
+        rustix::io::write(&self.socket, &message(what, index, None))?;
+        Ok(())
+    }
+
+    /// Waits until a command has ended: which, and how. Nothing if the launcher is gone.
+    pub fn ended(&self) -> Option<(usize, Ended)> {
+        let mut bytes = [0; 9];
+        let read = loop {
+            match rustix::io::read(&self.socket, &mut bytes) {
+                Err(Errno::INTR) => {}
+                result => break result.ok()?,
+            }
+        };
+        let (what, index, value) = parsed(bytes.get(..read)?)?;
+        let ended = match (what, value?) {
+            (b'E', -1) => Ended::BySignal,
+            (b'E', code) => Ended::Code(u8::try_from(code).ok()?),
+            (b'N', errno) => Ended::NotStarted(Errno::from_raw_os_error(errno)),
+            _ => return None,
+        };
+        Some((index as usize, ended))
+    }
+}
+
+fn message(what: u8, index: u32, value: Option<i32>) -> Vec<u8> {
+    let mut message = vec![what];
+    message.extend_from_slice(&index.to_le_bytes());
+    message.extend(value.into_iter().flat_map(i32::to_le_bytes));
+    message
+}
+
+fn parsed(message: &[u8]) -> Option<(u8, u32, Option<i32>)> {
+    let (what, rest) = message.split_first()?;
+    let (index, rest) = rest.split_first_chunk()?;
+    let value = match rest {
+        [] => None,
+        rest => Some(i32::from_le_bytes(rest.try_into().ok()?)),
+    };
+    Some((*what, u32::from_le_bytes(*index), value))
+}
+
+/// A command that was handed over.
+enum Slot {
+    Prepared(Command),
+    Started(Running),
+}
+
+/// The process group of a command, as long as it has not ended. The number stays taken while it stands here.
+type Running = Arc<Mutex<Option<Pid>>>;
+
+/// The launcher itself, on the socket that is its stdin: until the run is gone.
+///
+/// # Errors
+/// A stdin that is no such socket, and a run that says what it may not.
+pub fn serve() -> Result<(), Trouble> {
+    let mut slots = Vec::new();
+    let result = obey(rustix::stdio::stdin(), &mut slots);
+    let running: Vec<_> =
+        slots.iter().filter_map(|slot| if let Slot::Started(pid) = slot { Some(pid) } else { None }).collect();
+    let left = |signal| running.iter().filter(|running| send(running, signal)).count();
+    let mut waited = Duration::ZERO;
+    while left(if waited.is_zero() { Some(Signal::TERM) } else { None }) > 0 && waited < GRACE {
+        std::thread::sleep(GRACE / 40);
+        waited += GRACE / 40;
+    }
+    left(Some(Signal::KILL));
+    result.map_err(|error| {
+        Trouble::new(
+            format!("the launcher was told what it does not know: {error}"),
+            "leave it to `driftlock check --server` to start it",
+        )
+    })
+}
+
+fn obey(socket: BorrowedFd<'_>, slots: &mut Vec<Slot>) -> io::Result<()> {
+    let unknown = || io::Error::from(io::ErrorKind::InvalidData);
+    let mut buffer = vec![0; MESSAGE_LIMIT];
+    let mut complete = false;
+    loop {
+        let (length, descriptors) = receive(socket, &mut buffer)?;
+        match buffer.get(..length) {
+            None | Some([]) => return Ok(()),
+            Some([b'C', command @ ..]) if !complete => {
+                slots.push(Slot::Prepared(prepare(command, descriptors).ok_or_else(unknown)?));
+            }
+            Some(b"F") => complete = true,
+            Some(b"Q") => return Ok(()),
+            Some(message) if complete => {
+                let (what, index, None) = parsed(message).ok_or_else(unknown)? else { return Err(unknown()) };
+                let slot = slots.get_mut(index as usize).ok_or_else(unknown)?;
+                match (what, &mut *slot) {
+                    (b'S', Slot::Prepared(command)) => *slot = Slot::Started(launch(socket, index, command)),
+                    (b'T', Slot::Started(running)) => drop(send(running, Some(Signal::TERM))),
+                    (b'K', Slot::Started(running)) => drop(send(running, Some(Signal::KILL))),
+                    _ => return Err(unknown()),
+                }
+            }
+            Some(_) => return Err(unknown()),
+        }
+    }
+}
+
+/// One message, and the descriptors that came with it; no bytes at the end.
+fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => {}
+            result => break result?,
+        }
+    };
+    let mut descriptors = Vec::new();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptors.extend(rights);
+        }
+    }
+    Ok((received.bytes, descriptors))
+}
+
+fn prepare(command: &[u8], descriptors: Vec<OwnedFd>) -> Option<Command> {
+    let mut arguments = command.split(|&byte| byte == 0).map(OsStr::from_bytes);
+    let mut command = Command::new(arguments.next()?);
+    let [stdin, stdout, stderr] = <[OwnedFd; 3]>::try_from(descriptors).ok()?;
+    command.args(arguments).stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
+    Some(command)
+}
+
+/// Starts a command, and a thread that waits for its end. A run that is gone meanwhile need not be told.
+fn launch(socket: BorrowedFd<'_>, index: u32, command: &mut Command) -> Running {
+    // The pipes' far ends go with the command, so that their end is its end.
+    let mut command = std::mem::replace(command, Command::new(""));
+    let spawned = command.spawn();
+    drop(command);
+    let not_started = |error: &io::Error| {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        let _ = rustix::io::write(socket, &message(b'N', index, Some(errno)));
+        Running::default()
+    };
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => return not_started(&error),
+    };
+    let Some(pid) = Pid::from_raw(child.id().cast_signed()) else { return Running::default() };
+    let running = Arc::new(Mutex::new(Some(pid)));
+    let shared = Arc::clone(&running);
+    let wait = move || {
+        // First without taking the process off the kernel's list, so that nobody signals another one of its number.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
+        let mut running = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        *running = None;
+        let code = child.wait().ok().and_then(|status| status.code());
+        drop(running);
+        let _ = rustix::io::write(rustix::stdio::stdin(), &message(b'E', index, Some(code.unwrap_or(-1))));
+    };
+    if let Err(error) = std::thread::Builder::new().spawn(wait) {
+        send(&running, Some(Signal::KILL));
+        return not_started(&error);
+    }
+    running
+}
+
+/// Signals a command, if one is to be sent; whether it was still running.
+fn send(running: &Running, signal: Option<Signal>) -> bool {
+    let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (Some(pid), Some(signal)) = (*running, signal) {
+        let _ = kill_process_group(pid, signal);
+    }
+    running.is_some()
+}

@@ -1,0 +1,40 @@
+//! The same manifests, collected on a server: what is said over the connection, and how the answer is read.
+//!
+//! The side of the operator writes one line ([`request`]): a declaration as JSON, of the checks alone, with the roots as
+//! they lie on the server. `driftlock collect` on the server checks it as every declaration, opens the roots, enters the
+//! sandbox, walks, and answers ([`answer`]) in lines of JSON:
+//!
+//! ```text
+//! {"driftlock_collect":1,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
+//! {"progress":{"entries":0,"bytes":0}}                                          every two seconds while it walks, and then
+//! {"check":"compose_hashes","resolved_root":"/srv/stacks","failed":null}        each check, in the order of the request
+//! {"mount":"path"} or {"mount_base64":"…"}                                      where another file system begins
+//! {"path":"web/docker-compose.yml","type":"file",…}                             an entry line as a lock has it
+//! {"unverified":"could not open it: …","path":"web/secret"}                     an entry that could not be read
+//! {"end":"compose_hashes","lines":2,"digest":"sha256-…"}                        over the lines of this check
+//! {"done":1}                                                                    how many checks there were; then nothing
+//! ```
+//!
+//! or with `{"failed":{"problem":"…","remedy":"…"}}` instead of what it can't give. Entries and unverified entries share
+//! the one order of paths.
+//!
+//! Nothing of an answer is believed ([`Answer`]): it may come from a server that was taken over. Lines and the whole are
+//! bounded, every line is in the one form that it can have, order and names are those that were asked for, and an answer
+//! that is not whole is none. What no reader can see is a server that lies well: it can always say what the lock says.
+
+pub mod answer;
+pub mod connection;
+mod error;
+pub mod push;
+mod read;
+pub mod request;
+pub mod ssh;
+
+pub use error::AnswerError;
+pub use read::{Answer, Collected, Head};
+
+/// The version of what is said over the connection. It changes with the form of request or answer.
+pub const PROTOCOL: u64 = 1;
+
+/// The longest line of either side, in bytes: that of an entry in a lock.
+const LINE_LIMIT: u64 = 16 << 20;

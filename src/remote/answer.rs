@@ -1,0 +1,127 @@
+//! The answer, as `driftlock collect` writes it.
+
+use std::io::{self, Write};
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+
+use super::PROTOCOL;
+use crate::digest::Sha256;
+use crate::manifest::{Entries as _, json::entry_line};
+use crate::sandbox::Enforced;
+use crate::session::Collected;
+use crate::trouble::Trouble;
+
+/// Writes the first line: who answers, and which layers of the sandbox hold there.
+///
+/// # Errors
+/// Those of `out`.
+pub fn hello(out: &mut impl Write, enforced: &Enforced) -> io::Result<()> {
+    #[derive(serde::Serialize)]
+    struct Hello {
+        driftlock_collect: u64,
+        driftlock: &'static str,
+        landlock: Option<u32>,
+        seccomp: bool,
+    }
+    let hello = Hello {
+        driftlock_collect: PROTOCOL,
+        driftlock: env!("CARGO_PKG_VERSION"),
+        landlock: enforced.landlock.as_ref().map(|landlock| landlock.abi),
+        seccomp: enforced.seccomp,
+    };
+    out.write_all(&serde_json::to_vec(&hello)?)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// Writes how far the walk is, which also says that the connection is alive.
+///
+/// # Errors
+/// Those of `out`.
+pub fn progress(out: &mut impl Write, entries: u64, bytes: u64) -> io::Result<()> {
+    writeln!(out, "{{\"progress\":{{\"entries\":{entries},\"bytes\":{bytes}}}}}")?;
+    out.flush()
+}
+
+/// Writes that there is no answer, and why.
+///
+/// # Errors
+/// Those of `out`.
+pub fn failed(out: &mut impl Write, trouble: &Trouble) -> io::Result<()> {
+    writeln!(out, "{}", json!({ "failed": trouble_value(trouble) }))?;
+    out.flush()
+}
+
+/// Writes one check: all its lines, or why there are none.
+///
+/// # Errors
+/// Those of `out`.
+pub fn check(
+    out: &mut impl Write,
+    name: &str,
+    resolved_root: Option<&str>,
+    collection: &Result<Collected, Trouble>,
+) -> io::Result<()> {
+    let trouble = collection.as_ref().err().map(trouble_value);
+    let mut lines = Lines { out, hasher: Sha256::new(), count: 0 };
+    // Not through `json!`, which would sort the keys.
+    let (quoted, resolved, trouble) = (json!(name), json!(resolved_root), json!(trouble));
+    writeln!(lines.out, "{{\"check\":{quoted},\"resolved_root\":{resolved},\"failed\":{trouble}}}")?;
+    if let Ok(collection) = collection {
+        for mount in &collection.mounts {
+            lines.line(&match std::str::from_utf8(mount) {
+                Ok(path) => json!({ "mount": path }).to_string(),
+                Err(_) => json!({ "mount_base64": BASE64.encode(mount) }).to_string(),
+            })?;
+        }
+        let mut entries = collection.entries();
+        while let Some(entry) = entries.next().map_err(io::Error::other)? {
+            lines.line(&match entry.state {
+                Ok(record) => entry_line(entry.path, record),
+                Err(reason) => {
+                    let reason = json!(reason.to_string());
+                    match std::str::from_utf8(entry.path) {
+                        Ok(path) => format!("{{\"unverified\":{reason},\"path\":{}}}", json!(path)),
+                        Err(_) => {
+                            format!("{{\"unverified\":{reason},\"path_base64\":\"{}\"}}", BASE64.encode(entry.path))
+                        }
+                    }
+                }
+            })?;
+        }
+    }
+    let (count, digest) = (lines.count, lines.hasher.finish().sri());
+    writeln!(out, "{{\"end\":{quoted},\"lines\":{count},\"digest\":\"{digest}\"}}")
+}
+
+/// Writes the end of the answer.
+///
+/// # Errors
+/// Those of `out`.
+pub fn done(out: &mut impl Write, checks: usize) -> io::Result<()> {
+    writeln!(out, "{{\"done\":{checks}}}")?;
+    out.flush()
+}
+
+fn trouble_value(trouble: &Trouble) -> Value {
+    json!({ "problem": trouble.problem, "remedy": trouble.remedy })
+}
+
+/// The lines of a check between the one that names it and the one that ends it.
+struct Lines<'a, W> {
+    out: &'a mut W,
+    hasher: Sha256,
+    count: u64,
+}
+
+impl<W: Write> Lines<'_, W> {
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        for bytes in [line.as_bytes(), b"\n"] {
+            self.hasher.update(bytes);
+            self.out.write_all(bytes)?;
+        }
+        self.count += 1;
+        Ok(())
+    }
+}

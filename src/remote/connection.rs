@@ -1,0 +1,333 @@
+//! One conversation with a server, over the streams of an `ssh` that is started for it, and the clocks that bound it.
+
+use std::io::{self, BufReader, PipeReader, PipeWriter, Read, Write as _};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Answer, AnswerError, Head};
+use crate::capability::Program;
+use crate::capability::launcher::{Ended, Launcher, Streams};
+use crate::path::escaped;
+use crate::trouble::Trouble;
+
+/// How long a server may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Until something is heard, at the beginning and at any time after.
+    pub idle: Duration,
+    /// For all of it.
+    pub total: Duration,
+}
+
+/// How often the clocks are looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long an `ssh` has to end after it was asked to, before it is made to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The most that is read of what `ssh` and the server say on stderr, in bytes, and the most that is shown of it.
+const STDERR_LIMIT: u64 = 64 << 10;
+const STDERR_SHOWN: usize = 600;
+
+/// Where a conversation stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    started: Option<Instant>,
+    /// When something was heard from it, if we wait for more.
+    heard: Option<Instant>,
+    /// Which limit it went over, and whether its `ssh` was killed since.
+    over: Option<(Over, Instant, bool)>,
+    ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Over {
+    Idle,
+    Total,
+    /// We have heard enough.
+    Refused,
+}
+
+/// All conversations of a run: who has them, and since when.
+#[derive(Debug)]
+pub struct Watch<'a> {
+    launcher: &'a Launcher,
+    limits: Limits,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    clocks: Vec<Clock>,
+    /// Whether the launcher is gone, and nothing will ever be heard of an `ssh` again.
+    alone: bool,
+    done: bool,
+}
+
+/// Does `work`, which can have a conversation with each of so many servers, and watches over them meanwhile.
+pub fn watching<T>(launcher: &Launcher, servers: usize, limits: Limits, work: impl FnOnce(&Watch<'_>) -> T) -> T {
+    let state = State { clocks: vec![Clock::default(); servers], alone: false, done: false };
+    let watch = Watch { launcher, limits, state: Mutex::new(state), changed: Condvar::new() };
+    std::thread::scope(|scope| {
+        // Without these two no limit would hold, so a machine that has no threads for them gets no conversation.
+        let watchers = [
+            std::thread::Builder::new().spawn_scoped(scope, || watch.listen()),
+            std::thread::Builder::new().spawn_scoped(scope, || watch.look()),
+        ];
+        watch.state().alone |= watchers.iter().any(Result::is_err);
+        let result = work(&watch);
+        watch.state().done = true;
+        watch.changed.notify_all();
+        launcher.quit();
+        result
+    })
+}
+
+impl Watch<'_> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what the launcher says.
+    fn listen(&self) {
+        while let Some((index, ended)) = self.launcher.ended() {
+            if let Some(clock) = self.state().clocks.get_mut(index) {
+                clock.ended = Some(ended);
+            }
+            self.changed.notify_all();
+        }
+        self.state().alone = true;
+        self.changed.notify_all();
+    }
+
+    /// Ends what takes too long.
+    fn look(&self) {
+        let mut state = self.state();
+        while !state.done {
+            let now = Instant::now();
+            for (index, clock) in state.clocks.iter_mut().enumerate() {
+                if clock.ended.is_some() {
+                    continue;
+                }
+                if let Some((_, since, killed)) = &mut clock.over {
+                    if !*killed && now.duration_since(*since) > GRACE {
+                        *killed = true;
+                        let _ = self.launcher.kill(index);
+                    }
+                    continue;
+                }
+                let past = |since: Option<Instant>, limit| since.is_some_and(|since| now.duration_since(since) > limit);
+                let over = if past(clock.started, self.limits.total) {
+                    Over::Total
+                } else if past(clock.heard, self.limits.idle) {
+                    Over::Idle
+                } else {
+                    continue;
+                };
+                clock.over = Some((over, now, false));
+                // A launcher that is gone has ended everything.
+                let _ = self.launcher.terminate(index);
+            }
+            state = self.changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Notes that we wait for the server from now on, or don't. A server that waits for us is not idle.
+    fn wait_for(&self, index: usize, waits: bool) {
+        if let Some(clock) = self.state().clocks.get_mut(index) {
+            clock.heard = waits.then(Instant::now);
+        }
+    }
+
+    /// Ends a conversation that is no use.
+    fn refuse(&self, index: usize) {
+        if let Some(clock) = self.state().clocks.get_mut(index)
+            && clock.over.is_none()
+            && clock.ended.is_none()
+        {
+            clock.over = Some((Over::Refused, Instant::now(), false));
+            let _ = self.launcher.terminate(index);
+        }
+    }
+
+    /// Waits for the end of an `ssh`: how it ended, if anybody knows, and which limit it went over.
+    fn end(&self, index: usize) -> (Option<Ended>, Option<Over>) {
+        let mut state = self.state();
+        loop {
+            match state.clocks.get(index) {
+                Some(clock) if clock.ended.is_none() && !state.alone => {}
+                clock => return clock.map_or((None, None), |clock| (clock.ended, clock.over.map(|(over, ..)| over))),
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Asks a server, and lets `read` read the answer up to its end. What answered, if something did.
+    ///
+    /// # Errors
+    /// Why there is no answer, or it counts for nothing, in words that name no server.
+    pub fn ask(
+        &self,
+        index: usize,
+        streams: Streams,
+        request: &[u8],
+        program: Option<&Program>,
+        read: impl FnOnce(Answer<BufReader<Heard<'_>>>) -> Result<(), AnswerError>,
+    ) -> (Option<Head>, Result<(), Trouble>) {
+        let Streams { stdin, stdout, stderr } = streams;
+        if self.state().alone || self.launcher.launch(index).is_err() {
+            let trouble = Trouble::new("the launcher, which starts ssh, is gone", "see whether something ends it");
+            return (None, Err(trouble));
+        }
+        let now = Some(Instant::now());
+        if let Some(clock) = self.state().clocks.get_mut(index) {
+            (clock.started, clock.heard) = (now, now);
+        }
+        // An `ssh` that has ended does not read; what it says about that is worth more than the broken pipe.
+        let _ = self.send(index, stdin, request, program);
+        let input = BufReader::with_capacity(64 << 10, Heard { stdout, watch: self, index });
+        let mut head = None;
+        let answered = Answer::new(input).and_then(|(answer, hello)| {
+            head = Some(hello);
+            read(answer)
+        });
+        // Where the stream has ended, so will the `ssh`, and how it does says why. All else needs no more hearing.
+        if answered.as_ref().is_err_and(|error| !error.is_end()) {
+            self.refuse(index);
+        }
+        self.wait_for(index, true);
+        let (ended, over) = self.end(index);
+        let result = answered.map_err(|error| self.explain(&error, ended, over, program.is_some(), &said(stderr)));
+        (head, result)
+    }
+
+    fn send(&self, index: usize, mut stdin: PipeWriter, request: &[u8], program: Option<&Program>) -> io::Result<()> {
+        stdin.write_all(request)?;
+        let Some(program) = program else { return Ok(()) };
+        let mut buffer = vec![0; 64 << 10];
+        let mut at = 0;
+        while at < program.size {
+            let read = program.read_at(&mut buffer, at)?;
+            if read == 0 {
+                break;
+            }
+            stdin.write_all(&buffer[..read])?;
+            at += read as u64;
+            self.wait_for(index, true);
+        }
+        Ok(())
+    }
+
+    fn explain(
+        &self,
+        error: &AnswerError,
+        ended: Option<Ended>,
+        over: Option<Over>,
+        pushed: bool,
+        said: &str,
+    ) -> Trouble {
+        let because = |problem: String| if said.is_empty() { problem } else { format!("{problem}: {said}") };
+        match (error, over, ended) {
+            (AnswerError::Told(_), ..) => {}
+            (_, Some(Over::Idle), _) => {
+                let seconds = self.limits.idle.as_secs();
+                return Trouble::new(
+                    because(format!("nothing was heard from it for {seconds} seconds")),
+                    "see whether the machine and its disks respond, or give it longer with --idle-timeout",
+                );
+            }
+            (_, Some(Over::Total), _) => {
+                let seconds = self.limits.total.as_secs();
+                return Trouble::new(
+                    because(format!("it had not finished after {seconds} seconds")),
+                    "give it longer with --timeout, or check less of it at once with --check",
+                );
+            }
+            (_, _, Some(Ended::NotStarted(errno))) => {
+                return Trouble::new(format!("ssh could not be started: {errno}"), "install OpenSSH's client, on PATH");
+            }
+            (error, None, Some(Ended::Code(255))) if error.is_end() => {
+                return Trouble::new(because(format!("{error}, and ssh failed")), advice(said));
+            }
+            (AnswerError::Nothing, None, Some(Ended::Code(126 | 127))) => {
+                let remedy = if pushed {
+                    "see what its shell and its `sh` say"
+                } else {
+                    "install driftlock there, on the PATH that sshd gives, or send this one along with --push"
+                };
+                return Trouble::new(because("it has no driftlock to start".to_owned()), remedy);
+            }
+            (AnswerError::Nothing, None, Some(Ended::Code(2))) if pushed && !said.is_empty() => {
+                return Trouble::new(said.to_owned(), "mend that there, or install driftlock on it");
+            }
+            _ => {}
+        }
+        Trouble::new(because(error.to_string()), error.remedy())
+    }
+}
+
+/// What to do about what `ssh` says.
+fn advice(said: &str) -> &'static str {
+    const ADVICE: [(&str, &str); 7] = [
+        (
+            "IDENTIFICATION HAS CHANGED",
+            "someone may be in between: ask the server's administrator for its host key; if it was changed on purpose, \
+             remove the old one with `ssh-keygen -R HOST`, and add the new one",
+        ),
+        (
+            "host key",
+            "add its host key: connect once by hand with `ssh HOST`, or `ssh-keyscan HOST >>~/.ssh/known_hosts`, and \
+             compare the fingerprint with what the server's own console prints for `ssh-keygen -lf \
+             /etc/ssh/ssh_host_ed25519_key.pub`",
+        ),
+        (
+            "Host key verification failed",
+            "add its host key: connect once by hand with `ssh HOST`, and compare the fingerprint with the server's own",
+        ),
+        (
+            "Permission denied",
+            "put a public key of yours into `~/.ssh/authorized_keys` there, and name its private key with `key` or \
+             --ssh-key, unlocked or in an agent: nobody is asked for a password",
+        ),
+        ("Could not resolve", "correct the host's name, in the declaration or on the command line"),
+        ("refused", "see whether sshd runs there, and on which `port`"),
+        ("timed out", "see whether the machine is up and reachable, or give it longer with --connect-timeout"),
+    ];
+    let found = ADVICE.into_iter().find(|(words, _)| said.contains(words));
+    found.map_or("try `ssh` to it by hand, and mend what it says", |(_, advice)| advice)
+}
+
+/// What was said on stderr: its last lines, in one and harmless.
+fn said(stderr: PipeReader) -> String {
+    let mut bytes = Vec::new();
+    // The pipe never blocks, and there is nothing more to come from an `ssh` that has ended: "would block" is the end.
+    let _ = stderr.take(STDERR_LIMIT).read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    let mut shown = String::new();
+    for line in text.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric)).rev() {
+        let line = escaped(line.as_bytes()).to_string();
+        if shown.len() + line.len() > STDERR_SHOWN {
+            break;
+        }
+        shown = if shown.is_empty() { line } else { format!("{line}; {shown}") };
+    }
+    shown
+}
+
+/// What a server sends, with a note of when we wait for it.
+#[derive(Debug)]
+pub struct Heard<'a> {
+    stdout: PipeReader,
+    watch: &'a Watch<'a>,
+    index: usize,
+}
+
+impl Read for Heard<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.watch.wait_for(self.index, true);
+        let read = self.stdout.read(buffer);
+        self.watch.wait_for(self.index, false);
+        read
+    }
+}

@@ -1,0 +1,77 @@
+//! Why an answer is refused.
+
+use std::io;
+
+use super::PROTOCOL;
+use crate::path::escaped;
+use crate::trouble::Trouble;
+
+/// Why an answer counts for nothing. Whoever asked adds the server's name; [`remedy`](Self::remedy) says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    #[error("its answer could not be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("it sent nothing")]
+    Nothing,
+    /// The first line is none of driftlock's.
+    #[error("it sent something else than an answer: \"{}\"", start(.found))]
+    NotAnAnswer { found: Vec<u8> },
+    #[error("its driftlock speaks version {found} of `collect`, and this one speaks {PROTOCOL}")]
+    Version { found: u64 },
+    #[error("its answer ends in the middle, after line {line}")]
+    Truncated { line: u64 },
+    #[error("line {line} of its answer is longer than {limit} bytes")]
+    LineTooLong { line: u64, limit: u64 },
+    #[error("its answer is longer than {limit} bytes")]
+    TooLong { limit: u64 },
+    #[error("line {line} of its answer is not what driftlock writes: {}", escaped(.problem.as_bytes()))]
+    Malformed { line: u64, problem: String },
+    #[error("what it says of the check {check} differs from the lock by more than {limit} bytes")]
+    TooDifferent { check: String, limit: usize },
+    /// Whoever reads it has lost interest.
+    #[error("its answer was not read to the end")]
+    Abandoned,
+    /// It says itself that it can't, and why.
+    #[error("it says: {}", escaped(.0.problem.as_bytes()))]
+    Told(Trouble),
+}
+
+impl AnswerError {
+    /// Whether the stream has ended, early.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Nothing | Self::Truncated { .. })
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Nothing => "see whether `driftlock collect` starts there".to_owned(),
+            Self::NotAnAnswer { .. } => {
+                "let its shell print nothing when it is not interactive, and `driftlock` there be this program"
+                    .to_owned()
+            }
+            Self::Version { .. } => {
+                "install the same version on both sides, or send this one along with --push".to_owned()
+            }
+            Self::Io(_) | Self::Truncated { .. } => {
+                "the connection or the program there ended early: check again, and see its system's log".to_owned()
+            }
+            Self::LineTooLong { .. } | Self::TooLong { .. } | Self::Malformed { .. } => {
+                "install the same version on both sides; if that is so, don't trust that machine".to_owned()
+            }
+            Self::Abandoned => "see what is said beside it".to_owned(),
+            Self::TooDifferent { .. } => {
+                "see whether `server_root` names the same tree there; if it does, don't trust that machine".to_owned()
+            }
+            Self::Told(trouble) => escaped(trouble.remedy.as_bytes()).to_string(),
+        }
+    }
+}
+
+fn start(found: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    let cut = &found[..found.len().min(LONGEST)];
+    format!("{}{}", escaped(cut.trim_ascii_end()), if found.len() > LONGEST { "…" } else { "" })
+}

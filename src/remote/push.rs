@@ -1,0 +1,36 @@
+//! Sending this program along, to a server that has none.
+//!
+//! The server runs a script of POSIX shell which takes the request from the first line of its stdin and the program from
+//! all behind it. It puts the program into a private directory (`umask 077`, `mktemp -d`) of a file system that lets
+//! programs run, runs it, and removes the directory however that ends. What no script survives, SIGKILL or a power cut,
+//! leaves the directory behind.
+//!
+//! The script has no single quote, backslash or line feed in it: whatever shell the user has there (sh, bash, zsh, fish,
+//! csh) hands it to `sh` as it is.
+
+/// The script, with `%SIZE%` where the program's size in bytes belongs.
+const SCRIPT: &str = "umask 077; \
+    say() { echo \"driftlock --push: $1\" >&2; exit 2; }; \
+    IFS= read -r request || say \"the request did not arrive\"; \
+    d=; \
+    clean() { [ -z \"$d\" ] || rm -rf \"$d\"; }; \
+    trap clean EXIT; trap \"exit 2\" HUP INT TERM PIPE; \
+    for at in \"$XDG_RUNTIME_DIR\" \"$TMPDIR\" /tmp /var/tmp \"$HOME\"; do \
+        [ -n \"$at\" ] || continue; \
+        d=$(mktemp -d \"$at/.driftlock-push.XXXXXXXXXX\" 2>/dev/null) || { d=; continue; }; \
+        { echo \"#!/bin/sh\" >\"$d/try\" && chmod 700 \"$d/try\" && \"$d/try\"; } 2>/dev/null && break; \
+        rm -rf \"$d\"; d=; \
+    done; \
+    [ -n \"$d\" ] || say \"there is no directory to put it where programs may run: \
+XDG_RUNTIME_DIR, TMPDIR, /tmp, /var/tmp and HOME are missing, full, not writable or mounted noexec\"; \
+    cat >\"$d/driftlock\" || say \"the program could not be written to $d\"; \
+    [ $(wc -c <\"$d/driftlock\") -eq %SIZE% ] || say \"the program did not arrive whole\"; \
+    chmod 700 \"$d/driftlock\"; \
+    \"$d/driftlock\" --version >/dev/null 2>&1 || say \"the program does not run on this machine ($(uname -s -m))\"; \
+    { printf \"%s\" \"$request\"; echo; } | \"$d/driftlock\" collect";
+
+/// The command that takes a request, then a program of this many bytes, and runs it.
+#[must_use]
+pub fn command(size: u64) -> String {
+    format!("exec sh -c '{}'", SCRIPT.replace("%SIZE%", &size.to_string()))
+}

@@ -1,0 +1,211 @@
+//! The request: one line, which holds a declaration.
+
+use std::path::Path;
+
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::PROTOCOL;
+use crate::declaration::{Check, Declaration, Format};
+use crate::manifest::Kind;
+use crate::path::escaped;
+use crate::trouble::Trouble;
+
+/// The longest request that is read, in bytes: that of a declaration.
+pub const LIMIT: u64 = 4 << 20;
+
+/// A check, and where its root lies on the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub check: &'a Check,
+    pub root: &'a Path,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    driftlock_collect: u64,
+    require_sandbox: bool,
+    declaration: Checks<'a>,
+}
+
+#[derive(Deserialize)]
+struct Version {
+    driftlock_collect: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read<'a> {
+    #[serde(rename = "driftlock_collect")]
+    _version: u64,
+    require_sandbox: bool,
+    #[serde(borrow)]
+    declaration: &'a RawValue,
+}
+
+/// The line that asks for these checks, with its line feed.
+///
+/// # Errors
+/// A request that no server would take, for its size.
+pub fn line(asked: &[Asked<'_>], require_sandbox: bool) -> Result<Vec<u8>, Trouble> {
+    let request = Written { driftlock_collect: PROTOCOL, require_sandbox, declaration: Checks(asked) };
+    let failed = |problem: String| Trouble::new(format!("the checks can't be asked for: {problem}"), "declare less");
+    let mut line = serde_json::to_vec(&request).map_err(|error| failed(error.to_string()))?;
+    line.push(b'\n');
+    if line.len() as u64 > LIMIT {
+        return Err(failed(format!("they take more than {LIMIT} bytes")));
+    }
+    Ok(line)
+}
+
+/// Reads a request: its checks, and whether it wants a full sandbox or nothing.
+///
+/// # Errors
+/// What is no request, one of another version, and whatever is wrong with its checks.
+pub fn parse(line: &[u8]) -> Result<(Declaration, bool), Trouble> {
+    let refused = |problem: String| {
+        Trouble::new(
+            format!("the request is refused: {}", escaped(problem.as_bytes())),
+            "let `driftlock check --server` write it, of the same version as this one",
+        )
+    };
+    let version: Version = serde_json::from_slice(line).map_err(|error| refused(error.to_string()))?;
+    if version.driftlock_collect != PROTOCOL {
+        return Err(refused(format!(
+            "its version is {}, and only {PROTOCOL} is known here",
+            version.driftlock_collect
+        )));
+    }
+    let request: Read<'_> = serde_json::from_slice(line).map_err(|error| refused(error.to_string()))?;
+    let text = request.declaration.get();
+    let declaration =
+        Declaration::parse("request", Format::Json, text.as_bytes()).map_err(|error| refused(error.to_string()))?;
+    let place = |check: &Check| check.engine.as_ref().map_or(check.root.clone(), |engine| engine.socket.clone());
+    if let Some(check) = declaration.checks.iter().find(|check| !place(check).is_absolute()) {
+        return Err(refused(format!("the root or the socket of the check {} is not absolute", check.name)));
+    }
+    Ok((declaration, request.require_sandbox))
+}
+
+/// The checks as a declaration has them, in their order.
+struct Checks<'a>(&'a [Asked<'a>]);
+
+impl Serialize for Checks<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        struct Table<'a>(&'a [Asked<'a>]);
+        impl Serialize for Table<'_> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map(self.0.iter().map(|asked| (&asked.check.name, Keys(*asked))))
+            }
+        }
+        let mut table = serializer.serialize_map(Some(1))?;
+        table.serialize_entry("check", &Table(self.0))?;
+        table.end()
+    }
+}
+
+struct Keys<'a>(Asked<'a>);
+
+impl Serialize for Keys<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Asked { check, root } = self.0;
+        let mut table = serializer.serialize_map(None)?;
+        table.serialize_entry("kind", check.kind.name())?;
+        match &check.engine {
+            Some(engine) if check.kind == Kind::ContainerFiles => {
+                table.serialize_entry("socket", &engine.socket)?;
+                table.serialize_entry("container", &engine.containers.first())?;
+            }
+            Some(engine) => {
+                table.serialize_entry("socket", &engine.socket)?;
+                if !engine.containers.is_empty() {
+                    table.serialize_entry("containers", &engine.containers)?;
+                }
+            }
+            None => table.serialize_entry("one_file_system", &check.one_file_system)?,
+        }
+        if check.kind != Kind::Containers {
+            table.serialize_entry("root", root)?;
+            if !check.selection.include.is_empty() {
+                table.serialize_entry("include", &check.selection.include)?;
+            }
+            table.serialize_entry("exclude", &check.selection.exclude)?;
+        }
+        table.serialize_entry("attributes", &check.attributes.names().collect::<Vec<_>>())?;
+        table.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DECLARATION: &str = r#"
+        [check.z]
+        kind = "files"
+        root = "infra"
+        include = ["*/a \"b\"", "é"]
+        exclude = ["old-*"]
+        attributes = ["mode", "xattrs"]
+        lock = "z.lock.json"
+        one_file_system = true
+        [check."a.b"]
+        kind = "trees"
+        root = "modules"
+        modes = ["server"]
+        [check.images]
+        kind = "containers"
+        socket = "/run/s"
+        containers = ["b", "a"]
+        attributes = ["env"]
+        [check.all]
+        kind = "containers"
+        socket = "/run/s"
+        [check.conf]
+        kind = "container_files"
+        socket = "/run/s"
+        container = "nginx"
+        root = "/etc/nginx"
+        exclude = ["x"]
+    "#;
+
+    #[test]
+    fn what_is_asked_for_is_what_is_read() {
+        let declared = Declaration::parse("t", Format::Toml, DECLARATION.as_bytes()).unwrap();
+        let roots = ["/srv/ü", "/m", "", "", "/etc/nginx"].map(Path::new);
+        let asked: Vec<_> = declared.checks.iter().zip(roots).map(|(check, root)| Asked { check, root }).collect();
+        let line = line(&asked, true).unwrap();
+        assert_eq!(line.iter().position(|&byte| byte == b'\n'), Some(line.len() - 1));
+        let (read, require_sandbox) = parse(&line).unwrap();
+        assert!(require_sandbox);
+        assert_eq!(read.checks.len(), 5);
+        for ((asked, read), root) in declared.checks.iter().zip(&read.checks).zip(roots) {
+            assert_eq!((&asked.name, asked.kind, root), (&read.name, read.kind, &*read.root));
+            assert_eq!(asked.engine, read.engine);
+            assert_eq!(asked.selection.include, read.selection.include);
+            assert_eq!(asked.selection.exclude, read.selection.exclude);
+            assert_eq!((asked.attributes, asked.one_file_system), (read.attributes, read.one_file_system));
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let good = r#"{"driftlock_collect":1,"require_sandbox":false,"declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
+        assert!(parse(good.as_bytes()).is_ok());
+        for (from, to, problem) in [
+            ("1,", "2,", "its version is 2"),
+            ("{\"driftlock_collect\":1,", "{", "missing field `driftlock_collect`"),
+            ("false,", "false,\"more\":1,", "unknown field `more`"),
+            ("\"root\":\"/a\"", "\"root\":\"a\"", "the root or the socket of the check a is not absolute"),
+            ("trees", "forest", "unknown kind `forest`"),
+            ("{\"a\":{\"kind\":\"trees\",\"root\":\"/a\"}}", "{}", "no checks are declared"),
+            ("}}}}", "}}}", "EOF while parsing"),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert_ne!(bad, good);
+            let refused = parse(bad.as_bytes()).unwrap_err();
+            assert!(refused.problem.contains(problem), "{bad}: {}", refused.problem);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The command that opens a connection: OpenSSH, so that its configuration, agents and jump hosts work.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::declaration::Server;
+
+/// What every connection gets, before the operator's own configuration. See `ssh_config(5)`.
+const OPTIONS: [&str; 9] = [
+    // No question is ever asked, so no run hangs on one: no password, no passphrase, no unknown host key.
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    // A server that is gone without a word is noticed after three of these.
+    "ServerAliveInterval=15",
+    "ServerAliveCountMax=3",
+    // Nothing of this machine is lent to the server.
+    "ForwardAgent=no",
+    "ForwardX11=no",
+    "ClearAllForwardings=yes",
+    "PermitLocalCommand=no",
+    "RequestTTY=no",
+];
+
+/// What the command line says of all connections.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub user: Option<String>,
+    /// Taken as it is: relative to the working directory.
+    pub key: Option<PathBuf>,
+}
+
+/// The arguments of `ssh`, itself the first, that run `remote` on a server. `base` is the declaration's directory.
+#[must_use]
+pub fn command(server: &Server, overrides: &Overrides, base: &Path, connect: Duration, remote: &str) -> Vec<OsString> {
+    let mut command: Vec<OsString> = vec!["ssh".into(), "-T".into()];
+    let mut option = |option: String| command.extend(["-o".into(), option.into()]);
+    OPTIONS.into_iter().for_each(|text| option(text.to_owned()));
+    option(format!("ConnectTimeout={}", connect.as_secs().max(1)));
+    let declared =
+        || server.key.as_deref().map(|key| if key.starts_with("~") { key.to_owned() } else { base.join(key) });
+    if let Some(key) = overrides.key.clone().or_else(declared) {
+        // Only that one: a server that sees many keys fail ends the connection.
+        command.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.into()]);
+    }
+    if let Some(port) = server.port {
+        command.extend(["-p".into(), port.to_string().into()]);
+    }
+    if let Some(user) = overrides.user.as_ref().or(server.user.as_ref()) {
+        command.extend(["-l".into(), user.into()]);
+    }
+    command.extend(["--".into(), (&server.host).into(), remote.into()]);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> Server {
+        Server {
+            name: "web".to_owned(),
+            host: "web.example.org".to_owned(),
+            user: Some("deploy".to_owned()),
+            key: Some("keys/web".into()),
+            port: Some(2222),
+            roots: Vec::new(),
+        }
+    }
+
+    fn tail(server: &Server, overrides: &Overrides) -> String {
+        let command = command(server, overrides, Path::new("/repo"), Duration::from_secs(7), "driftlock collect");
+        let command: Vec<_> = command.iter().map(|argument| argument.to_str().unwrap()).collect();
+        let (start, rest) = command.split_at(2 + 2 * OPTIONS.len());
+        assert_eq!(start[..4], ["ssh", "-T", "-o", "BatchMode=yes"]);
+        rest.join(" ")
+    }
+
+    #[test]
+    fn the_declaration_says_how_and_the_command_line_better() {
+        let end = "-p 2222 -l deploy -- web.example.org driftlock collect";
+        let key = "-o ConnectTimeout=7 -o IdentitiesOnly=yes -i";
+        assert_eq!(tail(&server(), &Overrides::default()), format!("{key} /repo/keys/web {end}"));
+        let home = Server { key: Some("~/.ssh/web".into()), ..server() };
+        assert_eq!(tail(&home, &Overrides::default()), format!("{key} ~/.ssh/web {end}"));
+        let overrides = Overrides { user: Some("root".to_owned()), key: Some("k".into()) };
+        assert_eq!(
+            tail(&server(), &overrides),
+            format!("{key} k -p 2222 -l root -- web.example.org driftlock collect")
+        );
+        let plain = Server { user: None, key: None, port: None, ..server() };
+        let plain = tail(&plain, &Overrides::default());
+        assert_eq!(plain, "-o ConnectTimeout=7 -- web.example.org driftlock collect");
+    }
+}
