@@ -10,21 +10,33 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 /// Reads one JSON document a line, and prints for each the path of the first thing that is wrong with it, or `valid`.
-const VALIDATE: &str = r#"
+const VALIDATE: &str = r##"
 import json, sys
 from jsonschema import Draft202012Validator
-schema = json.load(open(sys.argv[1], encoding="utf-8"))
+report, schema = (json.load(open(path, encoding="utf-8")) for path in sys.argv[1:])
+Draft202012Validator.check_schema(report)
 Draft202012Validator.check_schema(schema)
+if schema != report:
+    # One schema that holds both, since versions of jsonschema differ in how one finds another by its name.
+    name = report.pop("$id")
+    definitions = report.pop("$defs")
+    text = json.dumps(schema).replace(f"{name}#/$defs/", "#/$defs/").replace(f"{name}#/", "#/$defs/report/")
+    schema = json.loads(text.replace(name, "#/$defs/report"))
+    schema["$defs"] = {**definitions, "report": report}
 validator = Draft202012Validator(schema)
 for line in sys.stdin.buffer:
     error = next(validator.iter_errors(json.loads(line)), None)
     print("valid" if error is None else json.dumps([error.json_path, error.message[:2000]]))
-"#;
+"##;
 
 fn validate(documents: &[Value]) -> Vec<String> {
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json");
+    validate_against("report", documents)
+}
+
+fn validate_against(schema: &str, documents: &[Value]) -> Vec<String> {
+    let path = |schema: &str| format!("{}/docs/{schema}.schema.json", env!("CARGO_MANIFEST_DIR"));
     let mut python = Command::new("python3")
-        .args(["-c", VALIDATE, schema])
+        .args(["-c", VALIDATE, &path("report"), &path(schema)])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -74,7 +86,7 @@ fn real_reports_are_valid() {
     {
         assert!(text.contains(&format!("\"{key}\":")), "{key}");
     }
-    for status in ["PASS", "FAIL", "SKIP", "no_lock", "other_mode"] {
+    for status in ["PASS", "FAIL", "SKIP", "no_lock", "other_mode", "not_collected"] {
         assert!(text.contains(&format!(":\"{status}\"")), "{status}");
     }
 }
@@ -133,6 +145,74 @@ fn broken_reports_are_not() {
     let verdicts = validate(&values);
     assert_eq!(verdicts[0], "valid");
     for (number, verdict) in verdicts[1..].iter().enumerate() {
+        assert_ne!(verdict, "valid", "edit {number} went unseen");
+    }
+}
+
+#[test]
+fn broken_reports_of_servers_are_not() {
+    let edits: &[fn(&mut Value)] = &[
+        |report| report["mode"] = json!("local"),
+        |report| report["server"] = json!(null),
+        |report| report["server"]["name"] = json!(""),
+        |report| report["server"]["more"] = json!(1),
+        |report| report["server"]["sandbox"] = json!({"landlock": true, "seccomp": true}),
+        |report| report["checks"][1]["name"] = json!("compose_hashes"),
+        |report| report["checks"][1]["status"] = json!("PASS"),
+        |report| report["checks"][1]["status"] = json!("SKIP"),
+        |report| report["checks"][1]["trouble"] = json!(null),
+        |report| report["checks"][1]["kind"] = json!("files"),
+        |report| report["checks"][2]["name"] = json!("server_collection"),
+        |report| report["checks"][2]["skipped"] = json!("unreached"),
+        |report| drop(report["checks"].as_array_mut().unwrap().remove(1)),
+    ];
+    let good = value(&samples::unreached());
+    let broken = edits.iter().map(|edit| {
+        let mut value = good.clone();
+        edit(&mut value);
+        value
+    });
+    let values: Vec<_> = std::iter::once(good.clone()).chain(broken).collect();
+    let verdicts = validate(&values);
+    assert_eq!(verdicts[0], "valid");
+    for (number, verdict) in verdicts[1..].iter().enumerate() {
+        assert_ne!(verdict, "valid", "edit {number} went unseen");
+    }
+}
+
+#[test]
+fn reports_of_several_servers_are_valid_and_broken_ones_are_not() {
+    let fleet = |servers| {
+        let driftlock::report::Report { timestamp, started, sandbox, .. } = samples::seed_pass();
+        let fleet = driftlock::report::fleet::Fleet { timestamp, started, sandbox, servers };
+        let mut out = Vec::new();
+        driftlock::report::json::write_fleet(&mut out, &fleet).unwrap();
+        serde_json::from_slice::<Value>(&out).unwrap()
+    };
+    let clean = || samples::of_server(samples::seed_pass(), None);
+    let good = fleet(vec![clean(), samples::of_server(samples::seed_fail(), None), samples::unreached()]);
+    assert_eq!(good["summary"], json!({"total": 3, "passed": 1, "failed": 2, "not_collected": 1}));
+    assert_eq!((&good["overall"], &good["exit_code"]), (&json!("FAIL"), &json!(3)));
+    let edits: &[fn(&mut Value)] = &[
+        |fleet| fleet["schema"] = json!(driftlock::report::json::SCHEMA),
+        |fleet| fleet["overall"] = json!("PASS"),
+        |fleet| fleet["exit_code"] = json!(0),
+        |fleet| fleet["more"] = json!(1),
+        |fleet| fleet["servers"] = json!([]),
+        |fleet| fleet["servers"][1]["checks"][1]["name"] = json!("x"),
+        |fleet| fleet["servers"][1]["overall"] = json!("PASS"),
+        |fleet| fleet["summary"]["total"] = json!(0),
+        |fleet| drop(fleet.as_object_mut().unwrap().remove("counts")),
+    ];
+    let mut values = vec![fleet(vec![clean()]), good.clone()];
+    values.extend(edits.iter().map(|edit| {
+        let mut value = good.clone();
+        edit(&mut value);
+        value
+    }));
+    let verdicts = validate_against("servers", &values);
+    assert_eq!(verdicts[..2], ["valid", "valid"]);
+    for (number, verdict) in verdicts[2..].iter().enumerate() {
         assert_ne!(verdict, "valid", "edit {number} went unseen");
     }
 }

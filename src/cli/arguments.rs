@@ -1,8 +1,9 @@
 //! The command line, as clap types: the source of help, completions and man pages.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
+use crate::capability::launcher;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Pins the state of servers in reproducible lock files, and says exactly what has drifted.
@@ -50,6 +51,41 @@ pub struct Common {
     pub require_sandbox: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Servers")]
+pub struct Servers {
+    /// Ask this server, over SSH: a name that is declared, or a host; may be given several times
+    #[arg(long = "server", value_name = "NAME|[USER@]HOST")]
+    pub servers: Vec<String>,
+    /// Ask every server that is declared
+    #[arg(long, conflicts_with = "servers")]
+    pub all_servers: bool,
+    /// Log in as this user, on every server
+    #[arg(long, value_name = "USER")]
+    pub ssh_user: Option<String>,
+    /// Log in with this private key, on every server
+    #[arg(long, value_name = "FILE")]
+    pub ssh_key: Option<PathBuf>,
+    /// Send this program along, for servers that have none: it has to be a static build
+    #[arg(long)]
+    pub push: bool,
+    /// Send the program in this file along
+    #[arg(long, value_name = "FILE")]
+    pub push_binary: Option<PathBuf>,
+    /// Connections at once [default: 64]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Give a server up that can't be connected to in so many seconds [default: 15]
+    #[arg(long, value_name = "SECONDS")]
+    pub connect_timeout: Option<NonZeroU32>,
+    /// Give a server up that says nothing for so many seconds [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    pub idle_timeout: Option<NonZeroU32>,
+    /// Give a server up that has not finished after so many seconds [default: 3600]
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<NonZeroU32>,
+}
+
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -85,6 +121,7 @@ pub enum Command {
                             driftlock check --format junit > driftlock.xml\n  \
                             driftlock check --metrics /var/lib/node_exporter/driftlock.prom --every 24h\n  \
                             driftlock check --expect-until 2026-01-29T18:00:00Z --reason deploy\n  \
+                            driftlock check --all-servers --jobs 16\n  \
                             driftlock check --quiet --require-sandbox --output /var/lib/driftlock")]
     Check(CheckArguments),
     /// Print a report that a `check` has kept, in another form
@@ -102,12 +139,17 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
                             driftlock diff old/compose_hashes.lock.json audit/locks/compose_hashes.lock.json\n  \
                             driftlock diff audit/runtime/20260129_153042 audit/runtime/20260129_154215\n  \
-                            driftlock diff audit/locks/compose_hashes.lock.json live")]
+                            driftlock diff audit/locks/compose_hashes.lock.json live\n  \
+                            driftlock diff --all-servers   how two servers differ, without a lock")]
     Diff {
         /// A lock file, a report folder, or a report's JSON
-        a: PathBuf,
+        #[arg(required_unless_present_any = ["servers", "all_servers"], conflicts_with_all = ["servers", "all_servers"])]
+        a: Option<PathBuf>,
         /// The same, or `live`: what is there now for the check that the lock A belongs to
-        b: PathBuf,
+        #[arg(required_unless_present_any = ["servers", "all_servers"])]
+        b: Option<PathBuf>,
+        #[command(flatten)]
+        servers: Servers,
     },
     /// Write down what is there now: locks, digests, and what container engines have
     #[command(after_help = "Example:\n  driftlock export --output runtime")]
@@ -136,6 +178,17 @@ pub enum Command {
         #[arg(long, value_name = "PATH")]
         probe: Option<PathBuf>,
     },
+    /// Answer a request on stdin: what `--server` starts there
+    #[command(after_help = "Example:\n  \
+                            driftlock collect --require-sandbox --allow /srv   as the forced command of a key")]
+    Collect {
+        /// Open roots in this directory only; may be given several times
+        #[arg(long = "allow", value_name = "DIR")]
+        allowed: Vec<PathBuf>,
+    },
+    /// Start connections for a `check --server`, outside of its sandbox
+    #[command(hide = true, name = launcher::SUBCOMMAND)]
+    Launcher,
     /// Print a completion script
     #[command(
         after_help = "Example:\n  driftlock completions bash > ~/.local/share/bash-completion/completions/driftlock"
@@ -153,17 +206,17 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct CheckArguments {
     /// Check this machine, which is what happens anyway; kept for the scripts that say so
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["servers", "all_servers"])]
     pub local: bool,
     /// Write the report's folder below this directory instead of the declaration's `reports`
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Read only what changed since the last run with this FILE, and keep in it what is known of all else. Whoever can
     /// write FILE can hide drift: keep it in a directory of this user alone, and run a full check beside it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "all_servers"])]
     pub stat_cache: Option<PathBuf>,
     /// Write metrics to this FILE, whose name ends in .prom, for the textfile collector of Prometheus' node_exporter
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "all_servers"])]
     pub metrics: Option<PathBuf>,
     /// How often this check is meant to run (90s, 30m, 24h, 7d), for the metrics: a run that is overdue is an alert
     #[arg(long, value_name = "DURATION", requires = "metrics", value_parser = super::metrics::duration)]
@@ -177,6 +230,8 @@ pub struct CheckArguments {
     pub reason: Option<String>,
     #[command(flatten)]
     pub form: Form,
+    #[command(flatten)]
+    pub servers: Servers,
 }
 
 /// In which form a report is printed.

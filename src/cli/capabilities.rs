@@ -114,6 +114,19 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
         out,
         "  FILE  (by `check --stat-cache FILE` and `check --metrics FILE` alone, which may write in that directory)"
     )?;
+    if !declaration.servers.is_empty() {
+        writeln!(out, "\nconnected to, by `check --server` alone, which opens no root here:")?;
+        for server in &declaration.servers {
+            let user = server.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+            let port = server.port.map(|port| format!(", port {port}")).unwrap_or_default();
+            writeln!(
+                out,
+                "  {}{port}  (server {}: by `ssh`, which a launcher starts outside of the sandbox and which runs `driftlock collect` there)",
+                escaped(format!("{user}{}", server.host).as_bytes()),
+                server.name
+            )?;
+        }
+    }
     writeln!(out, "\ndenied, to everything after the first second of a run, and for good:")?;
     match &offered.landlock {
         Some(landlock) => {
@@ -165,6 +178,11 @@ fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> 
     let value = serde_json::json!({
         "declaration": shown(&declared.file),
         "read": roots,
+        "servers": declaration
+            .servers
+            .iter()
+            .map(|server| serde_json::json!({ "server": server.name, "host": server.host, "user": server.user, "port": server.port }))
+            .collect::<Vec<_>>(),
         "locks": base(&declaration.locks),
         "reports": base(&declaration.reports),
         "offered": {

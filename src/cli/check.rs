@@ -1,14 +1,18 @@
 //! `driftlock check`: read the declared paths again and say what has drifted.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+use cap_std::fs::Dir;
 
 use super::arguments::{CheckArguments, Common};
 use super::metrics::Metrics;
 use super::render::Rendering;
 use super::stat_cache::StatCache;
-use super::{complain, exit, progress, render, stdout_failed};
+use super::{after_printing, complain, exit, progress, render};
+use crate::baseline::Baseline;
 use crate::capability::{self, Directory, shown};
 use crate::compare::{self, Comparison};
 use crate::declaration::Check;
@@ -16,7 +20,7 @@ use crate::manifest::{Kind, json};
 use crate::path::escaped;
 use crate::report::places::Places;
 use crate::report::{self, CheckReport, Outcome, Report, Window, WindowError, text::Style};
-use crate::session::{Collected, LocksAccess, Run, Session, not_written};
+use crate::session::{LocksAccess, Run, Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
 
@@ -29,18 +33,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let session = Session::open(&common.request(), LocksAccess::Read)?;
-    let directory = match &arguments.output {
-        Some(directory) => directory.clone(),
-        None => session.declared.base.join(&session.declared.declaration.reports),
-    };
-    let key = if arguments.output.is_some() {
-        "--output"
-    } else {
-        "`reports` in the declaration, or name another directory with --output"
-    };
-    // A run whose report can't be kept still says what it found.
-    let file = |_: &_| format!("{timestamp}/{}", report::JSON_NAME);
-    let reports = session.writable(&directory, "reports", key, file)?;
+    let (directory, reports) = reports(&session, arguments.output.as_deref(), &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let mut stat_cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session)).transpose()?;
     let metrics =
@@ -58,32 +51,48 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     if stat_cache.is_some_and(|stat_cache| !stat_cache.keep()) {
         code |= exit::TROUBLE;
     }
-    let mut kept = None;
-    match reports.and_then(|reports| keep(&report, &reports, &shown(&directory))) {
-        Ok(path) => kept = Some(path),
-        Err(trouble) => {
-            complain(&trouble);
-            code |= exit::TROUBLE;
-        }
-    }
     if let Some(Err(trouble)) = metrics.map(|metrics| metrics.keep(&report)) {
         complain(&trouble);
         code |= exit::TROUBLE;
     }
+    let kept = reports.and_then(|reports| keep_one(&report, &reports, &directory));
     let places = if rendering.has_places() { places(&run, &report) } else { Places::default() };
-    match rendering.print(&report, &places, kept.as_deref()) {
-        // Whoever reads our output may have read enough; the exit code still tells.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(error) => {
-            complain(&stdout_failed(&error));
-            code |= exit::TROUBLE;
-        }
-        Ok(()) => {}
-    }
-    Ok(code)
+    Ok(conclude(code, kept, |kept| rendering.print(&report, &places, kept)))
 }
 
-fn window(arguments: &CheckArguments) -> Result<Option<Window>, Trouble> {
+/// Opens the directory that reports go to, and says how it is shown. A run whose report can't be kept still says what
+/// it found, so that is no error yet.
+pub fn reports(
+    session: &Session,
+    output: Option<&Path>,
+    timestamp: &str,
+) -> Result<(String, Result<Directory, Trouble>), Trouble> {
+    let directory = match output {
+        Some(directory) => directory.to_path_buf(),
+        None => session.declared.base.join(&session.declared.declaration.reports),
+    };
+    let key = if output.is_some() {
+        "--output"
+    } else {
+        "`reports` in the declaration, or name another directory with --output"
+    };
+    let file = |_: &_| format!("{timestamp}/{}", report::JSON_NAME);
+    let opened = session.writable(&directory, "reports", key, file)?;
+    Ok((shown(&directory), opened))
+}
+
+/// Prints what was found and kept, and adds what went wrong with that to the exit code.
+pub fn conclude(code: u8, kept: Result<String, Trouble>, print: impl FnOnce(Option<&str>) -> io::Result<()>) -> u8 {
+    let mut code = code;
+    if let Err(trouble) = &kept {
+        complain(trouble);
+        code |= exit::TROUBLE;
+    }
+    after_printing(code, print(kept.as_deref().ok()))
+}
+
+/// Until when drift is expected, if the arguments say so.
+pub fn window(arguments: &CheckArguments) -> Result<Option<Window>, Trouble> {
     let (Some(until), Some(reason)) = (&arguments.expect_until, &arguments.reason) else { return Ok(None) };
     Window::new(until, reason).map(Some).map_err(|error| {
         let remedy = match error {
@@ -100,10 +109,28 @@ fn places(run: &Run, report: &Report) -> Places {
     render::places(&session.declared, run.locks(), report)
 }
 
-/// Writes the report's folder, and gives the path of its JSON.
-fn keep(report: &Report, reports: &Directory, shown: &str) -> Result<String, Trouble> {
+/// Writes the folder of one report, and gives the path of its JSON.
+pub fn keep_one(report: &Report, reports: &Directory, shown: &str) -> Result<String, Trouble> {
+    keep(&report.timestamp, reports, shown, |folder| put(folder, report))
+}
+
+/// Writes one report into its folder.
+pub fn put(folder: &Dir, report: &Report) -> io::Result<()> {
+    let mut text = Vec::new();
+    report::text::write(&mut text, report, Style::default(), None)?;
+    store::create(folder, report::TEXT_NAME, &text)?;
+    store::replace(folder, report::JSON_NAME, |out| report::json::write(out, report))
+}
+
+/// Makes the folder of a run and has it filled; gives the path of the JSON in it.
+pub fn keep(
+    timestamp: &str,
+    reports: &Directory,
+    shown: &str,
+    fill: impl FnOnce(&Dir) -> io::Result<()>,
+) -> Result<String, Trouble> {
     let failed = |name: &str, error: &io::Error| not_written(&format!("the report {shown}/{name}"), error);
-    let mut name = report.timestamp.clone();
+    let mut name = timestamp.to_owned();
     let mut number = 1;
     // Two runs in one second get folders of their own.
     while let Err(error) = reports.dir.create_dir(&name) {
@@ -111,18 +138,29 @@ fn keep(report: &Report, reports: &Directory, shown: &str) -> Result<String, Tro
             return Err(failed(&name, &error));
         }
         number += 1;
-        name = format!("{}_{number}", report.timestamp);
+        name = format!("{timestamp}_{number}");
     }
     let write = || -> io::Result<()> {
-        let folder = reports.dir.open_dir(&name)?;
-        let mut text = Vec::new();
-        report::text::write(&mut text, report, Style::default(), None)?;
-        store::create(&folder, report::TEXT_NAME, &text)?;
-        store::replace(&folder, report::JSON_NAME, |out| report::json::write(out, report))?;
+        fill(&reports.dir.open_dir(&name)?)?;
         store::sync(&reports.dir)
     };
     write().map_err(|error| failed(&name, &error))?;
     Ok(format!("{}/{name}/{}", shown.trim_end_matches('/'), report::JSON_NAME))
+}
+
+/// Opens the lock of a check, or says what its outcome is without one.
+pub fn baseline(run: &Run, check: &Check, applies: bool) -> Result<Baseline, Box<Outcome>> {
+    if !applies {
+        return Err(Box::new(Outcome::OtherMode));
+    }
+    match run.baseline(check) {
+        Ok(Some(baseline)) => match baseline.belongs_to(check) {
+            Ok(()) => Ok(baseline),
+            Err(error) => Err(Box::new(Outcome::Failed(run.refused(check, &error)))),
+        },
+        Ok(None) => Err(Box::new(Outcome::NoLock)),
+        Err(trouble) => Err(Box::new(Outcome::Failed(trouble))),
+    }
 }
 
 /// Runs all checks in one pass over their roots, and compares each with its lock.
@@ -134,27 +172,7 @@ fn check(
     mut stat_cache: Option<&mut StatCache>,
 ) -> Report {
     let begun = Instant::now();
-    let mut missing_locks = Vec::new();
-    let baselines: Vec<_> = run
-        .session
-        .checks()
-        .map(|check| {
-            if !check.modes.local {
-                return Err(Box::new(Outcome::OtherMode));
-            }
-            match run.baseline(check) {
-                Ok(Some(baseline)) => match baseline.belongs_to(check) {
-                    Ok(()) => Ok(baseline),
-                    Err(error) => Err(Box::new(Outcome::Failed(run.refused(check, &error)))),
-                },
-                Ok(None) => {
-                    missing_locks.push(run.lock_path(check));
-                    Err(Box::new(Outcome::NoLock))
-                }
-                Err(trouble) => Err(Box::new(Outcome::Failed(trouble))),
-            }
-        })
-        .collect();
+    let baselines: Vec<_> = run.session.checks().map(|check| baseline(run, check, check.modes.local)).collect();
     let wanted: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
     if let Some(stat_cache) = &mut stat_cache {
         stat_cache.load(run.session.checks().zip(baselines.iter().map(|baseline| baseline.as_ref().ok())));
@@ -178,7 +196,11 @@ fn check(
                 }
                 match compare::compare(&mut baseline, &mut collection.entries()) {
                     Err(error) => Outcome::Failed(run.refused(check, &error)),
-                    Ok(comparison) => judge(check, comparison, baseline.stated_digest(), &collection),
+                    Ok(comparison) => {
+                        // A stream of what was collected has no errors of its own.
+                        let live = || json::digest(&mut collection.entries()).ok().map(|digest| digest.sri());
+                        judge(check, &check.place(), comparison, baseline.stated_digest(), live)
+                    }
                 }
             }
             (Ok(_), None) => Outcome::Failed(Trouble::new("it was not collected", "report this as a bug")),
@@ -194,43 +216,60 @@ fn check(
             trusted,
         }
     });
-    let checks = checks.collect();
+    let checks: Vec<_> = checks.collect();
     Report {
         timestamp,
         started,
-        // As exact as it is kept, so that a report that was read back says the same.
-        duration: Duration::from_millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)),
+        duration: since(begun),
         bytes,
         window: None,
-        missing_locks,
+        missing_locks: missing_locks(&checks),
         checks,
         sandbox: run.enforced.clone(),
+        server: None,
     }
 }
 
-fn judge(check: &Check, comparison: Comparison, stated: Option<&str>, collection: &Collected) -> Outcome {
+/// The time since then, as exact as it is kept, so that a report that was read back says the same.
+pub fn since(begun: Instant) -> Duration {
+    Duration::from_millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The lock files that are not there.
+pub fn missing_locks(checks: &[CheckReport]) -> Vec<String> {
+    let missing = checks.iter().filter(|check| matches!(check.outcome, Outcome::NoLock));
+    missing.map(|check| check.lock.clone()).collect()
+}
+
+/// The outcome of a check that was compared. `place` is where its entries are, and `live` gives the digest of what was there.
+pub fn judge(
+    check: &Check,
+    place: &str,
+    comparison: Comparison,
+    stated: Option<&str>,
+    live: impl FnOnce() -> Option<String>,
+) -> Outcome {
     if comparison.counts.entries == 0 && !check.allow_empty {
-        return Outcome::Failed(nothing_found(check));
+        return Outcome::Failed(nothing_found(check, place));
     }
     let digest = stated.map(str::to_owned);
     let live_digest = match comparison.counts {
         counts if counts.unverified > 0 => None,
         counts if counts.drifted == 0 && digest.is_some() => digest.clone(),
-        // A stream of a tree has no errors of its own.
-        _ => json::digest(&mut collection.entries()).ok().map(|digest| digest.sri()),
+        _ => live(),
     };
     Outcome::Compared { comparison, digest, live_digest }
 }
 
-/// What to say of a check that has nothing to check.
-pub fn nothing_found(check: &Check) -> Trouble {
+/// What to say of a check that has nothing to check in this place.
+pub fn nothing_found(check: &Check, place: &str) -> Trouble {
     if check.kind == Kind::Containers {
         return Trouble::new(
             format!("the check {} finds nothing: the engine has no containers", check.name),
             "start them, or write `allow_empty = true` if that is what you expect",
         );
     }
-    let root = escaped(check.place().as_bytes()).to_string();
+    let root = escaped(place.as_bytes()).to_string();
     let include = check.selection.include.join("\", \"");
     let problem = if include.is_empty() {
         format!("the check {} finds nothing: {root} is empty, or all of it is excluded", check.name)

@@ -40,7 +40,7 @@ pub fn man(output: Option<&Path>) -> Result<u8, Trouble> {
         return Ok(print(&page(&command)?));
     };
     let directory = capability::writable(path, "output", "--output")?;
-    let commands = command.get_subcommands().filter(|command| command.get_name() != "help");
+    let commands = command.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set());
     for command in std::iter::once(&command).chain(commands) {
         let name = command.get_display_name().unwrap_or_else(|| command.get_name());
         let name = format!("{}.1", name.replace(' ', "-"));

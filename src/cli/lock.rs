@@ -160,7 +160,7 @@ pub fn acceptable(check: &Check, live: &Collected) -> Result<u64, Trouble> {
         ));
     }
     if count == 0 && !check.allow_empty {
-        return Err(nothing_found(check));
+        return Err(nothing_found(check, &check.place()));
     }
     if count == 0 && check.lock.format == LockFormat::Sha256sum {
         return Err(Trouble::new(

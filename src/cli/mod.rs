@@ -3,7 +3,9 @@
 mod arguments;
 mod capabilities;
 mod check;
+mod collect;
 mod diff;
+mod diff_servers;
 mod export;
 mod generate;
 mod hash;
@@ -13,6 +15,7 @@ mod metrics;
 mod progress;
 mod render;
 mod report;
+mod servers;
 mod stat_cache;
 mod stored;
 
@@ -21,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::capability;
+use crate::capability::{self, launcher};
 use crate::report::text::Style;
 use crate::sandbox::Requirement;
 use crate::session::Request;
@@ -49,12 +52,17 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Init => init::run(&common),
         Command::Lock { dry_run, from } => lock::run(&common, dry_run, from.as_deref()),
-        Command::Check(arguments) => check::run(&common, &arguments),
+        Command::Check(arguments) if arguments.servers.are_named() => servers::check(&common, &arguments),
+        Command::Check(arguments) => arguments.servers.none().and_then(|()| check::run(&common, &arguments)),
         Command::Report { report, form } => report::run(&common, report.as_deref(), &form),
-        Command::Diff { a, b } => diff::run(&common, &a, &b),
+        Command::Diff { servers, .. } if servers.are_named() => diff_servers::run(&common, &servers),
+        Command::Diff { a: Some(a), b: Some(b), servers } => servers.none().and_then(|()| diff::run(&common, &a, &b)),
+        Command::Diff { .. } => Err(Trouble::new("diff compares two sides, and they are not named", "name A and B")),
         Command::Export { output } => export::run(&common, &output),
         Command::Hash { format, paths } => hash::run(&common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),
+        Command::Collect { allowed } => collect::run(&common, &allowed),
+        Command::Launcher => launcher::serve().map(|()| 0),
         Command::Completions { shell } => Ok(generate::completions(shell)),
         Command::Man { output } => generate::man(output.as_deref()),
     };

@@ -7,6 +7,7 @@ use cap_std::fs::Dir;
 use super::arguments::{Common, Form, Format};
 use crate::baseline::Baseline;
 use crate::capability::{Declared, raw};
+use crate::report::fleet::Fleet;
 use crate::report::places::{Place, Places};
 use crate::report::{Report, github, html, json, junit, prometheus, sarif, slack, text};
 use crate::trouble::Trouble;
@@ -38,6 +39,27 @@ impl<'a> Rendering<'a> {
     /// Whether the form points to lines of the declaration and of the locks.
     pub const fn has_places(&self) -> bool {
         matches!(self.format, Format::Github | Format::Sarif)
+    }
+
+    /// Makes sure that the form can hold what became of a server.
+    ///
+    /// # Errors
+    /// A form that has no words for that yet.
+    pub fn of_servers(&self) -> Result<(), Trouble> {
+        match self.format {
+            Format::Text | Format::Json => Ok(()),
+            _ => Err(Trouble::new("reports of servers are printed as text or JSON only", "leave --format out")),
+        }
+    }
+
+    /// Prints the report of several servers. `kept` is where its JSON lies.
+    pub fn print_fleet(&self, fleet: &Fleet, kept: Option<&str>) -> io::Result<()> {
+        let mut stdout = io::BufWriter::new(io::stdout().lock());
+        match self.format {
+            Format::Json => json::write_fleet(&mut stdout, fleet)?,
+            _ => text::write_fleet(&mut stdout, fleet, self.style, kept)?,
+        }
+        stdout.flush()
     }
 
     /// Prints a report. `kept` is where its JSON lies.

@@ -47,6 +47,9 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
         }
         (None, None) => return Err(Trouble::new("no report was named", "name the folder of a report")),
     };
+    if report.server.is_some() {
+        rendering.of_servers()?;
+    }
     let locks = locks.as_ref().map(|locks| &locks.dir);
     let places = declared.map_or_else(Places::default, |declared| render::places(&declared, locks, &report));
     Ok(after_printing(0, rendering.print(&report, &places, Some(&shown(&path)))))

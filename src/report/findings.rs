@@ -19,7 +19,7 @@ pub enum Finding<'a> {
 pub(super) fn of(check: &CheckReport) -> Vec<Finding<'_>> {
     match &check.outcome {
         Outcome::NoLock => vec![Finding::MissingLock],
-        Outcome::OtherMode => Vec::new(),
+        Outcome::OtherMode | Outcome::NotCollected => Vec::new(),
         Outcome::Failed(trouble) => vec![Finding::Failed(trouble)],
         Outcome::Compared { comparison, .. } => {
             let drift = comparison.drift.iter().map(Finding::Drift);
@@ -70,6 +70,7 @@ pub(super) fn sentence(check: &CheckReport) -> String {
     match &check.outcome {
         Outcome::NoLock => format!("its lock file {} is missing", escaped(check.lock.as_bytes())),
         Outcome::OtherMode => "not for this mode".to_owned(),
+        Outcome::NotCollected => "not collected".to_owned(),
         Outcome::Failed(trouble) => Prose(&trouble.problem).to_string(),
         Outcome::Compared { comparison, .. } => {
             let counts = comparison.counts;

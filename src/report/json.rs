@@ -25,6 +25,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::Report;
+use super::fleet::Fleet;
 use crate::compare::{Comparison, Drift};
 use crate::path::is_hazardous;
 
@@ -38,6 +39,19 @@ pub const SCHEMA: &str = "driftlock-report-1";
 pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let mut serializer = Serializer::with_formatter(&mut *out, Harmless(PrettyFormatter::new()));
     document::of(report).serialize(&mut serializer)?;
+    out.write_all(b"\n")
+}
+
+/// What `schema` says in a report of several servers.
+pub const FLEET_SCHEMA: &str = "driftlock-servers-1";
+
+/// Writes the JSON report of several servers.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_fleet(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
+    let mut serializer = Serializer::with_formatter(&mut *out, Harmless(PrettyFormatter::new()));
+    document::of_fleet(fleet).serialize(&mut serializer)?;
     out.write_all(b"\n")
 }
 

@@ -70,7 +70,9 @@ fn check(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
     let sentence = sentence(check);
     writeln!(out, ">")?;
     match check.outcome {
-        Outcome::NoLock | Outcome::OtherMode => writeln!(out, "      <skipped message=\"{}\"/>", Xml(&sentence))?,
+        Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {
+            writeln!(out, "      <skipped message=\"{}\"/>", Xml(&sentence))?;
+        }
         Outcome::Failed(_) | Outcome::Compared { .. } => {
             let (trouble, drift): (Vec<_>, Vec<_>) =
                 findings::of(check).into_iter().partition(|finding| finding.is_trouble());

@@ -7,6 +7,7 @@
 pub mod changes;
 pub mod difference;
 mod findings;
+pub mod fleet;
 pub mod github;
 pub mod group;
 pub mod html;
@@ -23,12 +24,13 @@ mod words;
 
 pub use status::{Status, Summary};
 pub use window::{Window, WindowError};
-pub use words::LOCK_FILES_EXIST;
+pub use words::{LOCK_FILES_EXIST, SERVER_COLLECTION};
 
 use std::time::Duration;
 
 use crate::compare::{Comparison, Counts};
 use crate::manifest::Kind;
+use crate::remote::Head;
 use crate::sandbox::Enforced;
 pub use crate::trouble::Trouble;
 
@@ -55,7 +57,22 @@ pub struct Report {
     pub missing_locks: Vec<String>,
     /// In the order in which they are declared.
     pub checks: Vec<CheckReport>,
+    /// The layers that held around this process.
     pub sandbox: Enforced,
+    /// The server that was checked; nothing if it was this machine.
+    pub server: Option<ServerReport>,
+}
+
+/// The server that a report is about, and what became of asking it.
+#[derive(Debug)]
+pub struct ServerReport {
+    /// As the declaration or the command line calls it.
+    pub name: String,
+    pub host: String,
+    /// What answered there, if anything did.
+    pub head: Option<Head>,
+    /// Why not everything could be collected there; nothing if it was.
+    pub trouble: Option<Trouble>,
 }
 
 /// What one check found.
@@ -93,6 +110,8 @@ pub enum Outcome {
     NoLock,
     /// Its `modes` leave this one out.
     OtherMode,
+    /// The server was not reached, or its answer ended before; the check of the collection says why.
+    NotCollected,
 }
 
 impl CheckReport {
@@ -108,7 +127,7 @@ impl CheckReport {
         match &self.outcome {
             Outcome::Compared { comparison, .. } => comparison.counts.unverified > 0,
             Outcome::Failed(_) => true,
-            Outcome::NoLock | Outcome::OtherMode => false,
+            Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => false,
         }
     }
 
@@ -129,11 +148,18 @@ impl Report {
         self.window.as_ref().is_some_and(|window| window.is_open_at(&self.started))
     }
 
+    /// Where the entries were read: `local` or `server`.
+    #[must_use]
+    pub const fn mode(&self) -> &'static str {
+        if self.server.is_some() { "server" } else { "local" }
+    }
+
     /// The exit code: bit 1 for drift or a missing lock file, bit 2 for trouble.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let drift = !self.missing_locks.is_empty() || self.checks.iter().any(CheckReport::drifted);
-        let trouble = self.checks.iter().any(CheckReport::troubled);
+        let uncollected = self.server.as_ref().is_some_and(|server| server.trouble.is_some());
+        let trouble = uncollected || self.checks.iter().any(CheckReport::troubled);
         u8::from(drift) | u8::from(trouble) << 1
     }
 }

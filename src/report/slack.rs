@@ -91,7 +91,9 @@ fn section(text: &str) -> Value {
 fn check(check: &CheckReport, room: usize, lines: usize) -> String {
     let name = code(&Prose(&check.name).to_string());
     let mut text = match check.outcome {
-        Outcome::Compared { .. } | Outcome::OtherMode => format!("{name}: {}", escape(&sentence(check))),
+        Outcome::Compared { .. } | Outcome::OtherMode | Outcome::NotCollected => {
+            format!("{name}: {}", escape(&sentence(check)))
+        }
         Outcome::Failed(_) | Outcome::NoLock => format!("{name}: {}", code(&sentence(check))),
     };
     let Outcome::Compared { comparison, .. } = &check.outcome else { return text };

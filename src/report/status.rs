@@ -63,7 +63,7 @@ impl CheckReport {
     #[must_use]
     pub const fn status(&self) -> Status {
         match self.outcome {
-            Outcome::NoLock | Outcome::OtherMode => Status::Skip,
+            Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => Status::Skip,
             Outcome::Compared { .. } | Outcome::Failed(_) => Status::pass_if(!self.drifted() && !self.troubled()),
         }
     }
@@ -76,10 +76,17 @@ impl Report {
         Status::pass_if(self.missing_locks.is_empty())
     }
 
-    /// The sums over `lock_files_exist` and all checks.
+    /// Whether everything was collected on the server; nothing if there is none.
+    #[must_use]
+    pub fn server_collection(&self) -> Option<Status> {
+        self.server.as_ref().map(|server| Status::pass_if(server.trouble.is_none()))
+    }
+
+    /// The sums over `lock_files_exist`, `server_collection` if there is a server, and all checks.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        std::iter::once(self.lock_files_exist()).chain(self.checks.iter().map(CheckReport::status)).collect()
+        let own = std::iter::once(self.lock_files_exist()).chain(self.server_collection());
+        own.chain(self.checks.iter().map(CheckReport::status)).collect()
     }
 
     /// `PASS` exactly if the exit code is 0: trouble is never a pass.
@@ -96,7 +103,7 @@ impl Report {
 }
 
 /// Adds counts up. They saturate: a report that was read back can state any numbers.
-pub(super) fn sum(counts: impl Iterator<Item = Counts>) -> Counts {
+pub(in crate::report) fn sum(counts: impl Iterator<Item = Counts>) -> Counts {
     counts.fold(Counts::default(), |sum, counts| Counts {
         entries: sum.entries.saturating_add(counts.entries),
         verified: sum.verified.saturating_add(counts.verified),

@@ -6,17 +6,22 @@
 //! [`escaped`]. The JSON report is the one to parse, and has every entry.
 
 pub(in crate::report) mod describe;
+mod fleet;
 mod page;
+
+pub use fleet::write_fleet;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::group::{self, Group};
-use super::words::{MODE, Prose, capitalized, containers, counted, grouped, shown, stem};
-use super::{CheckReport, Outcome, Report};
+use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
+use super::{CheckReport, Outcome, Report, ServerReport};
 use crate::compare::UnverifiedEntry;
 use crate::manifest::{Kind, Unverified};
 use crate::path::escaped;
+use crate::remote::Head;
+use crate::sandbox::Enforced;
 use page::{Page, Tag};
 
 /// How a text report looks.
@@ -38,16 +43,20 @@ const RULE: &str = "========================================";
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: Option<&str>) -> io::Result<()> {
-    let mut page = Page { out, style };
+    let mut page = Page { out, style, lines: LINES };
     page.frame(format_args!(
-        "{RULE}\n  Drift Check - {}\n  Mode: {MODE}\n{RULE}\n",
-        escaped(report.timestamp.as_bytes())
+        "{RULE}\n  Drift Check - {}\n  Mode: {}\n{RULE}\n",
+        escaped(report.timestamp.as_bytes()),
+        report.mode()
     ))?;
-    sandbox(&mut page, report)?;
+    sandbox(&mut page, &report.sandbox)?;
     window(&mut page, report)?;
     lock_files(&mut page, report)?;
+    if let Some(server) = &report.server {
+        collection(&mut page, server)?;
+    }
     for check in &report.checks {
-        self::check(&mut page, check)?;
+        self::check(&mut page, check, report.mode())?;
     }
     let summary = report.summary();
     page.frame(format_args!("\n{RULE}\n  SUMMARY\n{RULE}"))?;
@@ -66,8 +75,8 @@ pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: O
     Ok(())
 }
 
-fn sandbox(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
-    if report.sandbox.landlock.is_none() {
+fn sandbox(page: &mut Page<impl Write>, enforced: &Enforced) -> io::Result<()> {
+    if enforced.landlock.is_none() {
         page.line(
             Tag::Warn,
             format_args!(
@@ -75,7 +84,7 @@ fn sandbox(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
             ),
         )?;
     }
-    if !report.sandbox.seccomp {
+    if !enforced.seccomp {
         page.line(Tag::Warn, format_args!("Sandbox: seccomp did not hold, so every system call was open to this run"))?;
     }
     Ok(())
@@ -108,7 +117,31 @@ fn lock_files(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
+fn collection(page: &mut Page<impl Write>, server: &ServerReport) -> io::Result<()> {
+    let name = escaped(server.name.as_bytes());
+    page.line(Tag::Info, format_args!("Running server-side drift checks on {name}..."))?;
+    unsandboxed(page, server, &format!("{name}: "))?;
+    match &server.trouble {
+        None => page.line(Tag::Pass, format_args!("Server state collected successfully")),
+        Some(trouble) => {
+            page.line(Tag::Fail, format_args!("{name}: {}", Prose(&trouble.problem)))?;
+            page.detail(format_args!("{}", Prose(&trouble.remedy)))
+        }
+    }
+}
+
+/// Which layers did not hold on the server.
+fn unsandboxed(page: &mut Page<impl Write>, server: &ServerReport, whose: &str) -> io::Result<()> {
+    let Some(Head { landlock, seccomp, .. }) = &server.head else { return Ok(()) };
+    for (held, layer) in [(landlock.is_some(), "Landlock"), (*seccomp, "seccomp")] {
+        if !held {
+            page.line(Tag::Warn, format_args!("{whose}{layer} did not hold on the server while it was read"))?;
+        }
+    }
+    Ok(())
+}
+
+fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Result<()> {
     let stem = stem(&check.name);
     let title = capitalized(&stem);
     let (what, all) = match check.kind {
@@ -125,8 +158,9 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
             return page.line(Tag::Skip, format_args!("{title}: its lock file {lock} is missing"));
         }
         Outcome::OtherMode => {
-            return page.line(Tag::Skip, format_args!("{title}: not for mode {MODE}, as its `modes` say"));
+            return page.line(Tag::Skip, format_args!("{title}: not for mode {mode}, as its `modes` say"));
         }
+        Outcome::NotCollected => return page.line(Tag::Skip, format_args!("{title}: not collected")),
         Outcome::Failed(_) | Outcome::Compared { .. } => {}
     }
     page.line(Tag::Info, format_args!("Checking {what}..."))?;
@@ -146,7 +180,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport) -> io::Result<()> {
                 page.line(Tag::Pass, format_args!("{all} match baseline"))?;
             }
         }
-        Outcome::NoLock | Outcome::OtherMode => {}
+        Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
     Ok(())
 }
@@ -174,11 +208,11 @@ fn whereabouts(page: &mut Page<impl Write>, check: &CheckReport, title: &str) ->
             page.line(Tag::Info, format_args!("{title}: {root} really lies at {resolved}"))?;
         }
     }
-    for mount in check.mounts.iter().take(LINES) {
+    for mount in check.mounts.iter().take(page.lines) {
         let path = shown(&check.root, mount);
         page.line(Tag::Warn, format_args!("{title}: another file system is mounted at {path}"))?;
     }
-    match check.mounts.len().checked_sub(LINES) {
+    match check.mounts.len().checked_sub(page.lines) {
         None | Some(0) => Ok(()),
         Some(more) => more_of(page, more as u64, ""),
     }
@@ -190,11 +224,12 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
 
 fn drift(page: &mut Page<impl Write>, check: &CheckReport, title: &str, groups: &[Group<'_>]) -> io::Result<()> {
     let lines = groups.iter().map(|group| 1 + group.items.len()).sum::<usize>();
-    let fit = lines <= LINES;
+    let most = page.lines;
+    let fit = lines <= most;
     // Every group gets its line first, then all get the same number of details, or what they have.
-    let shown_groups = if fit { groups.len() } else { groups.len().min(LINES / 2) };
+    let shown_groups = if fit { groups.len() } else { groups.len().min(most / 2) };
     let (groups, hidden) = groups.split_at(shown_groups);
-    let details = if fit { usize::MAX } else { share(groups, LINES - shown_groups) };
+    let details = if fit { usize::MAX } else { share(groups, most - shown_groups) };
     for group in groups {
         let subject = if group.module { escaped(group.path).to_string() } else { shown(&check.root, group.path) };
         page.line(Tag::Fail, format_args!("{title} drift: {subject}"))?;
@@ -251,7 +286,7 @@ fn unverified(
             None => own.push(entry),
         }
     }
-    for entry in own.iter().take(LINES) {
+    for entry in own.iter().take(page.lines) {
         let path = shown(&check.root, entry.path.as_bytes());
         let reason = entry.reason.to_string();
         page.line(Tag::Fail, format_args!("{title} unverified: {path}: {}", Prose(&reason)))?;
@@ -263,7 +298,7 @@ fn unverified(
             }
         }
     }
-    match own.get(LINES..) {
+    match own.get(page.lines..) {
         None | Some([]) => Ok(()),
         Some(cut) => {
             let number = |entry: &&UnverifiedEntry| 1 + below.get(entry.path.as_bytes()).copied().unwrap_or(0);

@@ -7,8 +7,8 @@ use crate::path::{escaped, is_hazardous};
 /// The check that every run makes first. No check in a declaration should have this name.
 pub const LOCK_FILES_EXIST: &str = "lock_files_exist";
 
-/// Where the entries were read: on this machine.
-pub(super) const MODE: &str = "local";
+/// The check that a run makes next if it asks a server.
+pub const SERVER_COLLECTION: &str = "server_collection";
 
 /// What a check is called in sentences: `compose_hashes` is "compose". Harmless.
 pub(super) fn stem(name: &str) -> String {

@@ -2,7 +2,7 @@
 
 mod archives;
 mod declared;
-mod engines;
+pub mod engines;
 mod export;
 mod fake;
 mod hostile;

@@ -20,5 +20,6 @@ mod nar;
 mod oracles;
 mod properties;
 mod sandboxed;
+mod servers;
 mod stat_cache;
 mod watch;

@@ -10,7 +10,8 @@ use driftlock::digest::Sha256;
 use driftlock::manifest::{
     Attributes, Container, Content, Entries, Kind, LockError, Mount, Observed, Record, Sha256Digest, Unverified,
 };
-use driftlock::report::{CheckReport, Outcome, Report, Trouble, Window};
+use driftlock::remote::Head;
+use driftlock::report::{CheckReport, Outcome, Report, ServerReport, Trouble, Window};
 use driftlock::sandbox::{Enforced, Landlock};
 
 /// A tree, by path.
@@ -126,6 +127,7 @@ pub fn report(checks: Vec<CheckReport>) -> Report {
             landlock: Some(Landlock { abi: 6, restrictions: vec!["filesystem", "tcp", "scope"] }),
             seccomp: true,
         },
+        server: None,
     }
 }
 
@@ -234,6 +236,26 @@ pub fn every_change() -> CheckReport {
 /// [`every_change`] under another name.
 pub fn every_change_as(name: &str) -> CheckReport {
     CheckReport { name: name.to_owned(), ..every_change() }
+}
+
+/// The same of a server that was asked, with what came of it.
+pub fn of_server(mut report: Report, trouble: Option<Trouble>) -> Report {
+    let head = Head { driftlock: "0.1.0".to_owned(), landlock: Some(6), seccomp: true };
+    let (name, host) = ("web".to_owned(), "web.example.org".to_owned());
+    report.server = Some(ServerReport { name, host, head: trouble.is_none().then_some(head), trouble });
+    report
+}
+
+pub fn unreached() -> Report {
+    let (compose, addons) = seed_trees();
+    let mut checks = vec![files(&compose, &compose), trees(&addons, &addons)];
+    for check in &mut checks {
+        check.outcome = Outcome::NotCollected;
+        check.resolved_root = None;
+    }
+    let trouble =
+        Trouble::new("ssh: connect to host web.example.org port 22: Connection refused", "see whether sshd runs");
+    of_server(report(checks), Some(trouble))
 }
 
 /// Names that want to be something else.
@@ -397,6 +419,8 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("containers", report(vec![containers(), container_files()])),
         ("hostile", hostile()),
         ("window", in_window()),
+        ("server", of_server(seed_fail(), None)),
+        ("unreached", unreached()),
         ("many", report(vec![many(5000)])),
     ]
 }

@@ -50,7 +50,7 @@ pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport) -> 
             drift(out, check)?;
             unverified(out, check)?;
         }
-        Outcome::NoLock | Outcome::OtherMode => {}
+        Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
     mounts(out, check)?;
     writeln!(out, "</section>")

@@ -3,8 +3,8 @@
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::report::group::groups;
-use crate::report::words::{MODE, Prose, shown};
-use crate::report::{CheckReport, Outcome, Report};
+use crate::report::words::{Prose, shown};
+use crate::report::{CheckReport, Outcome, Report, ServerReport};
 
 /// Of `lock_files_exist`: `1 lock file missing: audit/locks/compose_hashes.lock.json;`.
 pub(super) fn lock_files(report: &Report) -> String {
@@ -14,8 +14,17 @@ pub(super) fn lock_files(report: &Report) -> String {
     text
 }
 
+/// Of `server_collection`: `not collected: it sent nothing;`.
+pub(super) fn collection(server: &ServerReport) -> String {
+    let mut text = String::new();
+    if let Some(trouble) = &server.trouble {
+        push(&mut text, &format!("not collected: {}", Prose(&trouble.problem)));
+    }
+    text
+}
+
 /// Of a check: `2 files drifted: a;b;`, `1 entry unverified: c;`, or both with a blank between them.
-pub(super) fn check(check: &CheckReport) -> String {
+pub(super) fn check(check: &CheckReport, mode: &str) -> String {
     let mut text = String::new();
     match &check.outcome {
         Outcome::Compared { comparison, .. } => {
@@ -40,7 +49,8 @@ pub(super) fn check(check: &CheckReport) -> String {
         }
         Outcome::Failed(trouble) => push(&mut text, &format!("not checked: {}", Prose(&trouble.problem))),
         Outcome::NoLock => push(&mut text, "not checked: its lock file is missing"),
-        Outcome::OtherMode => push(&mut text, &format!("not checked: not for mode {MODE}")),
+        Outcome::OtherMode => push(&mut text, &format!("not checked: not for mode {mode}")),
+        Outcome::NotCollected => push(&mut text, "not checked: not collected"),
     }
     text
 }

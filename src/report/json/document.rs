@@ -9,11 +9,13 @@ pub(super) use entry::{DriftItem, PathItem, UnverifiedItem};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{SCHEMA, details};
+use super::{FLEET_SCHEMA, SCHEMA, details};
 use crate::compare::{Comparison, Counts};
 use crate::manifest::Kind;
-use crate::report::words::{LOCK_FILES_EXIST, MODE, Prose};
-use crate::report::{CheckReport, Outcome, Report, Status, Summary};
+use crate::report::fleet::{Fleet, FleetSummary};
+use crate::report::words::{LOCK_FILES_EXIST, Prose, SERVER_COLLECTION};
+use crate::report::{CheckReport, Outcome, Report, ServerReport, Status, Summary, Trouble};
+use crate::sandbox::Enforced;
 
 /// A whole report. `C` is a check, [`Written`] or [`Read`].
 #[derive(Serialize, Deserialize)]
@@ -26,6 +28,8 @@ pub(super) struct Document<C> {
     pub duration_ms: u64,
     pub bytes: u64,
     pub mode: Mode,
+    #[serde(deserialize_with = "present")]
+    pub server: Option<ServerItem>,
     #[serde(deserialize_with = "present")]
     pub window: Option<WindowItem>,
     pub sandbox: Sandbox,
@@ -80,7 +84,7 @@ pub(super) enum Mode {
 impl Mode {
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Local => MODE,
+            Self::Local => "local",
             Self::Server => "server",
         }
     }
@@ -123,6 +127,27 @@ impl From<KindItem> for Kind {
 pub(super) enum Skipped {
     NoLock,
     OtherMode,
+    NotCollected,
+}
+
+/// The server that the report is about, and what answered there.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerItem {
+    pub name: String,
+    pub host: String,
+    #[serde(deserialize_with = "present")]
+    pub driftlock: Option<String>,
+    #[serde(deserialize_with = "present")]
+    pub sandbox: Option<ServerSandbox>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerSandbox {
+    #[serde(deserialize_with = "present")]
+    pub landlock: Option<u32>,
+    pub seccomp: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -177,6 +202,12 @@ pub(super) struct TroubleItem {
     pub remedy: String,
 }
 
+impl From<&Trouble> for TroubleItem {
+    fn from(trouble: &Trouble) -> Self {
+        Self { problem: Prose(&trouble.problem).to_string(), remedy: Prose(&trouble.remedy).to_string() }
+    }
+}
+
 /// Requires the key of a value that can be `null`; serde takes an absent key for `null` otherwise.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
@@ -203,7 +234,8 @@ impl Serialize for Unverifieds<'_> {
 /// The document of a report.
 pub(super) fn of(report: &Report) -> Document<Written<'_>> {
     let mut checks = vec![lock_files(report)];
-    checks.extend(report.checks.iter().map(check));
+    checks.extend(report.server.as_ref().map(|server| collection(server, report)));
+    checks.extend(report.checks.iter().map(|checked| check(checked, report.mode())));
     Document {
         schema: SCHEMA.to_owned(),
         driftlock: env!("CARGO_PKG_VERSION").to_owned(),
@@ -211,18 +243,18 @@ pub(super) fn of(report: &Report) -> Document<Written<'_>> {
         started: report.started.clone(),
         duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
         bytes: report.bytes,
-        mode: Mode::Local,
+        mode: if report.server.is_some() { Mode::Server } else { Mode::Local },
+        server: report.server.as_ref().map(|server| ServerItem {
+            name: server.name.clone(),
+            host: server.host.clone(),
+            driftlock: server.head.as_ref().map(|head| head.driftlock.clone()),
+            sandbox: server.head.as_ref().map(|head| ServerSandbox { landlock: head.landlock, seccomp: head.seccomp }),
+        }),
         window: report
             .window
             .as_ref()
             .map(|window| WindowItem { until: window.until(), reason: window.reason.clone() }),
-        sandbox: Sandbox {
-            landlock: report.sandbox.landlock.as_ref().map(|landlock| LandlockItem {
-                abi: landlock.abi,
-                restrictions: landlock.restrictions.iter().copied().map(str::to_owned).collect(),
-            }),
-            seccomp: report.sandbox.seccomp,
-        },
+        sandbox: sandbox(&report.sandbox),
         checks,
         summary: report.summary(),
         counts: report.counts().into(),
@@ -231,11 +263,64 @@ pub(super) fn of(report: &Report) -> Document<Written<'_>> {
     }
 }
 
+/// The document of several servers: those of each, and the sums over all.
+#[derive(Serialize)]
+pub(super) struct FleetDocument<'a> {
+    schema: &'static str,
+    driftlock: &'static str,
+    timestamp: &'a str,
+    started: &'a str,
+    mode: Mode,
+    sandbox: Sandbox,
+    servers: Vec<Document<Written<'a>>>,
+    summary: FleetSummary,
+    counts: CountsItem,
+    overall: Status,
+    exit_code: u8,
+}
+
+/// The document of a fleet.
+pub(super) fn of_fleet(fleet: &Fleet) -> FleetDocument<'_> {
+    FleetDocument {
+        schema: FLEET_SCHEMA,
+        driftlock: env!("CARGO_PKG_VERSION"),
+        timestamp: &fleet.timestamp,
+        started: &fleet.started,
+        mode: Mode::Server,
+        sandbox: sandbox(&fleet.sandbox),
+        servers: fleet.servers.iter().map(of).collect(),
+        summary: fleet.summary(),
+        counts: fleet.counts().into(),
+        overall: fleet.overall(),
+        exit_code: fleet.exit_code(),
+    }
+}
+
+fn sandbox(enforced: &Enforced) -> Sandbox {
+    Sandbox {
+        landlock: enforced.landlock.as_ref().map(|landlock| LandlockItem {
+            abi: landlock.abi,
+            restrictions: landlock.restrictions.iter().copied().map(str::to_owned).collect(),
+        }),
+        seccomp: enforced.seccomp,
+    }
+}
+
 fn lock_files(report: &Report) -> Written<'_> {
+    undeclared(LOCK_FILES_EXIST, report.lock_files_exist(), details::lock_files(report), None)
+}
+
+fn collection<'a>(server: &'a ServerReport, report: &'a Report) -> Written<'a> {
+    let status = report.server_collection().unwrap_or(Status::Fail);
+    undeclared(SERVER_COLLECTION, status, details::collection(server), server.trouble.as_ref())
+}
+
+/// A check that no declaration has.
+fn undeclared<'a>(name: &str, status: Status, details: String, trouble: Option<&Trouble>) -> Written<'a> {
     Check {
-        name: LOCK_FILES_EXIST.to_owned(),
-        status: report.lock_files_exist(),
-        details: details::lock_files(report),
+        name: name.to_owned(),
+        status,
+        details,
         kind: None,
         root: None,
         resolved_root: None,
@@ -247,12 +332,12 @@ fn lock_files(report: &Report) -> Written<'_> {
         unverified: Unverifieds(None),
         mounts: Vec::new(),
         trusted: 0,
-        trouble: None,
+        trouble: trouble.map(TroubleItem::from),
         skipped: None,
     }
 }
 
-fn check(check: &CheckReport) -> Written<'_> {
+fn check<'a>(check: &'a CheckReport, mode: &str) -> Written<'a> {
     let (comparison, digest, live_digest) = match &check.outcome {
         Outcome::Compared { comparison, digest, live_digest } => {
             (Some(comparison), digest.clone(), live_digest.clone())
@@ -262,7 +347,7 @@ fn check(check: &CheckReport) -> Written<'_> {
     Check {
         name: check.name.clone(),
         status: check.status(),
-        details: details::check(check),
+        details: details::check(check, mode),
         kind: Some(check.kind.into()),
         root: Some(check.root.clone()),
         resolved_root: check.resolved_root.clone(),
@@ -275,15 +360,13 @@ fn check(check: &CheckReport) -> Written<'_> {
         mounts: check.mounts.iter().map(|mount| PathItem::from(mount.as_slice())).collect(),
         trusted: if comparison.is_some() { check.trusted } else { 0 },
         trouble: match &check.outcome {
-            Outcome::Failed(trouble) => Some(TroubleItem {
-                problem: Prose(&trouble.problem).to_string(),
-                remedy: Prose(&trouble.remedy).to_string(),
-            }),
+            Outcome::Failed(trouble) => Some(trouble.into()),
             _ => None,
         },
         skipped: match &check.outcome {
             Outcome::NoLock => Some(Skipped::NoLock),
             Outcome::OtherMode => Some(Skipped::OtherMode),
+            Outcome::NotCollected => Some(Skipped::NotCollected),
             Outcome::Compared { .. } | Outcome::Failed(_) => None,
         },
     }

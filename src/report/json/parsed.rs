@@ -6,13 +6,14 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::error::Category;
 
-use super::document::{Document, Read, Sandbox, Skipped, WindowItem};
+use super::document::{Document, Read, Sandbox, ServerItem, ServerSandbox, Skipped, WindowItem};
 use super::{ReportError, SCHEMA};
 use crate::compare::{Counts, Drift};
 use crate::manifest::Kind;
 use crate::path::EntryPath;
+use crate::remote;
 use crate::report::status::sum;
-use crate::report::{LOCK_FILES_EXIST, Status, Summary, Trouble, Window};
+use crate::report::{LOCK_FILES_EXIST, SERVER_COLLECTION, Status, Summary, Trouble, Window};
 use crate::sandbox::{Enforced, Landlock, landlock};
 
 /// A report that was read back.
@@ -28,12 +29,22 @@ pub struct Parsed {
     pub mode: &'static str,
     pub window: Option<Window>,
     pub sandbox: Enforced,
+    /// The server, in mode `server`; its `trouble` is that of the check of the collection.
+    pub server: Option<ParsedServer>,
     /// `lock_files_exist` first, then the declared checks in their order.
     pub checks: Vec<ParsedCheck>,
     pub summary: Summary,
     pub counts: Counts,
     pub overall: Status,
     pub exit_code: u8,
+}
+
+/// What a report that was read back says of its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedServer {
+    pub name: String,
+    pub host: String,
+    pub head: Option<remote::Head>,
 }
 
 /// A check in a report that was read back. What is `None` for `lock_files_exist` is there for all others.
@@ -98,6 +109,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ReportError> {
     let parsed = Parsed {
         window: document.window.map(window).transpose().map_err(form)?,
         sandbox: sandbox(document.sandbox).map_err(form)?,
+        server: document.server.map(server),
         checks: document.checks.into_iter().map(check).collect::<Result<_, _>>()?,
         driftlock: document.driftlock,
         timestamp: document.timestamp,
@@ -113,6 +125,16 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ReportError> {
     times(&parsed)?;
     sums(&parsed)?;
     Ok(parsed)
+}
+
+fn server(item: ServerItem) -> ParsedServer {
+    let head = match (item.driftlock, item.sandbox) {
+        (Some(driftlock), Some(ServerSandbox { landlock, seccomp })) => {
+            Some(remote::Head { driftlock, landlock, seccomp })
+        }
+        _ => None,
+    };
+    ParsedServer { name: item.name, host: item.host, head }
 }
 
 fn window(item: WindowItem) -> Result<Window, String> {
@@ -192,7 +214,14 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
         return Err(inconsistent("it compared nothing, and has entries or digests".to_owned()));
     }
     let is_declared = [read.kind.is_some(), read.root.is_some(), read.lock.is_some()];
-    if read.name == LOCK_FILES_EXIST {
+    if read.name == SERVER_COLLECTION {
+        if read.skipped.is_some() || is_declared.contains(&true) || counts != Counts::default() {
+            return Err(inconsistent("it is not declared, and has what only declared checks have".to_owned()));
+        }
+        if read.status != Status::pass_if(read.trouble.is_none()) {
+            return Err(inconsistent("its status does not fit its trouble".to_owned()));
+        }
+    } else if read.name == LOCK_FILES_EXIST {
         if nothing_compared || is_declared.contains(&true) || counts != Counts::default() {
             return Err(inconsistent("it is not declared, and has what only declared checks have".to_owned()));
         }
@@ -237,6 +266,10 @@ fn sums(report: &Parsed) -> Result<(), ReportError> {
     };
     if lock_files.name != LOCK_FILES_EXIST || lock_files.status == Status::Skip {
         return inconsistent("its first check is not that of the lock files");
+    }
+    let collection = checks.iter().position(|check| check.name == SERVER_COLLECTION);
+    if collection != report.server.as_ref().map(|_| 0) || (report.mode == "server") != report.server.is_some() {
+        return inconsistent("its mode, its server and the check of the collection do not fit each other");
     }
     let mut names = HashSet::new();
     if !report.checks.iter().all(|check| names.insert(check.name.as_str())) {

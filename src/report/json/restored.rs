@@ -7,7 +7,7 @@ use super::{Parsed, ParsedCheck, ParsedUnverified, ReportError, details};
 use crate::compare::{Comparison, UnverifiedEntry};
 use crate::manifest::Unverified;
 use crate::path::{EntryPath, split_last};
-use crate::report::{CheckReport, LOCK_FILES_EXIST, Outcome, Report};
+use crate::report::{CheckReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, ServerReport};
 
 impl Parsed {
     /// The report itself. Written as JSON once more it is the same to the byte.
@@ -20,6 +20,13 @@ impl Parsed {
             env!("CARGO_PKG_VERSION") => self.checks.iter().map(|check| check.details.clone()).collect(),
             _ => Vec::new(),
         };
+        let mut collection = self.checks.iter().find(|check| check.name == SERVER_COLLECTION).cloned();
+        let server = self.server.map(|server| ServerReport {
+            name: server.name,
+            host: server.host,
+            head: server.head,
+            trouble: collection.as_mut().and_then(|check| check.trouble.take()),
+        });
         let checks: Vec<_> = self.checks.into_iter().filter_map(check).collect();
         let missing = |check: &&CheckReport| matches!(check.outcome, Outcome::NoLock);
         let report = Report {
@@ -31,9 +38,11 @@ impl Parsed {
             missing_locks: checks.iter().filter(missing).map(|check| check.lock.clone()).collect(),
             checks,
             sandbox: self.sandbox,
+            server,
         };
         let expected = std::iter::once((LOCK_FILES_EXIST, details::lock_files(&report)))
-            .chain(report.checks.iter().map(|check| (check.name.as_str(), details::check(check))));
+            .chain(report.server.iter().map(|server| (SERVER_COLLECTION, details::collection(server))))
+            .chain(report.checks.iter().map(|check| (check.name.as_str(), details::check(check, report.mode()))));
         for ((name, expected), stated) in expected.zip(stated) {
             if expected != stated {
                 let problem = format!("check {name}: its details do not fit its entries");
@@ -44,13 +53,14 @@ impl Parsed {
     }
 }
 
-/// Nothing for `lock_files_exist`, which follows from the others.
+/// Nothing for what no declaration has, which follows from the others.
 fn check(parsed: ParsedCheck) -> Option<CheckReport> {
     let (kind, root, lock) = (parsed.kind?, parsed.root?, parsed.lock?);
     let outcome = match (parsed.trouble, parsed.skipped) {
         (Some(trouble), _) => Outcome::Failed(trouble),
         (None, Some(Skipped::NoLock)) => Outcome::NoLock,
         (None, Some(Skipped::OtherMode)) => Outcome::OtherMode,
+        (None, Some(Skipped::NotCollected)) => Outcome::NotCollected,
         (None, None) => Outcome::Compared {
             comparison: Comparison {
                 drift: parsed.drift,

@@ -36,6 +36,8 @@ impl Tag {
 pub(super) struct Page<W> {
     pub out: W,
     pub style: Style,
+    /// Lines about drift that are shown of one check; the rest is counted.
+    pub lines: usize,
 }
 
 impl<W: Write> Page<W> {
@@ -57,6 +59,23 @@ impl<W: Write> Page<W> {
     /// A line of the frame around all this.
     pub fn frame(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
         if self.style.quiet { Ok(()) } else { writeln!(self.out, "{text}") }
+    }
+
+    /// A row of a table: cells as wide as their columns, coloured by what they say.
+    pub fn row(&mut self, cells: &[(String, Option<Status>)], widths: &[usize]) -> io::Result<()> {
+        for (number, ((text, status), width)) in cells.iter().zip(widths).enumerate() {
+            let gap = if number == 0 { "" } else { "  " };
+            let padding = if number + 1 == cells.len() { 0 } else { width - text.chars().count().min(*width) };
+            write!(self.out, "{gap}")?;
+            match status {
+                Some(Status::Pass) => self.colored(text, 32)?,
+                Some(Status::Fail) => self.colored(text, 31)?,
+                Some(Status::Skip) => self.colored(text, 36)?,
+                None => write!(self.out, "{text}")?,
+            }
+            write!(self.out, "{:padding$}", "")?;
+        }
+        writeln!(self.out)
     }
 
     pub fn overall(&mut self, status: Status) -> io::Result<()> {

@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::harness::World;
 use crate::watch::{names, no_panic, says, shell};
 
-const COMMANDS: [&str; 10] =
-    ["init", "lock", "check", "diff", "export", "hash", "capabilities", "completions", "man", "report"];
+const COMMANDS: [&str; 11] =
+    ["init", "lock", "check", "diff", "export", "hash", "capabilities", "collect", "completions", "man", "report"];
 
 #[test]
 fn help_lists_every_command() {
@@ -33,9 +33,7 @@ fn examples(help: &str) -> Vec<String> {
 #[test]
 fn every_help_has_examples_and_every_example_parses() {
     let mut seen = 0;
-    for command in
-        [&[][..], &["init"], &["lock"], &["check"], &["diff"], &["hash"], &["capabilities"], &["completions"], &["man"]]
-    {
+    for command in std::iter::once(&[][..]).chain(COMMANDS.chunks(1)) {
         let world = World::new();
         world.write("m/a", "1");
         world.lock();

@@ -1,0 +1,11 @@
+//! `--server`, against OpenSSH's own sshd on loopback: keys, known hosts and configuration of its own, and nothing of
+//! the machine's.
+
+mod between;
+mod dead;
+mod declared;
+mod fleet;
+mod liars;
+mod one;
+mod pushed;
+mod site;

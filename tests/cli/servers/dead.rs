@@ -1,0 +1,178 @@
+//! Servers that can't be reached, or stop in the middle: each is told as what it is, in bounded time, and is no pass.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::super::harness::the_check;
+use super::site::{Far, Site, free_port};
+
+/// Checks the host `web`, which fails; gives problem and remedy.
+fn fails(site: &Site, more: &[&str]) -> (String, String) {
+    let arguments = [&["check", "--server", "web", "--json"], more].concat();
+    let started = Instant::now();
+    let report = site.driftlock(&arguments).code(2).json();
+    assert!(started.elapsed() < Duration::from_secs(45), "took {:?}", started.elapsed());
+    assert_eq!(report["overall"], "FAIL");
+    let collection = &report["checks"][1];
+    assert_eq!((&collection["name"], &collection["status"]), (&"server_collection".into(), &"FAIL".into()));
+    assert_eq!(
+        (&the_check(&report)["status"], &the_check(&report)["skipped"]),
+        (&"SKIP".into(), &"not_collected".into())
+    );
+    let text = |key: &str| collection["trouble"][key].as_str().unwrap().to_owned();
+    (text("problem"), text("remedy"))
+}
+
+#[test]
+fn host_keys_are_verified() {
+    let site = Site::new(&[("web", Far::Driftlock)]);
+    site.know("");
+    let (problem, remedy) = fails(&site, &[]);
+    assert!(problem.contains("host key is known for"), "{problem}");
+    assert!(remedy.contains("ssh-keyscan") && remedy.contains("fingerprint"), "{remedy}");
+    assert_eq!(fs::read(site.world.path("known_hosts")).unwrap(), b"", "nothing was learnt");
+
+    site.know("other_key");
+    let (problem, remedy) = fails(&site, &[]);
+    assert!(problem.contains("Host key verification failed"), "{problem}");
+    assert!(remedy.contains("host key"), "{remedy}");
+
+    site.know("host_key");
+    site.driftlock(&["check", "--server", "web"]).code(0);
+}
+
+#[test]
+fn a_refused_key_asks_nobody_for_a_password() {
+    let site = Site::new(&[("web", Far::Driftlock)]);
+    let stranger = site.world.path("stranger_key");
+    fs::write(site.world.path("authorized_keys"), fs::read(site.world.path("other_key.pub")).unwrap()).unwrap();
+    let (problem, remedy) = fails(&site, &["--ssh-key", stranger.to_str().unwrap()]);
+    assert!(problem.contains("Permission denied"), "{problem}");
+    assert!(remedy.contains("authorized_keys"), "{remedy}");
+}
+
+#[test]
+fn nobody_listens() {
+    let site = Site::new(&[("away", Far::Driftlock)]);
+    site.alias("web", free_port());
+    let (problem, remedy) = fails(&site, &[]);
+    assert!(problem.contains("refused") && remedy.contains("sshd"), "{problem}: {remedy}");
+}
+
+#[test]
+fn a_host_that_accepts_and_says_nothing() {
+    let site = Site::new(&[("away", Far::Driftlock)]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    site.alias("web", silent.local_addr().unwrap().port());
+    let (problem, remedy) = fails(&site, &["--connect-timeout", "1"]);
+    assert!(problem.contains("timed out"), "{problem}");
+    assert!(remedy.contains("--connect-timeout"), "{remedy}");
+}
+
+#[test]
+fn a_host_that_hangs_after_the_login() {
+    // It ignores what asks it to end, too.
+    let site = Site::new(&[("web", Far::Script("trap '' HUP TERM PIPE; sleep 300".to_owned()))]);
+    let (problem, remedy) = fails(&site, &["--idle-timeout", "2"]);
+    assert!(problem.starts_with("nothing was heard from it for 2 seconds"), "{problem}");
+    assert!(remedy.contains("--idle-timeout"), "{remedy}");
+}
+
+#[test]
+fn a_host_that_is_alive_and_never_done() {
+    let script = "read -r request; echo '{\"driftlock_collect\":1,\"driftlock\":\"1\",\"landlock\":null,\"seccomp\":false}'\n\
+                  while echo '{\"progress\":{\"entries\":0,\"bytes\":0}}'; do sleep 0.1; done";
+    let site = Site::new(&[("web", Far::Script(script.to_owned()))]);
+    let (problem, remedy) = fails(&site, &["--timeout", "3"]);
+    assert!(problem.starts_with("it had not finished after 3 seconds"), "{problem}");
+    assert!(remedy.contains("--timeout"), "{remedy}");
+}
+
+#[test]
+fn a_connection_that_is_cut_in_the_middle() {
+    let site = Site::new(&[("away", Far::Driftlock)]);
+    for number in 0..4000 {
+        site.world.write(format!("module/with/a/long/path/so/that/the/answer/is/long/{number}"), "");
+    }
+    site.world.lock();
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    site.alias("web", proxy.local_addr().unwrap().port());
+    let far = site.port(0);
+    let cut = std::thread::spawn(move || {
+        let (near, _) = proxy.accept().unwrap();
+        let far = TcpStream::connect(("127.0.0.1", far)).unwrap();
+        let (mut from_near, mut to_far) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+        let up = std::thread::spawn(move || std::io::copy(&mut from_near, &mut to_far));
+        // The handshake takes some ten thousand bytes, the answer more than half a million.
+        let copied = std::io::copy(&mut far.try_clone().unwrap().take(200_000), &mut near.try_clone().unwrap());
+        let _ = near.shutdown(Shutdown::Both);
+        let _ = far.shutdown(Shutdown::Both);
+        let _ = up.join();
+        copied.unwrap()
+    });
+    let (problem, remedy) = fails(&site, &[]);
+    assert_eq!(cut.join().unwrap(), 200_000);
+    assert!(problem.starts_with("its answer ends in the middle, after line"), "{problem}");
+    assert!(!remedy.is_empty());
+    // The same server, without the cut.
+    site.driftlock(&["check", "--server", "away"]).code(0);
+}
+
+#[test]
+fn a_host_without_driftlock() {
+    let site = Site::new(&[("web", Far::Nothing)]);
+    let (problem, remedy) = fails(&site, &[]);
+    assert!(problem.starts_with("it has no driftlock to start"), "{problem}");
+    assert!(remedy.contains("--push"), "{remedy}");
+}
+
+#[test]
+fn no_ssh_on_this_machine() {
+    let site = Site::new(&[]);
+    let report = site.world.driftlock(["check", "--server", "web", "--json"]).env("PATH", "/nowhere").code(2).json();
+    assert!(report["checks"][1]["trouble"]["problem"].as_str().unwrap().starts_with("ssh could not be started"));
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_no_ssh_behind() {
+    let site = Site::new(&[("web", Far::Script("echo $$ >\"$TMPDIR/there\"; exec sleep 300".to_owned()))]);
+    let mut run = site.driftlock(&["check", "--server", "web"]);
+    run.command.env("DRIFTLOCK_TEST_MARK", "x").stdout(std::process::Stdio::null());
+    let mut child = run.command.spawn().unwrap();
+    let wait = |what: &str, condition: &dyn Fn() -> bool| {
+        let started = Instant::now();
+        while !condition() {
+            assert!(started.elapsed() < Duration::from_secs(60), "{what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    wait("the server is asked", &|| site.world.path("far-tmp/there").exists());
+    let config = site.world.path("ssh_config").display().to_string();
+    let connections = || {
+        fs::read_dir("/proc").unwrap().flatten().any(|process| {
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&command).contains(&config)
+        })
+    };
+    assert!(connections());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait("its ssh ends", &|| !connections());
+}
+
+/// What is written is not read, so that a request finds a full pipe.
+#[test]
+fn a_host_that_closes_at_once() {
+    let site = Site::new(&[("away", Far::Driftlock)]);
+    let rude = TcpListener::bind("127.0.0.1:0").unwrap();
+    site.alias("web", rude.local_addr().unwrap().port());
+    let closing = std::thread::spawn(move || {
+        let (mut stream, _) = rude.accept().unwrap();
+        stream.write_all(b"SSH-2.0-rude\r\n").unwrap();
+    });
+    let (problem, _) = fails(&site, &[]);
+    closing.join().unwrap();
+    assert!(problem.contains("ssh failed"), "{problem}");
+}

@@ -1,0 +1,71 @@
+//! `[server.NAME]`, and what the command line makes of servers.
+
+use std::fs;
+
+use super::super::harness::World;
+use super::site::{Far, Site};
+
+#[test]
+fn declared_servers_have_their_own_way_in_and_roots() {
+    let site = Site::new(&[("web", Far::Driftlock)]);
+    // Neither user, key nor port come from ssh's configuration.
+    let known = fs::read_to_string(site.world.path("known_hosts")).unwrap();
+    fs::write(
+        site.world.path("ssh_config"),
+        format!("UserKnownHostsFile {}\nGlobalKnownHostsFile none\n", site.world.path("known_hosts").display()),
+    )
+    .unwrap();
+    assert!(known.contains(&site.port(0).to_string()));
+    let user = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    fs::rename(site.world.path("root"), site.world.path("elsewhere")).unwrap();
+    fs::create_dir(site.world.path("root")).unwrap();
+    let declaration = fs::read_to_string(site.world.path("driftlock.toml")).unwrap();
+    let server = |name: &str, more: &str| {
+        format!("\n[server.{name}]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"{}\"\n{more}", site.port(0), user.trim())
+    };
+    let roots = format!("key = \"user_key\"\nroots = {{ tree = \"{}\" }}\n", site.world.path("elsewhere").display());
+    let text = [declaration, server("there", &roots), server("other", "key = \"stranger_key\"\n")].concat();
+    fs::write(site.world.path("driftlock.toml"), text).unwrap();
+    site.driftlock(&["check", "--server", "there"]).code(0);
+    let fleet = site.driftlock(&["check", "--all-servers", "--json"]).code(2).json();
+    let names: Vec<_> = fleet["servers"].as_array().unwrap().iter().map(|report| &report["server"]["name"]).collect();
+    assert_eq!(names, ["there", "other"]);
+    assert_eq!(fleet["summary"]["not_collected"], 1);
+    // The key on the command line is for all, and the root of the other has drifted.
+    let fleet = site.driftlock(&["check", "--all-servers", "--json", "--ssh-key", "user_key"]).code(1).json();
+    assert_eq!(fleet["summary"]["passed"], 1);
+    let report = &fleet["servers"][1];
+    assert_eq!(report["checks"][2]["counts"]["drifted"], 3);
+}
+
+#[test]
+fn servers_that_can_not_be_are_refused_before_anything_runs() {
+    let world = World::new();
+    world.write("m/a", "a");
+    world.lock();
+    for (arguments, problem) in [
+        (&["--server=-oProxyCommand=touch x"][..], "`-oProxyCommand=touch x` can't be a host"),
+        (&["--server", "a b"], "`a b` can't be a host"),
+        (&["--server", "a;reboot"], "`a;reboot` can't be a host"),
+        (&["--server", "../x"], "`../x` can't be a host"),
+        (&["--server", ""], "`` can't be a host"),
+        (&["--server=-l@web"], "`-l` can't be a user"),
+        (&["--server", "web", "--ssh-user", "a\nb"], "`a\\nb` can't be a user"),
+        (&["--server", "web", "--push-binary", "driftlock.toml"], "driftlock.toml is no 64-bit ELF program"),
+        (&["--server", "web", "--push-binary", "/nowhere/x"], "/nowhere/x could not be read"),
+        (&["--all-servers"], "declares no server"),
+        (&["--push"], "--push is about servers, and none is named"),
+        (&["--jobs", "3"], "--jobs is about servers, and none is named"),
+    ] {
+        let arguments = [&["check"], arguments].concat();
+        let stderr = world.driftlock(&arguments).code(2).stderr();
+        assert!(stderr.contains(problem), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("to do: "), "{stderr}");
+    }
+    assert!(!world.path("reports").exists() || fs::read_dir(world.path("reports")).unwrap().next().is_none());
+    for refused in
+        [&["--server", "a", "--local"][..], &["--server", "a", "--all-servers"], &["--jobs", "0", "--server", "a"]]
+    {
+        world.driftlock([&["check"], refused].concat()).code(2);
+    }
+}

@@ -1,0 +1,127 @@
+//! `--push`: servers that have no driftlock.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::super::harness::World;
+use super::site::{Far, Site};
+
+/// The program as a static build: the library that the tests are built with, linked once more, without a C library
+/// beside it.
+fn static_build(world: &World) -> PathBuf {
+    let built = Path::new(env!("CARGO_BIN_EXE_driftlock")).parent().unwrap();
+    let deps = built.join("deps");
+    let libraries = fs::read_dir(&deps).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with("libdriftlock-") && name.ends_with(".rlib")
+    });
+    let newest = libraries.max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap();
+    let program = world.path("driftlock-static");
+    let mut rustc = Command::new("rustc");
+    rustc.args([
+        "--edition",
+        "2024",
+        "--crate-name",
+        "driftlock",
+        "-C",
+        "target-feature=+crt-static",
+        "-C",
+        "strip=symbols",
+    ]);
+    rustc.arg("--extern").arg(format!("driftlock={}", newest.display()));
+    rustc.arg("-L").arg(format!("dependency={}", deps.display())).arg("-o").arg(&program);
+    let output = rustc.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/main.rs")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    program
+}
+
+/// What is left in the directory for temporary files of the far end.
+fn left(site: &Site) -> Vec<String> {
+    let entries = fs::read_dir(site.world.path("far-tmp")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_program_is_sent_run_and_removed() {
+    let site = Site::new(&[("web", Far::Nothing), ("db", Far::Nothing)]);
+    let program = static_build(&site.world);
+    let push = ["check", "--server", "web", "--push-binary", program.to_str().unwrap()];
+    site.driftlock(&push).code(0);
+    site.world.write("module/a.py", "changed\n");
+    let report = site.driftlock(&[&push[..], &["--json", "--require-sandbox"]].concat()).code(1).json();
+    assert_eq!(report["server"]["driftlock"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(left(&site), [""; 0]);
+    // A static driftlock sends itself.
+    fs::create_dir(site.world.path("own")).unwrap();
+    let mut itself = site.driftlock(&[]);
+    let path = itself.command.get_envs().find(|(key, _)| *key == "PATH").unwrap().1.unwrap().to_owned();
+    itself.command = Command::new(&program);
+    itself.command.args(["check", "--push", "--server", "web", "--server", "db"]);
+    let itself = site.world.command(itself.command).env("PATH", path.to_str().unwrap());
+    itself.code(1);
+    assert_eq!(left(&site), [""; 0]);
+
+    // After a failure there: the root is not to be had.
+    fs::rename(site.world.path("root"), site.world.path("gone")).unwrap();
+    site.driftlock(&push).code(2);
+    assert_eq!(left(&site), [""; 0]);
+}
+
+#[test]
+fn what_can_not_run_everywhere_is_not_sent() {
+    let site = Site::new(&[("web", Far::Nothing)]);
+    let refused = site.driftlock(&["check", "--server", "web", "--push"]).code(2).stderr();
+    assert!(refused.contains("needs a dynamic loader") && refused.contains("--push-binary"), "{refused}");
+    // One that is static, and of no use there: it is sent, and says so.
+    let mut cc = Command::new("cc");
+    fs::write(site.world.path("false.c"), "int main(void) { return 1; }\n").unwrap();
+    cc.args(["-static", "-o"]).arg(site.world.path("false")).arg(site.world.path("false.c"));
+    assert!(cc.status().unwrap().success());
+    let report = site.driftlock(&["check", "--server", "web", "--json", "--push-binary", "false"]).code(2).json();
+    let problem = report["checks"][1]["trouble"]["problem"].as_str().unwrap();
+    assert!(problem.contains("the program does not run on this machine"), "{problem}");
+    assert_eq!(left(&site), [""; 0]);
+}
+
+/// The connection is cut while the program runs: whoever waits for it removes it.
+#[test]
+fn a_connection_that_is_cut_leaves_nothing_behind() {
+    let site = Site::new(&[("web", Far::Nothing)]);
+    // It says where it is, and then runs until nobody listens.
+    fs::write(
+        site.world.path("endless.c"),
+        "#include <stdio.h>\n#include <unistd.h>\n#include <string.h>\n\
+         int main(int n, char **v) { if (n > 1 && !strcmp(v[1], \"--version\")) return 0;\n\
+         while (puts(\"x\") >= 0 && fflush(stdout) == 0) usleep(20000); return 2; }\n",
+    )
+    .unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-static", "-o"]).arg(site.world.path("endless")).arg(site.world.path("endless.c"));
+    assert!(cc.status().unwrap().success());
+    // What it sends is no answer, so this side hangs up at once.
+    site.driftlock(&["check", "--server", "web", "--push-binary", "endless"]).code(2);
+    let started = std::time::Instant::now();
+    while !left(&site).is_empty() {
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", left(&site));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_file_system_that_lets_no_program_run_is_passed_over() {
+    let site = Site::new(&[("web", Far::Nothing)]);
+    let program = static_build(&site.world);
+    let tmp = site.world.path("far-tmp");
+    let mount = |arguments: &[&str]| {
+        let mut mount = Command::new("mount");
+        assert!(mount.args(arguments).arg(&tmp).status().unwrap().success(), "this test needs root");
+    };
+    mount(&["-t", "tmpfs", "-o", "noexec", "none"]);
+    let run = site.driftlock(&["check", "--server", "web", "--push-binary", program.to_str().unwrap()]);
+    // Unmounted whatever comes of it.
+    let mut command = run.command;
+    let output = command.output().unwrap();
+    assert!(Command::new("umount").arg(&tmp).status().unwrap().success());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+}

@@ -1,0 +1,203 @@
+//! An sshd with any number of hosts, which are ports of it, and what `ssh` needs to reach them.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::super::harness::{Run, World};
+
+/// What a host runs when it is asked for `driftlock`.
+#[derive(Clone, Debug)]
+pub enum Far {
+    /// The real one.
+    Driftlock,
+    /// Nothing: it has none.
+    Nothing,
+    /// This script of sh.
+    Script(String),
+    /// This command instead of any that is asked for.
+    Forced(String),
+}
+
+/// More ports than this no sshd listens on.
+const PORTS: usize = 16;
+
+/// A world with servers. Each host is an alias in ssh's configuration: `ssh -F ssh_config NAME`.
+pub struct Site {
+    pub world: World,
+    sshd: Vec<Child>,
+    ports: Vec<u16>,
+}
+
+/// One check over `root`, which lies at the same place on every host.
+pub fn declaration(world: &World) -> String {
+    format!(
+        "locks = \"locks\"\nreports = \"reports\"\n\n[check.tree]\nkind = \"trees\"\nroot = \"root\"\nserver_root = \
+         \"{}\"\n",
+        world.path("root").display()
+    )
+}
+
+impl Site {
+    pub fn new(hosts: &[(&str, Far)]) -> Self {
+        let world = World::new();
+        fs::write(world.path("driftlock.toml"), declaration(&world)).unwrap();
+        world.write("module/a.py", "a\n");
+        world.write("module/b.py", "b\n");
+        world.lock();
+        Self::with(world, hosts)
+    }
+
+    pub fn with(world: World, hosts: &[(&str, Far)]) -> Self {
+        for key in ["host_key", "other_key", "user_key", "stranger_key"] {
+            let mut keygen = Command::new("ssh-keygen");
+            keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(world.path(key));
+            assert!(keygen.status().expect("needs OpenSSH (Debian: openssh-client)").success());
+        }
+        fs::copy(world.path("user_key.pub"), world.path("authorized_keys")).unwrap();
+        // Where sshd locks its unprivileged half in.
+        fs::create_dir_all("/run/sshd").unwrap();
+        let ports: Vec<_> = hosts.iter().map(|_| free_port()).collect();
+        let at = |name: &str| world.path(name).display().to_string();
+        let sshd_config = format!(
+            "ListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
+             PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 500\n\
+             PrintMotd no\n",
+            at("host_key"),
+            at("authorized_keys")
+        );
+        let mut ssh_config = String::new();
+        let mut matches = String::new();
+        let real = Path::new(env!("CARGO_BIN_EXE_driftlock")).parent().unwrap().display();
+        for ((name, far), port) in hosts.iter().zip(&ports) {
+            let (path, forced) = match far {
+                Far::Driftlock => (format!("{real}:"), String::new()),
+                Far::Nothing => (String::new(), String::new()),
+                Far::Forced(command) => (format!("{real}:"), format!("    ForceCommand {command}\n")),
+                Far::Script(script) => {
+                    let directory = world.path(format!("far-{name}"));
+                    fs::create_dir(&directory).unwrap();
+                    fs::write(directory.join("driftlock"), format!("#!/bin/sh\n{script}\n")).unwrap();
+                    fs::set_permissions(directory.join("driftlock"), fs::Permissions::from_mode(0o755)).unwrap();
+                    (format!("{}:", directory.display()), String::new())
+                }
+            };
+            matches.push_str(&format!(
+                "Match LocalPort {port}\n    SetEnv \"PATH={path}/usr/bin:/bin\" \"TMPDIR={}\"\n{forced}",
+                at("far-tmp")
+            ));
+            ssh_config.push_str(&format!("Host {name}\n    HostName 127.0.0.1\n    Port {port}\n"));
+        }
+        fs::create_dir(world.path("far-tmp")).unwrap();
+        ssh_config.push_str(&format!(
+            "Host *\n    User {}\n    IdentityFile {}\n    IdentitiesOnly yes\n    UserKnownHostsFile {}\n    \
+             GlobalKnownHostsFile none\n",
+            user(),
+            at("user_key"),
+            at("known_hosts")
+        ));
+        let sshd = ports.chunks(PORTS).enumerate().map(|(number, ports)| {
+            let listening: String = ports.iter().map(|port| format!("Port {port}\n")).collect();
+            let config = world.path(format!("sshd_config-{number}"));
+            fs::write(&config, [&*sshd_config, &listening, &matches].concat()).unwrap();
+            (config, ports)
+        });
+        let sshd: Vec<_> = sshd.map(|(config, ports)| serve(&config, ports)).collect();
+        fs::write(world.path("ssh_config"), ssh_config).unwrap();
+        let site = Self { sshd, world, ports };
+        site.know("host_key");
+        site
+    }
+
+    /// Makes this the key by which the hosts are known; none if it is empty.
+    pub fn know(&self, key: &str) {
+        let mut lines = String::new();
+        if !key.is_empty() {
+            let key = fs::read_to_string(self.world.path(format!("{key}.pub"))).unwrap();
+            for port in &self.ports {
+                lines.push_str(&format!("[127.0.0.1]:{port} {key}"));
+            }
+        }
+        fs::write(self.world.path("known_hosts"), lines).unwrap();
+    }
+
+    pub fn port(&self, host: usize) -> u16 {
+        self.ports[host]
+    }
+
+    /// Adds a host that is nothing but a port.
+    pub fn alias(&self, name: &str, port: u16) {
+        let path = self.world.path("ssh_config");
+        let config = fs::read_to_string(&path).unwrap();
+        fs::write(path, format!("Host {name}\n    HostName 127.0.0.1\n    Port {port}\n{config}")).unwrap();
+        let key = fs::read_to_string(self.world.path("host_key.pub")).unwrap();
+        let known = fs::read_to_string(self.world.path("known_hosts")).unwrap();
+        fs::write(self.world.path("known_hosts"), format!("{known}[127.0.0.1]:{port} {key}")).unwrap();
+    }
+
+    /// The command, with an `ssh` that reads the configuration of this site and is the machine's in all else.
+    pub fn driftlock<'a>(&'a self, arguments: &[&str]) -> Run<'a> {
+        let bin = self.world.path("bin");
+        if !bin.exists() {
+            fs::create_dir(&bin).unwrap();
+            let config = self.world.path("ssh_config");
+            let ssh = format!("#!/bin/sh\nexec /usr/bin/env -u LANG ssh -F {} \"$@\"\n", config.display());
+            // Found again by `env`, which must not find itself.
+            let ssh = ssh.replace(" ssh -F", &format!(" {} -F", which("ssh").display()));
+            fs::write(bin.join("ssh"), ssh).unwrap();
+            fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let run = self.world.driftlock(arguments);
+        let path = run.command.get_envs().find(|(key, _)| *key == "PATH").and_then(|(_, path)| path);
+        let path = format!("{}:{}", bin.display(), path.unwrap().to_str().unwrap());
+        run.env("PATH", &path)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for sshd in &mut self.sshd {
+            let _ = sshd.kill();
+            let _ = sshd.wait();
+        }
+    }
+}
+
+/// A port that nobody has.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn user() -> String {
+    let output = Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+pub fn which(program: &str) -> PathBuf {
+    let found = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/run/current-system/sw/bin"]
+        .into_iter()
+        .map(|directory| Path::new(directory).join(program))
+        .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap()).map(|directory| directory.join(program)))
+        .find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("this test needs {program} (Debian: openssh-server, openssh-client)"))
+}
+
+/// Starts an sshd, and waits until it listens on all its ports.
+fn serve(config: &Path, ports: &[u16]) -> Child {
+    let log_path = config.with_extension("log");
+    let log = fs::File::create(&log_path).unwrap();
+    let mut command = Command::new(which("sshd"));
+    command.args(["-D", "-e", "-f"]).arg(config);
+    let mut sshd = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
+    let started = Instant::now();
+    let said = || fs::read_to_string(&log_path).unwrap();
+    while !ports.iter().all(|port| said().contains(&format!("port {port}."))) {
+        assert!(started.elapsed() < Duration::from_secs(60), "sshd does not start: {}", said());
+        assert_eq!(sshd.try_wait().unwrap(), None, "sshd has ended: {}", said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    sshd
+}
