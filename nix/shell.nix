@@ -19,6 +19,7 @@ pkgs.mkShell {
     libxml2
     man
     nix
+    openssh
     pkgsStatic.busybox
     podman
     procps
