@@ -1,28 +1,24 @@
 //! One run: the declaration with all its handles open, first outside the sandbox, then inside it.
 
+mod apart;
 mod collected;
+mod run;
 
 pub use collected::{Collected, Entries};
+pub use run::Run;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use cap_std::fs::Dir;
-
-use crate::baseline::Baseline;
-use crate::capability::{self, Declared, Directory, raw, shown};
-use crate::container::Inventory;
+use crate::capability::{self, Declared, Directory, shown};
 use crate::declaration::{Check, Declaration};
-use crate::manifest::{Kind, List, LockError};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
-use crate::stat_cache::Known;
 use crate::store::NotSynced;
 use crate::trouble::Trouble;
-use crate::walk::{self, NarOf, Progress, Task};
+use crate::walk;
 use collected::Source;
 
 /// What a run is going to do with the locks directory.
@@ -184,87 +180,6 @@ impl Session {
         })
     }
 
-    /// Opens a directory that this run writes to, and creates it if it is missing. `file` names one of the files that
-    /// a check would find in it.
-    ///
-    /// The inner error is that of a directory that can neither be opened nor created.
-    ///
-    /// # Errors
-    /// A directory that lies where it may not; nothing was created there.
-    pub fn writable(
-        &self,
-        path: &Path,
-        what: &str,
-        key: &str,
-        file: impl Fn(&Check) -> String,
-    ) -> Result<Result<Directory, Trouble>, Trouble> {
-        if let Some(ours) = capability::future(path) {
-            self.keep_apart(&ours, what, true, &file)?;
-        }
-        let directory = capability::writable(path, what, key);
-        if let Ok(Directory { resolved: Some(ours), .. }) = &directory {
-            self.keep_apart(ours, what, true, file)?;
-        }
-        Ok(directory)
-    }
-
-    /// Opens a directory that this run writes to, and that somebody else keeps: it is not created. `file` as in
-    /// [`writable`](Self::writable), and the inner error that of a directory that can't be opened.
-    ///
-    /// # Errors
-    /// A directory that lies where it may not.
-    pub fn existing(
-        &self,
-        path: &Path,
-        what: &str,
-        file: impl Fn(&Check) -> String,
-    ) -> Result<Result<Directory, Trouble>, Trouble> {
-        let directory = capability::existing(path, what);
-        if let Ok(Directory { resolved: Some(ours), .. }) = &directory {
-            self.keep_apart(ours, what, true, file)?;
-        }
-        Ok(directory)
-    }
-
-    /// Refuses a directory of our own files that lies where a check looks, or above a root if it is to be written to.
-    ///
-    /// # Errors
-    /// Names both, and what to do.
-    pub fn keep_apart(
-        &self,
-        ours: &Path,
-        what: &str,
-        written: bool,
-        file: impl Fn(&Check) -> String,
-    ) -> Result<(), Trouble> {
-        for (check, source) in self.checks().zip(&self.sources) {
-            let Ok(Source::Root(Directory { resolved: Some(root), .. })) = source else { continue };
-            if written && root.starts_with(ours) {
-                return Err(Trouble::new(
-                    format!(
-                        "the root of the check {} lies in the {what} directory {}, which this run writes to",
-                        check.name,
-                        shown(ours)
-                    ),
-                    format!("declare `{what}` outside every root"),
-                ));
-            }
-            if let Ok(below) = ours.strip_prefix(root)
-                && records(check, &below.join(file(check)))
-            {
-                return Err(Trouble::new(
-                    format!(
-                        "the check {} would record driftlock's own files in the {what} directory {}",
-                        check.name,
-                        shown(ours)
-                    ),
-                    format!("declare `{what}` outside {}, or `exclude` it there", shown(&check.root)),
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// The checks of this run, in the order of the declaration.
     pub fn checks(&self) -> impl ExactSizeIterator<Item = &Check> {
         self.selected.iter().map(|&index| &self.declared.declaration.checks[index])
@@ -327,13 +242,6 @@ fn not_entered(error: &SandboxError, requirement: Requirement) -> Trouble {
     Trouble::new(error.to_string(), remedy)
 }
 
-/// Whether a check would record something at this path below its root.
-fn records(check: &Check, path: &Path) -> bool {
-    use std::os::unix::ffi::OsStrExt as _;
-    let excluded = path.ancestors().any(|part| check.selection.excludes(part.as_os_str().as_bytes()));
-    !excluded && (check.kind == Kind::Trees || check.selection.includes(path.as_os_str().as_bytes()))
-}
-
 fn select(declared: &Declared, names: &[String]) -> Result<Vec<usize>, Trouble> {
     let checks = &declared.declaration.checks;
     if let Some(unknown) = names.iter().find(|name| checks.iter().all(|check| check.name != **name)) {
@@ -345,139 +253,6 @@ fn select(declared: &Declared, names: &[String]) -> Result<Vec<usize>, Trouble> 
     }
     let wanted = |check: &Check| names.is_empty() || names.contains(&check.name);
     Ok((0..checks.len()).filter(|&index| wanted(&checks[index])).collect())
-}
-
-/// A run inside the sandbox.
-#[derive(Debug)]
-pub struct Run {
-    pub session: Session,
-    pub enforced: Enforced,
-}
-
-impl Run {
-    /// The locks directory; nothing if there is none.
-    #[must_use]
-    pub fn locks(&self) -> Option<&Dir> {
-        self.session.locks.as_ref().map(|locks| &locks.dir)
-    }
-
-    /// Where a check's root really lies.
-    #[must_use]
-    pub fn resolved_root(&self, index: usize) -> Option<String> {
-        let source = self.session.sources.get(index)?.as_ref().ok()?;
-        source.root()?.resolved.as_deref().map(raw)
-    }
-
-    /// Collects the checks that `wanted` names by their place in this run: engines are asked first, since they may not
-    /// wait for long, then all roots are read in one pass. The others give nothing.
-    pub fn collect(&self, wanted: &[bool], nar: bool, progress: &Progress) -> Vec<Option<Result<Collected, Trouble>>> {
-        self.collect_knowing(&[], wanted, nar, progress)
-    }
-
-    /// The same, with what is known of the files of each check, by the check's place in this run.
-    pub fn collect_knowing(
-        &self,
-        known: &[Option<Known>],
-        wanted: &[bool],
-        nar: bool,
-        progress: &Progress,
-    ) -> Vec<Option<Result<Collected, Trouble>>> {
-        let sources = || self.session.checks().zip(&self.session.sources).zip(wanted);
-        let mut collected: Vec<_> = sources()
-            .map(|((check, source), &wanted)| match source {
-                Err(trouble) => wanted.then(|| Err(trouble.clone())),
-                Ok(Source::Engine(socket)) => wanted.then(|| collected::from_engine(check, socket.as_fd())),
-                Ok(Source::Root(_)) => None,
-            })
-            .collect();
-        let roots = || {
-            sources().enumerate().filter_map(|(index, ((check, source), &wanted))| {
-                let root = source.as_ref().ok()?.root().filter(|_| wanted)?;
-                Some((index, check, root))
-            })
-        };
-        let tasks: Vec<Task<'_>> = roots()
-            .map(|(index, check, root)| Task {
-                root: root.as_fd(),
-                kind: check.kind,
-                selection: &check.selection,
-                attributes: check.attributes,
-                one_file_system: check.one_file_system,
-                nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
-                known: known.get(index).and_then(Option::as_ref),
-            })
-            .collect();
-        let collections = walk::collect(&tasks, self.session.threads, progress);
-        for ((index, check, _), collection) in roots().zip(collections) {
-            collected[index] = Some(match &collection.root {
-                Ok(_) => Ok(collection.into()),
-                Err(reason) => Err(Trouble::new(
-                    format!("the root {} could not be read: {reason}", shown(&check.root)),
-                    "run driftlock as a user who may read it",
-                )),
-            });
-        }
-        collected
-    }
-
-    /// What else the engines of this run have, each one once: its socket, and all that is there.
-    pub fn inventories(&self) -> Vec<(String, Result<Inventory, Trouble>)> {
-        let mut known = BTreeSet::new();
-        let engines = self.session.checks().zip(&self.session.sources).filter_map(|(check, source)| {
-            let socket = source.as_ref().ok()?.engine()?;
-            let path = &check.engine.as_ref()?.socket;
-            known.insert(path.clone()).then(|| (raw(path), collected::inventory(path, socket)))
-        });
-        engines.collect()
-    }
-
-    /// What an export has of a check, in the place of what is there.
-    ///
-    /// # Errors
-    /// An export that does not have it, or whose lock would be refused.
-    pub fn exported(&self, check: &Check, shown: &str) -> Result<Collected, Trouble> {
-        let name = &check.lock.name;
-        let refused = |error: &LockError| {
-            Trouble::new(
-                format!("the lock {shown}/locks/{} is refused: {error}", escaped(name.as_bytes())),
-                error.remedy(),
-            )
-        };
-        let export = self.session.export.as_ref();
-        let found = export.map(|export| Baseline::open(&export.dir, name, check.lock.format)).transpose();
-        let Some(mut lock) = found.map_err(|error| refused(&error))?.flatten() else {
-            return Err(Trouble::new(
-                format!("the export {shown} has no lock of the check {}", check.name),
-                "see what `driftlock export` said of it, or name the other checks with --check",
-            ));
-        };
-        lock.belongs_to(check).map_err(|error| refused(&error))?;
-        Ok(List::read(&mut lock).map_err(|error| refused(&error))?.into())
-    }
-
-    /// Opens the lock of a check; nothing if it is missing.
-    ///
-    /// # Errors
-    /// A lock that can't be read or is malformed, with its name.
-    pub fn baseline(&self, check: &Check) -> Result<Option<Baseline>, Trouble> {
-        let Some(locks) = self.locks() else { return Ok(None) };
-        Baseline::open(locks, &check.lock.name, check.lock.format).map_err(|error| self.refused(check, &error))
-    }
-
-    /// The lock file of a check as the operator knows it; not made harmless.
-    #[must_use]
-    pub fn lock_path(&self, check: &Check) -> String {
-        raw(&self.session.declared.declaration.locks.join(&check.lock.name))
-    }
-
-    /// What to say of a lock that is refused.
-    #[must_use]
-    pub fn refused(&self, check: &Check, error: &LockError) -> Trouble {
-        Trouble::new(
-            format!("the lock {} is refused: {error}", escaped(self.lock_path(check).as_bytes())),
-            error.remedy(),
-        )
-    }
 }
 
 /// What to say when a file could not be written.

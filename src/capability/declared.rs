@@ -1,0 +1,104 @@
+//! The declaration: found, and read whole.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use super::shown;
+use crate::declaration::{self, Declaration};
+use crate::trouble::Trouble;
+
+/// A declaration that was read, and where it is.
+#[derive(Debug)]
+pub struct Declared {
+    pub declaration: Declaration,
+    /// The file, as the operator named it or as it was found.
+    pub file: PathBuf,
+    /// The directory that its relative paths are relative to.
+    pub base: PathBuf,
+}
+
+/// The names of a declaration, in the order in which they are looked for.
+pub const DECLARATION_NAMES: [&str; 2] = ["driftlock.toml", "driftlock.json"];
+
+/// The largest declaration that is read, in bytes.
+const DECLARATION_LIMIT: u64 = 4 << 20;
+
+/// Reads the declaration: the file given, or `driftlock.toml` (or `.json`) here or in a directory above.
+///
+/// # Errors
+/// None found, two beside one another, one that can't be read, and whatever is wrong in it.
+pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
+    let file = match given {
+        Some(file) => file.to_path_buf(),
+        None => find_declaration()?,
+    };
+    let format = match file.extension().map(OsStr::as_bytes) {
+        Some(b"toml") => declaration::Format::Toml,
+        Some(b"json") => declaration::Format::Json,
+        _ => {
+            return Err(Trouble::new(
+                format!("{}: the declaration's name ends neither in .toml nor in .json", shown(&file)),
+                "give it a name that says its format",
+            ));
+        }
+    };
+    let bytes = read(&file, DECLARATION_LIMIT).map_err(|error| {
+        let remedy = match error.kind() {
+            io::ErrorKind::NotFound => "write one with `driftlock init`, or say where it is with --config FILE",
+            _ => "say with --config FILE which file to read, or correct its permissions",
+        };
+        Trouble::new(format!("the declaration {} could not be read: {error}", shown(&file)), remedy)
+    })?;
+    // The error says what to write instead, all in one.
+    let declaration =
+        Declaration::parse(&shown(&file), format, &bytes).map_err(|error| Trouble::new(error.to_string(), ""))?;
+    let base = file.parent().map(Path::to_path_buf).unwrap_or_default();
+    Ok(Declared { declaration, file, base })
+}
+
+fn find_declaration() -> Result<PathBuf, Trouble> {
+    let here = std::env::current_dir().map_err(|error| {
+        Trouble::new(
+            format!("the working directory is not known: {error}"),
+            "say where the declaration is with --config FILE",
+        )
+    })?;
+    for (up, directory) in here.ancestors().enumerate() {
+        let found: Vec<_> = DECLARATION_NAMES.into_iter().filter(|name| directory.join(name).is_file()).collect();
+        // Relative, so that what is printed is what the operator would type.
+        let relative: PathBuf = std::iter::repeat_n(Component::ParentDir, up).collect();
+        match found[..] {
+            [] => {}
+            [name] => return Ok(relative.join(name)),
+            _ => {
+                return Err(Trouble::new(
+                    format!("{} has both a driftlock.toml and a driftlock.json", shown(directory)),
+                    "remove one of them, or say which one to read with --config FILE",
+                ));
+            }
+        }
+    }
+    Err(Trouble::new(
+        "there is no driftlock.toml or driftlock.json here or in a directory above",
+        "write one with `driftlock init`, or say where it is with --config FILE",
+    ))
+}
+
+/// Reads a regular file of limited size whole.
+pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // A FIFO in its place must not hold the run up.
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,65 @@
+//! The program that `--push` sends along.
+
+mod elf;
+
+use std::io;
+use std::path::Path;
+
+use super::shown;
+use crate::trouble::Trouble;
+
+/// A program that runs on another machine: nothing of it lies outside of its file.
+#[derive(Debug)]
+pub struct Program {
+    file: std::fs::File,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl Program {
+    /// Reads a part of it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.file, buffer, at)
+    }
+}
+
+/// The largest program that is sent, in bytes.
+const PROGRAM_LIMIT: u64 = 256 << 20;
+
+/// Opens the program to send along: the file given, or this one.
+///
+/// # Errors
+/// One that can't be read, or needs a dynamic loader and libraries.
+pub fn program(given: Option<&Path>) -> Result<Program, Trouble> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = given.unwrap_or(Path::new("/proc/self/exe"));
+    let named = given.map_or_else(|| "this driftlock".to_owned(), shown);
+    let opened = || -> io::Result<(Program, Option<bool>)> {
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        let program = Program { file, size: metadata.len() };
+        let is_static = elf::is_static(|buffer, at| program.read_at(buffer, at))?;
+        Ok((program, is_static))
+    };
+    let remedy = "name a static build with --push-binary: `nix build .#static` or `cargo build --release --target \
+                  x86_64-unknown-linux-musl` makes one";
+    let (program, is_static) =
+        opened().map_err(|error| Trouble::new(format!("{named} could not be read: {error}"), remedy))?;
+    match is_static {
+        Some(true) if program.size <= PROGRAM_LIMIT => Ok(program),
+        Some(true) => Err(Trouble::new(format!("{named} is larger than {PROGRAM_LIMIT} bytes"), remedy)),
+        Some(false) => Err(Trouble::new(
+            format!(
+                "{named} can't be sent along: it needs a dynamic loader and libraries, which a server need not have"
+            ),
+            remedy,
+        )),
+        None => Err(Trouble::new(format!("{named} is no 64-bit ELF program"), remedy)),
+    }
+}
