@@ -20,7 +20,7 @@ in
   documentation = [ "man:driftlock(1)" ];
   restartIfChanged = false;
 
-  serviceConfig = {
+  serviceConfig = import ./confined.nix // {
     Type = "oneshot";
     ExecStart = utils.escapeSystemdExecArgs (
       [
@@ -32,39 +32,18 @@ in
       ++ map named instance.onTrouble
     );
 
-    SyslogIdentifier = "driftlock";
     LogExtraFields = "DRIFTLOCK_INSTANCE=${name}";
 
-    CapabilityBoundingSet = "";
-    DevicePolicy = "closed";
     IPAddressDeny = "any";
-    KeyringMode = "private";
-    LockPersonality = true;
-    MemoryDenyWriteExecute = true;
     NoNewPrivileges = true;
-    PrivateDevices = true;
     PrivateNetwork = true;
-    PrivateTmp = true;
-    ProcSubset = "pid";
-    ProtectClock = true;
-    ProtectControlGroups = true;
-    ProtectHome = true;
-    ProtectHostname = true;
-    ProtectKernelLogs = true;
-    ProtectKernelModules = true;
-    ProtectKernelTunables = true;
-    ProtectProc = "invisible";
     ProtectSystem = "strict";
     RestrictAddressFamilies = [ "AF_UNIX" ];
-    RestrictNamespaces = true;
-    RestrictRealtime = true;
     RestrictSUIDSGID = true;
-    SystemCallArchitectures = "native";
     SystemCallErrorNumber = "EPERM";
     SystemCallFilter = [
       "@system-service"
       "~@privileged @resources"
     ];
-    UMask = "0077";
   };
 }

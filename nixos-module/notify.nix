@@ -48,62 +48,43 @@ in
     SENDMAIL = literal notify.mail.sendmail;
   };
 
-  serviceConfig = {
-    Type = "oneshot";
-    ExecStart = utils.escapeSystemdExecArgs [
-      (lib.getExe' pkgs.bash "bash")
-      "${./notify.sh}"
-    ];
-    LoadCredential = lib.optional (notify.webhookUrlFile != null) "webhook:${notify.webhookUrlFile}";
-    # It tries for a quarter of an hour.
-    TimeoutStartSec = "30min";
-    SyslogIdentifier = "driftlock";
-    LogExtraFields = "DRIFTLOCK_INSTANCE=${name}";
+  serviceConfig =
+    import ./confined.nix
+    // {
+      Type = "oneshot";
+      ExecStart = utils.escapeSystemdExecArgs [
+        (lib.getExe' pkgs.bash "bash")
+        "${./notify.sh}"
+      ];
+      LoadCredential = lib.optional (notify.webhookUrlFile != null) "webhook:${notify.webhookUrlFile}";
+      # It tries for a quarter of an hour.
+      TimeoutStartSec = "30min";
+      LogExtraFields = "DRIFTLOCK_INSTANCE=${name}";
 
-    User = "driftlock-notify";
-    Group = "driftlock-notify";
-    SupplementaryGroups = [ instance.group ];
-    StateDirectory = "driftlock-notify/${name}";
-    StateDirectoryMode = "0700";
-    UMask = "0077";
+      User = "driftlock-notify";
+      Group = "driftlock-notify";
+      SupplementaryGroups = [ instance.group ];
+      StateDirectory = "driftlock-notify/${name}";
+      StateDirectoryMode = "0700";
 
-    # A mail system's sendmail may need the rights of its own group to drop a mail.
-    NoNewPrivileges = notify.mail == null;
-    RestrictSUIDSGID = notify.mail == null;
-    CapabilityBoundingSet = "";
-    DevicePolicy = "closed";
-    KeyringMode = "private";
-    LockPersonality = true;
-    MemoryDenyWriteExecute = true;
-    PrivateDevices = true;
-    PrivateTmp = true;
-    ProcSubset = "pid";
-    ProtectClock = true;
-    ProtectControlGroups = true;
-    ProtectHome = true;
-    ProtectHostname = true;
-    ProtectKernelLogs = true;
-    ProtectKernelModules = true;
-    ProtectKernelTunables = true;
-    ProtectProc = "invisible";
-    # With a mail system, its queue has to be within reach.
-    ProtectSystem = if notify.mail == null then "strict" else "full";
-    RestrictAddressFamilies = [
-      "AF_INET"
-      "AF_INET6"
-      "AF_UNIX"
-    ];
-    RestrictNamespaces = true;
-    RestrictRealtime = true;
-    SystemCallArchitectures = "native";
-  }
-  // lib.optionalAttrs (notify.mail == null) {
-    SystemCallErrorNumber = "EPERM";
-    SystemCallFilter = [
-      "@system-service"
-      "~@privileged @resources"
-      # driftlock renders the report in its own sandbox.
-      "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp prctl openat2 setrlimit prlimit64"
-    ];
-  };
+      # A mail system's sendmail may need the rights of its own group to drop a mail.
+      NoNewPrivileges = notify.mail == null;
+      RestrictSUIDSGID = notify.mail == null;
+      # With a mail system, its queue has to be within reach.
+      ProtectSystem = if notify.mail == null then "strict" else "full";
+      RestrictAddressFamilies = [
+        "AF_INET"
+        "AF_INET6"
+        "AF_UNIX"
+      ];
+    }
+    // lib.optionalAttrs (notify.mail == null) {
+      SystemCallErrorNumber = "EPERM";
+      SystemCallFilter = [
+        "@system-service"
+        "~@privileged @resources"
+        # driftlock renders the report in its own sandbox.
+        "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp prctl openat2 setrlimit prlimit64"
+      ];
+    };
 }

@@ -1,0 +1,26 @@
+# What the units have in common that act on what a check found: neither reads what is checked, so all that systemd can
+# close is closed. unit.nix does not use this; what may be closed there depends on the roots.
+{
+  SyslogIdentifier = "driftlock";
+
+  CapabilityBoundingSet = "";
+  DevicePolicy = "closed";
+  KeyringMode = "private";
+  LockPersonality = true;
+  MemoryDenyWriteExecute = true;
+  PrivateDevices = true;
+  PrivateTmp = true;
+  ProcSubset = "pid";
+  ProtectClock = true;
+  ProtectControlGroups = true;
+  ProtectHome = true;
+  ProtectHostname = true;
+  ProtectKernelLogs = true;
+  ProtectKernelModules = true;
+  ProtectKernelTunables = true;
+  ProtectProc = "invisible";
+  RestrictNamespaces = true;
+  RestrictRealtime = true;
+  SystemCallArchitectures = "native";
+  UMask = "0077";
+}
