@@ -22,58 +22,10 @@ fn margin(text: &str) -> String {
 }
 
 /// The seed's first example, byte for byte, but for the word `Odoo`, which the check's name does not have.
-const SEED_PASS: &str = "\
-========================================
-  Drift Check - 20260129_153042
-  Mode: local
-========================================
-
-[INFO] Checking lock files exist...
-[PASS] All required lock files present
-[INFO] Checking compose file hashes...
-[PASS] All compose files match baseline
-[INFO] Checking addon hashes...
-[PASS] All addon modules match baseline
-
-========================================
-  SUMMARY
-========================================
-Total checks: 3
-Passed: 3
-Failed: 0
-
-OVERALL: PASS
-
-Report: audit/runtime/20260129_153042/drift_report.json
-";
+const SEED_PASS: &str = include_str!("../seed/pass.txt");
 
 /// The seed's second example, likewise; there, the modules stand in no order.
-const SEED_FAIL: &str = "\
-========================================
-  Drift Check - 20260129_154215
-  Mode: local
-========================================
-
-[INFO] Checking lock files exist...
-[PASS] All required lock files present
-[INFO] Checking compose file hashes...
-[FAIL] Compose drift: infra/stacks/edge-traefik/docker-compose.yml
-[FAIL] Compose drift: infra/stacks/odoo18-prod/docker-compose.yml
-[INFO] Checking addon hashes...
-[FAIL] Addon drift: custom_ocr_finance
-[FAIL] Addon drift: qr_ordering
-
-========================================
-  SUMMARY
-========================================
-Total checks: 3
-Passed: 1
-Failed: 2
-
-OVERALL: FAIL
-
-Report: audit/runtime/20260129_154215/drift_report.json
-";
+const SEED_FAIL: &str = include_str!("../seed/fail.txt");
 
 #[test]
 fn has_the_bytes_of_the_seed() {
