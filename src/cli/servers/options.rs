@@ -1,0 +1,81 @@
+//! What the options say of servers: which ones, and how long they may take.
+
+use std::time::Duration;
+
+use crate::capability::{Declared, shown};
+use crate::cli::arguments::Servers;
+use crate::declaration::Server;
+use crate::path::escaped;
+use crate::remote::connection::Limits;
+use crate::trouble::Trouble;
+
+impl Servers {
+    /// Whether the command is about servers.
+    pub const fn are_named(&self) -> bool {
+        self.all_servers || !self.servers.is_empty()
+    }
+
+    /// Makes sure that nothing is said of servers.
+    ///
+    /// # Errors
+    /// The first option that is.
+    pub fn none(&self) -> Result<(), Trouble> {
+        let given = [
+            (self.ssh_user.is_some(), "--ssh-user"),
+            (self.ssh_key.is_some(), "--ssh-key"),
+            (self.push, "--push"),
+            (self.push_binary.is_some(), "--push-binary"),
+            (self.jobs.is_some(), "--jobs"),
+            (self.connect_timeout.is_some(), "--connect-timeout"),
+            (self.idle_timeout.is_some(), "--idle-timeout"),
+            (self.timeout.is_some(), "--timeout"),
+        ];
+        match given.into_iter().find(|(given, _)| *given) {
+            None => Ok(()),
+            Some((_, option)) => Err(Trouble::new(
+                format!("{option} is about servers, and none is named"),
+                "name one with --server, or all with --all-servers",
+            )),
+        }
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        let seconds = |given: Option<std::num::NonZeroU32>, default| {
+            Duration::from_secs(given.map_or(default, |seconds| seconds.get().into()))
+        };
+        Limits { idle: seconds(self.idle_timeout, 60), total: seconds(self.timeout, 3600) }
+    }
+
+    /// The servers that are meant, each once, in the order in which they are named.
+    pub(super) fn meant(&self, declared: &Declared) -> Result<Vec<Server>, Trouble> {
+        let known = &declared.declaration.servers;
+        if self.all_servers {
+            if known.is_empty() {
+                return Err(Trouble::new(
+                    format!("--all-servers: {} declares no server", shown(&declared.file)),
+                    "declare them, `[server.NAME]` with its `host`, or name a host with --server",
+                ));
+            }
+            return Ok(known.clone());
+        }
+        let mut meant: Vec<Server> = Vec::with_capacity(self.servers.len());
+        for name in &self.servers {
+            let server = match known.iter().find(|server| server.name == *name) {
+                Some(server) => server.clone(),
+                None => Server::undeclared(name).map_err(|problem| {
+                    let known: Vec<_> = known.iter().map(|server| server.name.as_str()).collect();
+                    let declared =
+                        if known.is_empty() { String::new() } else { format!("one of {}, or ", known.join(", ")) };
+                    Trouble::new(
+                        format!("--server {}: {problem}", escaped(name.as_bytes())),
+                        format!("name {declared}a host as OpenSSH knows it"),
+                    )
+                })?,
+            };
+            if meant.iter().all(|other| other.name != server.name) {
+                meant.push(server);
+            }
+        }
+        Ok(meant)
+    }
+}
