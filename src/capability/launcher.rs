@@ -1,10 +1,14 @@
 //! A process beside the sandbox that starts programs, so that nothing inside has to: for `--server`, OpenSSH.
 //!
 //! Before a run enters the sandbox it starts this program again as a launcher, and hands it over a socket the commands
-//! that it may start, each with the far ends of three pipes for the command's streams. After that the run can say
+//! that it may start, each with the far ends of its three streams. After that the run can say
 //! "start number 3" and "end number 3", and nothing else: what runs is fixed, and the launcher reads nothing that comes
 //! from a server. Each command is started once at the most. When the run ends, however it ends, the socket closes, and
-//! the launcher ends what is left.
+//! the launcher ends what is left. When the launcher ends, however it ends, the kernel asks what it has started to end
+//! (`PR_SET_PDEATHSIG`, see `prctl(2)`): each command is started through this program once more, which asks for that and
+//! becomes the command.
+//!
+//! The launcher is a session of its own, without a terminal: nothing that it starts can ask anybody for a password.
 //!
 //! The socket carries whole messages (`SOCK_SEQPACKET`):
 //!
@@ -18,22 +22,28 @@
 //! ```
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IoSlice, IoSliceMut, PipeReader, PipeWriter};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType,
 };
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process_group, set_parent_process_death_signal, setsid,
+    waitid,
+};
 
 use crate::trouble::Trouble;
 
@@ -46,13 +56,18 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The subcommand that runs the launcher.
 pub const SUBCOMMAND: &str = "launcher";
 
+/// The longest that anything on this side waits for a stream or for the launcher before it can look at its clocks: then
+/// the kernel says `EAGAIN`.
+pub const TICK: Duration = Duration::from_millis(100);
+
 /// Our ends of a command's streams.
 #[derive(Debug)]
 pub struct Streams {
-    pub stdin: PipeWriter,
-    pub stdout: PipeReader,
-    /// Never blocks: what was written and not read yet, or nothing.
-    pub stderr: PipeReader,
+    /// Waits for [`TICK`] at the most; so does the next one.
+    pub stdin: OwnedFd,
+    pub stdout: OwnedFd,
+    /// Never waits: what was written and not read yet, or nothing.
+    pub stderr: OwnedFd,
 }
 
 /// A launcher that is running, as seen from inside.
@@ -77,12 +92,14 @@ pub enum Ended {
 pub fn start(commands: &[Vec<OsString>]) -> Result<(Launcher, Vec<Streams>), Trouble> {
     super::raise_descriptor_limit();
     let prepared = || -> io::Result<(Launcher, Vec<Streams>)> {
-        let (ours, theirs) =
-            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        // A group of its own: what the terminal sends goes to the run alone, and the socket then tells the launcher.
-        Command::new("/proc/self/exe").arg(SUBCOMMAND).stdin(theirs).stdout(Stdio::null()).process_group(0).spawn()?;
+        let (ours, theirs) = connected(SocketType::SEQPACKET)?;
+        // Of our streams it has none: who reads them to their end waits for us alone.
+        let (stdout, stderr) = (Stdio::null(), Stdio::null());
+        Command::new("/proc/self/exe").arg(SUBCOMMAND).stdin(theirs).stdout(stdout).stderr(stderr).spawn()?;
         let streams = commands.iter().map(|command| hand_over(&ours, command)).collect::<io::Result<_>>()?;
         rustix::io::write(&ours, b"F")?;
+        // Only now: a launcher may take its time to start.
+        impatient(&ours)?;
         Ok((Launcher { socket: ours }, streams))
     };
     prepared().map_err(|error| {
@@ -94,9 +111,23 @@ pub fn start(commands: &[Vec<OsString>]) -> Result<(Launcher, Vec<Streams>), Tro
     })
 }
 
+fn connected(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
+}
+
+fn impatient(socket: &OwnedFd) -> io::Result<()> {
+    for timeout in [Timeout::Recv, Timeout::Send] {
+        set_socket_timeout(socket, timeout, Some(TICK))?;
+    }
+    Ok(())
+}
+
 fn hand_over(socket: &OwnedFd, command: &[OsString]) -> io::Result<Streams> {
-    let (their_stdin, stdin) = io::pipe()?;
-    let (stdout, their_stdout) = io::pipe()?;
+    // Sockets and not pipes, since those know of no timeout.
+    let ((stdin, their_stdin), (stdout, their_stdout)) =
+        (connected(SocketType::STREAM)?, connected(SocketType::STREAM)?);
+    impatient(&stdin)?;
+    impatient(&stdout)?;
     let (stderr, their_stderr) = io::pipe()?;
     fcntl_setfl(&stderr, OFlags::NONBLOCK)?;
     let mut message = b"C".to_vec();
@@ -112,7 +143,7 @@ fn hand_over(socket: &OwnedFd, command: &[OsString]) -> io::Result<Streams> {
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&streams));
     rustix::net::sendmsg(socket, &[IoSlice::new(&message)], &mut control, SendFlags::empty())?;
-    Ok(Streams { stdin, stdout, stderr })
+    Ok(Streams { stdin, stdout, stderr: stderr.into() })
 }
 
 impl Launcher {
@@ -151,23 +182,27 @@ impl Launcher {
         Ok(())
     }
 
-    /// Waits until a command has ended: which, and how. Nothing if the launcher is gone.
-    pub fn ended(&self) -> Option<(usize, Ended)> {
+    /// Waits for [`TICK`] until a command has ended: which, and how.
+    ///
+    /// # Errors
+    /// A launcher that is gone.
+    pub fn ended(&self) -> io::Result<Option<(usize, Ended)>> {
         let mut bytes = [0; 9];
-        let read = loop {
-            match rustix::io::read(&self.socket, &mut bytes) {
-                Err(Errno::INTR) => {}
-                result => break result.ok()?,
-            }
+        let read = match rustix::io::read(&self.socket, &mut bytes) {
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(None),
+            result => result?,
         };
-        let (what, index, value) = parsed(bytes.get(..read)?)?;
-        let ended = match (what, value?) {
-            (b'E', -1) => Ended::BySignal,
-            (b'E', code) => Ended::Code(u8::try_from(code).ok()?),
-            (b'N', errno) => Ended::NotStarted(Errno::from_raw_os_error(errno)),
-            _ => return None,
-        };
-        Some((index as usize, ended))
+        let ended = bytes.get(..read).and_then(|message| {
+            let (what, index, value) = parsed(message)?;
+            let ended = match (what, value?) {
+                (b'E', -1) => Ended::BySignal,
+                (b'E', code) => Ended::Code(u8::try_from(code).ok()?),
+                (b'N', errno) => Ended::NotStarted(Errno::from_raw_os_error(errno)),
+                _ => return None,
+            };
+            Some((index as usize, ended))
+        });
+        ended.map(Some).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -190,8 +225,14 @@ fn parsed(message: &[u8]) -> Option<(u8, u32, Option<i32>)> {
 
 /// A command that was handed over.
 enum Slot {
-    Prepared(Command),
+    Prepared(Prepared),
     Started(Running),
+}
+
+struct Prepared {
+    command: Command,
+    /// Whether there is such a program.
+    found: bool,
 }
 
 /// The process group of a command, as long as it has not ended. The number stays taken while it stands here.
@@ -202,6 +243,8 @@ type Running = Arc<Mutex<Option<Pid>>>;
 /// # Errors
 /// A stdin that is no such socket, and a run that says what it may not.
 pub fn serve() -> Result<(), Trouble> {
+    // What the terminal sends goes to the run alone, and the socket then tells us. It fails for who has a session already.
+    let _ = setsid();
     let mut slots = Vec::new();
     let result = obey(rustix::stdio::stdin(), &mut slots);
     let running: Vec<_> =
@@ -238,7 +281,7 @@ fn obey(socket: BorrowedFd<'_>, slots: &mut Vec<Slot>) -> io::Result<()> {
                 let (what, index, None) = parsed(message).ok_or_else(unknown)? else { return Err(unknown()) };
                 let slot = slots.get_mut(index as usize).ok_or_else(unknown)?;
                 match (what, &mut *slot) {
-                    (b'S', Slot::Prepared(command)) => *slot = Slot::Started(launch(socket, index, command)),
+                    (b'S', Slot::Prepared(prepared)) => *slot = Slot::Started(launch(socket, index, prepared)),
                     (b'T', Slot::Started(running)) => drop(send(running, Some(Signal::TERM))),
                     (b'K', Slot::Started(running)) => drop(send(running, Some(Signal::KILL))),
                     _ => return Err(unknown()),
@@ -268,19 +311,52 @@ fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<
     Ok((received.bytes, descriptors))
 }
 
-fn prepare(command: &[u8], descriptors: Vec<OwnedFd>) -> Option<Command> {
+fn prepare(command: &[u8], descriptors: Vec<OwnedFd>) -> Option<Prepared> {
     let mut arguments = command.split(|&byte| byte == 0).map(OsStr::from_bytes);
-    let mut command = Command::new(arguments.next()?);
+    let program = on_path(arguments.next()?);
     let [stdin, stdout, stderr] = <[OwnedFd; 3]>::try_from(descriptors).ok()?;
-    command.args(arguments).stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
-    Some(command)
+    let mut command = Command::new("/proc/self/exe");
+    command.args([SUBCOMMAND, "--parent", &getpid().to_string(), "--"]);
+    command.arg(program.as_deref().unwrap_or(Path::new(""))).args(arguments);
+    // There is no terminal to ask on; nor shall a window be opened.
+    command.env("SSH_ASKPASS_REQUIRE", "never");
+    command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
+    Some(Prepared { command, found: program.is_some() })
+}
+
+/// Where a program is that is named without a slash.
+fn on_path(program: &OsStr) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let runs = |path: &PathBuf| {
+        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(runs)
+}
+
+/// Becomes a command that is asked to end when the launcher, which has this number, does.
+///
+/// # Errors
+/// A launcher that is gone already, and a command that the kernel does not take.
+pub fn become_command(launcher: i32, command: &[OsString]) -> Result<(), Trouble> {
+    let [program, arguments @ ..] = command else {
+        return Err(Trouble::new("there is no command to start", "leave it to the launcher to start it"));
+    };
+    let started = set_parent_process_death_signal(Some(Signal::TERM)).map_err(io::Error::from).and_then(|()| {
+        if getppid().map(Pid::as_raw_pid) != Some(launcher) {
+            return Err(io::Error::other("the launcher is gone"));
+        }
+        Err(Command::new(program).args(arguments).exec())
+    });
+    started.map_err(|error: io::Error| {
+        Trouble::new(format!("{} could not be started: {error}", super::shown(Path::new(program))), "see why")
+    })
 }
 
 /// Starts a command, and a thread that waits for its end. A run that is gone meanwhile need not be told.
-fn launch(socket: BorrowedFd<'_>, index: u32, command: &mut Command) -> Running {
-    // The pipes' far ends go with the command, so that their end is its end.
-    let mut command = std::mem::replace(command, Command::new(""));
-    let spawned = command.spawn();
+fn launch(socket: BorrowedFd<'_>, index: u32, prepared: &mut Prepared) -> Running {
+    // The streams' far ends go with the command, so that their end is its end.
+    let mut command = std::mem::replace(&mut prepared.command, Command::new(""));
+    let spawned = if prepared.found { command.spawn() } else { Err(Errno::NOENT.into()) };
     drop(command);
     let not_started = |error: &io::Error| {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);

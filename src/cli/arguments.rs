@@ -188,7 +188,13 @@ pub enum Command {
     },
     /// Start connections for a `check --server`, outside of its sandbox
     #[command(hide = true, name = launcher::SUBCOMMAND)]
-    Launcher,
+    Launcher {
+        /// Become the command, as a child of the launcher that has this number
+        #[arg(long, requires = "command")]
+        parent: Option<i32>,
+        #[arg(last = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// Print a completion script
     #[command(
         after_help = "Example:\n  driftlock completions bash > ~/.local/share/bash-completion/completions/driftlock"

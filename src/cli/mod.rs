@@ -62,7 +62,8 @@ pub fn run() -> ExitCode {
         Command::Hash { format, paths } => hash::run(&common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),
         Command::Collect { allowed } => collect::run(&common, &allowed),
-        Command::Launcher => launcher::serve().map(|()| 0),
+        Command::Launcher { parent: None, .. } => launcher::serve().map(|()| 0),
+        Command::Launcher { parent: Some(parent), command } => launcher::become_command(parent, &command).map(|()| 0),
         Command::Completions { shell } => Ok(generate::completions(shell)),
         Command::Man { output } => generate::man(output.as_deref()),
     };

@@ -1,13 +1,18 @@
 //! One conversation with a server, over the streams of an `ssh` that is started for it, and the clocks that bound it.
 
-use std::io::{self, BufReader, PipeReader, PipeWriter, Read, Write as _};
+use std::cell::RefCell;
+use std::io::{self, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::{Answer, AnswerError, Head};
 use crate::capability::Program;
-use crate::capability::launcher::{Ended, Launcher, Streams};
+use crate::capability::launcher::{Ended, Launcher, Streams, TICK};
 use crate::path::escaped;
+use crate::sandbox::Requirement;
 use crate::trouble::Trouble;
 
 /// How long a server may take.
@@ -19,14 +24,11 @@ pub struct Limits {
     pub total: Duration,
 }
 
-/// How often the clocks are looked at.
-const TICK: Duration = Duration::from_millis(50);
-
-/// How long an `ssh` has to end after it was asked to, before it is made to.
+/// How long an `ssh` has to end after it was asked to, before it is made to; and how long after that it is waited for.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The most that is read of what `ssh` and the server say on stderr, in bytes, and the most that is shown of it.
-const STDERR_LIMIT: u64 = 64 << 10;
+/// The most that is kept of what `ssh` and the server say on stderr, in bytes, and the most that is shown of it.
+const STDERR_LIMIT: usize = 16 << 10;
 const STDERR_SHOWN: usize = 600;
 
 /// Where a conversation stands.
@@ -48,7 +50,8 @@ enum Over {
     Refused,
 }
 
-/// All conversations of a run: who has them, and since when.
+/// All conversations of a run: who has them, and since when. The limits hold whatever becomes of the launcher: whoever
+/// waits, for a stream or for the end of an `ssh`, looks at the clock itself, and goes away when its time is over.
 #[derive(Debug)]
 pub struct Watch<'a> {
     launcher: &'a Launcher,
@@ -65,20 +68,16 @@ struct State {
     done: bool,
 }
 
-/// Does `work`, which can have a conversation with each of so many servers, and watches over them meanwhile.
+/// Does `work`, which can have a conversation with each of so many servers, and notes meanwhile which have ended.
 pub fn watching<T>(launcher: &Launcher, servers: usize, limits: Limits, work: impl FnOnce(&Watch<'_>) -> T) -> T {
     let state = State { clocks: vec![Clock::default(); servers], alone: false, done: false };
     let watch = Watch { launcher, limits, state: Mutex::new(state), changed: Condvar::new() };
     std::thread::scope(|scope| {
-        // Without these two no limit would hold, so a machine that has no threads for them gets no conversation.
-        let watchers = [
-            std::thread::Builder::new().spawn_scoped(scope, || watch.listen()),
-            std::thread::Builder::new().spawn_scoped(scope, || watch.look()),
-        ];
-        watch.state().alone |= watchers.iter().any(Result::is_err);
+        // On a machine that has no thread for it, nobody would hear of an end, so there are no conversations.
+        let listener = std::thread::Builder::new().spawn_scoped(scope, || watch.listen());
+        watch.state().alone |= listener.is_err();
         let result = work(&watch);
         watch.state().done = true;
-        watch.changed.notify_all();
         launcher.quit();
         result
     })
@@ -91,46 +90,57 @@ impl Watch<'_> {
 
     /// Notes what the launcher says.
     fn listen(&self) {
-        while let Some((index, ended)) = self.launcher.ended() {
-            if let Some(clock) = self.state().clocks.get_mut(index) {
-                clock.ended = Some(ended);
+        while !self.state().done {
+            match self.launcher.ended() {
+                Ok(None) => continue,
+                Ok(Some((index, ended))) => {
+                    if let Some(clock) = self.state().clocks.get_mut(index) {
+                        clock.ended = Some(ended);
+                    }
+                }
+                Err(_) => self.state().alone = true,
             }
             self.changed.notify_all();
+            if self.state().alone {
+                break;
+            }
         }
-        self.state().alone = true;
-        self.changed.notify_all();
     }
 
-    /// Ends what takes too long.
-    fn look(&self) {
+    /// Looks at the clock of a conversation, and has it ended if it took too long. Called by whoever waits for it, every
+    /// [`TICK`].
+    ///
+    /// # Errors
+    /// Nothing more is to be waited for, whether its `ssh` ends or not.
+    fn look(&self, index: usize) -> io::Result<()> {
         let mut state = self.state();
-        while !state.done {
-            let now = Instant::now();
-            for (index, clock) in state.clocks.iter_mut().enumerate() {
-                if clock.ended.is_some() {
-                    continue;
-                }
-                if let Some((_, since, killed)) = &mut clock.over {
-                    if !*killed && now.duration_since(*since) > GRACE {
-                        *killed = true;
-                        let _ = self.launcher.kill(index);
-                    }
-                    continue;
-                }
-                let past = |since: Option<Instant>, limit| since.is_some_and(|since| now.duration_since(since) > limit);
-                let over = if past(clock.started, self.limits.total) {
-                    Over::Total
-                } else if past(clock.heard, self.limits.idle) {
-                    Over::Idle
-                } else {
-                    continue;
-                };
-                clock.over = Some((over, now, false));
-                // A launcher that is gone has ended everything.
-                let _ = self.launcher.terminate(index);
-            }
-            state = self.changed.wait_timeout(state, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        let alone = state.alone;
+        let Some(clock) = state.clocks.get_mut(index) else { return Ok(()) };
+        if clock.ended.is_none() && alone {
+            return Err(io::Error::other("the launcher is gone"));
         }
+        let now = Instant::now();
+        if let Some((_, since, killed)) = &mut clock.over {
+            let since = now.duration_since(*since);
+            if since > 2 * GRACE {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            if since > GRACE && !std::mem::replace(killed, true) {
+                let _ = self.launcher.kill(index);
+            }
+            return Ok(());
+        }
+        let past = |since: Option<Instant>, limit| since.is_some_and(|since| now.duration_since(since) > limit);
+        let over = if past(clock.started, self.limits.total) {
+            Over::Total
+        } else if past(clock.heard, self.limits.idle) {
+            Over::Idle
+        } else {
+            return Ok(());
+        };
+        clock.over = Some((over, now, false));
+        let _ = self.launcher.terminate(index);
+        Ok(())
     }
 
     /// Notes that we wait for the server from now on, or don't. A server that waits for us is not idle.
@@ -153,13 +163,14 @@ impl Watch<'_> {
 
     /// Waits for the end of an `ssh`: how it ended, if anybody knows, and which limit it went over.
     fn end(&self, index: usize) -> (Option<Ended>, Option<Over>) {
-        let mut state = self.state();
         loop {
+            let given_up = self.look(index).is_err();
+            let state = self.state();
             match state.clocks.get(index) {
-                Some(clock) if clock.ended.is_none() && !state.alone => {}
+                Some(clock) if clock.ended.is_none() && !given_up => {}
                 clock => return clock.map_or((None, None), |clock| (clock.ended, clock.over.map(|(over, ..)| over))),
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            drop(self.changed.wait_timeout(state, TICK));
         }
     }
 
@@ -173,24 +184,27 @@ impl Watch<'_> {
         streams: Streams,
         request: &[u8],
         program: Option<&Program>,
+        requirement: Requirement,
         read: impl FnOnce(Answer<BufReader<Heard<'_>>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
         let Streams { stdin, stdout, stderr } = streams;
         if self.state().alone || self.launcher.launch(index).is_err() {
-            let trouble = Trouble::new("the launcher, which starts ssh, is gone", "see whether something ends it");
-            return (None, Err(trouble));
+            return (None, Err(no_launcher()));
         }
         let now = Some(Instant::now());
         if let Some(clock) = self.state().clocks.get_mut(index) {
             (clock.started, clock.heard) = (now, now);
         }
+        let said = RefCell::new(Said { stderr, tail: Vec::new() });
         // An `ssh` that has ended does not read; what it says about that is worth more than the broken pipe.
-        let _ = self.send(index, stdin, request, program);
-        let input = BufReader::with_capacity(64 << 10, Heard { stdout, watch: self, index });
+        let _ = self.send(index, &stdin, request, program, &said);
+        drop(stdin);
+        let input = BufReader::with_capacity(64 << 10, Heard { stdout, watch: self, index, said: &said });
         let mut head = None;
         let answered = Answer::new(input).and_then(|(answer, hello)| {
+            let held = hello.fits(requirement);
             head = Some(hello);
-            read(answer)
+            held.and_then(|()| read(answer))
         });
         // Where the stream has ended, so will the `ssh`, and how it does says why. All else needs no more hearing.
         if answered.as_ref().is_err_and(|error| !error.is_end()) {
@@ -198,12 +212,34 @@ impl Watch<'_> {
         }
         self.wait_for(index, true);
         let (ended, over) = self.end(index);
-        let result = answered.map_err(|error| self.explain(&error, ended, over, program.is_some(), &said(stderr)));
+        let said = said.into_inner().shown();
+        let result = answered.map_err(|error| self.explain(&error, ended, over, program.is_some(), &said));
         (head, result)
     }
 
-    fn send(&self, index: usize, mut stdin: PipeWriter, request: &[u8], program: Option<&Program>) -> io::Result<()> {
-        stdin.write_all(request)?;
+    fn send(
+        &self,
+        index: usize,
+        stdin: &OwnedFd,
+        request: &[u8],
+        program: Option<&Program>,
+        said: &RefCell<Said>,
+    ) -> io::Result<()> {
+        let write = |mut bytes: &[u8]| -> io::Result<()> {
+            while !bytes.is_empty() {
+                self.look(index)?;
+                said.borrow_mut().listen();
+                match rustix::io::write(stdin, bytes) {
+                    Err(Errno::AGAIN | Errno::INTR) => {}
+                    written => {
+                        bytes = bytes.get(written?..).unwrap_or_default();
+                        self.wait_for(index, true);
+                    }
+                }
+            }
+            Ok(())
+        };
+        write(request)?;
         let Some(program) = program else { return Ok(()) };
         let mut buffer = vec![0; 64 << 10];
         let mut at = 0;
@@ -212,9 +248,8 @@ impl Watch<'_> {
             if read == 0 {
                 break;
             }
-            stdin.write_all(&buffer[..read])?;
+            write(&buffer[..read])?;
             at += read as u64;
-            self.wait_for(index, true);
         }
         Ok(())
     }
@@ -244,6 +279,7 @@ impl Watch<'_> {
                     "give it longer with --timeout, or check less of it at once with --check",
                 );
             }
+            (_, _, None) if self.state().alone => return no_launcher(),
             (_, _, Some(Ended::NotStarted(errno))) => {
                 return Trouble::new(format!("ssh could not be started: {errno}"), "install OpenSSH's client, on PATH");
             }
@@ -298,36 +334,79 @@ fn advice(said: &str) -> &'static str {
     found.map_or("try `ssh` to it by hand, and mend what it says", |(_, advice)| advice)
 }
 
-/// What was said on stderr: its last lines, in one and harmless.
-fn said(stderr: PipeReader) -> String {
-    let mut bytes = Vec::new();
-    // The pipe never blocks, and there is nothing more to come from an `ssh` that has ended: "would block" is the end.
-    let _ = stderr.take(STDERR_LIMIT).read_to_end(&mut bytes);
-    let text = String::from_utf8_lossy(&bytes);
-    let mut shown = String::new();
-    for line in text.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric)).rev() {
-        let line = escaped(line.as_bytes()).to_string();
-        if shown.len() + line.len() > STDERR_SHOWN {
-            break;
+fn no_launcher() -> Trouble {
+    Trouble::new("the launcher, which starts ssh, is gone", "see whether something ends it, and check again")
+}
+
+/// What `ssh` and the server say on stderr.
+#[derive(Debug)]
+struct Said {
+    stderr: OwnedFd,
+    /// The end of it.
+    tail: Vec<u8>,
+}
+
+impl Said {
+    /// Takes what is there, so that nobody waits for room to say more.
+    fn listen(&mut self) {
+        let mut buffer = [0; 4 << 10];
+        // Not for ever: a pipe that is filled as fast as it is read must not keep us from the clocks.
+        for _ in 0..256 {
+            match rustix::io::read(&self.stderr, &mut buffer) {
+                Err(Errno::INTR) => {}
+                Err(_) | Ok(0) => break,
+                Ok(read) => {
+                    self.tail.extend_from_slice(&buffer[..read]);
+                    if self.tail.len() > 2 * STDERR_LIMIT {
+                        self.tail.drain(..self.tail.len() - STDERR_LIMIT);
+                    }
+                    if read < buffer.len() {
+                        break;
+                    }
+                }
+            }
         }
-        shown = if shown.is_empty() { line } else { format!("{line}; {shown}") };
     }
-    shown
+
+    /// Its last lines, in one and harmless.
+    fn shown(mut self) -> String {
+        self.listen();
+        let text = String::from_utf8_lossy(&self.tail);
+        let mut shown = String::new();
+        // An `ssh` that was built without something says so of each option about it.
+        let says = |line: &&str| line.chars().any(char::is_alphanumeric) && !line.contains(": Unsupported option ");
+        for line in text.lines().map(str::trim).filter(says).rev() {
+            let line = escaped(line.as_bytes()).to_string();
+            if shown.len() + line.len() > STDERR_SHOWN {
+                break;
+            }
+            shown = if shown.is_empty() { line } else { format!("{line}; {shown}") };
+        }
+        shown
+    }
 }
 
 /// What a server sends, with a note of when we wait for it.
 #[derive(Debug)]
 pub struct Heard<'a> {
-    stdout: PipeReader,
+    stdout: OwnedFd,
     watch: &'a Watch<'a>,
     index: usize,
+    said: &'a RefCell<Said>,
 }
 
 impl Read for Heard<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.watch.wait_for(self.index, true);
-        let read = self.stdout.read(buffer);
+        let read = loop {
+            self.watch.look(self.index)?;
+            self.said.borrow_mut().listen();
+            match rustix::io::read(&self.stdout, &mut *buffer) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                read => break read?,
+            }
+        };
         self.watch.wait_for(self.index, false);
-        read
+        Ok(read)
     }
 }

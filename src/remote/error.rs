@@ -18,6 +18,8 @@ pub enum AnswerError {
     NotAnAnswer { found: Vec<u8> },
     #[error("its driftlock speaks version {found} of `collect`, and this one speaks {PROTOCOL}")]
     Version { found: u64 },
+    #[error("a full sandbox is required, and there is none on it: {missing} did not hold")]
+    Unsandboxed { missing: String },
     #[error("its answer ends in the middle, after line {line}")]
     Truncated { line: u64 },
     #[error("line {line} of its answer is longer than {limit} bytes")]
@@ -60,6 +62,9 @@ impl AnswerError {
             }
             Self::LineTooLong { .. } | Self::TooLong { .. } | Self::Malformed { .. } => {
                 "install the same version on both sides; if that is so, don't trust that machine".to_owned()
+            }
+            Self::Unsandboxed { .. } => {
+                "see what `driftlock capabilities` says there, or check it without --require-sandbox".to_owned()
             }
             Self::Abandoned => "see what is said beside it".to_owned(),
             Self::TooDifferent { .. } => {

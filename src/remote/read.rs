@@ -11,6 +11,7 @@ use crate::declaration::Check;
 use crate::digest::Sha256;
 use crate::manifest::{Content, Entries, Entry, LockError, Observed, Unverified, json};
 use crate::path::{EntryPath, escaped};
+use crate::sandbox::Requirement;
 use crate::trouble::Trouble;
 
 /// The longest answer that is read, in bytes: some five million entries.
@@ -30,6 +31,26 @@ pub struct Head {
     /// The ABI of the Landlock that held there.
     pub landlock: Option<u32>,
     pub seccomp: bool,
+}
+
+impl Head {
+    /// Checks that as much of a sandbox holds there as is required here.
+    ///
+    /// # Errors
+    /// Which layers are missing.
+    pub fn fits(&self, requirement: Requirement) -> Result<(), AnswerError> {
+        let missing: Vec<_> = self.missing().collect();
+        if requirement == Requirement::AsAvailable || missing.is_empty() {
+            return Ok(());
+        }
+        Err(AnswerError::Unsandboxed { missing: missing.join(" and ") })
+    }
+
+    /// The layers of the sandbox that do not hold there.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> {
+        let layers = [("Landlock", self.landlock.is_some()), ("seccomp", self.seccomp)];
+        layers.into_iter().filter_map(|(layer, holds)| (!holds).then_some(layer))
+    }
 }
 
 /// An answer that is being read. What is read counts only if [`end`](Self::end) succeeds.

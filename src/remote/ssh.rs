@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::declaration::Server;
 
 /// What every connection gets, before the operator's own configuration. See `ssh_config(5)`.
-const OPTIONS: [&str; 9] = [
+const OPTIONS: [&str; 15] = [
     // No question is ever asked, so no run hangs on one: no password, no passphrase, no unknown host key.
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
@@ -17,8 +17,18 @@ const OPTIONS: [&str; 9] = [
     // Nothing of this machine is lent to the server.
     "ForwardAgent=no",
     "ForwardX11=no",
+    "GSSAPIDelegateCredentials=no",
     "ClearAllForwardings=yes",
+    "Tunnel=no",
     "PermitLocalCommand=no",
+    // A server that was taken over adds no keys to those that are known.
+    "UpdateHostKeys=no",
+    // A connection that is there is shared, but none is kept open for others: it would end with this one.
+    "ControlMaster=no",
+    // What is said is about errors, and not what a server has to say to everybody who comes.
+    "LogLevel=ERROR",
+    // The command is ours.
+    "RemoteCommand=none",
     "RequestTTY=no",
 ];
 

@@ -132,13 +132,10 @@ fn collection(page: &mut Page<impl Write>, server: &ServerReport) -> io::Result<
 
 /// Which layers did not hold on the server.
 fn unsandboxed(page: &mut Page<impl Write>, server: &ServerReport, whose: &str) -> io::Result<()> {
-    let Some(Head { landlock, seccomp, .. }) = &server.head else { return Ok(()) };
-    for (held, layer) in [(landlock.is_some(), "Landlock"), (*seccomp, "seccomp")] {
-        if !held {
-            page.line(Tag::Warn, format_args!("{whose}{layer} did not hold on the server while it was read"))?;
-        }
-    }
-    Ok(())
+    let mut missing = server.head.iter().flat_map(Head::missing);
+    missing.try_for_each(|layer| {
+        page.line(Tag::Warn, format_args!("{whose}{layer} did not hold on the server while it was read"))
+    })
 }
 
 fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Result<()> {

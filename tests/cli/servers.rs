@@ -5,6 +5,7 @@ mod between;
 mod dead;
 mod declared;
 mod fleet;
+mod launched;
 mod liars;
 mod one;
 mod pushed;

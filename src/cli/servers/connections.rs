@@ -134,6 +134,6 @@ impl Connection<'_> {
         let Some(streams) = streams else {
             return (None, Err(Trouble::new("it was asked before", "report this as a bug")));
         };
-        self.watch.ask(self.index, streams, &request, self.all.program.as_ref(), read)
+        self.watch.ask(self.index, streams, &request, self.all.program.as_ref(), requirement, read)
     }
 }

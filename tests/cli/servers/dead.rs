@@ -135,33 +135,6 @@ fn no_ssh_on_this_machine() {
     assert!(report["checks"][1]["trouble"]["problem"].as_str().unwrap().starts_with("ssh could not be started"));
 }
 
-#[test]
-fn a_run_that_is_killed_leaves_no_ssh_behind() {
-    let site = Site::new(&[("web", Far::Script("echo $$ >\"$TMPDIR/there\"; exec sleep 300".to_owned()))]);
-    let mut run = site.driftlock(&["check", "--server", "web"]);
-    run.command.env("DRIFTLOCK_TEST_MARK", "x").stdout(std::process::Stdio::null());
-    let mut child = run.command.spawn().unwrap();
-    let wait = |what: &str, condition: &dyn Fn() -> bool| {
-        let started = Instant::now();
-        while !condition() {
-            assert!(started.elapsed() < Duration::from_secs(60), "{what}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    };
-    wait("the server is asked", &|| site.world.path("far-tmp/there").exists());
-    let config = site.world.path("ssh_config").display().to_string();
-    let connections = || {
-        fs::read_dir("/proc").unwrap().flatten().any(|process| {
-            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
-            String::from_utf8_lossy(&command).contains(&config)
-        })
-    };
-    assert!(connections());
-    child.kill().unwrap();
-    child.wait().unwrap();
-    wait("its ssh ends", &|| !connections());
-}
-
 /// What is written is not read, so that a request finds a full pipe.
 #[test]
 fn a_host_that_closes_at_once() {
