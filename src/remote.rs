@@ -5,18 +5,30 @@
 //! sandbox, walks, and answers ([`answer`]) in lines of JSON:
 //!
 //! ```text
-//! {"driftlock_collect":1,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
+//! {"driftlock_collect":2,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
 //! {"progress":{"entries":0,"bytes":0}}                                          every two seconds while it walks, and then
 //! {"check":"compose_hashes","resolved_root":"/srv/stacks","failed":null}        each check, in the order of the request
 //! {"mount":"path"} or {"mount_base64":"…"}                                      where another file system begins
 //! {"path":"web/docker-compose.yml","type":"file",…}                             an entry line as a lock has it
 //! {"unverified":"could not open it: …","path":"web/secret"}                     an entry that could not be read
 //! {"end":"compose_hashes","lines":2,"digest":"sha256-…"}                        over the lines of this check
-//! {"done":1}                                                                    how many checks there were; then nothing
+//! {"done":1}                                                                    how many of these there were; then nothing
 //! ```
 //!
 //! or with `{"failed":{"problem":"…","remedy":"…"}}` instead of what it can't give. Entries and unverified entries share
 //! the one order of paths.
+//!
+//! Where an export is asked for, modules have their `nar`, and behind the checks comes what else each of their engines
+//! has, in the order in which the request names them first, before the end counts these too:
+//!
+//! ```text
+//! {"engine":"/var/run/docker.sock","failed":null}
+//! {"path":"web","type":"container",…}                                           all containers, with all attributes
+//! {"image":{"id":"sha256:…","repo_tags":["web:1"],"repo_digests":[]}}           images, then networks, then volumes, sorted
+//! {"network":{…}}
+//! {"volume":{…}}
+//! {"end":"/var/run/docker.sock","lines":4,"digest":"sha256-…"}
+//! ```
 //!
 //! Nothing of an answer is believed ([`Answer`]): it may come from a server that was taken over. Lines and the whole are
 //! bounded, every line is in the one form that it can have, order and names are those that were asked for, and an answer
@@ -25,6 +37,7 @@
 pub mod answer;
 pub mod connection;
 mod error;
+mod inventory;
 pub mod push;
 mod read;
 pub mod request;
@@ -34,7 +47,7 @@ pub use error::AnswerError;
 pub use read::{Answer, Collected, Head};
 
 /// The version of what is said over the connection. It changes with the form of request or answer.
-pub const PROTOCOL: u64 = 1;
+pub const PROTOCOL: u64 = 2;
 
 /// The longest line of either side, in bytes: that of an entry in a lock.
 const LINE_LIMIT: u64 = 16 << 20;

@@ -339,6 +339,7 @@ fn what_the_pages_link_to_is_there() {
         "CHANGELOG.md",
         "docs/lock-format.md",
         "docs/containers.md",
+        "docs/servers.md",
         "docs/fleet.md",
         "docs/alerting.md",
     ] {

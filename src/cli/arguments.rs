@@ -157,6 +157,8 @@ pub enum Command {
         /// The directory to write to; it must be empty, or not be there yet
         #[arg(long, value_name = "DIR")]
         output: PathBuf,
+        #[command(flatten)]
+        servers: Servers,
     },
     /// Print digests of files and trees, without a declaration
     #[command(after_help = "Examples:\n  \

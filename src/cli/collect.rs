@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::arguments::Common;
 use super::{exit, progress};
 use crate::capability;
-use crate::declaration::Declaration;
-use crate::remote::{answer, request};
+use crate::remote::answer;
+use crate::remote::request::{self, Extent, Request};
 use crate::sandbox::Requirement;
 use crate::session::{Run, Session};
 use crate::trouble::Trouble;
@@ -31,22 +31,23 @@ pub fn run(common: &Common, allowed: &[PathBuf]) -> Result<u8, Trouble> {
     }
     let mut out = io::BufWriter::with_capacity(64 << 10, io::stdout());
     let answered = match entered(common, allowed) {
-        Ok(run) => answer(&mut out, &run),
+        Ok((run, extent)) => answer(&mut out, &run, extent),
         Err(trouble) => answer::failed(&mut out, &trouble).map(|()| exit::TROUBLE),
     };
     // Where nobody listens any more, there is nobody to tell.
     Ok(answered.unwrap_or(exit::TROUBLE))
 }
 
-fn entered(common: &Common, allowed: &[PathBuf]) -> Result<Run, Trouble> {
-    let (declaration, require_sandbox) = requested()?;
+fn entered(common: &Common, allowed: &[PathBuf]) -> Result<(Run, Extent), Trouble> {
+    let Request { declaration, require_sandbox, extent } = requested()?;
     let requirement =
         if require_sandbox || common.require_sandbox { Requirement::Everything } else { Requirement::AsAvailable };
     let allowed = allowed.iter().map(|directory| capability::root(directory)).collect::<Result<Vec<_>, _>>()?;
-    Session::over(declaration, &allowed, common.threads, requirement)?.enter(std::iter::empty())
+    let run = Session::over(declaration, &allowed, common.threads, requirement)?.enter(std::iter::empty())?;
+    Ok((run, extent))
 }
 
-fn requested() -> Result<(Declaration, bool), Trouble> {
+fn requested() -> Result<Request, Trouble> {
     let mut line = Vec::new();
     let read = io::stdin().lock().take(request::LIMIT + 1).read_until(b'\n', &mut line);
     read.map_err(|error| {
@@ -59,7 +60,7 @@ fn requested() -> Result<(Declaration, bool), Trouble> {
     request::parse(&line)
 }
 
-fn answer(out: &mut impl Write, run: &Run) -> io::Result<u8> {
+fn answer(out: &mut impl Write, run: &Run, extent: Extent) -> io::Result<u8> {
     answer::hello(out, &run.enforced)?;
     let alive = |progress: &Progress| {
         let (entries, bytes) = (progress.entries.load(Ordering::Relaxed), progress.bytes.load(Ordering::Relaxed));
@@ -69,12 +70,14 @@ fn answer(out: &mut impl Write, run: &Run) -> io::Result<u8> {
         }
     };
     let wanted = vec![true; run.session.checks().len()];
-    let collections = progress::ticking(EVERY, alive, |progress| {
-        let collections = run.collect(&wanted, false, progress);
+    let export = extent == Extent::Export;
+    let collected = progress::ticking(EVERY, alive, |progress| {
+        let collections = run.collect(&wanted, export, progress);
+        let engines = if export { run.inventories() } else { Vec::new() };
         let (entries, bytes) = (progress.entries.load(Ordering::Relaxed), progress.bytes.load(Ordering::Relaxed));
-        (collections, entries, bytes)
+        (collections, engines, entries, bytes)
     });
-    let (collections, entries, bytes) = collections;
+    let (collections, engines, entries, bytes) = collected;
     answer::progress(out, entries, bytes)?;
     let collections: Vec<_> = collections.into_iter().flatten().collect();
     let mut code = 0;
@@ -84,6 +87,12 @@ fn answer(out: &mut impl Write, run: &Run) -> io::Result<u8> {
         }
         answer::check(out, &check.name, run.resolved_root(index).as_deref(), collection)?;
     }
-    answer::done(out, collections.len())?;
+    for (socket, inventory) in &engines {
+        if inventory.is_err() {
+            code = exit::TROUBLE;
+        }
+        answer::engine(out, socket, inventory)?;
+    }
+    answer::done(out, collections.len() + engines.len())?;
     Ok(code)
 }

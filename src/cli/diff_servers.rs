@@ -10,7 +10,7 @@ use crate::declaration::{Check, Server};
 use crate::manifest::LockError;
 use crate::path::escaped;
 use crate::remote::AnswerError;
-use crate::remote::request::Asked;
+use crate::remote::request::{Asked, Extent};
 use crate::report::{self, changes};
 use crate::session::Session;
 use crate::trouble::Trouble;
@@ -60,9 +60,9 @@ fn compare<'a>(connections: &Connections, asked: &[Vec<Asked<'a>>; 2], common: &
     // What went wrong on neither side of the connections, or in the first answer while the second was read.
     let (mut trouble, mut wrong_a, mut result_b) = (None, false, Ok(()));
     let result_a = connections.both(|a, b| {
-        let reading_a = a.ask(asked_a, requirement, |mut answer_a| {
+        let reading_a = a.ask(asked_a, requirement, Extent::Entries, |mut answer_a| {
             let mut error_a = None;
-            let (_, result) = b.ask(asked_b, requirement, |mut answer_b| {
+            let (_, result) = b.ask(asked_b, requirement, Extent::Entries, |mut answer_b| {
                 for (ask_a, ask_b) in asked_a.iter().zip(asked_b) {
                     let mut left = match answer_a.check(ask_a.check) {
                         Ok(Ok(left)) => left,

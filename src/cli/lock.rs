@@ -26,7 +26,8 @@ const NAMED: usize = 20;
 struct Done<'a> {
     check: &'a Check,
     path: String,
-    result: Result<Change, Trouble>,
+    /// Nothing if the export has no lock of a check that is not for servers.
+    result: Result<Option<Change>, Trouble>,
 }
 
 /// How a lock changed.
@@ -54,14 +55,16 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
     let collections = match export.map(shown) {
         None => {
             let wanted: Vec<bool> = run.session.checks().map(|check| check.modes.local).collect();
-            progress::during(show_progress, |progress| run.collect(&wanted, true, progress))
+            let found = progress::during(show_progress, |progress| run.collect(&wanted, true, progress));
+            found.into_iter().map(|found| found.map(|found| found.map(Some))).collect()
         }
-        Some(export) => run.session.checks().map(|check| Some(run.exported(check, &export))).collect(),
+        Some(export) => run.session.checks().map(|check| Some(exported(&run, check, &export))).collect::<Vec<_>>(),
     };
     let mut all = Vec::new();
     for (check, collection) in run.session.checks().zip(collections) {
         let Some(collection) = collection else { continue };
-        let result = collection.and_then(|collection| one(&run, check, &collection, dry_run));
+        let result =
+            collection.and_then(|found| found.map(|collection| one(&run, check, &collection, dry_run)).transpose());
         all.push(Done { check, path: run.lock_path(check), result });
     }
     for trouble in all.iter().filter_map(|done| done.result.as_ref().err()) {
@@ -79,9 +82,20 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
     Ok(code)
 }
 
+/// What an export has of a check. Only one of a server has nothing of a check that is not for servers.
+fn exported(run: &Run, check: &Check, export: &str) -> Result<Option<Collected>, Trouble> {
+    match run.exported(check, export)? {
+        None if check.modes.server => Err(Trouble::new(
+            format!("the export {export} has no lock of the check {}", check.name),
+            "see what `driftlock export` said of it, or name the other checks with --check",
+        )),
+        found => Ok(found),
+    }
+}
+
 /// Writes one lock if it would change.
 fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Change, Trouble> {
-    let entries = acceptable(check, live)?;
+    let entries = acceptable(check, &check.place(), live)?;
     // What was collected has no errors of its own.
     let digest = json::digest(&mut live.entries()).map_err(|error| run.refused(check, &error))?;
     let old = run.baseline(check).map_err(|trouble| keep_evidence(trouble, check))?;
@@ -137,8 +151,9 @@ fn is_canonical(run: &Run, check: &Check, live: &Collected) -> bool {
         && run.locks().and_then(|locks| locks.read(&check.lock.name).ok()).is_some_and(|there| there == bytes)
 }
 
-/// Makes sure that everything could be read and that the format can hold it; gives the number of entries.
-pub fn acceptable(check: &Check, live: &Collected) -> Result<u64, Trouble> {
+/// Makes sure that everything could be read and that the format can hold it; gives the number of entries. `place` is
+/// where they are.
+pub fn acceptable(check: &Check, place: &str, live: &Collected) -> Result<u64, Trouble> {
     let mut count: u64 = 0;
     let mut unverified = Vec::new();
     let mut others = Vec::new();
@@ -160,7 +175,7 @@ pub fn acceptable(check: &Check, live: &Collected) -> Result<u64, Trouble> {
         ));
     }
     if count == 0 && !check.allow_empty {
-        return Err(nothing_found(check, &check.place()));
+        return Err(nothing_found(check, place));
     }
     if count == 0 && check.lock.format == LockFormat::Sha256sum {
         return Err(Trouble::new(
@@ -196,6 +211,10 @@ fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io
     let mut out = io::BufWriter::new(io::stdout().lock());
     for done in all {
         let Ok(change) = &done.result else { continue };
+        let Some(change) = change else {
+            writeln!(out, "left {} as it is: the export has none, and its check is not for servers", done.path)?;
+            continue;
+        };
         let entries = changes::entries(change.entries);
         let verb = if dry_run { "would write" } else { "wrote" };
         match (&change.since, change.written) {
@@ -217,9 +236,10 @@ fn print_json(all: &[Done<'_>], dry_run: bool) -> io::Result<()> {
         .map(|done| {
             let (result, change) = match &done.result {
                 Err(_) => ("failed", None),
-                Ok(change) if !change.written => ("unchanged", Some(change)),
-                Ok(change) if dry_run => ("would_write", Some(change)),
-                Ok(change) => ("written", Some(change)),
+                Ok(None) => ("left", None),
+                Ok(Some(change)) if !change.written => ("unchanged", Some(change)),
+                Ok(Some(change)) if dry_run => ("would_write", Some(change)),
+                Ok(Some(change)) => ("written", Some(change)),
             };
             let trouble = done.result.as_ref().err();
             serde_json::json!({

@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
         Command::Diff { servers, .. } if servers.are_named() => diff_servers::run(&common, &servers),
         Command::Diff { a: Some(a), b: Some(b), servers } => servers.none().and_then(|()| diff::run(&common, &a, &b)),
         Command::Diff { .. } => Err(Trouble::new("diff compares two sides, and they are not named", "name A and B")),
-        Command::Export { output } => export::run(&common, &output),
+        Command::Export { output, servers } => export::run(&common, &output, &servers),
         Command::Hash { format, paths } => hash::run(&common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),
         Command::Collect { allowed } => collect::run(&common, &allowed),

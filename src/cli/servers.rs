@@ -17,7 +17,7 @@ use crate::compare;
 use crate::declaration::{Check, Server};
 use crate::manifest::LockError;
 use crate::path::escaped;
-use crate::remote::request::Asked;
+use crate::remote::request::{Asked, Extent};
 use crate::remote::{Answer, AnswerError};
 use crate::report::fleet::Fleet;
 use crate::report::places::Places;
@@ -106,7 +106,7 @@ fn one(
     let asked = all.iter().filter(|pending| pending.state.is_ok());
     let asked: Vec<_> = asked.filter_map(|pending| Some(Asked { check: pending.check, root: pending.root? })).collect();
     let mut bytes = 0;
-    let (head, collected) = connection.ask(&asked, requirement, |mut answer| {
+    let (head, collected) = connection.ask(&asked, requirement, Extent::Entries, |mut answer| {
         for pending in all.iter_mut().filter(|pending| pending.state.is_ok()) {
             receive(run, pending, &mut answer)?;
             bytes = answer.bytes();

@@ -11,11 +11,11 @@ use super::containers::{collect, digest, is_id};
 use super::error::EngineError;
 use super::stream::Patience;
 use crate::manifest::container::sorted;
-use crate::manifest::{AttributeSet, List};
+use crate::manifest::{AttributeSet, List, json};
 
 /// All that an engine has, in a canonical order. As in a lock, nothing in here changes by itself, and nothing is the value
 /// of a variable, a label or an option.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// All containers, with all attributes.
     pub containers: List,
@@ -24,17 +24,32 @@ pub struct Inventory {
     pub volumes: Vec<Volume>,
 }
 
-/// Labels: the SHA-256 of each one's value.
-type Labels = BTreeMap<String, String>;
+/// What is asked of each container of an inventory: all that there is to know.
+pub const EVERYTHING: AttributeSet = AttributeSet {
+    state: true,
+    mounts: true,
+    networks: true,
+    ports: true,
+    labels: true,
+    env: true,
+    mode: false,
+    owner: false,
+    xattrs: false,
+};
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// Labels: the SHA-256 of each one's value, in hexadecimal digits.
+pub type Labels = BTreeMap<String, String>;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Image {
     pub id: String,
     pub repo_tags: Vec<String>,
     pub repo_digests: Vec<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Network {
     pub name: String,
     pub driver: String,
@@ -45,7 +60,8 @@ pub struct Network {
 }
 
 /// A volume that has a name of its own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Volume {
     pub name: String,
     pub driver: String,
@@ -96,17 +112,11 @@ struct VolumeAnswer {
 /// An engine that can't be asked, or gives no sense.
 pub fn inventory(socket: BorrowedFd<'_>, patience: Patience) -> Result<Inventory, EngineError> {
     let mut client = Client::new(socket, patience)?;
-    let everything = AttributeSet {
-        state: true,
-        mounts: true,
-        networks: true,
-        ports: true,
-        labels: true,
-        env: true,
-        ..AttributeSet::default()
-    };
-    let containers = collect(&mut client, &[], everything)?;
+    let containers = collect(&mut client, &[], EVERYTHING)?;
     let images: Vec<ImageAnswer> = ask(&mut client, &["images", "json"])?;
+    if let Some(ImageAnswer { id, .. }) = images.iter().find(|answer| json::parse_image_id(&answer.id).is_none()) {
+        return Err(EngineError::malformed(format!("{id:?} is no id of an image")));
+    }
     let image = |answer: ImageAnswer| Image {
         id: answer.id,
         repo_tags: sorted(answer.repo_tags.unwrap_or_default()),

@@ -17,5 +17,5 @@ mod tar;
 pub use containers::containers;
 pub use error::EngineError;
 pub use files::{Files, files};
-pub use inventory::{Inventory, inventory};
+pub use inventory::{EVERYTHING, Image, Inventory, Labels, Network, Volume, inventory};
 pub use stream::{PATIENCE, Patience};

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::PROTOCOL;
+use super::{PROTOCOL, inventory};
+use crate::container::Inventory;
 use crate::digest::Sha256;
 use crate::manifest::{Entries as _, json::entry_line};
 use crate::sandbox::Enforced;
@@ -91,16 +92,29 @@ pub fn check(
             })?;
         }
     }
-    let (count, digest) = (lines.count, lines.hasher.finish().sri());
-    writeln!(out, "{{\"end\":{quoted},\"lines\":{count},\"digest\":\"{digest}\"}}")
+    lines.end(&quoted)
 }
 
-/// Writes the end of the answer.
+/// Writes what else an engine has: all its lines, or why there are none.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn done(out: &mut impl Write, checks: usize) -> io::Result<()> {
-    writeln!(out, "{{\"done\":{checks}}}")?;
+pub fn engine(out: &mut impl Write, socket: &str, inventory: &Result<Inventory, Trouble>) -> io::Result<()> {
+    let (quoted, failed) = (json!(socket), json!(inventory.as_ref().err().map(trouble_value)));
+    let mut lines = Lines { out, hasher: Sha256::new(), count: 0 };
+    writeln!(lines.out, "{{\"engine\":{quoted},\"failed\":{failed}}}")?;
+    if let Ok(inventory) = inventory {
+        inventory::lines(inventory, |line| lines.line(line))?;
+    }
+    lines.end(&quoted)
+}
+
+/// Writes the end of the answer, and how many checks and engines there were.
+///
+/// # Errors
+/// Those of `out`.
+pub fn done(out: &mut impl Write, sections: usize) -> io::Result<()> {
+    writeln!(out, "{{\"done\":{sections}}}")?;
     out.flush()
 }
 
@@ -108,7 +122,7 @@ fn trouble_value(trouble: &Trouble) -> Value {
     json!({ "problem": trouble.problem, "remedy": trouble.remedy })
 }
 
-/// The lines of a check between the one that names it and the one that ends it.
+/// The lines of a check or an engine between the one that names it and the one that ends it.
 struct Lines<'a, W> {
     out: &'a mut W,
     hasher: Sha256,
@@ -123,5 +137,11 @@ impl<W: Write> Lines<'_, W> {
         }
         self.count += 1;
         Ok(())
+    }
+
+    /// Writes the line that ends them.
+    fn end(self, name: &Value) -> io::Result<()> {
+        let (count, digest) = (self.count, self.hasher.finish().sri());
+        writeln!(self.out, "{{\"end\":{name},\"lines\":{count},\"digest\":\"{digest}\"}}")
     }
 }

@@ -60,7 +60,12 @@ impl AnswerError {
             Self::Io(_) | Self::Truncated { .. } => {
                 "the connection or the program there ended early: check again, and see its system's log".to_owned()
             }
-            Self::LineTooLong { .. } | Self::TooLong { .. } | Self::Malformed { .. } => {
+            Self::TooLong { .. } => {
+                "ask for some of the checks at a time, with --check; if they are not so large there, don't trust that \
+                 machine"
+                    .to_owned()
+            }
+            Self::LineTooLong { .. } | Self::Malformed { .. } => {
                 "install the same version on both sides; if that is so, don't trust that machine".to_owned()
             }
             Self::Unsandboxed { .. } => {

@@ -1,5 +1,7 @@
 //! Reads an answer, line by line and without believing it.
 
+mod engine;
+
 use std::io::{self, BufRead, Read as _};
 
 use data_encoding::BASE64;
@@ -16,6 +18,9 @@ use crate::trouble::Trouble;
 
 /// The longest answer that is read, in bytes: some five million entries.
 const ANSWER_LIMIT: u64 = 1 << 30;
+
+/// The longest answer to an export, in bytes, all of which is kept in memory: some 600,000 entries.
+const EXPORT_LIMIT: u64 = 128 << 20;
 
 /// The most places that an answer names for one check where another file system begins.
 const MOUNTS_LIMIT: usize = 100_000;
@@ -59,8 +64,13 @@ pub struct Answer<R> {
     input: R,
     line: Vec<u8>,
     number: u64,
+    /// The longest that it may be, and what is left of that, in bytes.
+    limit: u64,
     left: u64,
-    checks: u64,
+    /// Whether an export was asked for.
+    export: bool,
+    /// How many checks and engines there were.
+    sections: u64,
     bytes: u64,
 }
 
@@ -149,7 +159,16 @@ impl<R: BufRead> Answer<R> {
     /// # Errors
     /// What is no answer, one of another version, and the server's own word that it can't.
     pub fn new(input: R) -> Result<(Self, Head), AnswerError> {
-        let mut answer = Self { input, line: Vec::new(), number: 0, left: ANSWER_LIMIT, checks: 0, bytes: 0 };
+        let mut answer = Self {
+            input,
+            line: Vec::new(),
+            number: 0,
+            limit: ANSWER_LIMIT,
+            left: ANSWER_LIMIT,
+            export: false,
+            sections: 0,
+            bytes: 0,
+        };
         match answer.next_line() {
             Err(AnswerError::Truncated { .. }) if answer.line.is_empty() => return Err(AnswerError::Nothing),
             Err(AnswerError::Truncated { .. } | AnswerError::LineTooLong { .. }) => return Err(answer.no_answer()),
@@ -165,6 +184,13 @@ impl<R: BufRead> Answer<R> {
         let hello: HelloLine = answer.parse()?;
         let head = Head { driftlock: answer.text(&hello.driftlock)?, landlock: hello.landlock, seccomp: hello.seccomp };
         Ok((answer, head))
+    }
+
+    /// The same as the answer to an export.
+    #[must_use]
+    pub fn of_export(self) -> Self {
+        let read = self.limit - self.left;
+        Self { limit: EXPORT_LIMIT, left: EXPORT_LIMIT.saturating_sub(read), export: true, ..self }
     }
 
     /// What was read there of files' contents, in bytes, as far as the server has said so.
@@ -191,11 +217,8 @@ impl<R: BufRead> Answer<R> {
             return Err(self.malformed(format!("it is about the check {name}, and {} was asked for", check.name)));
         }
         let resolved_root = resolved_root.map(|root| self.text(&root)).transpose()?;
-        self.checks += 1;
-        let failed = match failed {
-            Some(TroubleItem { problem, remedy }) => Some(Trouble::new(self.text(&problem)?, self.text(&remedy)?)),
-            None => None,
-        };
+        self.sections += 1;
+        let failed = failed.map(|failed| self.trouble(&failed)).transpose()?;
         let mut collected = Collected {
             answer: self,
             check,
@@ -228,8 +251,9 @@ impl<R: BufRead> Answer<R> {
         self.next_line()?;
         self.told()?;
         let DoneLine { done } = self.parse()?;
-        if done != self.checks {
-            return Err(self.malformed(format!("it counts {done} checks, and there were {}", self.checks)));
+        if done != self.sections {
+            let problem = format!("it counts {done} checks and engines, and there were {}", self.sections);
+            return Err(self.malformed(problem));
         }
         if !self.input.fill_buf()?.is_empty() {
             self.number += 1;
@@ -249,7 +273,7 @@ impl<R: BufRead> Answer<R> {
         }
         Err(match read as u64 {
             read if read < limit => AnswerError::Truncated { line: self.number },
-            _ if self.left == 0 => AnswerError::TooLong { limit: ANSWER_LIMIT },
+            _ if self.left == 0 => AnswerError::TooLong { limit: self.limit },
             _ => AnswerError::LineTooLong { line: self.number + 1, limit: LINE_LIMIT },
         })
     }
@@ -268,6 +292,10 @@ impl<R: BufRead> Answer<R> {
             self.text(text)?;
         }
         Err(AnswerError::Told(Trouble::new(problem, remedy)))
+    }
+
+    fn trouble(&self, item: &TroubleItem) -> Result<Trouble, AnswerError> {
+        Ok(Trouble::new(self.text(&item.problem)?, self.text(&item.remedy)?))
     }
 
     /// A text for people: of a bearable length, and made harmless.
@@ -402,7 +430,7 @@ impl<R: BufRead> Collected<'_, R> {
     fn entry(&mut self) -> Result<Item, AnswerError> {
         let line = &self.answer.line;
         let entry = json::read_entry(line).map_err(|problem| self.answer.malformed(problem))?;
-        if matches!(entry.record.content, Content::Directory { nar: Some(_) }) {
+        if matches!(entry.record.content, Content::Directory { nar: Some(_) }) && !self.answer.export {
             return Err(self.answer.malformed("a `nar` was not asked for".to_owned()));
         }
         let (kind, attributes) = (self.check.kind, self.check.attributes);

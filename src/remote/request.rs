@@ -22,10 +22,29 @@ pub struct Asked<'a> {
     pub root: &'a Path,
 }
 
+/// How much of the checks is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Their entries, to compare them.
+    Entries,
+    /// Those with the `nar` of each module, to make locks of them, and what else the engines have.
+    Export,
+}
+
+/// A request that was read.
+#[derive(Debug)]
+pub struct Request {
+    pub declaration: Declaration,
+    /// Whether it wants a full sandbox or nothing.
+    pub require_sandbox: bool,
+    pub extent: Extent,
+}
+
 #[derive(Serialize)]
 struct Written<'a> {
     driftlock_collect: u64,
     require_sandbox: bool,
+    export: bool,
     declaration: Checks<'a>,
 }
 
@@ -40,6 +59,7 @@ struct Read<'a> {
     #[serde(rename = "driftlock_collect")]
     _version: u64,
     require_sandbox: bool,
+    export: bool,
     #[serde(borrow)]
     declaration: &'a RawValue,
 }
@@ -48,8 +68,9 @@ struct Read<'a> {
 ///
 /// # Errors
 /// A request that no server would take, for its size.
-pub fn line(asked: &[Asked<'_>], require_sandbox: bool) -> Result<Vec<u8>, Trouble> {
-    let request = Written { driftlock_collect: PROTOCOL, require_sandbox, declaration: Checks(asked) };
+pub fn line(asked: &[Asked<'_>], require_sandbox: bool, extent: Extent) -> Result<Vec<u8>, Trouble> {
+    let export = extent == Extent::Export;
+    let request = Written { driftlock_collect: PROTOCOL, require_sandbox, export, declaration: Checks(asked) };
     let failed = |problem: String| Trouble::new(format!("the checks can't be asked for: {problem}"), "declare less");
     let mut line = serde_json::to_vec(&request).map_err(|error| failed(error.to_string()))?;
     line.push(b'\n');
@@ -59,11 +80,11 @@ pub fn line(asked: &[Asked<'_>], require_sandbox: bool) -> Result<Vec<u8>, Troub
     Ok(line)
 }
 
-/// Reads a request: its checks, and whether it wants a full sandbox or nothing.
+/// Reads a request.
 ///
 /// # Errors
 /// What is no request, one of another version, and whatever is wrong with its checks.
-pub fn parse(line: &[u8]) -> Result<(Declaration, bool), Trouble> {
+pub fn parse(line: &[u8]) -> Result<Request, Trouble> {
     let refused = |problem: String| {
         Trouble::new(
             format!("the request is refused: {}", escaped(problem.as_bytes())),
@@ -85,7 +106,8 @@ pub fn parse(line: &[u8]) -> Result<(Declaration, bool), Trouble> {
     if let Some(check) = declaration.checks.iter().find(|check| !place(check).is_absolute()) {
         return Err(refused(format!("the root or the socket of the check {} is not absolute", check.name)));
     }
-    Ok((declaration, request.require_sandbox))
+    let extent = if request.export { Extent::Export } else { Extent::Entries };
+    Ok(Request { declaration, require_sandbox: request.require_sandbox, extent })
 }
 
 /// The checks as a declaration has them, in their order.
@@ -175,10 +197,13 @@ mod tests {
         let declared = Declaration::parse("t", Format::Toml, DECLARATION.as_bytes()).unwrap();
         let roots = ["/srv/ü", "/m", "", "", "/etc/nginx"].map(Path::new);
         let asked: Vec<_> = declared.checks.iter().zip(roots).map(|(check, root)| Asked { check, root }).collect();
-        let line = line(&asked, true).unwrap();
+        let line = line(&asked, true, Extent::Export).unwrap();
         assert_eq!(line.iter().position(|&byte| byte == b'\n'), Some(line.len() - 1));
-        let (read, require_sandbox) = parse(&line).unwrap();
+        let Request { declaration: read, require_sandbox, extent } = parse(&line).unwrap();
         assert!(require_sandbox);
+        assert_eq!(extent, Extent::Export);
+        let plain = super::line(&asked, false, Extent::Entries).unwrap();
+        assert_eq!(parse(&plain).unwrap().extent, Extent::Entries);
         assert_eq!(read.checks.len(), 5);
         for ((asked, read), root) in declared.checks.iter().zip(&read.checks).zip(roots) {
             assert_eq!((&asked.name, asked.kind, root), (&read.name, read.kind, &*read.root));
@@ -191,11 +216,12 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_refused() {
-        let good = r#"{"driftlock_collect":1,"require_sandbox":false,"declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
+        let good = r#"{"driftlock_collect":2,"require_sandbox":false,"export":false,"declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
         assert!(parse(good.as_bytes()).is_ok());
         for (from, to, problem) in [
-            ("1,", "2,", "its version is 2"),
-            ("{\"driftlock_collect\":1,", "{", "missing field `driftlock_collect`"),
+            ("2,", "1,", "its version is 1, and only 2 is known here"),
+            ("{\"driftlock_collect\":2,", "{", "missing field `driftlock_collect`"),
+            ("\"export\":false,", "", "missing field `export`"),
             ("false,", "false,\"more\":1,", "unknown field `more`"),
             ("\"root\":\"/a\"", "\"root\":\"a\"", "the root or the socket of the check a is not absolute"),
             ("trees", "forest", "unknown kind `forest`"),

@@ -95,18 +95,24 @@ impl Run {
     pub fn inventories(&self) -> Vec<(String, Result<Inventory, Trouble>)> {
         let mut known = BTreeSet::new();
         let engines = self.session.checks().zip(&self.session.sources).filter_map(|(check, source)| {
-            let socket = source.as_ref().ok()?.engine()?;
             let path = &check.engine.as_ref()?.socket;
-            known.insert(path.clone()).then(|| (raw(path), collected::inventory(path, socket)))
+            if !known.insert(path.clone()) {
+                return None;
+            }
+            let inventory = match source {
+                Ok(source) => collected::inventory(path, source.engine()?),
+                Err(trouble) => Err(trouble.clone()),
+            };
+            Some((raw(path), inventory))
         });
         engines.collect()
     }
 
-    /// What an export has of a check, in the place of what is there.
+    /// What an export has of a check, in the place of what is there; nothing if it has no lock of it.
     ///
     /// # Errors
-    /// An export that does not have it, or whose lock would be refused.
-    pub fn exported(&self, check: &Check, shown: &str) -> Result<Collected, Trouble> {
+    /// A lock that would be refused.
+    pub fn exported(&self, check: &Check, shown: &str) -> Result<Option<Collected>, Trouble> {
         let name = &check.lock.name;
         let refused = |error: &LockError| {
             Trouble::new(
@@ -116,14 +122,9 @@ impl Run {
         };
         let export = self.session.export.as_ref();
         let found = export.map(|export| Baseline::open(&export.dir, name, check.lock.format)).transpose();
-        let Some(mut lock) = found.map_err(|error| refused(&error))?.flatten() else {
-            return Err(Trouble::new(
-                format!("the export {shown} has no lock of the check {}", check.name),
-                "see what `driftlock export` said of it, or name the other checks with --check",
-            ));
-        };
+        let Some(mut lock) = found.map_err(|error| refused(&error))?.flatten() else { return Ok(None) };
         lock.belongs_to(check).map_err(|error| refused(&error))?;
-        Ok(List::read(&mut lock).map_err(|error| refused(&error))?.into())
+        Ok(Some(List::read(&mut lock).map_err(|error| refused(&error))?.into()))
     }
 
     /// Opens the lock of a check; nothing if it is missing.

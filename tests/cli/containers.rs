@@ -4,7 +4,7 @@ mod archives;
 mod declared;
 pub mod engines;
 mod export;
-mod fake;
+pub mod fake;
 mod hostile;
 mod locks;
 mod real;

@@ -4,6 +4,7 @@
 mod between;
 mod dead;
 mod declared;
+mod export;
 mod fleet;
 mod launched;
 mod liars;

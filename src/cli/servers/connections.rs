@@ -11,8 +11,8 @@ use crate::cli::arguments::Servers;
 use crate::cli::progress;
 use crate::declaration::{self, Server};
 use crate::remote::connection::{Heard, Limits, Watch, watching};
-use crate::remote::request::Asked;
-use crate::remote::{Answer, AnswerError, Head, push, request, ssh};
+use crate::remote::request::{self, Asked, Extent};
+use crate::remote::{Answer, AnswerError, Head, push, ssh};
 use crate::sandbox::Requirement;
 use crate::trouble::Trouble;
 
@@ -58,6 +58,13 @@ impl Connections {
             streams: streams.into_iter().map(|streams| Mutex::new(Some(streams))).collect(),
             program,
             limits: options.limits(),
+        })
+    }
+
+    /// Does `with` with the first connection.
+    pub fn one<T>(&self, with: impl FnOnce(&Connection<'_>) -> T) -> T {
+        watching(&self.launcher, self.servers.len(), self.limits, |watch| {
+            with(&Connection { all: self, watch, index: 0 })
         })
     }
 
@@ -117,6 +124,7 @@ impl Connection<'_> {
         &self,
         asked: &[Asked<'_>],
         requirement: Requirement,
+        extent: Extent,
         read: impl FnOnce(Answer<BufReader<Heard<'_>>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
         if asked.is_empty() {
@@ -126,7 +134,7 @@ impl Connection<'_> {
             );
             return (None, Err(trouble));
         }
-        let request = match request::line(asked, requirement == Requirement::Everything) {
+        let request = match request::line(asked, requirement == Requirement::Everything, extent) {
             Ok(request) => request,
             Err(trouble) => return (None, Err(trouble)),
         };

@@ -3,7 +3,7 @@
 use super::super::harness::the_check;
 use super::site::{Far, Site};
 
-const HELLO: &str = r#"{"driftlock_collect":1,"driftlock":"0.1.0","landlock":null,"seccomp":false}"#;
+const HELLO: &str = r#"{"driftlock_collect":2,"driftlock":"0.1.0","landlock":null,"seccomp":false}"#;
 
 /// A far end that reads the request, and then does this.
 fn liar(script: &str) -> Far {
@@ -24,7 +24,8 @@ fn each_lie_is_refused_and_named() {
             "it sent something else than an answer: \"Welcome to web\"",
         ),
         ("silence", liar("exit 0"), "it sent nothing"),
-        ("future", liar("echo '{\"driftlock_collect\":2,\"new\":1}'"), "speaks version 2 of `collect`"),
+        ("future", liar("echo '{\"driftlock_collect\":3,\"new\":1}'"), "speaks version 3 of `collect`"),
+        ("past", liar("echo '{\"driftlock_collect\":1,\"driftlock\":\"0.1.0\"}'"), "speaks version 1 of `collect`"),
         ("truncated", filtered("head -c -3"), "its answer ends in the middle, after line 7"),
         ("unended", filtered("sed '$d'"), "its answer ends in the middle, after line 7"),
         ("dropped", filtered("sed 5d"), "line 6 of its answer is not what driftlock writes: the check, the number"),
@@ -40,7 +41,7 @@ fn each_lie_is_refused_and_named() {
         ("spaced", filtered("sed '5s/,/, /'"), "line 5 of its answer is not what driftlock writes: it should read"),
         ("renamed", filtered("sed '3s/tree/wood/'"), "it is about the check wood, and tree was asked for"),
         ("more", filtered("(cat; echo more)"), "there is something behind the end"),
-        ("count", filtered("sed '$s/1/2/'"), "it counts 2 checks, and there were 1"),
+        ("count", filtered("sed '$s/1/2/'"), "it counts 2 checks and engines, and there were 1"),
         ("moded", filtered("sed '5s/}$/,\"mode\":\"0644\"}/'"), "its attributes are not those that were asked for"),
         ("escape", filtered("sed '1s/0.1.0/\\\\u001b[31m/;$d'"), "its answer ends in the middle"),
         (
