@@ -157,34 +157,30 @@ pub struct Comparison {
 /// # Errors
 /// A lock that turns out to be malformed; nothing that was found up to there counts.
 pub fn compare(expected: &mut impl Entries, actual: &mut impl Entries) -> Result<Comparison, LockError> {
-    compare_within(usize::MAX, expected, actual)
+    compare_within(&mut usize::MAX.clone(), expected, actual)
 }
 
-/// Compares two streams, one of which may have no end: gives up once the differences take more than about `limit`
-/// bytes of memory.
+/// Compares two streams, one of which may have no end: gives up once the differences take more memory than `budget`, in
+/// bytes and roughly, and leaves in it what they did not take.
 ///
 /// # Errors
 /// Those of [`compare`], and [`LockError::TooDifferent`].
 pub fn compare_within(
-    limit: usize,
+    budget: &mut usize,
     expected: &mut impl Entries,
     actual: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
     let mut found = Comparison::default();
-    // What could not be read on the actual side; all that the lock has below such a path is unverified too.
-    let mut opaque: HashSet<Box<[u8]>> = HashSet::new();
+    let mut opaque = Opaque::default();
     let mut left = expected.next()?;
     let mut right = actual.next()?;
-    let (mut weighed, mut weight) = ((0, 0), 0_usize);
+    let mut weighed = (0, 0);
     loop {
-        weight = weight.saturating_add(found.weight(&mut weighed));
-        if weight > limit {
-            return Err(LockError::TooDifferent { limit });
-        }
+        *budget = budget.checked_sub(found.weight(&mut weighed)).ok_or(LockError::TooDifferent)?;
         match (&left, &right) {
             (None, None) => break,
             (Some(gone), None) => {
-                found.only_expected(gone, &opaque);
+                found.only_expected(gone, &mut opaque);
                 left = expected.next()?;
             }
             (None, Some(new)) => {
@@ -193,7 +189,7 @@ pub fn compare_within(
             }
             (Some(before), Some(now)) => match before.path.cmp(now.path) {
                 std::cmp::Ordering::Less => {
-                    found.only_expected(before, &opaque);
+                    found.only_expected(before, &mut opaque);
                     left = expected.next()?;
                 }
                 std::cmp::Ordering::Greater => {
@@ -220,39 +216,46 @@ pub fn compare_within(
 }
 
 impl Comparison {
-    fn only_expected(&mut self, entry: &Observed<'_>, opaque: &HashSet<Box<[u8]>>) {
-        if let Some(above) = above(entry.path, opaque) {
-            self.unverified(entry.path, Unverified::Below(above.into()));
-        } else {
-            match entry.state {
-                Ok(record) => self.drifted(entry.path, Change::Removed, Some(record), None),
-                Err(reason) => self.unverified(entry.path, reason.clone()),
-            }
-        }
-    }
-
-    fn only_actual(&mut self, entry: &Observed<'_>, opaque: &mut HashSet<Box<[u8]>>) {
-        match entry.state {
-            Ok(record) => self.drifted(entry.path, Change::Added, None, Some(record)),
-            Err(reason) => {
-                opaque.insert(entry.path.into());
+    fn only_expected(&mut self, entry: &Observed<'_>, opaque: &mut Opaque) {
+        match (above(entry.path, &opaque.actual), entry.state) {
+            (Some(above), _) => self.unverified(entry.path, Unverified::Below(above.into())),
+            (None, Ok(record)) => self.drifted(entry.path, Change::Removed, Some(record), None),
+            (None, Err(reason)) => {
+                opaque.expected.insert(entry.path.into());
                 self.unverified(entry.path, reason.clone());
             }
         }
     }
 
-    fn both(&mut self, before: &Observed<'_>, now: &Observed<'_>, opaque: &mut HashSet<Box<[u8]>>) {
+    fn only_actual(&mut self, entry: &Observed<'_>, opaque: &mut Opaque) {
+        match (above(entry.path, &opaque.expected), entry.state) {
+            (Some(above), _) => self.unverified(entry.path, Unverified::Below(above.into())),
+            (None, Ok(record)) => self.drifted(entry.path, Change::Added, None, Some(record)),
+            (None, Err(reason)) => {
+                opaque.actual.insert(entry.path.into());
+                self.unverified(entry.path, reason.clone());
+            }
+        }
+    }
+
+    fn both(&mut self, before: &Observed<'_>, now: &Observed<'_>, opaque: &mut Opaque) {
         match (before.state, now.state) {
             (Ok(expected), Ok(actual)) => match difference(expected, actual) {
                 Some(change) => self.drifted(now.path, change, Some(expected), Some(actual)),
                 None => self.verified(),
             },
             (Ok(expected), Err(Unverified::Absent)) => self.drifted(now.path, Change::Removed, Some(expected), None),
-            (_, Err(reason)) => {
-                opaque.insert(now.path.into());
-                self.unverified(now.path, reason.clone());
+            (Err(Unverified::Absent), Ok(actual)) => self.drifted(now.path, Change::Added, None, Some(actual)),
+            (expected, actual) => {
+                for (side, of) in [(expected, &mut opaque.expected), (actual, &mut opaque.actual)] {
+                    if side.is_err() {
+                        of.insert(now.path.into());
+                    }
+                }
+                if let Err(reason) = actual.and(expected) {
+                    self.unverified(now.path, reason.clone());
+                }
             }
-            (Err(reason), Ok(_)) => self.unverified(now.path, reason.clone()),
         }
     }
 
@@ -281,9 +284,14 @@ impl Comparison {
             size_of::<Drift>() + drift.path.as_bytes().len() + record(&drift.expected) + record(&drift.actual)
         });
         // A path that could not be read is kept twice, to see what is below it.
-        let unverified = self.unverified[weighed.1..]
-            .iter()
-            .map(|entry| size_of::<UnverifiedEntry>() + 64 + 2 * entry.path.as_bytes().len());
+        let unverified = self.unverified[weighed.1..].iter().map(|entry| {
+            let reason = match &entry.reason {
+                Unverified::Reported(text) => text.len(),
+                Unverified::Below(above) => above.len(),
+                _ => 0,
+            };
+            size_of::<UnverifiedEntry>() + 64 + 2 * entry.path.as_bytes().len() + reason
+        });
         let weight = drift.chain(unverified).sum();
         *weighed = (self.drift.len(), self.unverified.len());
         weight
@@ -301,6 +309,13 @@ impl Comparison {
         self.counts.unverified += 1;
         self.unverified.extend(checked(path).map(|path| UnverifiedEntry { path, reason }));
     }
+}
+
+/// What could not be read on either side: all that the other side has below such a path is unverified too. A lock has none.
+#[derive(Default)]
+struct Opaque {
+    expected: HashSet<Box<[u8]>>,
+    actual: HashSet<Box<[u8]>>,
 }
 
 /// The outermost directory of a path that could not be read.

@@ -149,6 +149,21 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// Prose: whoever wrote it has escaped the names in it, so a backslash stays as it is; all that is hazardous, and got
+/// through, is shown as [`escaped`] shows it.
+#[derive(Clone, Copy)]
+pub struct Prose<'a>(pub &'a str);
+
+impl fmt::Display for Prose<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        self.0.chars().try_for_each(|character| match character {
+            _ if is_hazardous(character) => escaped(character.encode_utf8(&mut [0; 4]).as_bytes()).fmt(f),
+            _ => f.write_char(character),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +201,11 @@ mod tests {
         assert_eq!(escaped(b"a\nb\x1b[31m\\\xff\xc2").to_string(), "a\\nb\\u{1b}[31m\\\\\\xff\\xc2");
         assert_eq!(escaped("\u{202e}gpj.exe \u{200b}".as_bytes()).to_string(), "\\u{202e}gpj.exe \\u{200b}");
         assert_eq!(escaped("Grüße/文.txt".as_bytes()).to_string(), "Grüße/文.txt");
+    }
+
+    #[test]
+    fn prose_keeps_what_was_escaped_before() {
+        assert_eq!(Prose("a\\nb\nc\u{1b}").to_string(), "a\\nb\\nc\\u{1b}");
     }
 
     #[test]

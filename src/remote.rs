@@ -11,6 +11,7 @@
 //! {"mount":"path"} or {"mount_base64":"…"}                                      where another file system begins
 //! {"path":"web/docker-compose.yml","type":"file",…}                             an entry line as a lock has it
 //! {"unverified":"could not open it: …","path":"web/secret"}                     an entry that could not be read
+//! {"unverified":null,"path":"traefik"}                                          a container that is declared and not there
 //! {"end":"compose_hashes","lines":2,"digest":"sha256-…"}                        over the lines of this check
 //! {"done":1}                                                                    how many of these there were; then nothing
 //! ```

@@ -57,6 +57,7 @@ fn compare<'a>(connections: &Connections, asked: &[Vec<Asked<'a>>; 2], common: &
     let requirement = common.request().requirement;
     let [asked_a, asked_b] = asked;
     let mut found: Found<'a> = Vec::new();
+    let mut budget = DIFFERENCES_LIMIT;
     // What went wrong on neither side of the connections, or in the first answer while the second was read.
     let (mut trouble, mut wrong_a, mut result_b) = (None, false, Ok(()));
     let result_a = connections.both(|a, b| {
@@ -82,17 +83,17 @@ fn compare<'a>(connections: &Connections, asked: &[Vec<Asked<'a>>; 2], common: &
                             return Err(AnswerError::Abandoned);
                         }
                     };
-                    let compared = compare_within(DIFFERENCES_LIMIT, &mut left, &mut right);
-                    if let Err(error @ LockError::TooDifferent { .. }) = compared {
+                    let compared = compare_within(&mut budget, &mut left, &mut right);
+                    if let Err(error @ LockError::TooDifferent) = compared {
                         let problem = format!("the check {}: {error}", ask_a.check.name);
                         trouble = Some(Trouble::new(problem, "see whether both name the same tree in `server_root`"));
                         return Err(AnswerError::Abandoned);
                     }
-                    if let Err(error) = left.finish() {
+                    if let Err(error) = left.finish(&mut budget) {
                         error_a = Some(error);
                         return Err(AnswerError::Abandoned);
                     }
-                    right.finish()?;
+                    right.finish(&mut budget)?;
                     match compared {
                         Ok(compared) => found.push((*ask_b, compared)),
                         Err(error) => {

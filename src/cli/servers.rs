@@ -26,9 +26,12 @@ use crate::sandbox::Requirement;
 use crate::session::{Run, Session};
 use crate::trouble::Trouble;
 
-/// The most memory that the differences between a check's lock and one server may take, in bytes: some 300,000 entries.
-/// Without a bound, a server that lies could exhaust this machine.
+/// The most memory that the differences between the locks and one server may take, in bytes: some 300,000 entries. Without
+/// a bound, a server that lies could exhaust this machine.
 pub const DIFFERENCES_LIMIT: usize = 64 << 20;
+
+/// The same of all servers of a run, each of which has its share: all are kept until the report is written.
+const ALL_DIFFERENCES_LIMIT: usize = 2 << 30;
 
 /// Checks servers, prints the report, and keeps it.
 ///
@@ -106,9 +109,10 @@ fn one(
     let asked = all.iter().filter(|pending| pending.state.is_ok());
     let asked: Vec<_> = asked.filter_map(|pending| Some(Asked { check: pending.check, root: pending.root? })).collect();
     let mut bytes = 0;
+    let mut budget = DIFFERENCES_LIMIT.min(ALL_DIFFERENCES_LIMIT / connection.of());
     let (head, collected) = connection.ask(&asked, requirement, Extent::Entries, |mut answer| {
         for pending in all.iter_mut().filter(|pending| pending.state.is_ok()) {
-            receive(run, pending, &mut answer)?;
+            receive(run, pending, &mut answer, &mut budget)?;
             bytes = answer.bytes();
         }
         answer.end()
@@ -149,6 +153,7 @@ fn receive<R: std::io::BufRead>(
     run: &Run,
     pending: &mut Pending<'_>,
     answer: &mut Answer<R>,
+    budget: &mut usize,
 ) -> Result<(), AnswerError> {
     let (Ok(baseline), Some(root)) = (&mut pending.state, pending.root) else { return Ok(()) };
     let check = pending.check;
@@ -160,12 +165,12 @@ fn receive<R: std::io::BufRead>(
         }
     };
     let resolved_root = collected.resolved_root.clone();
-    let compared = compare::compare_within(DIFFERENCES_LIMIT, baseline, &mut collected);
-    if let Err(LockError::TooDifferent { limit }) = compared {
-        return Err(AnswerError::TooDifferent { check: check.name.clone(), limit });
+    let compared = compare::compare_within(budget, baseline, &mut collected);
+    if let Err(LockError::TooDifferent) = compared {
+        return Err(AnswerError::TooDifferent { check: check.name.clone() });
     }
     // What was wrong with the answer comes first: a comparison with it says nothing.
-    let (mounts, live) = collected.finish()?;
+    let (mounts, live) = collected.finish(budget)?;
     let outcome = match compared {
         Ok(comparison) => judge(check, &place(check, Some(root)), comparison, baseline.stated_digest(), || Some(live)),
         Err(error) => Outcome::Failed(run.refused(check, &error)),

@@ -319,9 +319,9 @@ pub enum LockError {
     OtherKind { found: &'static str, expected: &'static str },
     #[error("it was written with attributes [{found}], and the declaration asks for [{expected}]")]
     OtherAttributes { found: String, expected: String },
-    /// What is there differs from it in more than a report can hold.
-    #[error("what is there differs from it by more than {limit} bytes")]
-    TooDifferent { limit: usize },
+    /// What is there differs from it in more than a run keeps.
+    #[error("what is there differs from it in more than can be kept")]
+    TooDifferent,
 }
 
 impl LockError {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{PROTOCOL, inventory};
 use crate::container::Inventory;
 use crate::digest::Sha256;
-use crate::manifest::{Entries as _, json::entry_line};
+use crate::manifest::{Entries as _, Unverified, json::entry_line};
 use crate::sandbox::Enforced;
 use crate::session::Collected;
 use crate::trouble::Trouble;
@@ -81,7 +81,10 @@ pub fn check(
             lines.line(&match entry.state {
                 Ok(record) => entry_line(entry.path, record),
                 Err(reason) => {
-                    let reason = json!(reason.to_string());
+                    let reason = match reason {
+                        Unverified::Absent => json!(null),
+                        reason => json!(reason.to_string()),
+                    };
                     match std::str::from_utf8(entry.path) {
                         Ok(path) => format!("{{\"unverified\":{reason},\"path\":{}}}", json!(path)),
                         Err(_) => {

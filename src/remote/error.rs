@@ -3,7 +3,7 @@
 use std::io;
 
 use super::PROTOCOL;
-use crate::path::escaped;
+use crate::path::{Prose, escaped};
 use crate::trouble::Trouble;
 
 /// Why an answer counts for nothing. Whoever asked adds the server's name; [`remedy`](Self::remedy) says what to do.
@@ -26,15 +26,16 @@ pub enum AnswerError {
     LineTooLong { line: u64, limit: u64 },
     #[error("its answer is longer than {limit} bytes")]
     TooLong { limit: u64 },
-    #[error("line {line} of its answer is not what driftlock writes: {}", escaped(.problem.as_bytes()))]
+    /// The problem is harmless, and not long.
+    #[error("line {line} of its answer is not what driftlock writes: {problem}")]
     Malformed { line: u64, problem: String },
-    #[error("what it says of the check {check} differs from the lock by more than {limit} bytes")]
-    TooDifferent { check: String, limit: usize },
+    #[error("what it says of the check {check} differs from what is expected in more than is kept of one server")]
+    TooDifferent { check: String },
     /// Whoever reads it has lost interest.
     #[error("its answer was not read to the end")]
     Abandoned,
     /// It says itself that it can't, and why.
-    #[error("it says: {}", escaped(.0.problem.as_bytes()))]
+    #[error("it says: {}", Prose(&.0.problem))]
     Told(Trouble),
 }
 
@@ -75,7 +76,7 @@ impl AnswerError {
             Self::TooDifferent { .. } => {
                 "see whether `server_root` names the same tree there; if it does, don't trust that machine".to_owned()
             }
-            Self::Told(trouble) => escaped(trouble.remedy.as_bytes()).to_string(),
+            Self::Told(trouble) => Prose(&trouble.remedy).to_string(),
         }
     }
 }

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use super::{AnswerError, LINE_LIMIT, PROTOCOL};
 use crate::declaration::Check;
 use crate::digest::Sha256;
-use crate::manifest::{Content, Entries, Entry, LockError, Observed, Unverified, json};
-use crate::path::{EntryPath, escaped};
+use crate::manifest::{Content, Entries, Entry, Kind, LockError, Observed, Unverified, json};
+use crate::path::{EntryPath, Prose};
 use crate::sandbox::Requirement;
 use crate::trouble::Trouble;
 
@@ -22,11 +22,17 @@ const ANSWER_LIMIT: u64 = 1 << 30;
 /// The longest answer to an export, in bytes, all of which is kept in memory: some 600,000 entries.
 const EXPORT_LIMIT: u64 = 128 << 20;
 
-/// The most places that an answer names for one check where another file system begins.
-const MOUNTS_LIMIT: usize = 100_000;
+/// The most that the places take which an answer names for one check where another file system begins, in bytes.
+const MOUNTS_LIMIT: usize = 4 << 20;
+
+/// What one of them takes beside its path.
+const MOUNT: usize = 64;
 
 /// The longest text for people in an answer, in bytes.
 const TEXT_LIMIT: usize = 4096;
+
+/// The longest account of what is wrong with a line, in characters: the line itself may be in it.
+const PROBLEM_LIMIT: usize = 500;
 
 /// What the first line of an answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +140,8 @@ struct MountLine {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UnverifiedLine {
-    unverified: String,
+    /// Nothing: what was declared is not there.
+    unverified: Option<String>,
     path: Option<String>,
     path_base64: Option<String>,
 }
@@ -216,7 +223,9 @@ impl<R: BufRead> Answer<R> {
         if name != check.name {
             return Err(self.malformed(format!("it is about the check {name}, and {} was asked for", check.name)));
         }
-        let resolved_root = resolved_root.map(|root| self.text(&root)).transpose()?;
+        if let Some(root) = &resolved_root {
+            self.text(root)?;
+        }
         self.sections += 1;
         let failed = failed.map(|failed| self.trouble(&failed)).transpose()?;
         let mut collected = Collected {
@@ -224,6 +233,7 @@ impl<R: BufRead> Answer<R> {
             check,
             resolved_root,
             mounts: Vec::new(),
+            of_mounts: 0,
             lines: 0,
             of_lines: Sha256::new(),
             of_entries: Sha256::new(),
@@ -303,10 +313,15 @@ impl<R: BufRead> Answer<R> {
         if text.len() > TEXT_LIMIT {
             return Err(self.malformed(format!("a text in it is longer than {TEXT_LIMIT} bytes")));
         }
-        Ok(escaped(text.as_bytes()).to_string())
+        Ok(Prose(text).to_string())
     }
 
     fn malformed(&self, problem: String) -> AnswerError {
+        let mut problem = Prose(&problem).to_string();
+        if let Some((end, _)) = problem.char_indices().nth(PROBLEM_LIMIT) {
+            problem.truncate(end);
+            problem.push('…');
+        }
         AnswerError::Malformed { line: self.number, problem }
     }
 
@@ -336,9 +351,11 @@ impl Item {
 pub struct Collected<'a, R> {
     answer: &'a mut Answer<R>,
     check: &'a Check,
-    /// Where the root really lies there, links resolved. Harmless.
+    /// Where the root really lies there, links resolved; as it was sent.
     pub resolved_root: Option<String>,
     mounts: Vec<Vec<u8>>,
+    /// What they take.
+    of_mounts: usize,
     lines: u64,
     /// Over all lines, as the end states it.
     of_lines: Sha256,
@@ -353,17 +370,21 @@ pub struct Collected<'a, R> {
 
 impl<R: BufRead> Collected<'_, R> {
     /// Reads what is left of the check. Gives the places where another file system begins, and the digest that a lock
-    /// of the entries would have.
+    /// of the entries would have. What the places take goes off `budget`, in bytes.
     ///
     /// # Errors
-    /// Whatever was wrong with the answer up to the end of this check.
-    pub fn finish(mut self) -> Result<(Vec<Vec<u8>>, String), AnswerError> {
+    /// Whatever was wrong with the answer up to the end of this check, and places that take more.
+    pub fn finish(mut self, budget: &mut usize) -> Result<(Vec<Vec<u8>>, String), AnswerError> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
         while !self.finished {
             self.step()?;
         }
+        let Some(left) = budget.checked_sub(self.of_mounts) else {
+            return Err(AnswerError::TooDifferent { check: self.check.name.clone() });
+        };
+        *budget = left;
         Ok((self.mounts, self.of_entries.finish().sri()))
     }
 
@@ -402,8 +423,9 @@ impl<R: BufRead> Collected<'_, R> {
         if self.item.is_some() || self.mounts.last().is_some_and(|before| **before >= *path.as_bytes()) {
             return Err(self.answer.malformed("a mount is not where it belongs".to_owned()));
         }
-        if self.mounts.len() == MOUNTS_LIMIT {
-            return Err(self.answer.malformed(format!("it names more than {MOUNTS_LIMIT} mounts")));
+        self.of_mounts += MOUNT + path.as_bytes().len();
+        if self.of_mounts > MOUNTS_LIMIT {
+            return Err(self.answer.malformed(format!("it names more than {MOUNTS_LIMIT} bytes of mounts")));
         }
         self.mounts.push(path.as_bytes().to_vec());
         Ok(())
@@ -423,7 +445,11 @@ impl<R: BufRead> Collected<'_, R> {
 
     fn unverified(&self) -> Result<Item, AnswerError> {
         let UnverifiedLine { unverified, path, path_base64 } = self.answer.parse()?;
-        let reason = Unverified::Reported(self.answer.text(&unverified)?.into());
+        let reason = match unverified {
+            Some(reason) => Unverified::Reported(self.answer.text(&reason)?.into()),
+            None if self.check.kind == Kind::Containers => Unverified::Absent,
+            None => return Err(self.answer.malformed("only a container can be declared and absent".to_owned())),
+        };
         Ok(Item::Unverified(self.path(path, path_base64)?, reason))
     }
 
@@ -474,3 +500,6 @@ impl<R: BufRead> Entries for Collected<'_, R> {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,7 @@
 //! Words that more than one kind of report needs.
 
-use std::fmt;
-
-use crate::path::{escaped, is_hazardous};
+pub(super) use crate::path::Prose;
+use crate::path::escaped;
 
 /// The check that every run makes first. No check in a declaration should have this name.
 pub const LOCK_FILES_EXIST: &str = "lock_files_exist";
@@ -62,20 +61,6 @@ pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
-/// Prose: whoever wrote it has escaped the names in it, so a backslash stays as it is; all that is hazardous, and got
-/// through, is shown as [`escaped`] shows it.
-pub(super) struct Prose<'a>(pub &'a str);
-
-impl fmt::Display for Prose<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        self.0.chars().try_for_each(|character| match character {
-            _ if is_hazardous(character) => escaped(character.encode_utf8(&mut [0; 4]).as_bytes()).fmt(f),
-            _ => f.write_char(character),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,10 +112,5 @@ mod tests {
         }
         assert_eq!(counted(1, "entry", "entries"), "1 entry");
         assert_eq!(counted(2, "entry", "entries"), "2 entries");
-    }
-
-    #[test]
-    fn prose_keeps_what_was_escaped_before() {
-        assert_eq!(Prose("a\\nb\nc\u{1b}").to_string(), "a\\nb\\nc\\u{1b}");
     }
 }

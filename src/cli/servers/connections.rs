@@ -119,6 +119,11 @@ impl Connection<'_> {
         &self.all.servers[self.index]
     }
 
+    /// How many connections there are in this run.
+    pub fn of(&self) -> usize {
+        self.all.servers.len()
+    }
+
     /// Asks the server for these checks; `read` reads its answer up to the end.
     pub fn ask(
         &self,
