@@ -14,11 +14,13 @@ mod declared;
 mod directory;
 pub mod launcher;
 mod program;
+mod within;
 
 pub use circumstances::{Circumstances, circumstances};
 pub use declared::{DECLARATION_NAMES, Declared, declaration};
 pub use directory::{Directory, beside, existing, export, future, here, locks, reports, root, writable};
 pub use program::{Program, program};
+pub use within::{engine_within, root_within};
 
 use std::io::{self, IsTerminal as _};
 use std::os::fd::OwnedFd;
@@ -42,24 +44,35 @@ pub fn raw(path: &Path) -> String {
     path.to_str().map_or_else(|| shown(path), str::to_owned)
 }
 
+/// Whether there is something at this path, for a message: whoever opens it later sees for themselves.
+#[must_use]
+pub fn exists(path: &Path) -> bool {
+    path.exists()
+}
+
 /// Connects to the UNIX socket of a container engine. From then on nothing that is asked of it or awaited from it takes
 /// longer than `silence`, this call included.
 ///
 /// # Errors
 /// A socket that is missing, is none, may not be used, or that nobody answers.
 pub fn engine(path: &Path, silence: Duration) -> Result<OwnedFd, Trouble> {
+    connected(path, path, silence)
+}
+
+/// Connects to the socket `at`, which people know as `path`.
+fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Trouble> {
     use rustix::net::sockopt::{Timeout, set_socket_timeout};
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-    let connected = || -> rustix::io::Result<OwnedFd> {
-        let address = SocketAddrUnix::new(path)?;
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+    let connect = || -> rustix::io::Result<OwnedFd> {
+        let address = SocketAddrUnix::new(at)?;
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         for timeout in [Timeout::Recv, Timeout::Send] {
             set_socket_timeout(&socket, timeout, Some(silence))?;
         }
-        connect(&socket, &address)?;
+        rustix::net::connect(&socket, &address)?;
         Ok(socket)
     };
-    connected().map_err(|errno| {
+    connect().map_err(|errno| {
         let error = io::Error::from(errno);
         let remedy = match error.kind() {
             io::ErrorKind::NotFound => "start the engine, or correct `socket` in the declaration",

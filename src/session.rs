@@ -144,26 +144,9 @@ impl Session {
         requirement: Requirement,
     ) -> Result<Self, Trouble> {
         sandbox::required(requirement).map_err(|error| not_entered(&error, requirement))?;
-        let sources = declaration.checks.iter().map(|check| {
-            let source = Source::open(Path::new(""), check)?;
-            let (what, lies) = match (&source, &check.engine) {
-                (Source::Root(root), _) => (&check.root, root.resolved.clone()),
-                (Source::Engine(_), engine) => {
-                    let socket = engine.as_ref().map_or(&check.root, |engine| &engine.socket);
-                    (socket, capability::future(socket))
-                }
-            };
-            let lies = |within: &Directory| match (&lies, &within.resolved) {
-                (Some(lies), Some(within)) => lies.starts_with(within),
-                _ => false,
-            };
-            if within.is_empty() || within.iter().any(lies) {
-                return Ok(source);
-            }
-            Err(Trouble::new(
-                format!("{} lies in none of the directories that `--allow` names there", shown(what)),
-                "correct `server_root` or `socket`, or allow its directory where `driftlock collect` is started",
-            ))
+        let sources = declaration.checks.iter().map(|check| match within {
+            [] => Source::open(Path::new(""), check),
+            allowed => Source::open_within(allowed, check),
         });
         let sources = sources.collect();
         let selected = (0..declaration.checks.len()).collect();

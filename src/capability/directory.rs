@@ -29,9 +29,14 @@ impl AsFd for Directory {
 pub(super) fn open(path: &Path) -> io::Result<Directory> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-    let link = format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd());
-    let resolved = std::fs::read_link(link).ok().filter(|path| path.is_absolute());
+    let resolved = resolved(dir.as_fd());
     Ok(Directory { dir, resolved })
+}
+
+/// Where what is open lies, links resolved. Nothing where `/proc` is not there to tell.
+pub(super) fn resolved(handle: BorrowedFd<'_>) -> Option<PathBuf> {
+    let link = format!("/proc/self/fd/{}", handle.as_raw_fd());
+    std::fs::read_link(link).ok().filter(|path| path.is_absolute())
 }
 
 /// Opens a root. Its own path may pass links; nothing below it ever does.

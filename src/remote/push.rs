@@ -8,9 +8,18 @@
 //! The script has no single quote, backslash or line feed in it: whatever shell the user has there (sh, bash, zsh, fish,
 //! csh) hands it to `sh` as it is.
 
-/// The script, with `%SIZE%` where the program's size in bytes belongs.
+use std::io;
+
+use data_encoding::HEXLOWER;
+
+use crate::capability::Program;
+use crate::digest::Sha256;
+
+/// The script, with `%SIZE%` where the program's size in bytes belongs, and `%SHA256%` for its digest. The command is fixed
+/// before the first server is asked, so what one of them may do to this process does not send another program to the rest.
 const SCRIPT: &str = "umask 077; \
     say() { echo \"driftlock --push: $1\" >&2; exit 2; }; \
+    for tool in cat chmod mktemp rm wc; do command -v $tool >/dev/null || say \"it has no $tool\"; done; \
     IFS= read -r request || say \"the request did not arrive\"; \
     d=; \
     clean() { [ -z \"$d\" ] || rm -rf \"$d\"; }; \
@@ -25,12 +34,29 @@ const SCRIPT: &str = "umask 077; \
 XDG_RUNTIME_DIR, TMPDIR, /tmp, /var/tmp and HOME are missing, full, not writable or mounted noexec\"; \
     cat >\"$d/driftlock\" || say \"the program could not be written to $d\"; \
     [ $(wc -c <\"$d/driftlock\") -eq %SIZE% ] || say \"the program did not arrive whole\"; \
+    if command -v sha256sum >/dev/null; then \
+        case $(sha256sum <\"$d/driftlock\") in %SHA256%*) ;; *) say \"another program has arrived than was sent\";; esac; \
+    fi; \
     chmod 700 \"$d/driftlock\"; \
     \"$d/driftlock\" --version >/dev/null 2>&1 || say \"the program does not run on this machine ($(uname -s -m))\"; \
     { printf \"%s\" \"$request\"; echo; } | \"$d/driftlock\" collect";
 
-/// The command that takes a request, then a program of this many bytes, and runs it.
-#[must_use]
-pub fn command(size: u64) -> String {
-    format!("exec sh -c '{}'", SCRIPT.replace("%SIZE%", &size.to_string()))
+/// The command that takes a request, then this program, and runs it.
+///
+/// # Errors
+/// A program that can't be read, or not as large as it was.
+pub fn command(program: &Program) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = 0;
+    while at < program.size {
+        let read = program.read_at(&mut buffer, at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        hasher.update(&buffer[..read]);
+        at += read as u64;
+    }
+    let digest = HEXLOWER.encode(&hasher.finish().0);
+    Ok(format!("exec sh -c '{}'", SCRIPT.replace("%SIZE%", &program.size.to_string()).replace("%SHA256%", &digest)))
 }

@@ -40,6 +40,14 @@ pub struct Overrides {
     pub key: Option<PathBuf>,
 }
 
+/// The private key for a server, if one is named. One that begins with `~` is for `ssh` to find.
+#[must_use]
+pub fn key(server: &Server, overrides: &Overrides, base: &Path) -> Option<PathBuf> {
+    let declared =
+        || server.key.as_deref().map(|key| if key.starts_with("~") { key.to_owned() } else { base.join(key) });
+    overrides.key.clone().or_else(declared)
+}
+
 /// The arguments of `ssh`, itself the first, that run `remote` on a server. `base` is the declaration's directory.
 #[must_use]
 pub fn command(server: &Server, overrides: &Overrides, base: &Path, connect: Duration, remote: &str) -> Vec<OsString> {
@@ -47,9 +55,7 @@ pub fn command(server: &Server, overrides: &Overrides, base: &Path, connect: Dur
     let mut option = |option: String| command.extend(["-o".into(), option.into()]);
     OPTIONS.into_iter().for_each(|text| option(text.to_owned()));
     option(format!("ConnectTimeout={}", connect.as_secs().max(1)));
-    let declared =
-        || server.key.as_deref().map(|key| if key.starts_with("~") { key.to_owned() } else { base.join(key) });
-    if let Some(key) = overrides.key.clone().or_else(declared) {
+    if let Some(key) = key(server, overrides, base) {
         // Only that one: a server that sees many keys fail ends the connection.
         command.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.into()]);
     }

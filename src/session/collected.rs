@@ -29,6 +29,14 @@ impl Source {
         }
     }
 
+    /// The same for somebody else, who may read in these directories.
+    pub fn open_within(allowed: &[Directory], check: &Check) -> Result<Self, Trouble> {
+        match &check.engine {
+            None => capability::root_within(&check.root, allowed).map(Self::Root),
+            Some(engine) => capability::engine_within(&engine.socket, PATIENCE.silence, allowed).map(Self::Engine),
+        }
+    }
+
     pub const fn root(&self) -> Option<&Directory> {
         match self {
             Self::Root(root) => Some(root),

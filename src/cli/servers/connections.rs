@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::capability::launcher::{self, Launcher, Streams};
-use crate::capability::{self, Declared, Program};
+use crate::capability::{self, Declared, Program, shown};
 use crate::cli::arguments::Servers;
 use crate::cli::progress;
 use crate::declaration::{self, Server};
@@ -22,6 +22,8 @@ pub struct Connections {
     launcher: Launcher,
     /// Taken by whoever makes the connection.
     streams: Vec<Mutex<Option<Streams>>>,
+    /// Why a connection is not to be made.
+    troubles: Vec<Option<Trouble>>,
     program: Option<Program>,
     limits: Limits,
     jobs: usize,
@@ -44,18 +46,32 @@ impl Connections {
             (None, false) => None,
             (file, _) => Some(capability::program(file.as_deref())?),
         };
-        let remote =
-            program.as_ref().map_or_else(|| "driftlock collect".to_owned(), |program| push::command(program.size));
+        let remote = match &program {
+            None => "driftlock collect".to_owned(),
+            Some(program) => push::command(program).map_err(|error| {
+                Trouble::new(format!("the program to send could not be read: {error}"), "see why, or name another one")
+            })?,
+        };
         let connect = Duration::from_secs(options.connect_timeout.map_or(15, |seconds| seconds.get().into()));
         let overrides = ssh::Overrides { user, key: options.ssh_key.clone() };
         let command = |server: &Server| ssh::command(server, &overrides, &declared.base, connect, &remote);
         let commands: Vec<_> = servers.iter().map(command).collect();
+        // Without the one that was meant, `ssh` would try others.
+        let no_key = |server: &Server| {
+            let key = ssh::key(server, &overrides, &declared.base)?;
+            (!key.starts_with("~") && !capability::exists(&key)).then(|| {
+                let problem = format!("its private key {} is not there", shown(&key));
+                Trouble::new(problem, "correct `key` in the declaration, or --ssh-key")
+            })
+        };
+        let troubles = servers.iter().map(no_key).collect();
         let (launcher, streams) = launcher::start(&commands)?;
         Ok(Self {
             jobs: options.jobs.map_or(64, std::num::NonZeroUsize::get).min(servers.len()),
             servers,
             launcher,
             streams: streams.into_iter().map(|streams| Mutex::new(Some(streams))).collect(),
+            troubles,
             program,
             limits: options.limits(),
         })
@@ -138,6 +154,9 @@ impl Connection<'_> {
                 "declare a check whose `modes` have \"server\", and lock it",
             );
             return (None, Err(trouble));
+        }
+        if let Some(trouble) = &self.all.troubles[self.index] {
+            return (None, Err(trouble.clone()));
         }
         let request = match request::line(asked, requirement == Requirement::Everything, extent) {
             Ok(request) => request,

@@ -59,21 +59,29 @@ impl Servers {
             return Ok(known.clone());
         }
         let mut meant: Vec<Server> = Vec::with_capacity(self.servers.len());
-        for name in &self.servers {
-            let server = match known.iter().find(|server| server.name == *name) {
+        for given in &self.servers {
+            let server = match known.iter().find(|server| server.name == *given) {
                 Some(server) => server.clone(),
-                None => Server::undeclared(name).map_err(|problem| {
+                None => Server::undeclared(given).map_err(|problem| {
                     let known: Vec<_> = known.iter().map(|server| server.name.as_str()).collect();
                     let declared =
                         if known.is_empty() { String::new() } else { format!("one of {}, or ", known.join(", ")) };
                     Trouble::new(
-                        format!("--server {}: {problem}", escaped(name.as_bytes())),
+                        format!("--server {}: {problem}", escaped(given.as_bytes())),
                         format!("name {declared}a host as OpenSSH knows it"),
                     )
                 })?,
             };
-            if meant.iter().all(|other| other.name != server.name) {
-                meant.push(server);
+            match meant.iter().find(|other| other.name == server.name) {
+                None => meant.push(server),
+                Some(other) if *other == server => {}
+                Some(_) => {
+                    let name = escaped(server.name.as_bytes());
+                    return Err(Trouble::new(
+                        format!("--server {}: there is another server {name} in this run", escaped(given.as_bytes())),
+                        "check them one after the other, or declare them under two names",
+                    ));
+                }
             }
         }
         Ok(meant)
