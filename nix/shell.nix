@@ -27,6 +27,7 @@ pkgs.mkShell {
     (writeShellScriptBin "prometheus-node-exporter" ''exec ${prometheus-node-exporter}/bin/node_exporter "$@"'')
     (python3.withPackages (packages: [ packages.jsonschema ]))
     strace
+    tcsh
     time
     unixtools.script
     util-linux

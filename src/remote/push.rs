@@ -5,8 +5,10 @@
 //! programs run, runs it, and removes the directory however that ends. What no script survives, SIGKILL or a power cut,
 //! leaves the directory behind.
 //!
-//! The script has no single quote, backslash or line feed in it: whatever shell the user has there (sh, bash, zsh, fish,
-//! csh) hands it to `sh` as it is.
+//! The script has no single quote, backslash, exclamation mark or line feed in it: whatever shell the user has there (sh,
+//! bash, zsh, fish, csh) hands it to `sh` as it is.
+//!
+//! Whether a file system lets programs run is tried with an empty file, which the shell then takes for a script.
 
 use std::io;
 
@@ -27,7 +29,7 @@ const SCRIPT: &str = "umask 077; \
     for at in \"$XDG_RUNTIME_DIR\" \"$TMPDIR\" /tmp /var/tmp \"$HOME\"; do \
         [ -n \"$at\" ] || continue; \
         d=$(mktemp -d \"$at/.driftlock-push.XXXXXXXXXX\" 2>/dev/null) || { d=; continue; }; \
-        { echo \"#!/bin/sh\" >\"$d/try\" && chmod 700 \"$d/try\" && \"$d/try\"; } 2>/dev/null && break; \
+        { : >\"$d/try\" && chmod 700 \"$d/try\" && \"$d/try\"; } 2>/dev/null && break; \
         rm -rf \"$d\"; d=; \
     done; \
     [ -n \"$d\" ] || say \"there is no directory to put it where programs may run: \

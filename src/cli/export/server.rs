@@ -83,7 +83,8 @@ fn receive(answer: Answer<impl BufRead>, asked: &[Asked<'_>], received: &mut Rec
             Ok(mut collected) => {
                 let list = List::read(&mut collected);
                 // What was wrong with the answer comes first.
-                collected.finish()?;
+                // The length of the whole answer is the bound here.
+                collected.finish(&mut usize::MAX.clone())?;
                 list.map(Collected::from).map_err(|error| Trouble::new(error.to_string(), error.remedy()))
             }
         };

@@ -1,6 +1,7 @@
 //! `diff --server A --server B`: two hosts, without a lock.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
@@ -55,5 +56,23 @@ fn two_servers_are_compared_with_one_another() {
     {
         let stderr = site.driftlock(&[&["diff"], arguments].concat()).code(2).stderr();
         assert!(stderr.contains("diff compares two servers"), "{stderr}");
+    }
+}
+
+/// What lies below a directory that one of them can't read is not what the other has more.
+#[test]
+fn what_one_of_them_can_not_read_is_unverified() {
+    let script = format!(
+        "install -m 755 {} \"$TMPDIR/../copy\"\n\
+         exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$TMPDIR/../copy\" \"$@\"",
+        env!("CARGO_BIN_EXE_driftlock")
+    );
+    let site = Site::new(&[("all", Far::Driftlock), ("less", Far::Script(script))]);
+    site.world.write("module/closed/x", "x");
+    fs::set_permissions(site.world.root("module/closed"), fs::Permissions::from_mode(0o700)).unwrap();
+    for servers in [["all", "less"], ["less", "all"]] {
+        let found = site.driftlock(&["diff", "--json", "--server", servers[0], "--server", servers[1]]).code(2).json();
+        let counts = &found["checks"][0]["counts"];
+        assert_eq!((&counts["drifted"], &counts["unverified"]), (&json!(0), &json!(2)), "{servers:?}: {found:#}");
     }
 }

@@ -1,8 +1,8 @@
 //! Servers that can't be reached, or stop in the middle: each is told as what it is, in bounded time, and is no pass.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use super::super::harness::the_check;
@@ -97,23 +97,10 @@ fn a_connection_that_is_cut_in_the_middle() {
         site.world.write(format!("module/with/a/long/path/so/that/the/answer/is/long/{number}"), "");
     }
     site.world.lock();
-    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
-    site.alias("web", proxy.local_addr().unwrap().port());
-    let far = site.port(0);
-    let cut = std::thread::spawn(move || {
-        let (near, _) = proxy.accept().unwrap();
-        let far = TcpStream::connect(("127.0.0.1", far)).unwrap();
-        let (mut from_near, mut to_far) = (near.try_clone().unwrap(), far.try_clone().unwrap());
-        let up = std::thread::spawn(move || std::io::copy(&mut from_near, &mut to_far));
-        // The handshake takes some ten thousand bytes, the answer more than half a million.
-        let copied = std::io::copy(&mut far.try_clone().unwrap().take(200_000), &mut near.try_clone().unwrap());
-        let _ = near.shutdown(Shutdown::Both);
-        let _ = far.shutdown(Shutdown::Both);
-        let _ = up.join();
-        copied.unwrap()
-    });
+    // The handshake takes some ten thousand bytes, the answer more than half a million.
+    let cut = site.cut("web", 0, u64::MAX, 200_000);
     let (problem, remedy) = fails(&site, &[]);
-    assert_eq!(cut.join().unwrap(), 200_000);
+    assert_eq!(cut.join().unwrap().1, 200_000);
     assert!(problem.starts_with("its answer ends in the middle, after line"), "{problem}");
     assert!(!remedy.is_empty());
     // The same server, without the cut.
@@ -148,4 +135,15 @@ fn a_host_that_closes_at_once() {
     let (problem, _) = fails(&site, &[]);
     closing.join().unwrap();
     assert!(problem.contains("ssh failed"), "{problem}");
+}
+
+/// What `ssh` says is kept apart from what a server says to everybody who comes, and from what configuration makes of it.
+#[test]
+fn a_banner_is_no_reason() {
+    let site = Site::new(&[("web", Far::Driftlock)]);
+    let config = fs::read_to_string(site.world.path("ssh_config")).unwrap();
+    fs::write(site.world.path("ssh_config"), format!("LogLevel QUIET\n{config}")).unwrap();
+    fs::write(site.world.path("authorized_keys"), "").unwrap();
+    let (problem, _) = fails(&site, &[]);
+    assert!(problem.contains("Permission denied"), "{problem}");
 }

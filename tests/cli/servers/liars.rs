@@ -74,6 +74,17 @@ fn each_lie_is_refused_and_named() {
     assert!(!text.contains('\u{1b}'), "{text}");
 }
 
+/// Whoever requires a sandbox does not take the word of a server that has none, even if that server was not asked for one.
+#[test]
+fn a_server_without_the_sandbox_that_is_required_is_not_believed() {
+    let site = Site::new(&[("web", filtered("sed '1s/\"seccomp\":true/\"seccomp\":false/'"))]);
+    site.driftlock(&["check", "--server", "web"]).code(0);
+    let report = site.driftlock(&["check", "--server", "web", "--json", "--require-sandbox"]).code(2).json();
+    let problem = report["checks"][1]["trouble"]["problem"].as_str().unwrap();
+    assert_eq!(problem, "a full sandbox is required, and there is none on it: seccomp did not hold");
+    assert_eq!(report["server"]["sandbox"]["seccomp"], false);
+}
+
 /// More entries than a report could hold, each of them well-formed and in order.
 #[test]
 fn a_flood_ends_at_a_limit_of_memory() {

@@ -1,7 +1,8 @@
 //! One server: clean, drifted, and told apart in every way.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::net::UnixListener;
 
 use serde_json::json;
 
@@ -50,7 +51,7 @@ fn drift_on_a_server_is_the_drift_that_a_local_check_finds() {
     site.world.write("module/a.py", "changed\n");
     fs::rename(site.world.root("module/b.py"), site.world.root("module/c.py")).unwrap();
     site.world.write([b"module/\xff\n".as_slice(), b"x"].concat(), "not UTF-8");
-    std::os::unix::fs::symlink("/nowhere", site.world.root("module/link")).unwrap();
+    symlink("/nowhere", site.world.root("module/link")).unwrap();
     let local = site.world.check(1);
     let server = site.driftlock(&["check", "--server", "web", "--json"]).code(1).json();
     for key in ["drift", "unverified", "counts", "digest", "live_digest", "mounts", "status"] {
@@ -141,6 +142,50 @@ fn a_forced_command_opens_what_it_allows_and_no_more() {
     site.driftlock(&["check", "--server", "open"]).code(0);
 }
 
+/// Whoever has the key learns nothing of what lies elsewhere, and reaches nothing there.
+#[test]
+fn what_is_not_allowed_is_not_touched() {
+    let world = World::new();
+    for directory in ["allowed", "elsewhere"] {
+        fs::create_dir(world.path(directory)).unwrap();
+    }
+    let listen = |path: &str| {
+        let listener = UnixListener::bind(world.path(path)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        listener
+    };
+    let (elsewhere, _allowed) = (listen("elsewhere/s"), listen("allowed/s"));
+    symlink(world.path("elsewhere"), world.path("allowed/link")).unwrap();
+    symlink(world.path("elsewhere/s"), world.path("allowed/engine")).unwrap();
+    let collect = |check: serde_json::Value| {
+        let request = json!({"driftlock_collect": 2, "require_sandbox": false, "export": false, "declaration": {"check": {"a": check}}});
+        fs::write(world.path("request"), format!("{request}\n")).unwrap();
+        let mut run = world.driftlock(["collect", "--allow", world.path("allowed").to_str().unwrap()]);
+        run.command.stdin(fs::File::open(world.path("request")).unwrap());
+        let answer = run.command.output().unwrap();
+        let line = String::from_utf8(answer.stdout).unwrap().lines().nth(2).unwrap().to_owned();
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        line["failed"]["problem"].as_str().unwrap_or("").replace(world.path("").to_str().unwrap(), "")
+    };
+    let root = |path: &str| collect(json!({"kind": "trees", "root": world.path(path)}));
+    let socket = |path: &str| collect(json!({"kind": "containers", "socket": world.path(path)}));
+    for path in
+        ["elsewhere", "elsewhere/none", "elsewhere/s", "allowed/link", "allowed/link/none", "allowed/../elsewhere"]
+    {
+        assert_eq!(root(path), format!("{path} lies in none of the directories that `--allow` names there"));
+    }
+    for path in
+        ["elsewhere/s", "elsewhere/none", "elsewhere", "allowed/engine", "allowed/link/s", "allowed/../elsewhere/s"]
+    {
+        assert_eq!(socket(path), format!("{path} lies in none of the directories that `--allow` names there"));
+    }
+    assert_eq!(elsewhere.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody has connected");
+    // What is allowed is told as it is.
+    assert_eq!(root("allowed"), "");
+    assert!(root("allowed/none").contains("No such file"));
+    assert!(socket("allowed/none").contains("No such file"));
+}
+
 /// The seed's third example: what runs on a server.
 #[test]
 fn containers_of_a_server_are_compared_as_those_of_this_machine() {
@@ -153,7 +198,8 @@ fn containers_of_a_server_are_compared_as_those_of_this_machine() {
     let socket = engine.socket();
     let declaration = format!(
         "locks = \"locks\"\nreports = \"reports\"\n[check.docker_images]\nkind = \"containers\"\nsocket = {socket:?}\n\
-         [check.nginx]\nkind = \"container_files\"\nsocket = {socket:?}\ncontainer = \"web\"\nroot = \"/etc/nginx\"\n"
+         [check.nginx]\nkind = \"container_files\"\nsocket = {socket:?}\ncontainer = \"web\"\nroot = \"/etc/nginx\"\n\
+         [check.named]\nkind = \"containers\"\nsocket = {socket:?}\ncontainers = [\"web\"]\n"
     );
     fs::write(world.path("driftlock.toml"), declaration).unwrap();
     world.lock();
@@ -176,6 +222,14 @@ fn containers_of_a_server_are_compared_as_those_of_this_machine() {
         assert_eq!(local["checks"][number]["root"], server["checks"][number + 1]["root"]);
         assert_eq!(local["checks"][number]["counts"]["drifted"], 1);
     }
+    // What was locked and is declared by its name was removed, there as here.
+    engine.remove("web");
+    let named = ["check", "--check", "named", "--json"];
+    let local = site.world.driftlock(named).code(1).json();
+    let server = site.driftlock(&[&named[..], &["--server", "web"]].concat()).code(1).json();
+    let removed = &local["checks"][1]["drift"][0];
+    assert_eq!((&removed["change"], &removed["path"]), (&"removed".into(), &"web".into()));
+    assert_eq!(server["checks"][2]["drift"], local["checks"][1]["drift"]);
     let shut = site.driftlock(&["check", "--server", "shut", "--json"]).code(2).json();
     let problem = shut["checks"][2]["trouble"]["problem"].as_str().unwrap();
     assert!(problem.contains("lies in none of the directories"), "{problem}");

@@ -74,10 +74,8 @@ fn what_can_not_run_everywhere_is_not_sent() {
     let refused = site.driftlock(&["check", "--server", "web", "--push"]).code(2).stderr();
     assert!(refused.contains("needs a dynamic loader") && refused.contains("--push-binary"), "{refused}");
     // One that is static, and of no use there: it is sent, and says so.
-    let mut cc = Command::new("cc");
     fs::write(site.world.path("false.c"), "int main(void) { return 1; }\n").unwrap();
-    cc.args(["-static", "-o"]).arg(site.world.path("false")).arg(site.world.path("false.c"));
-    assert!(cc.status().unwrap().success());
+    compile(&site, "false");
     let report = site.driftlock(&["check", "--server", "web", "--json", "--push-binary", "false"]).code(2).json();
     let problem = report["checks"][1]["trouble"]["problem"].as_str().unwrap();
     assert!(problem.contains("the program does not run on this machine"), "{problem}");
@@ -96,14 +94,117 @@ fn a_connection_that_is_cut_leaves_nothing_behind() {
          while (puts(\"x\") >= 0 && fflush(stdout) == 0) usleep(20000); return 2; }\n",
     )
     .unwrap();
-    let mut cc = Command::new("cc");
-    cc.args(["-static", "-o"]).arg(site.world.path("endless")).arg(site.world.path("endless.c"));
-    assert!(cc.status().unwrap().success());
+    compile(&site, "endless");
     // What it sends is no answer, so this side hangs up at once.
     site.driftlock(&["check", "--server", "web", "--push-binary", "endless"]).code(2);
+    wait_until_nothing_is_left(&site);
+}
+
+/// The same while the program is on its way.
+#[test]
+fn a_transfer_that_is_cut_leaves_nothing_behind() {
+    let site = Site::new(&[("whole", Far::Nothing)]);
+    large(&site, "large");
+    let cut = site.cut("web", 0, 2_000_000, u64::MAX);
+    let problem = problem(&site, &["--push-binary", "large"]);
+    assert_eq!(cut.join().unwrap().0, 2_000_000);
+    assert!(problem.starts_with("it sent nothing, and ssh failed"), "{problem}");
+    wait_until_nothing_is_left(&site);
+}
+
+#[test]
+fn a_full_disk_is_told_and_left_as_it_was() {
+    let site = Site::new(&[("web", Far::Nothing)]);
+    large(&site, "large");
+    let tmp = site.world.path("far-tmp");
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(&tmp);
+    assert!(mount.status().unwrap().success(), "this test needs root");
+    let mut command = site.driftlock(&["check", "--server", "web", "--json", "--push-binary", "large"]).command;
+    let output = command.output().unwrap();
+    let left = left(&site);
+    assert!(Command::new("umount").arg(&tmp).status().unwrap().success());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let problem = report["checks"][1]["trouble"]["problem"].as_str().unwrap();
+    assert!(problem.contains("No space left") && problem.contains("could not be written to"), "{problem}");
+    assert_eq!((output.status.code(), left), (Some(2), Vec::new()));
+}
+
+#[test]
+fn a_server_without_the_tools_says_which() {
+    let site = Site::new(&[("web", Far::Only(&["sh", "cat", "chmod", "rm", "wc"]))]);
+    large(&site, "large");
+    let problem = problem(&site, &["--push-binary", "large"]);
+    assert!(problem.contains("it has no mktemp"), "{problem}");
+}
+
+/// What this process is made to send by a server that it has asked does not run on another.
+#[test]
+fn another_program_than_was_meant_is_not_run() {
+    let site = Site::new(&[("web", Far::Nothing)]);
+    fs::write(
+        site.world.path("marked.c"),
+        "volatile const char mark[] = \"marked: one\";\nint main(void) { return mark[0]; }\n",
+    )
+    .unwrap();
+    compile(&site, "marked");
+    let arguments = ["--push-binary", "marked"];
+    assert!(problem(&site, &arguments).contains("the program does not run on this machine"));
+    let ssh = fs::read_to_string(site.world.path("bin/ssh")).unwrap();
+    let ssh = ssh.replace("exec ", "LC_ALL=C sed 's/marked: one/marked: two/' | exec ");
+    fs::write(site.world.path("bin/ssh"), ssh).unwrap();
+    let problem = problem(&site, &arguments);
+    assert!(problem.contains("another program has arrived than was sent"), "{problem}");
+    assert_eq!(left(&site), [""; 0]);
+}
+
+/// The user there may have any shell.
+#[test]
+fn every_shell_hands_the_script_on() {
+    let shells = ["bash", "busybox sh", "fish", "tcsh", "zsh"];
+    let names = shells.map(|shell| shell.replace(' ', "-"));
+    let hosts: Vec<_> = shells
+        .iter()
+        .zip(&names)
+        .map(|(shell, name)| (&**name, Far::Forced(format!("exec {shell} -c \"$SSH_ORIGINAL_COMMAND\""))))
+        .collect();
+    let site = Site::new(&hosts);
+    let program = static_build(&site.world);
+    let mut arguments = vec!["check", "--json", "--push-binary", program.to_str().unwrap()];
+    names.iter().for_each(|name| arguments.extend(["--server", name]));
+    let fleet = site.driftlock(&arguments).code(0).json();
+    assert_eq!(fleet["summary"]["passed"], shells.len());
+    assert_eq!(left(&site), [""; 0]);
+    // Those that have it need nothing sent.
+    arguments.drain(2..4);
+    site.driftlock(&arguments).code(0);
+}
+
+/// What a run says of the host `web`.
+fn problem(site: &Site, more: &[&str]) -> String {
+    let report = site.driftlock(&[&["check", "--server", "web", "--json"], more].concat()).code(2).json();
+    report["checks"][1]["trouble"]["problem"].as_str().unwrap().to_owned()
+}
+
+/// A static build of `NAME.c`.
+fn compile(site: &Site, name: &str) {
+    let mut cc = Command::new("cc");
+    cc.args(["-static", "-o"]).arg(site.world.path(name)).arg(site.world.path(format!("{name}.c")));
+    assert!(cc.status().unwrap().success());
+}
+
+/// A program of more than four million bytes.
+fn large(site: &Site, name: &str) {
+    let start = "const char large[1 << 22] = {1}; int main(int n, char **v) { return large[n]; }\n";
+    fs::write(site.world.path(format!("{name}.c")), start).unwrap();
+    compile(site, name);
+    assert!(fs::metadata(site.world.path(name)).unwrap().len() > 1 << 22);
+}
+
+fn wait_until_nothing_is_left(site: &Site) {
     let started = std::time::Instant::now();
-    while !left(&site).is_empty() {
-        assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", left(&site));
+    while !left(site).is_empty() {
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "{:?}", left(site));
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }

@@ -1,11 +1,13 @@
 //! An sshd with any number of hosts, which are ports of it, and what `ssh` needs to reach them.
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::Read as _;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::super::harness::{Run, World};
@@ -21,6 +23,8 @@ pub enum Far {
     Script(String),
     /// This command instead of any that is asked for.
     Forced(String),
+    /// These programs and no others.
+    Only(&'static [&'static str]),
 }
 
 /// More ports than this no sshd listens on.
@@ -53,9 +57,10 @@ impl Site {
     }
 
     pub fn with(world: World, hosts: &[(&str, Far)]) -> Self {
-        for key in ["host_key", "other_key", "user_key", "stranger_key"] {
+        for key in ["host_key", "second_key", "other_key", "user_key", "stranger_key"] {
             let mut keygen = Command::new("ssh-keygen");
-            keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(world.path(key));
+            let kind = if key == "second_key" { "ecdsa" } else { "ed25519" };
+            keygen.args(["-q", "-t", kind, "-N", "", "-C", "", "-f"]).arg(world.path(key));
             assert!(keygen.status().expect("needs OpenSSH (Debian: openssh-client)").success());
         }
         fs::copy(world.path("user_key.pub"), world.path("authorized_keys")).unwrap();
@@ -64,10 +69,11 @@ impl Site {
         let ports: Vec<_> = hosts.iter().map(|_| free_port()).collect();
         let at = |name: &str| world.path(name).display().to_string();
         let sshd_config = format!(
-            "ListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
+            "ListenAddress 127.0.0.1\nHostKey {}\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\n\
              PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 500\n\
              PrintMotd no\n",
             at("host_key"),
+            at("second_key"),
             at("authorized_keys")
         );
         let mut ssh_config = String::new();
@@ -78,6 +84,14 @@ impl Site {
                 Far::Driftlock => (format!("{real}:"), String::new()),
                 Far::Nothing => (String::new(), String::new()),
                 Far::Forced(command) => (format!("{real}:"), format!("    ForceCommand {command}\n")),
+                Far::Only(programs) => {
+                    let directory = world.path(format!("far-{name}"));
+                    fs::create_dir(&directory).unwrap();
+                    for program in *programs {
+                        std::os::unix::fs::symlink(which(program), directory.join(program)).unwrap();
+                    }
+                    (directory.display().to_string(), String::new())
+                }
                 Far::Script(script) => {
                     let directory = world.path(format!("far-{name}"));
                     fs::create_dir(&directory).unwrap();
@@ -86,8 +100,9 @@ impl Site {
                     (format!("{}:", directory.display()), String::new())
                 }
             };
+            let path = if matches!(far, Far::Only(_)) { path } else { format!("{path}/usr/bin:/bin") };
             matches.push_str(&format!(
-                "Match LocalPort {port}\n    SetEnv \"PATH={path}/usr/bin:/bin\" \"TMPDIR={}\"\n{forced}",
+                "Match LocalPort {port}\n    SetEnv \"PATH={path}\" \"TMPDIR={}\"\n{forced}",
                 at("far-tmp")
             ));
             ssh_config.push_str(&format!("Host {name}\n    HostName 127.0.0.1\n    Port {port}\n"));
@@ -137,6 +152,28 @@ impl Site {
         let key = fs::read_to_string(self.world.path("host_key.pub")).unwrap();
         let known = fs::read_to_string(self.world.path("known_hosts")).unwrap();
         fs::write(self.world.path("known_hosts"), format!("{known}[127.0.0.1]:{port} {key}")).unwrap();
+    }
+
+    /// Adds a host that is this one behind a connection which is cut once so many bytes have gone there or come back; gives
+    /// how many did.
+    pub fn cut(&self, name: &str, host: usize, there: u64, back: u64) -> JoinHandle<(u64, u64)> {
+        let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+        self.alias(name, proxy.local_addr().unwrap().port());
+        let far = self.port(host);
+        std::thread::spawn(move || {
+            let (near, _) = proxy.accept().unwrap();
+            let far = TcpStream::connect(("127.0.0.1", far)).unwrap();
+            let copy = |from: &TcpStream, to: &TcpStream, limit: u64| {
+                let (from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    let copied = std::io::copy(&mut (&from).take(limit), &mut to).unwrap_or(0);
+                    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+                    copied
+                })
+            };
+            let (there, back) = (copy(&near, &far, there), copy(&far, &near, back));
+            (there.join().unwrap(), back.join().unwrap())
+        })
     }
 
     /// The command, with an `ssh` that reads the configuration of this site and is the machine's in all else.
