@@ -1,4 +1,11 @@
-//! The lock of a check, opened in whichever format the declaration says.
+//! The lock of a check, opened in whichever format the declaration says; locks of the scripts that driftlock replaces
+//! are recognised by what is in them.
+
+mod old;
+pub mod spellings;
+
+pub use old::OldLock;
+pub use spellings::Spellings;
 
 use std::io::{self, BufReader, Read as _};
 
@@ -6,7 +13,8 @@ use cap_std::fs::{Dir, File, OpenOptions};
 
 use crate::declaration::{Check, LockFormat};
 use crate::digest::Sha256;
-use crate::manifest::{AttributeSet, Entries, LockError, Observed, Sha256Digest, json, text};
+use crate::manifest::{AttributeSet, Entries, Kind, LockError, Observed, Sha256Digest, json, text};
+use old::{ImagesOf, RootInPaths};
 
 /// The largest `sha256sum` lock that is read, in bytes; the JSON format is read as a stream and has no such limit.
 const TEXT_LIMIT: u64 = 1 << 30;
@@ -15,28 +23,64 @@ const TEXT_LIMIT: u64 = 1 << 30;
 #[derive(Debug)]
 pub enum Baseline {
     Json(Box<json::Reader<BufReader<File>>>),
-    /// With the digest of the whole file.
-    Text(text::Reader, Sha256Digest),
+    Text(Text),
+    Old(Old),
+}
+
+/// A lock in the format of `sha256sum`.
+#[derive(Debug)]
+pub struct Text {
+    pub reader: text::Reader,
+    /// Of the whole file.
+    digest: Sha256Digest,
+    /// A directory that its paths would make sense below as well, if it were the scripts'.
+    pub or_below: Option<Vec<u8>>,
+}
+
+/// A lock of the scripts.
+#[derive(Debug)]
+pub struct Old {
+    lock: OldLock,
+    reader: text::Reader,
+    /// Of the whole file.
+    digest: Sha256Digest,
 }
 
 impl Baseline {
-    /// Opens a lock by its name; nothing if it is missing.
+    /// Opens the lock of a check; nothing if it is missing. `spellings` are those of its root.
+    ///
+    /// # Errors
+    /// A lock that can't be read, or whose beginning is malformed.
+    pub fn of(check: &Check, locks: &Dir, spellings: &Spellings) -> Result<Option<Self>, LockError> {
+        let Some(file) = open(locks, &check.lock.name)? else { return Ok(None) };
+        match check.lock.format {
+            LockFormat::Json => Self::read(file, LockFormat::Json),
+            LockFormat::Sha256sum => {
+                let (bytes, digest) = whole(file, TEXT_LIMIT)?;
+                let lines = text::lines(&bytes)?;
+                let or_below = match old::root_of(&lines, spellings, &check.selection)? {
+                    RootInPaths::Here(root) => {
+                        let reader = old::without_root(lines, &root)?;
+                        return Ok(Some(Self::Old(Old { lock: OldLock::FileHashes, reader, digest })));
+                    }
+                    RootInPaths::NowhereOr(root) => Some(root),
+                    RootInPaths::Nowhere => None,
+                };
+                Ok(Self::Text(Text { reader: text::Reader::of_lines(lines)?, digest, or_below }))
+            }
+        }
+        .map(Some)
+    }
+
+    /// Opens a lock by its name; nothing if it is missing. Of a text lock, paths are relative to the root.
     ///
     /// # Errors
     /// A lock that can't be read, or whose beginning is malformed.
     pub fn open(locks: &Dir, name: &str, format: LockFormat) -> Result<Option<Self>, LockError> {
-        let mut options = OpenOptions::new();
-        options.read(true);
-        cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-        let file = match locks.open_with(name, &options) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        Self::read(file, format).map(Some)
+        open(locks, name)?.map(|file| Self::read(file, format)).transpose()
     }
 
-    /// Reads a lock from a file that is open.
+    /// The same of a file that is open.
     ///
     /// # Errors
     /// A lock that can't be read, or whose beginning is malformed.
@@ -45,18 +89,35 @@ impl Baseline {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
         }
         Ok(match format {
+            LockFormat::Json if old::is_images(&start(&file)?) => {
+                let (bytes, digest) = whole(file, old::IMAGES_LIMIT)?;
+                Self::Old(Old { lock: OldLock::ContainerImages, reader: old::images(&bytes)?, digest })
+            }
             LockFormat::Json => Self::Json(Box::new(json::Reader::new(BufReader::with_capacity(128 << 10, file))?)),
             LockFormat::Sha256sum => {
-                let mut bytes = Vec::new();
-                file.take(TEXT_LIMIT + 1).read_to_end(&mut bytes)?;
-                if bytes.len() as u64 > TEXT_LIMIT {
-                    let problem = format!("it is larger than {TEXT_LIMIT} bytes");
-                    return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem).into());
-                }
-                let mut hasher = Sha256::new();
-                hasher.update(&bytes);
-                Self::Text(text::Reader::new(&bytes)?, hasher.finish())
+                let (bytes, digest) = whole(file, TEXT_LIMIT)?;
+                Self::Text(Text { reader: text::Reader::new(&bytes)?, digest, or_below: None })
             }
+        })
+    }
+
+    /// Which lock of the scripts it is, if it is one.
+    #[must_use]
+    pub const fn old(&self) -> Option<OldLock> {
+        match self {
+            Self::Old(old) => Some(old.lock),
+            Self::Json(_) | Self::Text(_) => None,
+        }
+    }
+
+    /// Of a stream of what is there, what this lock can tell.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub fn seen<'a, E: Entries>(&self, live: &'a mut E) -> Result<Seen<'a, E>, LockError> {
+        Ok(match self.old() {
+            Some(OldLock::ContainerImages) => Seen::Images(ImagesOf::new(live)),
+            Some(OldLock::FileHashes) | None => Seen::All(live),
         })
     }
 
@@ -65,20 +126,23 @@ impl Baseline {
     /// # Errors
     /// One of another check, of another kind, or with other attributes.
     pub fn belongs_to(&self, check: &Check) -> Result<(), LockError> {
-        let Self::Json(reader) = self else { return Ok(()) };
-        let header = reader.header();
-        if header.check != check.name {
+        let (kind, attributes) = match self {
+            Self::Text(_) => return Ok(()),
+            Self::Old(old) => (old.lock.kind(), AttributeSet::default()),
+            Self::Json(reader) => (reader.header().kind, reader.header().attributes),
+        };
+        if let Self::Json(reader) = self
+            && let header = reader.header()
+            && header.check != check.name
+        {
             return Err(LockError::OtherCheck { found: header.check.clone(), expected: check.name.clone() });
         }
-        if header.kind != check.kind {
-            return Err(LockError::OtherKind { found: header.kind.name(), expected: check.kind.name() });
+        if kind != check.kind {
+            return Err(LockError::OtherKind { found: kind.name(), expected: check.kind.name() });
         }
-        if header.attributes != check.attributes {
+        if attributes != check.attributes {
             let names = |set: AttributeSet| set.names().collect::<Vec<_>>().join(", ");
-            return Err(LockError::OtherAttributes {
-                found: names(header.attributes),
-                expected: names(check.attributes),
-            });
+            return Err(LockError::OtherAttributes { found: names(attributes), expected: names(check.attributes) });
         }
         Ok(())
     }
@@ -88,7 +152,7 @@ impl Baseline {
     pub fn line(&self) -> u64 {
         match self {
             Self::Json(reader) => reader.line(),
-            Self::Text(reader, _) => reader.line(),
+            Self::Text(Text { reader, .. }) | Self::Old(Old { reader, .. }) => reader.line(),
         }
     }
 
@@ -97,7 +161,7 @@ impl Baseline {
     pub fn stated_digest(&self) -> Option<&str> {
         match self {
             Self::Json(reader) => Some(reader.stated_digest()),
-            Self::Text(..) => None,
+            Self::Text(_) | Self::Old(_) => None,
         }
     }
 
@@ -106,8 +170,16 @@ impl Baseline {
     pub fn identity(&self) -> Vec<u8> {
         match self {
             Self::Json(reader) => reader.stated_digest().as_bytes().to_vec(),
-            Self::Text(_, digest) => digest.0.to_vec(),
+            Self::Text(Text { digest, .. }) | Self::Old(Old { digest, .. }) => digest.0.to_vec(),
         }
+    }
+}
+
+impl Old {
+    /// The kind of the checks that it can be the lock of.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.lock.kind()
     }
 }
 
@@ -115,14 +187,74 @@ impl Entries for Baseline {
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
         match self {
             Self::Json(reader) => reader.next(),
-            Self::Text(reader, _) => reader.next(),
+            Self::Text(Text { reader, .. }) | Self::Old(Old { reader, .. }) => reader.next(),
         }
     }
 
     fn pass(&mut self, same: &Observed<'_>) -> Result<bool, LockError> {
         match self {
             Self::Json(reader) => reader.pass(same),
-            Self::Text(reader, _) => reader.pass(same),
+            Self::Text(Text { reader, .. }) | Self::Old(Old { reader, .. }) => reader.pass(same),
         }
     }
+}
+
+/// See [`Baseline::seen`].
+#[derive(Debug)]
+pub enum Seen<'a, E> {
+    All(&'a mut E),
+    Images(ImagesOf<'a, E>),
+}
+
+impl<E: Entries> Entries for Seen<'_, E> {
+    fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
+        match self {
+            Self::All(live) => live.next(),
+            Self::Images(images) => images.next(),
+        }
+    }
+}
+
+/// Opens a file of the locks directory; nothing if it is missing.
+fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    match locks.open_with(name, &options) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A whole file, and its digest.
+fn whole(file: File, limit: u64) -> Result<(Vec<u8>, Sha256Digest), LockError> {
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let problem = format!("it is larger than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem).into());
+    }
+    let mut hasher = Sha256::new();
+    hasher.update(&bytes);
+    Ok((bytes, hasher.finish()))
+}
+
+/// The first bytes of a file, which is read from its start afterwards all the same.
+fn start(file: &File) -> Result<Vec<u8>, LockError> {
+    let mut start = vec![0; 4096];
+    let mut have = 0;
+    while have < start.len() {
+        match rustix::io::pread(file, &mut start[have..], have as u64) {
+            Ok(0) => break,
+            Ok(read) => have += read,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(io::Error::from(errno).into()),
+        }
+    }
+    start.truncate(have);
+    Ok(start)
 }

@@ -3,8 +3,11 @@
 //! Every path of either side ends as verified, drifted or unverified, and [`Counts`] adds up by construction: each
 //! path is counted once, where its verdict is given.
 
+mod against;
 mod container;
 mod moves;
+
+pub use against::{against, against_within};
 
 use std::collections::HashSet;
 

@@ -7,13 +7,15 @@ mod run;
 pub use collected::{Collected, Entries};
 pub use run::Run;
 
+use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use crate::baseline::Spellings;
 use crate::capability::{self, Declared, Directory, shown};
-use crate::declaration::{Check, Declaration};
+use crate::declaration::{Check, Declaration, LockFormat};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
 use crate::store::NotSynced;
@@ -49,6 +51,8 @@ pub struct Session {
     sources: Vec<Result<Source, Trouble>>,
     locks: Option<Directory>,
     locks_access: LocksAccess,
+    /// How the roots of checks may be spelled in locks of the scripts, by the checks' names.
+    spellings: HashMap<String, Spellings>,
     /// The locks of an export, where they take the place of all that could be read.
     export: Option<Directory>,
     threads: NonZeroUsize,
@@ -105,13 +109,15 @@ impl Session {
         let declared = capability::declaration(request.config.as_deref())?;
         let selected = select(&declared, &request.checks)?;
         let checks = selected.iter().map(|&index| &declared.declaration.checks[index]);
-        let sources: Vec<_> = checks.map(|check| source(&declared, check)).collect();
+        let sources: Vec<_> = checks.clone().map(|check| source(&declared, check)).collect();
+        let spellings = checks.filter_map(|check| Some((check.name.clone(), spellings(&declared, check)?))).collect();
         let path = declared.base.join(&declared.declaration.locks);
         let threads = request.threads.unwrap_or_else(walk::default_threads);
         let mut session = Self {
             declared,
             selected,
             sources,
+            spellings,
             locks: None,
             locks_access,
             export: None,
@@ -155,6 +161,7 @@ impl Session {
             declared,
             selected,
             sources,
+            spellings: HashMap::new(),
             locks: None,
             locks_access: LocksAccess::Read,
             export: None,
@@ -200,6 +207,21 @@ impl Session {
         let enforced = enter(&grants, self.requirement)?;
         Ok(Run { session: self, enforced })
     }
+}
+
+/// How the root of a check may be spelled in a lock of the scripts; nothing if its lock can't be one with roots in it.
+fn spellings(declared: &Declared, check: &Check) -> Option<Spellings> {
+    if check.lock.format != LockFormat::Sha256sum {
+        return None;
+    }
+    let here = [
+        capability::future(&declared.base.join(&check.root)),
+        // As it is spelled, if it is a link.
+        capability::future(&declared.base).map(|base| base.join(&check.root)),
+    ];
+    let there = declared.declaration.servers.iter().filter_map(|server| server.root(check));
+    let places = here.iter().flatten().map(PathBuf::as_path).chain(check.server_root.as_deref()).chain(there);
+    Some(Spellings::new(&check.root, places))
 }
 
 /// What to say of a check that this run does not read.

@@ -7,6 +7,7 @@ mod samples;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use driftlock::baseline::OldLock;
 use serde_json::{Value, json};
 
 /// Reads one JSON document a line, and prints for each the path of the first thing that is wrong with it, or `valid`.
@@ -86,6 +87,9 @@ fn real_reports_are_valid() {
     {
         assert!(text.contains(&format!("\"{key}\":")), "{key}");
     }
+    for old in OldLock::ALL {
+        assert!(text.contains(&format!("\"old_lock\":\"{}\"", old.name())), "{old:?}");
+    }
     for status in ["PASS", "FAIL", "SKIP", "no_lock", "other_mode", "not_collected"] {
         assert!(text.contains(&format!(":\"{status}\"")), "{status}");
     }
@@ -117,6 +121,9 @@ fn broken_reports_are_not() {
         |report| report["checks"][1]["mounts"] = json!(["x"]),
         |report| report["checks"][1]["trusted"] = json!(-1),
         |report| report["checks"][0]["trusted"] = json!(1),
+        |report| report["checks"][0]["old_lock"] = json!("file_hashes"),
+        |report| report["checks"][1]["old_lock"] = json!("new"),
+        |report| drop(report["checks"][1].as_object_mut().unwrap().remove("old_lock")),
         |report| drop(report["checks"][1].as_object_mut().unwrap().remove("trusted")),
         |report| report["checks"][1]["unverified"] = json!([{"path": "x"}]),
         |report| report["checks"][1]["drift"][0]["new"] = json!(1),

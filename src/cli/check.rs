@@ -185,6 +185,7 @@ fn check(
     let checks = checks.map(|(index, ((check, baseline), collection))| {
         let mut mounts = Vec::new();
         let mut trusted = 0;
+        let old_lock = baseline.as_ref().ok().and_then(Baseline::old);
         let outcome = match (baseline, collection) {
             (Err(outcome), _) => *outcome,
             (Ok(_), Some(Err(trouble))) => Outcome::Failed(trouble),
@@ -194,7 +195,7 @@ fn check(
                 if let Some(stat_cache) = &mut stat_cache {
                     stat_cache.learn(index, std::mem::take(&mut collection.learned));
                 }
-                match compare::compare(&mut baseline, &mut collection.entries()) {
+                match compare::against(&mut baseline, &mut collection.entries()) {
                     Err(error) => Outcome::Failed(run.refused(check, &error)),
                     Ok(comparison) => {
                         // A stream of what was collected has no errors of its own.
@@ -214,6 +215,7 @@ fn check(
             outcome,
             mounts,
             trusted,
+            old_lock,
         }
     });
     let checks: Vec<_> = checks.collect();

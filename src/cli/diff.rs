@@ -84,7 +84,7 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
         .checks()
         .map(|check| match &*lock {
             Baseline::Json(reader) => reader.header().check == check.name,
-            Baseline::Text(..) => a.file_name().is_some_and(|name| *name == *check.lock.name),
+            Baseline::Text(_) | Baseline::Old(_) => a.file_name().is_some_and(|name| *name == *check.lock.name),
         })
         .collect();
     let Some((index, check)) = run.session.checks().enumerate().find(|(index, _)| wanted[*index]) else {
@@ -122,7 +122,8 @@ fn print_comparison(common: &Common, kind: Kind, root: &str, comparison: &Compar
 fn kind(lock: &Baseline) -> Kind {
     match lock {
         Baseline::Json(reader) => reader.header().kind,
-        Baseline::Text(..) => Kind::Files,
+        Baseline::Text(_) => Kind::Files,
+        Baseline::Old(old) => old.kind(),
     }
 }
 

@@ -8,7 +8,7 @@ use cap_std::fs::Dir;
 use super::arguments::Common;
 use super::check::nothing_found;
 use super::{complain, exit, progress, stdout_failed};
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, shown};
 use crate::compare::{self, Comparison};
 use crate::declaration::{Check, LockFormat};
@@ -37,6 +37,8 @@ struct Change {
     since: Option<Comparison>,
     /// Whether the file was, or in a dry run would be, written.
     written: bool,
+    /// Which lock of the scripts that one was.
+    old_lock: Option<OldLock>,
 }
 
 /// Writes the lock of every check of the run, or says what that would change.
@@ -100,6 +102,7 @@ fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Chan
     let digest = json::digest(&mut live.entries()).map_err(|error| run.refused(check, &error))?;
     let old = run.baseline(check).map_err(|trouble| keep_evidence(trouble, check))?;
     let mut changed = true;
+    let old_lock = old.as_ref().and_then(Baseline::old);
     let since = match old {
         None => None,
         Some(mut old) => {
@@ -107,13 +110,14 @@ fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Chan
             if let Err(error @ LockError::OtherCheck { .. }) = &belongs {
                 return Err(keep_evidence(run.refused(check, error), check));
             }
-            let compared = compare::compare(&mut old, &mut live.entries());
+            let compared = compare::against(&mut old, &mut live.entries());
             let comparison = compared.map_err(|error| keep_evidence(run.refused(check, &error), check))?;
             changed = belongs.is_err()
                 || match &old {
                     Baseline::Json(old) => old.stated_digest() != digest.sri(),
                     // Its order and spelling may be those of `sha256sum`, so only the bytes tell.
-                    Baseline::Text(..) => comparison.counts.drifted > 0 || !is_canonical(run, check, live),
+                    Baseline::Old(_) => true,
+                    Baseline::Text(_) => comparison.counts.drifted > 0 || !is_canonical(run, check, live),
                 };
             Some(comparison)
         }
@@ -122,7 +126,7 @@ fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Chan
         let locks = run.locks().ok_or_else(|| Trouble::new("there is no locks directory", "report this as a bug"))?;
         write(locks, check, live, digest).map_err(|error| not_written(&run.lock_path(check), &error))?;
     }
-    Ok(Change { entries, since, written: changed })
+    Ok(Change { entries, since, written: changed, old_lock })
 }
 
 /// Writes a lock, whatever is there.
@@ -223,6 +227,9 @@ fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io
             (Some(_), false) => writeln!(out, "unchanged {}: {entries}", done.path)?,
             (Some(since), true) => {
                 writeln!(out, "{verb} {}: {entries}, {} changed since the last lock", done.path, since.counts.drifted)?;
+                if change.old_lock.is_some() {
+                    writeln!(out, "    it takes the place of an old lock")?;
+                }
                 changes::write(&mut out, done.check.kind, &done.check.place(), since)?;
             }
         }
@@ -246,6 +253,7 @@ fn print_json(all: &[Done<'_>], dry_run: bool) -> io::Result<()> {
                 "check": done.check.name,
                 "lock": done.path,
                 "result": result,
+                "old_lock": change.and_then(|change| change.old_lock).map(OldLock::name),
                 "entries": change.map(|change| change.entries),
                 "since_last_lock": change.and_then(|change| change.since.as_ref()).map(changes::value),
                 "trouble": trouble.map(|trouble| serde_json::json!({"problem": trouble.problem, "remedy": trouble.remedy})),

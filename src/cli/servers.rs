@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::arguments::{CheckArguments, Common};
 use super::check::{baseline, conclude, judge, keep, keep_one, missing_locks, put, reports, since, window};
 use super::render::Rendering;
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, raw};
 use crate::compare;
 use crate::declaration::{Check, Server};
@@ -87,6 +87,7 @@ struct Pending<'a> {
     state: Result<Baseline, Box<Outcome>>,
     resolved_root: Option<String>,
     mounts: Vec<Vec<u8>>,
+    old_lock: Option<OldLock>,
 }
 
 fn one(
@@ -103,7 +104,8 @@ fn one(
             (Ok(_), None) => Err(Box::new(Outcome::Failed(no_root(check, server)))),
             (state, _) => state,
         };
-        Pending { check, root, state, resolved_root: None, mounts: Vec::new() }
+        let old_lock = state.as_ref().ok().and_then(Baseline::old);
+        Pending { check, root, state, resolved_root: None, mounts: Vec::new(), old_lock }
     };
     let mut all: Vec<_> = run.session.checks().map(pending).collect();
     let asked = all.iter().filter(|pending| pending.state.is_ok());
@@ -128,6 +130,7 @@ fn one(
             trusted: 0,
             outcome: pending.state.err().map_or(Outcome::NotCollected, |outcome| *outcome),
             mounts: pending.mounts,
+            old_lock: pending.old_lock,
         })
         .collect();
     Report {
@@ -165,7 +168,7 @@ fn receive<R: std::io::BufRead>(
         }
     };
     let resolved_root = collected.resolved_root.clone();
-    let compared = compare::compare_within(budget, baseline, &mut collected);
+    let compared = compare::against_within(budget, baseline, &mut collected);
     if let Err(LockError::TooDifferent) = compared {
         return Err(AnswerError::TooDifferent { check: check.name.clone() });
     }

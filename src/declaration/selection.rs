@@ -4,6 +4,8 @@
 
 use globset::{Candidate, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use crate::path::directories_above;
+
 /// The compiled globs of a check.
 #[derive(Debug)]
 pub struct Selection {
@@ -75,6 +77,12 @@ impl Selection {
     #[must_use]
     pub fn includes(&self, path: &[u8]) -> bool {
         self.included.as_ref().is_none_or(|set| set.is_match_candidate(&Candidate::from_bytes(path)))
+    }
+
+    /// Whether a check of single files records what lies at this path.
+    #[must_use]
+    pub fn picks(&self, path: &[u8]) -> bool {
+        self.includes(path) && !directories_above(path).chain([path]).any(|path| self.excludes(path))
     }
 
     /// Whether a directory at this path, which no glob excludes, can have something picked below it.

@@ -319,6 +319,9 @@ pub enum LockError {
     OtherKind { found: &'static str, expected: &'static str },
     #[error("it was written with attributes [{found}], and the declaration asks for [{expected}]")]
     OtherAttributes { found: String, expected: String },
+    /// A lock of the scripts that driftlock replaces, with which something is wrong.
+    #[error("it is an old lock, and {problem}")]
+    Old { problem: String, remedy: &'static str },
     /// What is there differs from it in more than a run keeps.
     #[error("what is there differs from it in more than can be kept")]
     TooDifferent,
@@ -329,6 +332,7 @@ impl LockError {
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
         match self {
+            Self::Old { remedy, .. } => remedy,
             Self::Io(_) => "check that it exists and that you may read it",
             Self::Version { .. } => "use the driftlock that wrote it, or write it anew with `driftlock lock`",
             Self::OtherCheck { .. } => "restore the lock of this check from git, or write it with `driftlock lock`",

@@ -11,7 +11,7 @@
 use std::io::{self, Write};
 
 use super::{Content, Entries, Entry, LockError, Observed, Record, Sha256Digest};
-use crate::path::EntryPath;
+use crate::path::{EntryPath, PathError};
 
 /// Writes a lock. Everything in `entries` has to be a regular file; whoever calls this has made sure of it.
 ///
@@ -52,6 +52,33 @@ pub fn push_line(out: &mut Vec<u8>, digest: Sha256Digest, path: &[u8]) {
     out.push(b'\n');
 }
 
+/// A line of `sha256sum`, with whatever path it has.
+#[derive(Debug)]
+pub struct Line {
+    /// From 1.
+    pub number: u64,
+    pub digest: Sha256Digest,
+    /// Its escapes undone, and without a `./` before it.
+    pub path: Vec<u8>,
+}
+
+/// Reads all lines of a lock.
+///
+/// # Errors
+/// The first line that `sha256sum` would not write.
+pub fn lines(bytes: &[u8]) -> Result<Vec<Line>, LockError> {
+    if bytes.is_empty() {
+        return Err(LockError::Empty);
+    }
+    let lines = (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n'));
+    let lines = lines.map(|(number, line)| {
+        let line = line.strip_suffix(b"\n").ok_or(LockError::Truncated { line: number })?;
+        let (digest, path) = parse_line(line).map_err(|problem| LockError::NotSha256sum { line: number, problem })?;
+        Ok(Line { number, digest, path })
+    });
+    lines.collect()
+}
+
 /// A lock that was read, sorted.
 #[derive(Debug)]
 pub struct Reader {
@@ -61,27 +88,49 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Reads a whole lock.
+    /// Reads a whole lock, whose paths are relative to the check's root.
     ///
     /// # Errors
     /// The first line that `sha256sum` would not write, or a path that is there twice.
     pub fn new(bytes: &[u8]) -> Result<Self, LockError> {
-        if bytes.is_empty() {
-            return Err(LockError::Empty);
-        }
-        let mut entries = Vec::new();
-        for (number, line) in (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n')) {
-            let line = line.strip_suffix(b"\n").ok_or(LockError::Truncated { line: number })?;
-            let (digest, path) =
-                parse_line(line).map_err(|problem| LockError::NotSha256sum { line: number, problem })?;
-            let content = Content::Checksum { sha256: digest };
-            entries.push((Entry { path, record: Record { content, attributes: None } }, number));
-        }
+        Self::of_lines(lines(bytes)?)
+    }
+
+    /// The same of lines that were read.
+    ///
+    /// # Errors
+    /// The first path that is not relative to the root, or is there twice.
+    pub fn of_lines(lines: Vec<Line>) -> Result<Self, LockError> {
+        let entries = lines.into_iter().map(|Line { number, digest, path }| {
+            let path = EntryPath::new(path).map_err(|error| {
+                let problem = match error {
+                    PathError::Absolute => "its path is absolute; paths are relative to the check's root",
+                    PathError::Dots => "its path has a `.` or `..` in it; paths are relative to the check's root",
+                    _ => "its path is empty or has an empty name",
+                };
+                LockError::NotSha256sum { line: number, problem }
+            })?;
+            let record = Record { content: Content::Checksum { sha256: digest }, attributes: None };
+            Ok((Entry { path, record }, number))
+        });
+        Self::of_entries(entries.collect::<Result<_, LockError>>()?)
+    }
+
+    /// Entries with the lines they stand on, in any order.
+    ///
+    /// # Errors
+    /// A path that is there twice.
+    pub fn of_entries(mut entries: Vec<(Entry, u64)>) -> Result<Self, LockError> {
         entries.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
         if let Some([_, (twice, line)]) = entries.array_windows().find(|[(a, _), (b, _)]| a.path == b.path) {
             return Err(LockError::Duplicate { line: *line, path: twice.path.clone() });
         }
         Ok(Self { entries, next: 0 })
+    }
+
+    /// All entries, sorted.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &Entry> {
+        self.entries.iter().map(|(entry, _)| entry)
     }
 
     /// How many entries there are.
@@ -110,7 +159,7 @@ impl Entries for Reader {
     }
 }
 
-fn parse_line(line: &[u8]) -> Result<(Sha256Digest, EntryPath), &'static str> {
+fn parse_line(line: &[u8]) -> Result<(Sha256Digest, Vec<u8>), &'static str> {
     let (escaped, line) = match line.strip_prefix(b"\\") {
         Some(line) => (true, line),
         None => (false, line),
@@ -130,12 +179,10 @@ fn parse_line(line: &[u8]) -> Result<(Sha256Digest, EntryPath), &'static str> {
     let digest = std::str::from_utf8(digest).ok().and_then(Sha256Digest::from_hex);
     let digest = digest.ok_or("it has no 64 lower-case hexadecimal digits")?;
     let path = if escaped { unescape(path)? } else { path.to_vec() };
-    let path = path.strip_prefix(b"./").unwrap_or(&path);
-    let path = EntryPath::new(path).map_err(|error| match error {
-        crate::path::PathError::Absolute => "its path is absolute; paths are relative to the check's root",
-        crate::path::PathError::Dots => "its path has a `.` or `..` in it; paths are relative to the check's root",
-        _ => "its path is empty or has an empty name",
-    })?;
+    let path = match path.strip_prefix(b"./") {
+        Some(path) => path.to_vec(),
+        None => path,
+    };
     Ok((digest, path))
 }
 

@@ -186,6 +186,9 @@ fn overview(out: &mut impl Write, report: &Report) -> io::Result<()> {
             let trusted = counted(check.trusted, "entry", "entries");
             write!(out, " · contents of {trusted} not read again, but trusted from the stat cache")?;
         }
+        if let Some(old) = check.old_lock {
+            write!(out, " · an old lock, blind to {}", old.blind_to())?;
+        }
         write!(out, "</span></th><td class=\"result\">")?;
         result(out, check)?;
         write!(out, "</td>")?;

@@ -28,6 +28,7 @@ pub use words::{LOCK_FILES_EXIST, SERVER_COLLECTION};
 
 use std::time::Duration;
 
+use crate::baseline::OldLock;
 use crate::compare::{Comparison, Counts};
 use crate::manifest::Kind;
 use crate::remote::Head;
@@ -91,6 +92,8 @@ pub struct CheckReport {
     pub mounts: Vec<Vec<u8>>,
     /// Entries whose contents were not read: the stat cache has their digests from a run before.
     pub trusted: u64,
+    /// Which lock of the scripts that driftlock replaces it was compared with, if it was one.
+    pub old_lock: Option<OldLock>,
 }
 
 /// How a check ended.

@@ -17,6 +17,7 @@ use std::io::{self, Write};
 use super::group::{self, Group};
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, Outcome, Report, ServerReport};
+use crate::baseline::OldLock;
 use crate::compare::UnverifiedEntry;
 use crate::manifest::{Kind, Unverified};
 use crate::path::escaped;
@@ -170,6 +171,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
         }
         Outcome::Compared { comparison, .. } => {
             let groups = group::groups(check.kind, &comparison.drift);
+            old_lock(page, check, &title)?;
             drift(page, check, &title, &groups)?;
             unverified(page, check, &title, &comparison.unverified)?;
             trusted(page, check, &title)?;
@@ -180,6 +182,21 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
         Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
     Ok(())
+}
+
+/// That the lock is not one of ours, and what it can't tell.
+fn old_lock(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io::Result<()> {
+    let Some(old) = check.old_lock else { return Ok(()) };
+    let (lock, name) = (escaped(check.lock.as_bytes()), escaped(check.name.as_bytes()));
+    page.line(Tag::Warn, format_args!("{title}: {lock} is an old lock, blind to {}", old.blind_to()))?;
+    match old {
+        OldLock::FileHashes => page.detail(format_args!(
+            "take `lock` out of the check and run `driftlock lock --check {name}` to write one that is not"
+        )),
+        OldLock::ContainerImages => {
+            page.detail(format_args!("run `driftlock lock --check {name}` to write one that is not"))
+        }
+    }
 }
 
 /// That not everything was read this time.

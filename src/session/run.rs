@@ -7,7 +7,7 @@ use cap_std::fs::Dir;
 
 use super::Session;
 use super::collected::{self, Collected, Source};
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, Spellings};
 use crate::capability::{raw, shown};
 use crate::container::Inventory;
 use crate::declaration::Check;
@@ -121,10 +121,21 @@ impl Run {
             )
         };
         let export = self.session.export.as_ref();
-        let found = export.map(|export| Baseline::open(&export.dir, name, check.lock.format)).transpose();
+        let found = export.map(|export| Baseline::of(check, &export.dir, &self.spellings(check))).transpose();
         let Some(mut lock) = found.map_err(|error| refused(&error))?.flatten() else { return Ok(None) };
+        if lock.old().is_some() {
+            return Err(refused(&LockError::Old {
+                problem: "a new one can't be made from it alone".to_owned(),
+                remedy: "name a directory that `driftlock export --output` has written",
+            }));
+        }
         lock.belongs_to(check).map_err(|error| refused(&error))?;
         Ok(Some(List::read(&mut lock).map_err(|error| refused(&error))?.into()))
+    }
+
+    /// How the root of a check may be spelled in a lock of the scripts.
+    fn spellings(&self, check: &Check) -> Spellings {
+        self.session.spellings.get(&check.name).cloned().unwrap_or_default()
     }
 
     /// Opens the lock of a check; nothing if it is missing.
@@ -133,7 +144,7 @@ impl Run {
     /// A lock that can't be read or is malformed, with its name.
     pub fn baseline(&self, check: &Check) -> Result<Option<Baseline>, Trouble> {
         let Some(locks) = self.locks() else { return Ok(None) };
-        Baseline::open(locks, &check.lock.name, check.lock.format).map_err(|error| self.refused(check, &error))
+        Baseline::of(check, locks, &self.spellings(check)).map_err(|error| self.refused(check, &error))
     }
 
     /// The lock file of a check as the operator knows it; not made harmless.

@@ -17,6 +17,7 @@ mod harness;
 mod many;
 mod model;
 mod nar;
+mod old_locks;
 mod oracles;
 mod properties;
 mod sandboxed;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use driftlock::baseline::OldLock;
 use driftlock::manifest::json::entry_line;
 use driftlock::path::is_hazardous;
 use driftlock::report::json::{ReportError, parse};
@@ -78,7 +79,7 @@ fn keys_stand_in_the_order_of_the_seed() {
     assert_eq!(
         keys(".checks[1]"),
         "name status details kind root resolved_root lock digest live_digest counts drift unverified mounts trusted \
-         trouble skipped\n"
+         old_lock trouble skipped\n"
     );
     assert_eq!(keys(".summary"), "total passed failed skipped\n");
     assert_eq!(keys(".checks[1].drift[0]"), "path change expected actual\n");
@@ -237,6 +238,26 @@ fn what_is_no_report_is_refused() {
     let twice = [&json[..], &json[..]].concat();
     assert!(matches!(parse(&twice), Err(ReportError::NotJson { .. })));
     assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+}
+
+#[test]
+fn an_old_lock_is_told() {
+    let report = &samples::json(&samples::old_locks());
+    assert_eq!(jq("[.checks[].old_lock] | tostring", report), "[null,\"file_hashes\",\"container_images\"]\n");
+    let parsed = parse(report).unwrap();
+    let told: Vec<_> = parsed.checks.iter().map(|check| check.old_lock).collect();
+    assert_eq!(told, [None, Some(OldLock::FileHashes), Some(OldLock::ContainerImages)]);
+    // A lock of the scripts is of one kind, and states no digest.
+    let edits: [fn(&mut Value); 2] = [
+        |report| report["checks"][1]["kind"] = json!("trees"),
+        |report| report["checks"][1]["digest"] = json!(samples::sha256(b"lock").sri()),
+    ];
+    for edit in edits {
+        let mut value: Value = serde_json::from_slice(report).unwrap();
+        edit(&mut value);
+        let refused = parse(value.to_string().as_bytes()).unwrap_err();
+        assert!(matches!(refused, ReportError::Inconsistent { .. }), "{refused}");
+    }
 }
 
 #[test]

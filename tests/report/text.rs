@@ -265,6 +265,28 @@ fn says_what_was_not_read_again() {
 }
 
 #[test]
+fn says_what_an_old_lock_can_not_tell() {
+    let text = plain(&samples::old_locks());
+    for (lines, number) in [
+        (
+            "[WARN] Compose: audit/locks/compose_hashes.lock.json is an old lock, blind to executable bits, links and sizes\n    \
+             take `lock` out of the check and run `driftlock lock --check compose_hashes` to write one that is not\n",
+            1,
+        ),
+        (
+            "[WARN] Docker: audit/locks/docker_images.lock.json is an old lock, blind to the digests that registries know \
+             images by, and to all settings of containers\n    \
+             run `driftlock lock --check docker_images` to write one that is not\n",
+            1,
+        ),
+        ("is an old lock", 2),
+    ] {
+        assert_eq!(text.matches(lines).count(), number, "{lines}\n{text}");
+    }
+    assert!(!plain(&samples::seed_fail()).contains("is an old lock"));
+}
+
+#[test]
 fn quiet_leaves_failures_and_the_verdict() {
     let quiet = Style { quiet: true, color: false };
     assert_eq!(text(&samples::seed_pass(), quiet), "OVERALL: PASS\n");

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use driftlock::baseline::OldLock;
 use driftlock::compare::{Comparison, compare};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{
@@ -96,6 +97,7 @@ pub fn check(name: &str, kind: Kind, root: &str, outcome: Outcome) -> CheckRepor
         outcome,
         mounts: Vec::new(),
         trusted: 0,
+        old_lock: None,
     }
 }
 
@@ -299,6 +301,20 @@ pub fn trusting() -> Report {
     report
 }
 
+/// One check for each of the scripts' locks.
+pub fn old_locks() -> Report {
+    let locked = Tree::new().with("a", Content::Checksum { sha256: sha256(b"a") });
+    let mut files = files(&locked, &Tree::new().file("a", "b"));
+    let mut images = containers();
+    for (check, old) in [(&mut files, OldLock::FileHashes), (&mut images, OldLock::ContainerImages)] {
+        check.old_lock = Some(old);
+        if let Outcome::Compared { digest, .. } = &mut check.outcome {
+            *digest = None;
+        }
+    }
+    report(vec![files, images])
+}
+
 pub fn many(number: usize) -> CheckReport {
     let (mut locked, mut live) = (Tree::new(), Tree::new());
     for number in 0..number {
@@ -416,6 +432,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("bare", bare),
         ("skipped", report(troubled().into_iter().skip(3).collect())),
         ("text_lock", report(vec![text_lock])),
+        ("old_locks", old_locks()),
         ("containers", report(vec![containers(), container_files()])),
         ("hostile", hostile()),
         ("window", in_window()),

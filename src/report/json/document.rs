@@ -10,6 +10,7 @@ pub(super) use entry::{DriftItem, PathItem, UnverifiedItem};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{FLEET_SCHEMA, SCHEMA, details};
+use crate::baseline::OldLock;
 use crate::compare::{Comparison, Counts};
 use crate::manifest::Kind;
 use crate::report::fleet::{Fleet, FleetSummary};
@@ -67,6 +68,8 @@ pub(super) struct Check<D, U> {
     pub unverified: U,
     pub mounts: Vec<PathItem>,
     pub trusted: u64,
+    #[serde(deserialize_with = "present")]
+    pub old_lock: Option<OldLockItem>,
     #[serde(deserialize_with = "present")]
     pub trouble: Option<TroubleItem>,
     #[serde(deserialize_with = "present")]
@@ -128,6 +131,32 @@ pub(super) enum Skipped {
     NoLock,
     OtherMode,
     NotCollected,
+}
+
+/// Which lock of the scripts a check was compared with.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OldLockItem {
+    FileHashes,
+    ContainerImages,
+}
+
+impl From<OldLock> for OldLockItem {
+    fn from(old: OldLock) -> Self {
+        match old {
+            OldLock::FileHashes => Self::FileHashes,
+            OldLock::ContainerImages => Self::ContainerImages,
+        }
+    }
+}
+
+impl From<OldLockItem> for OldLock {
+    fn from(old: OldLockItem) -> Self {
+        match old {
+            OldLockItem::FileHashes => Self::FileHashes,
+            OldLockItem::ContainerImages => Self::ContainerImages,
+        }
+    }
 }
 
 /// The server that the report is about, and what answered there.
@@ -332,6 +361,7 @@ fn undeclared<'a>(name: &str, status: Status, details: String, trouble: Option<&
         unverified: Unverifieds(None),
         mounts: Vec::new(),
         trusted: 0,
+        old_lock: None,
         trouble: trouble.map(TroubleItem::from),
         skipped: None,
     }
@@ -359,6 +389,7 @@ fn check<'a>(check: &'a CheckReport, mode: &str) -> Written<'a> {
         unverified: Unverifieds(comparison),
         mounts: check.mounts.iter().map(|mount| PathItem::from(mount.as_slice())).collect(),
         trusted: if comparison.is_some() { check.trusted } else { 0 },
+        old_lock: check.old_lock.filter(|_| comparison.is_some()).map(OldLockItem::from),
         trouble: match &check.outcome {
             Outcome::Failed(trouble) => Some(trouble.into()),
             _ => None,

@@ -8,6 +8,7 @@ use serde_json::error::Category;
 
 use super::document::{Document, Read, Sandbox, ServerItem, ServerSandbox, Skipped, WindowItem};
 use super::{ReportError, SCHEMA};
+use crate::baseline::OldLock;
 use crate::compare::{Counts, Drift};
 use crate::manifest::Kind;
 use crate::path::EntryPath;
@@ -66,6 +67,8 @@ pub struct ParsedCheck {
     pub unverified: Vec<ParsedUnverified>,
     /// How many entries' contents were not read, but trusted from a stat cache.
     pub trusted: u64,
+    /// Which lock of the scripts it was compared with, if it was one.
+    pub old_lock: Option<OldLock>,
     /// In the order of their paths.
     pub mounts: Vec<EntryPath>,
     pub trouble: Option<Trouble>,
@@ -209,8 +212,14 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     if read.trusted > counts.verified + counts.drifted {
         return Err(inconsistent("it trusts more entries than it knows of".to_owned()));
     }
+    let old_lock = read.old_lock.map(OldLock::from);
+    if old_lock.is_some_and(|old| Some(old.kind()) != read.kind.map(Kind::from) || read.digest.is_some()) {
+        return Err(inconsistent("its `old_lock` does not fit its kind and digest".to_owned()));
+    }
     let nothing_compared = read.trouble.is_some() || read.skipped.is_some();
-    if nothing_compared && (counts != Counts::default() || read.digest.is_some() || read.live_digest.is_some()) {
+    if nothing_compared
+        && (counts != Counts::default() || read.digest.is_some() || read.live_digest.is_some() || old_lock.is_some())
+    {
         return Err(inconsistent("it compared nothing, and has entries or digests".to_owned()));
     }
     let is_declared = [read.kind.is_some(), read.root.is_some(), read.lock.is_some()];
@@ -252,6 +261,7 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
         drift,
         unverified,
         trusted: read.trusted,
+        old_lock,
         mounts,
         trouble: read.trouble.map(|trouble| Trouble { problem: trouble.problem, remedy: trouble.remedy }),
         skipped: read.skipped,

@@ -81,6 +81,7 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
         outcome,
         mounts,
         trusted: parsed.trusted,
+        old_lock: parsed.old_lock,
     })
 }
 

@@ -1,0 +1,266 @@
+//! Locks of the scripts that driftlock replaces, recognised by what is in them.
+//!
+//! - `compose_sha256.lock.txt`: `<64 hex>  <path>` a line, in any order. What tells it from a lock in the format of
+//!   `sha256sum` is that the root is in its paths: see [`root_of`].
+//! - `docker_images.lock.json`: `{"generated_at": "<ISO 8601>", "images": {"<container>": {"image": "<name:tag>",
+//!   "imageId": "sha256:…"}}}`.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::spellings::{Spellings, below};
+use crate::declaration::Selection;
+use crate::declaration::engine::is_container_name;
+use crate::manifest::{
+    Container, Content, Entries, Entry, Kind, LockError, Observed, Record, Sha256Digest, json, text,
+};
+use crate::path::{EntryPath, escaped};
+
+/// Which of the old locks it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OldLock {
+    /// Digests of single files.
+    FileHashes,
+    /// Image and image id of each container.
+    ContainerImages,
+}
+
+impl OldLock {
+    pub const ALL: [Self; 2] = [Self::FileHashes, Self::ContainerImages];
+
+    /// The kind of the checks that it can be the lock of.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::FileHashes => Kind::Files,
+            Self::ContainerImages => Kind::Containers,
+        }
+    }
+
+    /// The word for it in JSON reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FileHashes => "file_hashes",
+            Self::ContainerImages => "container_images",
+        }
+    }
+
+    /// What a lock that driftlock writes tells, and this one can't.
+    #[must_use]
+    pub const fn blind_to(self) -> &'static str {
+        match self {
+            Self::FileHashes => "executable bits, links and sizes",
+            Self::ContainerImages => "the digests that registries know images by, and to all settings of containers",
+        }
+    }
+}
+
+/// Where the root is in the paths of a text lock.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RootInPaths {
+    /// Nowhere: paths are relative to the root.
+    Nowhere,
+    /// Nowhere; but they would make sense as well if this were the root.
+    NowhereOr(Vec<u8>),
+    /// They begin with it.
+    Here(Vec<u8>),
+}
+
+/// Finds out whether the paths of a text lock begin with the root, as those of the scripts do.
+///
+/// The globs of the check tell: what `lock` writes are paths that they pick as they stand. So paths are relative to the
+/// root if one of them is picked as it stands. If none is, and all are below one spelling of the root and picked there,
+/// they are the scripts'. If some are, or none is picked there, it is refused. Absolute paths can only be the scripts'.
+///
+/// # Errors
+/// Paths that are the scripts', and not all below the root, or not all picked; two readings that both make sense.
+pub fn root_of(lines: &[text::Line], spellings: &Spellings, selection: &Selection) -> Result<RootInPaths, LockError> {
+    let holds_all = |root: &&[u8]| lines.iter().all(|line| below(&line.path, root).is_some());
+    let picks_all = |root: &&[u8]| lines.iter().all(|line| is_picked(line, root, selection));
+    let fitting: Vec<_> = spellings.iter().filter(holds_all).collect();
+    let picking: Vec<_> = fitting.iter().copied().filter(picks_all).collect();
+    if !lines.iter().any(|line| line.path.starts_with(b"/")) {
+        if lines.iter().any(|line| selection.picks(&line.path)) {
+            return Ok(picking.first().map_or(RootInPaths::Nowhere, |root| RootInPaths::NowhereOr(root.to_vec())));
+        }
+        if spellings.iter().all(|root| lines.iter().all(|line| below(&line.path, root).is_none())) {
+            return Ok(RootInPaths::Nowhere);
+        }
+    }
+    match (&*picking, fitting.first()) {
+        ([root], _) => Ok(RootInPaths::Here(root.to_vec())),
+        ([a, b, ..], _) => Err(LockError::Old {
+            problem: format!("its paths could begin with the root {} as well as with {}", escaped(a), escaped(b)),
+            remedy: "write `include` so that it picks the paths below one of the two only",
+        }),
+        ([], Some(root)) => Err(LockError::Old {
+            problem: format!(
+                "{} is not among what the check records",
+                first(lines, |line| !is_picked(line, root, selection))
+            ),
+            remedy: "write `include` and `exclude` so that they pick all paths of the lock, or correct the lock",
+        }),
+        ([], None) => {
+            // The spelling that is right for most lines.
+            let right = |root: &&[u8]| lines.iter().filter(|line| below(&line.path, root).is_some()).count();
+            let root = spellings.iter().rev().max_by_key(right).unwrap_or_default();
+            Err(LockError::Old {
+                problem: format!(
+                    "{} is not below the root {}",
+                    first(lines, |line| below(&line.path, root).is_none()),
+                    escaped(root)
+                ),
+                remedy: "declare a `root` that all of its paths are below, and with `server_root` where it lies on a server",
+            })
+        }
+    }
+}
+
+fn is_picked(line: &text::Line, root: &[u8], selection: &Selection) -> bool {
+    below(&line.path, root).is_some_and(|path| selection.picks(path))
+}
+
+/// `line 3: infra/other/x`, of the first line that is meant.
+fn first(lines: &[text::Line], is_meant: impl Fn(&&text::Line) -> bool) -> String {
+    lines
+        .iter()
+        .find(is_meant)
+        .map_or_else(String::new, |line| format!("line {}: {}", line.number, escaped(&line.path)))
+}
+
+/// Takes the root out of the paths.
+pub fn without_root(mut lines: Vec<text::Line>, root: &[u8]) -> Result<text::Reader, LockError> {
+    for line in &mut lines {
+        line.path.drain(..(root.len() + 1).min(line.path.len()));
+    }
+    text::Reader::of_lines(lines)
+}
+
+/// The largest lock of images that is read, in bytes: some 50,000 containers.
+pub const IMAGES_LIMIT: u64 = 16 << 20;
+
+/// Whether these are the first bytes of a lock of images: an object whose first key is one of its two.
+#[must_use]
+pub fn is_images(start: &[u8]) -> bool {
+    let Some(rest) = start.trim_ascii_start().strip_prefix(b"{") else { return false };
+    let rest = rest.trim_ascii_start();
+    rest.starts_with(b"\"generated_at\"") || rest.starts_with(b"\"images\"")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Images {
+    #[serde(rename = "generated_at", default)]
+    _generated_at: Option<String>,
+    images: Pairs,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Image {
+    image: String,
+    #[serde(rename = "imageId")]
+    image_id: String,
+}
+
+/// An object as a list, so that a key that is there twice is not lost.
+struct Pairs(Vec<(String, Image)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with the images of containers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// Reads a lock of images.
+///
+/// # Errors
+/// Whatever the scripts would not have written.
+pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
+    const REMEDY: &str = "restore it from git, or remove it and write it anew with `driftlock lock` after a review";
+    let refused = |problem: String| LockError::Old { problem: escaped(problem.as_bytes()).to_string(), remedy: REMEDY };
+    if bytes.len() as u64 > IMAGES_LIMIT {
+        return Err(refused(format!("it is larger than {IMAGES_LIMIT} bytes")));
+    }
+    let Images { images: Pairs(pairs), .. } =
+        serde_json::from_slice(bytes).map_err(|error| refused(error.to_string()))?;
+    let entry = |(name, Image { image, image_id }): (String, Image)| {
+        let path = EntryPath::new(name.as_bytes()).ok().filter(|_| is_container_name(&name));
+        let path = path.ok_or_else(|| refused(format!("{name:?} is no name of a container")))?;
+        let image_id = json::parse_image_id(&image_id);
+        let image_id = image_id.ok_or_else(|| {
+            refused(format!("the `imageId` of {name} is not `sha256:` and 64 lower-case hexadecimal digits"))
+        })?;
+        if image.is_empty() {
+            return Err(refused(format!("the `image` of {name} is empty")));
+        }
+        let content = Content::Container(Box::new(seen(image.into(), image_id)));
+        Ok((Entry { path, record: Record { content, attributes: None } }, 1))
+    };
+    let entries: Vec<_> = pairs.into_iter().map(entry).collect::<Result<_, _>>()?;
+    text::Reader::of_entries(entries).map_err(|error| match error {
+        LockError::Duplicate { path, .. } => refused(format!("{path} is there twice")),
+        error => error,
+    })
+}
+
+/// What the scripts' lock tells of a container.
+fn seen(image: Box<str>, image_id: Sha256Digest) -> Container {
+    Container {
+        image,
+        image_id,
+        repo_digests: Vec::new(),
+        state: None,
+        mounts: None,
+        networks: None,
+        ports: None,
+        labels: None,
+        env: None,
+    }
+}
+
+/// Of a stream of containers, what a lock of images can tell.
+#[derive(Debug)]
+pub struct ImagesOf<'a, E> {
+    live: &'a mut E,
+    record: Option<Record>,
+}
+
+impl<'a, E: Entries> ImagesOf<'a, E> {
+    pub const fn new(live: &'a mut E) -> Self {
+        Self { live, record: None }
+    }
+}
+
+impl<E: Entries> Entries for ImagesOf<'_, E> {
+    fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
+        let Some(Observed { path, state }) = self.live.next()? else { return Ok(None) };
+        let state = match state {
+            Ok(Record { content: Content::Container(found), .. }) => {
+                let content = Content::Container(Box::new(seen(found.image.clone(), found.image_id)));
+                Ok(&*self.record.insert(Record { content, attributes: None }))
+            }
+            state => state,
+        };
+        Ok(Some(Observed { path, state }))
+    }
+}
