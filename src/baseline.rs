@@ -1,6 +1,7 @@
 //! The lock of a check, opened in whichever format the declaration says; locks of the scripts that driftlock replaces
 //! are recognised by what is in them.
 
+mod modules;
 mod old;
 pub mod spellings;
 
@@ -14,6 +15,7 @@ use cap_std::fs::{Dir, File, OpenOptions};
 use crate::declaration::{Check, LockFormat};
 use crate::digest::Sha256;
 use crate::manifest::{AttributeSet, Entries, Kind, LockError, Observed, Sha256Digest, json, text};
+use modules::ModulesOf;
 use old::{ImagesOf, RootInPaths};
 
 /// The largest `sha256sum` lock that is read, in bytes; the JSON format is read as a stream and has no such limit.
@@ -44,6 +46,8 @@ pub struct Old {
     reader: text::Reader,
     /// Of the whole file.
     digest: Sha256Digest,
+    /// Of the check's root.
+    spellings: Spellings,
 }
 
 impl Baseline {
@@ -52,7 +56,18 @@ impl Baseline {
     /// # Errors
     /// A lock that can't be read, or whose beginning is malformed.
     pub fn of(check: &Check, locks: &Dir, spellings: &Spellings) -> Result<Option<Self>, LockError> {
-        let Some(file) = open(locks, &check.lock.name)? else { return Ok(None) };
+        if let Some(file) = open(locks, &check.lock.name)? {
+            return Self::of_file(check, file, spellings).map(Some);
+        }
+        let Some(old) = &check.lock.old else { return Ok(None) };
+        open(locks, old)?.map(|file| Self::of_modules(check, file, spellings)).transpose()
+    }
+
+    /// The same of a file that is open, and has the name of the new lock or of the text lock that was declared.
+    ///
+    /// # Errors
+    /// A lock that can't be read, or whose beginning is malformed.
+    pub fn of_file(check: &Check, file: File, spellings: &Spellings) -> Result<Self, LockError> {
         match check.lock.format {
             LockFormat::Json => Self::read(file, LockFormat::Json),
             LockFormat::Sha256sum => {
@@ -61,7 +76,8 @@ impl Baseline {
                 let or_below = match old::root_of(&lines, spellings, &check.selection)? {
                     RootInPaths::Here(root) => {
                         let reader = old::without_root(lines, &root)?;
-                        return Ok(Some(Self::Old(Old { lock: OldLock::FileHashes, reader, digest })));
+                        let spellings = Spellings::default();
+                        return Ok(Self::Old(Old { lock: OldLock::FileHashes, reader, digest, spellings }));
                     }
                     RootInPaths::NowhereOr(root) => Some(root),
                     RootInPaths::Nowhere => None,
@@ -69,7 +85,16 @@ impl Baseline {
                 Ok(Self::Text(Text { reader: text::Reader::of_lines(lines)?, digest, or_below }))
             }
         }
-        .map(Some)
+    }
+
+    /// The same of a file that has the name of an old lock of modules.
+    ///
+    /// # Errors
+    /// A lock that can't be read, or is malformed.
+    pub fn of_modules(check: &Check, file: File, spellings: &Spellings) -> Result<Self, LockError> {
+        let (bytes, digest) = whole(file, modules::LIMIT)?;
+        let reader = modules::read(&bytes, &check.selection)?;
+        Ok(Self::Old(Old { lock: OldLock::ModuleHashes, reader, digest, spellings: spellings.clone() }))
     }
 
     /// Opens a lock by its name; nothing if it is missing. Of a text lock, paths are relative to the root.
@@ -89,9 +114,10 @@ impl Baseline {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
         }
         Ok(match format {
-            LockFormat::Json if old::is_images(&start(&file)?) => {
+            LockFormat::Json if holds_images(&file)? => {
                 let (bytes, digest) = whole(file, old::IMAGES_LIMIT)?;
-                Self::Old(Old { lock: OldLock::ContainerImages, reader: old::images(&bytes)?, digest })
+                let (reader, spellings) = (old::images(&bytes)?, Spellings::default());
+                Self::Old(Old { lock: OldLock::ContainerImages, reader, digest, spellings })
             }
             LockFormat::Json => Self::Json(Box::new(json::Reader::new(BufReader::with_capacity(128 << 10, file))?)),
             LockFormat::Sha256sum => {
@@ -110,14 +136,18 @@ impl Baseline {
         }
     }
 
-    /// Of a stream of what is there, what this lock can tell.
+    /// Of a stream of what is there, what this lock can tell. What has to be remembered of it may take about `limit`
+    /// bytes of memory.
     ///
     /// # Errors
-    /// Those of the stream.
-    pub fn seen<'a, E: Entries>(&self, live: &'a mut E) -> Result<Seen<'a, E>, LockError> {
-        Ok(match self.old() {
-            Some(OldLock::ContainerImages) => Seen::Images(ImagesOf::new(live)),
-            Some(OldLock::FileHashes) | None => Seen::All(live),
+    /// Those of the stream, and one that takes more.
+    pub fn seen<'a, E: Entries>(&self, limit: usize, live: &'a mut E) -> Result<Seen<'a, E>, LockError> {
+        Ok(match self {
+            Self::Old(Old { lock: OldLock::ModuleHashes, reader, spellings, .. }) => {
+                Seen::Modules(ModulesOf::new(reader, spellings, limit, live)?)
+            }
+            Self::Old(Old { lock: OldLock::ContainerImages, .. }) => Seen::Images(ImagesOf::new(live)),
+            Self::Old(Old { lock: OldLock::FileHashes, .. }) | Self::Json(_) | Self::Text(_) => Seen::All(live),
         })
     }
 
@@ -199,10 +229,19 @@ impl Entries for Baseline {
     }
 }
 
+/// Whether a file begins as a lock of images of the scripts does.
+///
+/// # Errors
+/// A file that can't be read.
+pub fn holds_images(file: &File) -> Result<bool, LockError> {
+    Ok(old::is_images(&start(file)?))
+}
+
 /// See [`Baseline::seen`].
 #[derive(Debug)]
 pub enum Seen<'a, E> {
     All(&'a mut E),
+    Modules(ModulesOf),
     Images(ImagesOf<'a, E>),
 }
 
@@ -210,6 +249,7 @@ impl<E: Entries> Entries for Seen<'_, E> {
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
         match self {
             Self::All(live) => live.next(),
+            Self::Modules(modules) => modules.next(),
             Self::Images(images) => images.next(),
         }
     }

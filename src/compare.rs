@@ -338,13 +338,14 @@ fn checked(path: &[u8]) -> Option<EntryPath> {
 /// difference; a directory's `nar` follows from the entries below it and is not looked at.
 #[must_use]
 pub fn difference(expected: &Record, actual: &Record) -> Option<Change> {
-    use Content::{BlockDevice, CharDevice, Checksum, Container, Directory, Fifo, File, Socket, Symlink};
+    use Content::{BlockDevice, CharDevice, Checksum, Container, Directory, Fifo, File, Module, Socket, Symlink};
     let same_content = match (&expected.content, &actual.content) {
         (File { sha256: before, size: size_before, .. }, File { sha256: now, size: size_now, .. }) => {
             before == now && size_before == size_now
         }
         (Checksum { sha256: before }, File { sha256: now, .. } | Checksum { sha256: now })
-        | (File { sha256: before, .. }, Checksum { sha256: now }) => before == now,
+        | (File { sha256: before, .. }, Checksum { sha256: now })
+        | (Module { sha256: before }, Module { sha256: now }) => before == now,
         (Symlink { target: before }, Symlink { target: now }) => before == now,
         (CharDevice { .. }, CharDevice { .. }) | (BlockDevice { .. }, BlockDevice { .. }) => {
             expected.content == actual.content

@@ -211,7 +211,7 @@ impl Session {
 
 /// How the root of a check may be spelled in a lock of the scripts; nothing if its lock can't be one with roots in it.
 fn spellings(declared: &Declared, check: &Check) -> Option<Spellings> {
-    if check.lock.format != LockFormat::Sha256sum {
+    if check.lock.format != LockFormat::Sha256sum && check.lock.old.is_none() {
         return None;
     }
     let here = [

@@ -2,6 +2,7 @@
 //!
 //! - `compose_sha256.lock.txt`: `<64 hex>  <path>` a line, in any order. What tells it from a lock in the format of
 //!   `sha256sum` is that the root is in its paths: see [`root_of`].
+//! - `odoo_addons_modules.hash.txt`: see [`modules`](super::modules).
 //! - `docker_images.lock.json`: `{"generated_at": "<ISO 8601>", "images": {"<container>": {"image": "<name:tag>",
 //!   "imageId": "sha256:…"}}}`.
 
@@ -23,18 +24,21 @@ use crate::path::{EntryPath, escaped};
 pub enum OldLock {
     /// Digests of single files.
     FileHashes,
+    /// One digest of all files of each module.
+    ModuleHashes,
     /// Image and image id of each container.
     ContainerImages,
 }
 
 impl OldLock {
-    pub const ALL: [Self; 2] = [Self::FileHashes, Self::ContainerImages];
+    pub const ALL: [Self; 3] = [Self::FileHashes, Self::ModuleHashes, Self::ContainerImages];
 
     /// The kind of the checks that it can be the lock of.
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
             Self::FileHashes => Kind::Files,
+            Self::ModuleHashes => Kind::Trees,
             Self::ContainerImages => Kind::Containers,
         }
     }
@@ -44,6 +48,7 @@ impl OldLock {
     pub const fn name(self) -> &'static str {
         match self {
             Self::FileHashes => "file_hashes",
+            Self::ModuleHashes => "module_hashes",
             Self::ContainerImages => "container_images",
         }
     }
@@ -53,6 +58,9 @@ impl OldLock {
     pub const fn blind_to(self) -> &'static str {
         match self {
             Self::FileHashes => "executable bits, links and sizes",
+            Self::ModuleHashes => {
+                "which file of a module has changed, executable bits, links, empty directories and files beside the modules"
+            }
             Self::ContainerImages => "the digests that registries know images by, and to all settings of containers",
         }
     }

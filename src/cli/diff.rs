@@ -1,14 +1,15 @@
 //! `driftlock diff A B`: two locks, two reports, or a lock and what is there now.
 
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::arguments::Common;
 use super::{after_printing, exit, progress, stored};
-use crate::baseline::Baseline;
+use crate::baseline::{self, Baseline};
 use crate::capability::{self, Operand, shown};
 use crate::compare::{self, Comparison};
-use crate::declaration::LockFormat;
+use crate::declaration::{Check, LockFormat};
 use crate::manifest::{Kind, LockError};
 use crate::report::{self, changes, difference};
 use crate::sandbox::Grants;
@@ -48,7 +49,14 @@ pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
                 ));
             }
             let kind = kind(&now);
-            let comparison = compare::compare(&mut *before, &mut *now).map_err(|error| refused(a, b, &error))?;
+            if before.old() != now.old() && now.old().is_some() {
+                return Err(Trouble::new(
+                    format!("{} is an old lock, which can't tell what {} can", shown(b), shown(a)),
+                    "name the old lock first",
+                ));
+            }
+            let comparison =
+                compare::against(&mut before, &mut *now).map_err(|error| refused(a, b, &error))?;
             print_comparison(common, kind, "", &comparison)
         }
         (Side::Report(before), Side::Report(now)) => {
@@ -73,7 +81,20 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let session = Session::open(&common.request(), LocksAccess::Read)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let run = session.enter(&[])?;
-    let Side::Lock(mut lock) = read(a, file)? else {
+    // A text lock may have the root in its paths, which takes the check to tell.
+    let name = a.file_name().unwrap_or_default();
+    let is_text = |check: &&Check| {
+        let old = check.lock.old.as_ref().is_some_and(|old| **old == *name);
+        old || (check.lock.format == LockFormat::Sha256sum && *check.lock.name == *name)
+    };
+    let side = match run.session.checks().find(is_text) {
+        None => read(a, file)?,
+        Some(check) => {
+            let lock = run.lock_of(check, name == OsStr::new(&check.lock.name), file);
+            Side::Lock(Box::new(lock.map_err(|error| refused(a, a, &error))?))
+        }
+    };
+    let Side::Lock(mut lock) = side else {
         return Err(Trouble::new(
             format!("{} is a report; only a lock can be compared with what is there now", shown(a)),
             "name a lock, or run `driftlock check`",
@@ -84,7 +105,7 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
         .checks()
         .map(|check| match &*lock {
             Baseline::Json(reader) => reader.header().check == check.name,
-            Baseline::Text(_) | Baseline::Old(_) => a.file_name().is_some_and(|name| *name == *check.lock.name),
+            Baseline::Text(_) | Baseline::Old(_) => *name == *check.lock.name || is_text(&check),
         })
         .collect();
     let Some((index, check)) = run.session.checks().enumerate().find(|(index, _)| wanted[*index]) else {
@@ -98,7 +119,8 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let collection = collections
         .swap_remove(index)
         .ok_or_else(|| Trouble::new("nothing was collected", "report this as a bug"))??;
-    let comparison = compare::compare(&mut *lock, &mut collection.entries()).map_err(|error| refused(a, a, &error))?;
+    let comparison =
+        compare::against(&mut lock, &mut collection.entries()).map_err(|error| refused(a, a, &error))?;
     print_comparison(common, check.kind, &check.place(), &comparison)
 }
 
@@ -155,12 +177,12 @@ fn read(path: &Path, file: cap_std::fs::File) -> Result<Side, Trouble> {
     }
     let start = &start[..have];
     let is_lock = start == b"{\n\"driftlock\"";
-    if start.starts_with(b"{") && !is_lock {
+    let refuse = |error: LockError| refused(path, path, &error);
+    if start.starts_with(b"{") && !is_lock && !baseline::holds_images(&file).map_err(refuse)? {
         return Ok(Side::Report(Box::new(stored::read(file, path)?)));
     }
-    let format = if is_lock { LockFormat::Json } else { LockFormat::Sha256sum };
-    let lock = Baseline::read(file, format)
-        .map_err(|error| Trouble::new(format!("the lock {} is refused: {error}", shown(path)), error.remedy()))?;
+    let format = if start.starts_with(b"{") { LockFormat::Json } else { LockFormat::Sha256sum };
+    let lock = Baseline::read(file, format).map_err(refuse)?;
     Ok(Side::Lock(Box::new(lock)))
 }
 

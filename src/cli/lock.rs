@@ -67,7 +67,7 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
         let Some(collection) = collection else { continue };
         let result =
             collection.and_then(|found| found.map(|collection| one(&run, check, &collection, dry_run)).transpose());
-        all.push(Done { check, path: run.lock_path(check), result });
+        all.push(Done { check, path: run.new_lock_path(check), result });
     }
     for trouble in all.iter().filter_map(|done| done.result.as_ref().err()) {
         complain(trouble);
@@ -124,7 +124,7 @@ fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Chan
     };
     if changed && !dry_run {
         let locks = run.locks().ok_or_else(|| Trouble::new("there is no locks directory", "report this as a bug"))?;
-        write(locks, check, live, digest).map_err(|error| not_written(&run.lock_path(check), &error))?;
+        write(locks, check, live, digest).map_err(|error| not_written(&run.new_lock_path(check), &error))?;
     }
     Ok(Change { entries, since, written: changed, old_lock })
 }
@@ -227,8 +227,13 @@ fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io
             (Some(_), false) => writeln!(out, "unchanged {}: {entries}", done.path)?,
             (Some(since), true) => {
                 writeln!(out, "{verb} {}: {entries}, {} changed since the last lock", done.path, since.counts.drifted)?;
-                if change.old_lock.is_some() {
-                    writeln!(out, "    it takes the place of an old lock")?;
+                match (change.old_lock, &done.check.lock.old) {
+                    (Some(OldLock::ModuleHashes), Some(old)) => {
+                        let old = escaped(old.as_bytes());
+                        writeln!(out, "    it takes the place of {old}; remove that, and `lock` from the check")?;
+                    }
+                    (Some(_), _) => writeln!(out, "    it takes the place of an old lock")?,
+                    (None, _) => {}
                 }
                 changes::write(&mut out, done.check.kind, &done.check.place(), since)?;
             }

@@ -25,7 +25,7 @@ pub fn against_within(
     live: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
     if lock.old().is_some() {
-        let mut seen = lock.seen(live)?;
+        let mut seen = lock.seen(*budget, live)?;
         return compare_within(budget, lock, &mut seen);
     }
     let found = compare_within(budget, lock, live)?;

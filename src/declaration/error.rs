@@ -232,6 +232,9 @@ impl Problem {
             Self::GlobMalformed { .. } => "put `\\` before a character that stands for itself".to_owned(),
             Self::GlobClass { .. } => "write alternatives in braces: `{é,x}`".to_owned(),
             Self::GlobTooLarge { .. } => "write several shorter globs".to_owned(),
+            Self::LockName { lock, .. } if lock.ends_with(".hash.txt") => {
+                "write it in a check of kind `trees`, or another name".to_owned()
+            }
             Self::LockName { .. } => "write a plain name that ends in `.lock.json` or `.lock.txt`".to_owned(),
             Self::TextLock { .. } => "write a name that ends in `.lock.json`".to_owned(),
             Self::LockTaken { .. } => {

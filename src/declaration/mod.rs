@@ -122,6 +122,8 @@ pub struct Engine {
 pub struct LockFile {
     pub name: String,
     pub format: LockFormat,
+    /// A lock of modules of the scripts, `<name>.hash.txt`, which counts as long as there is no other. It is only read.
+    pub old: Option<String>,
 }
 
 /// The two formats of lock files.

@@ -94,7 +94,10 @@ fn reads_every_key_and_both_formats_alike() {
     assert_eq!(files.selection.include, ["*/docker-compose*.yml", "Grüße/*"]);
     assert_eq!(files.selection.exclude, ["old/**"]);
     assert!(files.attributes.is_empty());
-    assert_eq!(files.lock, LockFile { name: "compose_sha256.lock.txt".to_owned(), format: LockFormat::Sha256sum });
+    assert_eq!(
+        files.lock,
+        LockFile { name: "compose_sha256.lock.txt".to_owned(), format: LockFormat::Sha256sum, old: None }
+    );
     assert_eq!(files.modes, Modes { local: false, server: true });
     assert!(files.allow_empty && files.one_file_system);
 
@@ -113,7 +116,7 @@ fn defaults() {
         let names: Vec<_> = declared.checks.iter().map(|check| check.name.as_str()).collect();
         assert_eq!(names, ["b", "a"], "in the order of the file");
         let check = &declared.checks[0];
-        assert_eq!(check.lock, LockFile { name: "b.lock.json".to_owned(), format: LockFormat::Json });
+        assert_eq!(check.lock, LockFile { name: "b.lock.json".to_owned(), format: LockFormat::Json, old: None });
         assert_eq!(check.modes, Modes { local: true, server: true });
         assert!(!check.allow_empty && !check.one_file_system);
     }

@@ -58,9 +58,11 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
     for (key, value) in declared {
         let (check, lock_at) = check(source, key, value)?;
         let line = source.line(lock_at);
-        if let Some((other, line)) = taken.insert(check.lock.name.clone(), (&key.name, line)) {
-            let problem = Problem::LockTaken { lock: check.lock.name, check: other.to_owned(), line };
-            return Err(source.error(lock_at, &dotted(&dotted("check", &key.name), "lock"), problem));
+        for lock in [Some(&check.lock.name), check.lock.old.as_ref()].into_iter().flatten() {
+            if let Some((other, line)) = taken.insert(lock.clone(), (&key.name, line)) {
+                let problem = Problem::LockTaken { lock: lock.clone(), check: other.to_owned(), line };
+                return Err(source.error(lock_at, &dotted(&dotted("check", &key.name), "lock"), problem));
+            }
         }
         checks.push(check);
     }
@@ -261,7 +263,7 @@ fn lock(
     attributes: AttributeSet,
 ) -> Result<(LockFile, usize), DeclarationError> {
     let Some(Text { at, text }) = section.string("lock", "\"NAME.lock.json\"")? else {
-        return Ok((LockFile { name: format!("{check}.lock.json"), format: LockFormat::Json }, section.at));
+        return Ok((LockFile { name: format!("{check}.lock.json"), format: LockFormat::Json, old: None }, section.at));
     };
     let refuse = |reason| Err(section.error(at, "lock", Problem::LockName { lock: text.to_owned(), reason }));
     if text.contains('/') {
@@ -272,6 +274,15 @@ fn lock(
     }
     if text.len() > LONGEST_LOCK_NAME {
         return refuse("it is longer than 200 bytes");
+    }
+    if text.ends_with(".hash.txt") {
+        return match kind {
+            Kind::Trees => {
+                let (name, old) = (format!("{check}.lock.json"), Some(text.to_owned()));
+                Ok((LockFile { name, format: LockFormat::Json, old }, at))
+            }
+            _ => refuse("a name that ends in `.hash.txt` is that of an old lock of `trees`"),
+        };
     }
     let format = if text.ends_with(".lock.json") {
         LockFormat::Json
@@ -289,6 +300,6 @@ fn lock(
     };
     match cannot_hold {
         Some(what) => Err(section.error(at, "lock", Problem::TextLock { lock: text.to_owned(), what })),
-        None => Ok((LockFile { name: text.to_owned(), format }, at)),
+        None => Ok((LockFile { name: text.to_owned(), format, old: None }, at)),
     }
 }

@@ -102,6 +102,10 @@ pub enum Content {
     Checksum {
         sha256: Sha256Digest,
     },
+    /// A module of which a lock of the scripts says one digest of all its files. Never collected, only read.
+    Module {
+        sha256: Sha256Digest,
+    },
     /// A directory. `nar` is the digest of the Nix archive of a module, and on modules only.
     Directory {
         nar: Option<Sha256Digest>,
@@ -130,7 +134,7 @@ impl Content {
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::File { .. } | Self::Checksum { .. } => "file",
-            Self::Directory { .. } => "directory",
+            Self::Directory { .. } | Self::Module { .. } => "directory",
             Self::Symlink { .. } => "symlink",
             Self::Fifo => "fifo",
             Self::Socket => "socket",

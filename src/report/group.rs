@@ -117,5 +117,5 @@ fn is_about_directory(item: &Item<'_>) -> bool {
 }
 
 fn is_directory(record: Option<&Record>) -> bool {
-    record.is_some_and(|record| matches!(record.content, Content::Directory { .. }))
+    record.is_some_and(|record| matches!(record.content, Content::Directory { .. } | Content::Module { .. }))
 }

@@ -186,7 +186,7 @@ fn overview(out: &mut impl Write, report: &Report) -> io::Result<()> {
             let trusted = counted(check.trusted, "entry", "entries");
             write!(out, " · contents of {trusted} not read again, but trusted from the stat cache")?;
         }
-        if let Some(old) = check.old_lock {
+        if let (Some(old), Outcome::Compared { .. }) = (check.old_lock, &check.outcome) {
             write!(out, " · an old lock, blind to {}", old.blind_to())?;
         }
         write!(out, "</span></th><td class=\"result\">")?;

@@ -193,8 +193,14 @@ fn old_lock(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io
         OldLock::FileHashes => page.detail(format_args!(
             "take `lock` out of the check and run `driftlock lock --check {name}` to write one that is not"
         )),
-        OldLock::ContainerImages => {
-            page.detail(format_args!("run `driftlock lock --check {name}` to write one that is not"))
+        OldLock::ModuleHashes | OldLock::ContainerImages => {
+            page.detail(format_args!("run `driftlock lock --check {name}` to write one that is not"))?;
+            if old == OldLock::ModuleHashes && check.drifted() && check.counts().verified == 0 {
+                page.detail(format_args!(
+                    "no module fits: if its hashes were made where the modules lie in another place, say where with `server_root`"
+                ))?;
+            }
+            Ok(())
         }
     }
 }

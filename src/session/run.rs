@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, File};
 
 use super::Session;
 use super::collected::{self, Collected, Source};
@@ -147,9 +147,34 @@ impl Run {
         Baseline::of(check, locks, &self.spellings(check)).map_err(|error| self.refused(check, &error))
     }
 
-    /// The lock file of a check as the operator knows it; not made harmless.
+    /// Reads a lock of a check from a file that is open: one of the name that is declared, or of the old one.
+    ///
+    /// # Errors
+    /// A lock that can't be read or is malformed.
+    pub fn lock_of(&self, check: &Check, is_declared: bool, file: File) -> Result<Baseline, LockError> {
+        let spellings = self.spellings(check);
+        if is_declared {
+            Baseline::of_file(check, file, &spellings)
+        } else {
+            Baseline::of_modules(check, file, &spellings)
+        }
+    }
+
+    /// The lock file of a check as the operator knows it; not made harmless. Where there is none yet, the old one, if one
+    /// was declared.
     #[must_use]
     pub fn lock_path(&self, check: &Check) -> String {
+        match &check.lock.old {
+            Some(old) if self.locks().is_none_or(|locks| locks.symlink_metadata(&check.lock.name).is_err()) => {
+                raw(&self.session.declared.declaration.locks.join(old))
+            }
+            _ => self.new_lock_path(check),
+        }
+    }
+
+    /// The lock file that `lock` writes, as the operator knows it; not made harmless.
+    #[must_use]
+    pub fn new_lock_path(&self, check: &Check) -> String {
         raw(&self.session.declared.declaration.locks.join(&check.lock.name))
     }
 

@@ -3,6 +3,7 @@
 
 mod compose;
 mod images;
+mod modules;
 
 use serde_json::Value;
 

@@ -243,10 +243,13 @@ fn what_is_no_report_is_refused() {
 #[test]
 fn an_old_lock_is_told() {
     let report = &samples::json(&samples::old_locks());
-    assert_eq!(jq("[.checks[].old_lock] | tostring", report), "[null,\"file_hashes\",\"container_images\"]\n");
+    assert_eq!(
+        jq("[.checks[].old_lock] | tostring", report),
+        "[null,\"file_hashes\",\"module_hashes\",\"container_images\"]\n"
+    );
     let parsed = parse(report).unwrap();
     let told: Vec<_> = parsed.checks.iter().map(|check| check.old_lock).collect();
-    assert_eq!(told, [None, Some(OldLock::FileHashes), Some(OldLock::ContainerImages)]);
+    assert_eq!(told, [None, Some(OldLock::FileHashes), Some(OldLock::ModuleHashes), Some(OldLock::ContainerImages)]);
     // A lock of the scripts is of one kind, and states no digest.
     let edits: [fn(&mut Value); 2] = [
         |report| report["checks"][1]["kind"] = json!("trees"),

@@ -279,7 +279,19 @@ fn says_what_an_old_lock_can_not_tell() {
              run `driftlock lock --check docker_images` to write one that is not\n",
             1,
         ),
-        ("is an old lock", 2),
+        (
+            "[WARN] Addon: audit/locks/addon_hashes.lock.json is an old lock, blind to which file of a module has changed, \
+             executable bits, links, empty directories and files beside the modules\n    \
+             run `driftlock lock --check addon_hashes` to write one that is not\n\
+             [FAIL] Addon drift: changed\n    \
+             modified: odoo_modules/seisei/changed (sha256 of its files ca9781… → 2d7116…)\n\
+             [FAIL] Addon drift: gone\n    \
+             removed: odoo_modules/seisei/gone (directory, sha256 3e23e8…)\n\
+             [FAIL] Addon drift: new\n    \
+             added: odoo_modules/seisei/new (directory)\n",
+            1,
+        ),
+        ("is an old lock", 3),
     ] {
         assert_eq!(text.matches(lines).count(), number, "{lines}\n{text}");
     }

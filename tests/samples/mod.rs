@@ -305,14 +305,22 @@ pub fn trusting() -> Report {
 pub fn old_locks() -> Report {
     let locked = Tree::new().with("a", Content::Checksum { sha256: sha256(b"a") });
     let mut files = files(&locked, &Tree::new().file("a", "b"));
+    let module = |content: &[u8]| Content::Module { sha256: sha256(content) };
+    let locked = Tree::new().with("changed", module(b"a")).with("gone", module(b"b")).with("same", module(b"c"));
+    let live = Tree::new().with("changed", module(b"x")).dir("new").with("same", module(b"c"));
+    let mut modules = trees(&locked, &live);
     let mut images = containers();
-    for (check, old) in [(&mut files, OldLock::FileHashes), (&mut images, OldLock::ContainerImages)] {
+    for (check, old) in [
+        (&mut files, OldLock::FileHashes),
+        (&mut modules, OldLock::ModuleHashes),
+        (&mut images, OldLock::ContainerImages),
+    ] {
         check.old_lock = Some(old);
         if let Outcome::Compared { digest, .. } = &mut check.outcome {
             *digest = None;
         }
     }
-    report(vec![files, images])
+    report(vec![files, modules, images])
 }
 
 pub fn many(number: usize) -> CheckReport {

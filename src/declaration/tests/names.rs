@@ -41,6 +41,11 @@ fn refuses_lock_files() {
         let message = format!("5: check.a.lock: `{lock}` is no name for a lock file: {reason}; {REMEDY}");
         refuses(&with(&format!("lock = '{lock}'")), &message);
     }
+    refuses(
+        &with("lock = 'a.hash.txt'"),
+        "5: check.a.lock: `a.hash.txt` is no name for a lock file: a name that ends in `.hash.txt` is that of an old lock \
+         of `trees`; write it in a check of kind `trees`, or another name",
+    );
     let long = format!("{}.lock.json", "x".repeat(200));
     assert!(refused(toml(&with(&format!("lock = '{long}'")))).contains("it is longer than 200 bytes"));
     refuses(
@@ -66,5 +71,23 @@ fn refuses_two_checks_with_one_lock_file() {
     refuses(
         &with("lock = 'b.lock.json'\n[check.b]\nkind = 'trees'\nroot = 'r'"),
         &format!("6: check.b.lock: lock file `b.lock.json` is already that of check `a` (line 5); {OWN}"),
+    );
+}
+
+#[test]
+fn an_old_lock_of_modules_has_a_new_one_beside_it() {
+    let old = tree_with("lock = 'odoo_addons_modules.hash.txt'");
+    let check = &toml(&old).unwrap().checks[0];
+    assert_eq!(check.lock.name, format!("{}.lock.json", check.name));
+    assert_eq!(check.lock.old.as_deref(), Some("odoo_addons_modules.hash.txt"));
+    refuses(
+        &format!("{old}[check.b]\nkind = 'trees'\nroot = 'r'\nlock = 'odoo_addons_modules.hash.txt'"),
+        "8: check.b.lock: lock file `odoo_addons_modules.hash.txt` is already that of check `a` (line 4); give one of them \
+         its own: `lock = \"NAME.lock.json\"`",
+    );
+    refuses(
+        &format!("{old}[check.b]\nkind = 'trees'\nroot = 'r'\nlock = 'a.lock.json'"),
+        "8: check.b.lock: lock file `a.lock.json` is already that of check `a` (line 4); give one of them its own: \
+         `lock = \"NAME.lock.json\"`",
     );
 }

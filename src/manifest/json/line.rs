@@ -97,7 +97,7 @@ pub fn push_entry(out: &mut Vec<u8>, path: &[u8], record: &Record) {
             push_number(out, *size);
             push_sha256(out, sha256);
         }
-        Content::Checksum { sha256 } => push_sha256(out, sha256),
+        Content::Checksum { sha256 } | Content::Module { sha256 } => push_sha256(out, sha256),
         Content::Directory { nar: Some(nar) } => {
             out.extend_from_slice(b",\"nar\":\"sha256-");
             push_base64(out, &nar.0);

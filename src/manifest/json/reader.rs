@@ -229,7 +229,7 @@ impl<R: BufRead> Entries for Reader<R> {
     fn pass(&mut self, same: &Observed<'_>) -> Result<bool, LockError> {
         let Ok(record) = same.state else { return Ok(false) };
         // Of a checksum alone this format has no line.
-        if matches!(record.content, Content::Checksum { .. })
+        if matches!(record.content, Content::Checksum { .. } | Content::Module { .. })
             || self.expects_more != Some(true)
             || self.previous.as_slice() >= same.path
             || self.check_record(same.path, record).is_err()

@@ -150,7 +150,7 @@ fn record(record: &Record) -> String {
             parts.push(counted(*size, "byte", "bytes"));
             parts.push(format!("sha256 {}", sha256.hex()));
         }
-        Content::Checksum { sha256 } => parts.push(format!("sha256 {}", sha256.hex())),
+        Content::Checksum { sha256 } | Content::Module { sha256 } => parts.push(format!("sha256 {}", sha256.hex())),
         _ => {}
     }
     describe::attributes_of(record, &mut parts);

@@ -138,6 +138,7 @@ pub(super) enum Skipped {
 #[serde(rename_all = "snake_case")]
 pub(super) enum OldLockItem {
     FileHashes,
+    ModuleHashes,
     ContainerImages,
 }
 
@@ -145,6 +146,7 @@ impl From<OldLock> for OldLockItem {
     fn from(old: OldLock) -> Self {
         match old {
             OldLock::FileHashes => Self::FileHashes,
+            OldLock::ModuleHashes => Self::ModuleHashes,
             OldLock::ContainerImages => Self::ContainerImages,
         }
     }
@@ -154,6 +156,7 @@ impl From<OldLockItem> for OldLock {
     fn from(old: OldLockItem) -> Self {
         match old {
             OldLockItem::FileHashes => Self::FileHashes,
+            OldLockItem::ModuleHashes => Self::ModuleHashes,
             OldLockItem::ContainerImages => Self::ContainerImages,
         }
     }

@@ -90,7 +90,9 @@ fn describe(record: &Record, parts: &mut Vec<String>) {
             parts.push(format!("size {}", grouped(*size)));
             parts.push(format!("sha256 {}…", &sha256.hex()[..SHORT]));
         }
-        Content::Checksum { sha256 } => parts.push(format!("sha256 {}…", &sha256.hex()[..SHORT])),
+        Content::Checksum { sha256 } | Content::Module { sha256 } => {
+            parts.push(format!("sha256 {}…", &sha256.hex()[..SHORT]));
+        }
         Content::Container(container) => container::describe(container, parts),
         _ => {}
     }
@@ -111,7 +113,7 @@ pub(in crate::report) fn kind(content: &Content) -> String {
     match content {
         Content::File { executable: true, .. } => "executable file".to_owned(),
         Content::File { .. } | Content::Checksum { .. } => "file".to_owned(),
-        Content::Directory { .. } => "directory".to_owned(),
+        Content::Directory { .. } | Content::Module { .. } => "directory".to_owned(),
         Content::Symlink { target } => format!("symlink to {}", escaped(target)),
         Content::Fifo => "fifo".to_owned(),
         Content::Socket => "socket".to_owned(),
@@ -122,7 +124,7 @@ pub(in crate::report) fn kind(content: &Content) -> String {
 }
 
 fn differences(expected: &Record, actual: &Record, parts: &mut Vec<String>) {
-    use Content::{BlockDevice, CharDevice, Checksum, Container, File, Symlink};
+    use Content::{BlockDevice, CharDevice, Checksum, Container, File, Module, Symlink};
     match (&expected.content, &actual.content) {
         (
             File { size, sha256, executable },
@@ -139,6 +141,7 @@ fn differences(expected: &Record, actual: &Record, parts: &mut Vec<String>) {
         (File { sha256, .. } | Checksum { sha256 }, File { sha256: now, .. } | Checksum { sha256: now }) => {
             digests("sha256", sha256, now, parts);
         }
+        (Module { sha256 }, Module { sha256: now }) => digests("sha256 of its files", sha256, now, parts),
         (Symlink { target }, Symlink { target: now }) if target != now => {
             parts.push(format!("target {} → {}", escaped(target), escaped(now)));
         }

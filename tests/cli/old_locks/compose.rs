@@ -216,6 +216,16 @@ fn paths_elsewhere_and_paths_that_are_not_picked_are_refused() {
 }
 
 #[test]
+fn diff_reads_it_as_check_does() {
+    let world = stacks(CHECK, &script("infra/stacks"));
+    let said = world.driftlock(["diff", LOCK, "live"]).code(0).stdout();
+    assert_eq!(said, "3 entries: 0 differ, 0 could not be read\n");
+    write(&world, "odoo/docker-compose.yml", "changed");
+    let said = world.driftlock(["diff", LOCK, "live"]).code(1).stdout();
+    assert!(said.contains("modified: infra/stacks/odoo/docker-compose.yml"), "{said}");
+}
+
+#[test]
 fn malformed_ones_are_refused() {
     let world = stacks(CHECK, &script("infra/stacks"));
     let good = fs::read_to_string(world.path(LOCK)).unwrap();

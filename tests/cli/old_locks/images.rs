@@ -71,6 +71,9 @@ fn a_real_engine() {
     let report = world.driftlock(["check", "--json"]).code(1).json();
     assert_eq!(drift(&report, "docker_images"), ["image_rebuilt odoo18-prod-web", "image_changed traefik"]);
 
+    let said = world.driftlock(["diff", LOCK, "live"]).code(1).stdout();
+    assert!(said.contains("image rebuilt: odoo18-prod-web"), "{said}");
+
     // An export is the way of the scripts to a new lock, `lock` is another.
     world.driftlock(["export", "--output", "runtime"]).code(0);
     let said = world.driftlock(["lock", "--from", "runtime", "--dry-run"]).code(0).stdout();
@@ -80,6 +83,12 @@ fn a_real_engine() {
     assert!(said.contains("    it takes the place of an old lock\n"), "{said}");
     let report = world.driftlock(["check", "--json"]).code(0).json();
     assert_eq!(the(&report, "docker_images")["old_lock"], serde_json::Value::Null);
+
+    // The old one knows as much as it does, and no more.
+    fs::write(world.path("old.json"), lock(&engine, &["traefik", "odoo18-prod-web"])).unwrap();
+    world.driftlock(["diff", "old.json", LOCK]).code(0);
+    let refused = world.driftlock(["diff", LOCK, "old.json"]).code(2).stderr();
+    assert!(refused.contains("old.json is an old lock, which can't tell what"), "{refused}");
 
     // What the check asks for beyond images is not in it.
     fs::write(world.path(LOCK), lock(&engine, &["traefik", "odoo18-prod-web"])).unwrap();
@@ -133,7 +142,7 @@ fn malformed_ones_are_refused() {
         (format!("{}{good}", " ".repeat(17 << 20)), "line 1 is longer than 16777216 bytes"),
         (format!("{good}{}", " ".repeat(17 << 20)), "it is larger than 16777216 bytes"),
         (format!("{{\"images\": {}", "[".repeat(1 << 20)), "invalid type: sequence"),
-        (good.replace("generated_at", "driftlock"), "is not as driftlock writes it"),
+        (good.replace("generated_at", "driftlock"), "it ends in the middle, at line 1"),
     ] {
         fs::write(world.path(LOCK), bad).unwrap();
         let report = world.driftlock(["check", "--json"]).code(2).json();

@@ -165,6 +165,13 @@ fn what_was_not_read_again_is_said() {
 }
 
 #[test]
+fn an_old_lock_is_said() {
+    let text = parsed("old locks", &samples::old_locks()).1;
+    assert_eq!(text.matches("an old lock, blind to ").count(), 3, "{text}");
+    assert!(!parsed("clean", &samples::seed_pass()).1.contains("old lock"));
+}
+
+#[test]
 fn long_lists_are_cut_with_a_count() {
     let report = samples::report(vec![samples::many(5000)]);
     let (tags, text) = parsed("many", &report);

@@ -209,7 +209,7 @@ impl From<&Record> for RecordItem {
                 item.size = Some(*size);
                 item.sha256 = Some(sha256.hex());
             }
-            Content::Checksum { sha256 } => item.sha256 = Some(sha256.hex()),
+            Content::Checksum { sha256 } | Content::Module { sha256 } => item.sha256 = Some(sha256.hex()),
             Content::Directory { nar } => item.nar = nar.map(|nar| nar.sri()),
             Content::Symlink { target } => (item.target, item.target_base64) = split(target),
             Content::CharDevice { major, minor } | Content::BlockDevice { major, minor } => {
@@ -259,6 +259,7 @@ fn content(item: &RecordItem) -> Result<Content, String> {
             Content::File { executable: item.executable.unwrap_or(false), size, sha256 }
         }
         ("file", Some(sha256), None, ..) => Content::Checksum { sha256 },
+        ("directory", Some(sha256), ..) => Content::Module { sha256 },
         ("directory", ..) => Content::Directory { nar },
         ("symlink", ..) => Content::Symlink { target: joined(item.target.clone(), item.target_base64.clone())?.into() },
         ("fifo", ..) => Content::Fifo,
