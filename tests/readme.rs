@@ -189,6 +189,43 @@ fn the_sessions_on_the_page_of_containers_happen() {
     console_blocks_hold("docs/containers.md");
 }
 
+/// What the scripts ran to make their locks.
+const SCRIPTS: &str = r#"set -euo pipefail; export LC_ALL=C
+find infra/stacks -name 'docker-compose*.y*ml' -exec sha256sum {} + >audit/locks/compose_sha256.lock.txt
+for module in $(ls odoo_modules/seisei); do
+    hash=$(find odoo_modules/seisei/$module -type f -exec sha256sum {} + | sort | sha256sum | cut -d' ' -f1)
+    echo "$hash  $module"
+done >audit/locks/odoo_addons_modules.hash.txt
+"#;
+
+/// One session from its first block to its last, in a repository that the scripts have looked after.
+#[test]
+fn the_steps_of_the_page_on_migrating_are_taken() {
+    const PAGE: &str = "docs/migrating.md";
+    let scene = Scene::new();
+    let here = scene.path("repository");
+    copy(&here.join("examples/odoo-stack"), &here);
+    fs::remove_dir_all(here.join("audit/locks")).unwrap();
+    fs::create_dir(here.join("audit/locks")).unwrap();
+    assert!(scene.shell("repository", SCRIPTS).status.success());
+    let [(_, declaration)] = &blocks(PAGE, "toml")[..] else { panic!("there is one declaration") };
+    fs::write(here.join("driftlock.toml"), declaration).unwrap();
+    let blocks = blocks(PAGE, "console");
+    let commands: Vec<_> = blocks.iter().flat_map(|(_, block)| commands(block)).collect();
+    assert!(commands.len() > 4);
+    let printed = run(&scene, &commands.iter().map(|(command, _)| *command).collect::<Vec<_>>());
+    for ((command, expected), printed) in commands.iter().zip(printed) {
+        let actual: Vec<_> = printed.lines().collect();
+        assert!(fits(expected, &actual), "{PAGE}: $ {command}\n{printed}\nis not\n{}", expected.join("\n"));
+    }
+    let locks: Vec<_> =
+        fs::read_dir(here.join("audit/locks")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut locks: Vec<_> =
+        locks.iter().map(|name| name.to_str().unwrap()).filter(|name| !name.starts_with('.')).collect();
+    locks.sort_unstable();
+    assert_eq!(locks, ["addon_hashes.lock.json", "compose_hashes.lock.json"]);
+}
+
 #[test]
 fn what_fits_a_session_and_what_does_not() {
     for (expected, actual) in [
@@ -340,6 +377,7 @@ fn what_the_pages_link_to_is_there() {
         "docs/lock-format.md",
         "docs/containers.md",
         "docs/servers.md",
+        "docs/migrating.md",
         "docs/fleet.md",
         "docs/alerting.md",
     ] {

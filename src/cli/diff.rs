@@ -55,8 +55,7 @@ pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
                     "name the old lock first",
                 ));
             }
-            let comparison =
-                compare::against(&mut before, &mut *now).map_err(|error| refused(a, b, &error))?;
+            let comparison = compare::against(&mut before, &mut *now).map_err(|error| refused(a, b, &error))?;
             print_comparison(common, kind, "", &comparison)
         }
         (Side::Report(before), Side::Report(now)) => {
@@ -119,8 +118,7 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let collection = collections
         .swap_remove(index)
         .ok_or_else(|| Trouble::new("nothing was collected", "report this as a bug"))??;
-    let comparison =
-        compare::against(&mut lock, &mut collection.entries()).map_err(|error| refused(a, a, &error))?;
+    let comparison = compare::against(&mut lock, &mut collection.entries()).map_err(|error| refused(a, a, &error))?;
     print_comparison(common, check.kind, &check.place(), &comparison)
 }
 

@@ -2,8 +2,9 @@
 //! `docker inspect`. `docs/migrating.md` says what is promised of them.
 
 mod compose;
-mod images;
+pub mod images;
 mod modules;
+mod servers;
 
 use serde_json::Value;
 

@@ -10,4 +10,5 @@ mod launched;
 mod liars;
 mod one;
 mod pushed;
-mod site;
+mod seed;
+pub mod site;

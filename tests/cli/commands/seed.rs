@@ -25,6 +25,9 @@ exclude = ["**/__pycache__", "**/*.pyc"]
 const PASS: &str = include_str!("../../seed/pass.txt");
 const FAIL: &str = include_str!("../../seed/fail.txt");
 
+const FAILED_FILES: &str =
+    "2 files drifted: infra/stacks/edge-traefik/docker-compose.yml;infra/stacks/odoo18-prod/docker-compose.yml;";
+
 /// The alerting of that document, unchanged.
 const ALERTING: &str = r#"STATUS=$(jq -r '.overall' audit/runtime/*/drift_report.json)
 if [ "$STATUS" == "FAIL" ]; then
@@ -54,6 +57,11 @@ fn stacks() -> World {
 
 fn drifted() -> World {
     let world = stacks();
+    drift(&world);
+    world
+}
+
+fn drift(world: &World) {
     for path in [
         "infra/stacks/edge-traefik/docker-compose.yml",
         "infra/stacks/odoo18-prod/docker-compose.yml",
@@ -66,7 +74,6 @@ fn drifted() -> World {
     fs::write(world.path("infra/stacks/odoo18-prod/.env"), "changed").unwrap();
     fs::create_dir(world.path("odoo_modules/seisei/qr_ordering/__pycache__")).unwrap();
     fs::write(world.path("odoo_modules/seisei/qr_ordering/__pycache__/order.pyc"), "x").unwrap();
-    world
 }
 
 /// When a report was made, as its banner has it.
@@ -104,6 +111,50 @@ fn example_2_drift_detected() {
     ];
     assert_eq!(details.len(), expected.len(), "{text}");
     assert!(details.iter().zip(expected).all(|(line, expected)| line.starts_with(expected)), "{text}");
+}
+
+/// Puts the locks of the scripts, made by what the scripts run, in the place of ours.
+fn with_old_locks(world: &World) {
+    let declaration = fs::read_to_string(world.path("driftlock.toml")).unwrap();
+    let declaration = declaration
+        .replace("root = \"infra", "lock = \"compose_sha256.lock.txt\"\nroot = \"infra")
+        .replace("root = \"odoo", "lock = \"odoo_addons_modules.hash.txt\"\nroot = \"odoo");
+    fs::write(world.path("driftlock.toml"), declaration).unwrap();
+    let script = r#"set -euo pipefail; export LC_ALL=C; rm audit/locks/*
+find infra/stacks -name 'docker-compose*.y*ml' -exec sha256sum {} + >audit/locks/compose_sha256.lock.txt
+for module in $(ls odoo_modules/seisei); do
+    hash=$(find odoo_modules/seisei/$module -type f -exec sha256sum {} + | sort | sha256sum | cut -d' ' -f1)
+    echo "$hash  $module"
+done >audit/locks/odoo_addons_modules.hash.txt"#;
+    shell(world, "bash", script).code(0);
+}
+
+/// The report without the warnings that locks are old ones, of which there have to be two.
+fn without_warnings(text: &str) -> String {
+    let warned: Vec<_> = text.lines().filter(|line| line.starts_with("[WARN] ")).collect();
+    assert!(warned.len() == 2 && warned.iter().all(|line| line.contains("is an old lock, blind to ")), "{warned:?}");
+    text.lines().filter(|line| !warned.contains(line)).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn example_1_from_the_old_locks() {
+    let world = stacks();
+    with_old_locks(&world);
+    let text = world.driftlock(["check", "--local"]).code(0).stdout();
+    assert_eq!(seed_lines(&without_warnings(&text), PASS), PASS);
+}
+
+#[test]
+fn example_2_from_the_old_locks() {
+    let world = stacks();
+    with_old_locks(&world);
+    drift(&world);
+    let text = world.driftlock(["check", "--local"]).code(1).stdout();
+    assert_eq!(seed_lines(&without_warnings(&text), FAIL), FAIL);
+    let report = world.driftlock(["check", "--json"]).code(1).json();
+    let details: Vec<_> = report["checks"].as_array().unwrap().iter().map(|check| &check["details"]).collect();
+    assert_eq!(details[1], FAILED_FILES);
+    assert_eq!(details[2], "2 modules drifted: custom_ocr_finance;qr_ordering;");
 }
 
 #[test]
@@ -148,7 +199,7 @@ fn json_reports_have_the_seed_s_fields_and_values() {
                 {
                     "name": "compose_hashes",
                     "status": "FAIL",
-                    "details": "2 files drifted: infra/stacks/edge-traefik/docker-compose.yml;infra/stacks/odoo18-prod/docker-compose.yml;",
+                    "details": FAILED_FILES,
                 },
                 {
                     "name": "addon_hashes",
