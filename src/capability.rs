@@ -148,6 +148,13 @@ pub fn wants_color() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
+/// How many columns the terminal has that stdout is. Nothing if it is none, or does not say.
+#[must_use]
+pub fn terminal_width() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(size.ws_col).filter(|&columns| columns > 0)
+}
+
 /// Whether to show progress on stderr.
 #[must_use]
 pub fn wants_progress() -> bool {

@@ -122,6 +122,6 @@ impl Common {
             Color::Never => false,
             Color::Auto => capability::wants_color(),
         };
-        Style { color, quiet: self.quiet }
+        Style { color, quiet: self.quiet, width: capability::terminal_width() }
     }
 }

@@ -1,6 +1,7 @@
 //! Every refusal, by its exact message: line, key, what is wrong and what to write instead.
 
 mod names;
+mod servers;
 mod syntax;
 
 use proptest::prelude::*;

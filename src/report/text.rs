@@ -32,6 +32,8 @@ pub struct Style {
     pub color: bool,
     /// Nothing but failures, warnings, what belongs to them, and the verdict.
     pub quiet: bool,
+    /// How wide a table may be, in characters: as the terminal. Without one, as wide as it gets.
+    pub width: Option<u16>,
 }
 
 /// Lines about drift that are shown of one check. The rest is counted: whoever has more to look at needs the JSON.

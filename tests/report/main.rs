@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests run the tools that they hold reports against")]
 
 mod difference;
+mod fleet;
 mod formats;
 mod group;
 mod harmless;

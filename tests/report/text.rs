@@ -300,7 +300,7 @@ fn says_what_an_old_lock_can_not_tell() {
 
 #[test]
 fn quiet_leaves_failures_and_the_verdict() {
-    let quiet = Style { quiet: true, color: false };
+    let quiet = Style { quiet: true, ..Style::default() };
     assert_eq!(text(&samples::seed_pass(), quiet), "OVERALL: PASS\n");
     insta::assert_snapshot!(text(&samples::seed_fail(), quiet), @r"
     [FAIL] Compose drift: infra/stacks/edge-traefik/docker-compose.yml
@@ -317,11 +317,11 @@ fn quiet_leaves_failures_and_the_verdict() {
 
 #[test]
 fn color_is_on_tags_and_verdict_only() {
-    let colored = text(&samples::seed_fail(), Style { color: true, quiet: true });
+    let colored = text(&samples::seed_fail(), Style { color: true, quiet: true, width: None });
     assert!(colored.starts_with("\u{1b}[31m[FAIL]\u{1b}[0m Compose drift: infra/"), "{colored:?}");
     assert!(colored.ends_with("OVERALL: \u{1b}[31mFAIL\u{1b}[0m\n"), "{colored:?}");
     for report in samples::all().into_iter().map(|(_, report)| report) {
-        assert_eq!(without_color(&text(&report, Style { color: true, quiet: false })), plain(&report));
+        assert_eq!(without_color(&text(&report, Style { color: true, ..Style::default() })), plain(&report));
     }
 }
 

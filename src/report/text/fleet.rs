@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::page::{Page, Tag};
-use super::{RULE, Style, lock_files, sandbox, unsandboxed};
+use super::{RULE, Style, lock_files, sandbox, unsandboxed, window};
 use crate::path::escaped;
 use crate::report::fleet::Fleet;
 use crate::report::words::{Prose, counted};
@@ -18,6 +18,9 @@ const WIDEST: usize = 32;
 
 /// Lines about drift that are shown of all servers together.
 const LINES: usize = 600;
+
+/// Between two columns, in characters.
+const GAP: usize = 2;
 
 /// Names of servers that share a line are listed up to this many.
 const NAMES: usize = 12;
@@ -36,7 +39,8 @@ pub fn write_fleet(out: &mut impl Write, fleet: &Fleet, style: Style, report_pat
     ))?;
     sandbox(&mut page, &fleet.sandbox)?;
     if let Some(first) = fleet.servers.first() {
-        // They have the same locks.
+        // They have the same window, and the same locks.
+        window(&mut page, first)?;
         lock_files(&mut page, first)?;
     }
     page.frame(format_args!(""))?;
@@ -69,22 +73,19 @@ fn table(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
     let rows: Vec<_> = servers.iter().filter(|report| !folded || !passes(report)).collect();
     let hidden = (servers.len() - rows.len()) as u64;
     if !rows.is_empty() {
-        let mut header = vec![("SERVER".to_owned(), None), ("collected".to_owned(), None)];
         let checks = servers.first().map_or(&[][..], |report| &report.checks);
-        header.extend(checks.iter().map(|check| (cut(&escaped(check.name.as_bytes()).to_string()), None)));
-        let mut lines = vec![header];
-        lines.extend(rows.into_iter().map(|report| {
-            let collected = report.server_collection().unwrap_or(Status::Skip);
-            let mut cells = vec![(cut(&name(report)), None), (collected.word().to_owned(), Some(collected))];
-            cells.extend(report.checks.iter().map(cell));
-            cells
-        }));
-        let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            let cells = lines.iter().filter_map(|line| line.get(column));
-            cells.map(|(text, _)| text.chars().count()).max().unwrap_or(0)
+        let names: Vec<_> = checks.iter().map(|check| escaped(check.name.as_bytes()).to_string()).collect();
+        let wide = lines(&rows, names.iter().map(|name| cut(name)).collect(), words);
+        let (lines, widths) = match page.style.width {
+            Some(width) if wide.1.iter().sum::<usize>() + GAP * wide.1.len().saturating_sub(1) > width.into() => {
+                for (number, name) in (1..).zip(&names) {
+                    writeln!(page.out, "{number:>3}  {name}")?;
+                }
+                writeln!(page.out, "     A number below: so many entries drifted; u: so many are unverified.\n")?;
+                lines(&rows, (1..=names.len()).map(|number| number.to_string()).collect(), signs)
+            }
+            _ => wide,
         };
-        let widths: Vec<_> = (0..columns).map(width).collect();
         for line in &lines {
             page.row(line, &widths)?;
         }
@@ -98,6 +99,28 @@ fn table(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
     Ok(())
 }
 
+/// A cell: its text, and what it says.
+type Cell = (String, Option<Status>);
+
+/// The lines of a table, and how wide its columns are.
+fn lines(rows: &[&Report], names: Vec<String>, cell: fn(&CheckReport) -> String) -> (Vec<Vec<Cell>>, Vec<usize>) {
+    let first = ["SERVER".to_owned(), "collected".to_owned()].into_iter().chain(names);
+    let mut lines = vec![first.map(|name| (name, None)).collect::<Vec<_>>()];
+    lines.extend(rows.iter().map(|report| {
+        let collected = report.server_collection().unwrap_or(Status::Skip);
+        let mut cells = vec![(cut(&name(report)), None), (collected.word().to_owned(), Some(collected))];
+        cells.extend(report.checks.iter().map(|check| (cell(check), Some(check.status()))));
+        cells
+    }));
+    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|(text, _)| text.chars().count()).max().unwrap_or(0)
+    };
+    let widths = (0..columns).map(width).collect();
+    (lines, widths)
+}
+
 /// A name that leaves room for others.
 fn cut(name: &str) -> String {
     match name.char_indices().nth(WIDEST) {
@@ -107,28 +130,36 @@ fn cut(name: &str) -> String {
 }
 
 /// How a check ended on one server, in few words.
-fn cell(check: &CheckReport) -> (String, Option<Status>) {
+fn words(check: &CheckReport) -> String {
     let counts = check.counts();
-    let text = match &check.outcome {
-        Outcome::Compared { .. } => match (counts.drifted, counts.unverified) {
-            (0, 0) => "PASS".to_owned(),
-            (drifted, 0) => format!("{drifted} drifted"),
-            (0, unverified) => format!("{unverified} unverified"),
-            (drifted, unverified) => format!("{drifted} drifted, {unverified} unverified"),
-        },
-        Outcome::Failed(_) => "FAIL".to_owned(),
-        Outcome::NoLock => "no lock".to_owned(),
-        Outcome::OtherMode => "-".to_owned(),
-        Outcome::NotCollected => "?".to_owned(),
-    };
-    (text, Some(check.status()))
+    match (&check.outcome, counts.drifted, counts.unverified) {
+        (Outcome::Compared { .. }, 0, 0) => "PASS".to_owned(),
+        (Outcome::Compared { .. }, drifted, 0) => format!("{drifted} drifted"),
+        (Outcome::Compared { .. }, 0, unverified) => format!("{unverified} unverified"),
+        (Outcome::Compared { .. }, drifted, unverified) => format!("{drifted} drifted, {unverified} unverified"),
+        (Outcome::Failed(_), ..) => "FAIL".to_owned(),
+        (Outcome::NoLock, ..) => "no lock".to_owned(),
+        (Outcome::OtherMode, ..) => "-".to_owned(),
+        (Outcome::NotCollected, ..) => "?".to_owned(),
+    }
+}
+
+/// The same in even fewer.
+fn signs(check: &CheckReport) -> String {
+    let counts = check.counts();
+    match (&check.outcome, counts.drifted, counts.unverified) {
+        (Outcome::Compared { .. }, 0, unverified @ 1..) => format!("{unverified}u"),
+        (Outcome::Compared { .. }, drifted @ 1.., 0) => drifted.to_string(),
+        (Outcome::Compared { .. }, drifted @ 1.., unverified) => format!("{drifted}+{unverified}u"),
+        _ => words(check),
+    }
 }
 
 /// What is wrong on which servers. Those with the same text are told together, in the order of the first of them.
 fn details(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
     let failed = servers.iter().filter(|report| report.exit_code() != 0).count();
     let style = Style { quiet: true, ..page.style };
-    let mut groups: Vec<(Vec<u8>, Vec<String>)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for report in servers {
         let mut text = Vec::new();
         let mut block = Page { out: &mut text, style, lines: (LINES / failed.max(1)).clamp(10, super::LINES) };
@@ -142,18 +173,48 @@ fn details(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
         for check in &report.checks {
             super::check(&mut block, check, report.mode())?;
         }
-        match groups.iter_mut().find(|(same, _)| *same == text) {
+        // What a report says is UTF-8.
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let same = nameless(&text, report);
+        match groups.iter_mut().find(|group| group.same == same) {
             _ if text.is_empty() => {}
-            Some((_, names)) => names.push(name(report)),
-            None => groups.push((text, vec![name(report)])),
+            Some(group) => group.names.push(name(report)),
+            None => groups.push(Group { same, first: text, names: vec![name(report)] }),
         }
     }
-    for (text, names) in groups {
+    for Group { same, first, names } in groups {
         let listed = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = names.len().saturating_sub(NAMES);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        writeln!(page.out, "\n{listed}{more}:")?;
-        page.out.write_all(&text)?;
+        let text = if names.len() > 1 { same } else { first };
+        write!(page.out, "\n{listed}{more}:\n{text}")?;
     }
     Ok(())
+}
+
+/// Servers of which the same is to be said.
+struct Group {
+    /// What, without their names.
+    same: String,
+    /// What of the first of them.
+    first: String,
+    names: Vec<String>,
+}
+
+/// A text in which a server and its host are not called by their names: `<server>`.
+fn nameless(text: &str, report: &Report) -> String {
+    let Some(server) = &report.server else { return text.to_owned() };
+    let of_name = |character: char| character.is_alphanumeric() || "-_.:%[]".contains(character);
+    let mut left = text;
+    let mut nameless = String::with_capacity(text.len());
+    while let Some(start) = left.find(of_name) {
+        let word = &left[start..];
+        let word = &word[..word.find(|character| !of_name(character)).unwrap_or(word.len())];
+        let called = word.trim_end_matches(['.', ':']);
+        nameless.push_str(&left[..start]);
+        nameless.push_str(if called == server.host || called == server.name { "<server>" } else { called });
+        nameless.push_str(&word[called.len()..]);
+        left = &left[start + word.len()..];
+    }
+    nameless + left
 }
