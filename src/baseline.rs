@@ -69,7 +69,13 @@ impl Baseline {
     /// A lock that can't be read, or whose beginning is malformed.
     pub fn of_file(check: &Check, file: File, spellings: &Spellings) -> Result<Self, LockError> {
         match check.lock.format {
-            LockFormat::Json => Self::read(file, LockFormat::Json),
+            LockFormat::Json => {
+                let lock = Self::read(file, LockFormat::Json)?;
+                if let (Self::Old(old), Some(engine)) = (&lock, &check.engine) {
+                    old::records(&old.reader, &engine.containers)?;
+                }
+                Ok(lock)
+            }
             LockFormat::Sha256sum => {
                 let (bytes, digest) = whole(file, TEXT_LIMIT)?;
                 let lines = text::lines(&bytes)?;

@@ -179,12 +179,13 @@ fn is_directory(state: Result<&Record, &Unverified>) -> bool {
 
 /// The spelling of the modules' directory that is right for most modules; the first of several.
 fn directory(lock: &text::Reader, spellings: &Spellings, modules: &BTreeMap<&[u8], Module>) -> Vec<u8> {
-    let whole = |module: &&Module| module.is_directory && module.unread.is_none() && module.other.is_none();
-    let all = modules.values().filter(whole).count();
+    // The hash of no files at all fits everywhere, and tells nothing.
+    let tells = |module: &&Module| !module.files.is_empty() && module.unread.is_none() && module.other.is_none();
+    let all = modules.values().filter(tells).count();
     let right = |directory: &[u8]| {
         let fits = |entry: &&Entry| {
             let name = entry.path.as_bytes();
-            let module = modules.get(name).filter(whole);
+            let module = modules.get(name).filter(tells);
             module.is_some_and(|module| entry.record == record(module.hash(directory, name)))
         };
         lock.entries().filter(fits).count()
@@ -195,7 +196,8 @@ fn directory(lock: &text::Reader, spellings: &Spellings, modules: &BTreeMap<&[u8
         if best.1.is_none() || found > best.0 {
             best = (found, Some(directory));
         }
-        if found == all {
+        // No other can be right for more.
+        if found > all / 2 || all == 0 {
             break;
         }
     }

@@ -231,6 +231,21 @@ pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
     })
 }
 
+/// Makes sure that a check records all containers of a lock; that of no names records all there are.
+///
+/// # Errors
+/// The first that it does not.
+pub fn records(lock: &text::Reader, containers: &[String]) -> Result<(), LockError> {
+    let declared = |entry: &&Entry| containers.iter().any(|name| name.as_bytes() == entry.path.as_bytes());
+    match lock.entries().find(|entry| !containers.is_empty() && !declared(entry)) {
+        None => Ok(()),
+        Some(entry) => Err(LockError::Old {
+            problem: format!("the container {} is not among what the check records", entry.path),
+            remedy: "name all containers of the lock in `containers`, or leave that out; or correct the lock",
+        }),
+    }
+}
+
 /// What the scripts' lock tells of a container.
 fn seen(image: Box<str>, image_id: Sha256Digest) -> Container {
     Container {

@@ -3,6 +3,7 @@
 //! A lock of the scripts has that directory in its paths, or in its hashes, as it was given to `find`: relative to the
 //! repository or to any directory above it, or absolute, on this machine or on a server.
 
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
@@ -16,28 +17,28 @@ pub struct Spellings(Vec<Vec<u8>>);
 impl Spellings {
     /// Those of a root that is declared like this, and lies in these absolute places.
     pub fn new<'a>(declared: &'a Path, places: impl IntoIterator<Item = &'a Path>) -> Self {
-        let mut spellings = Self::default();
+        let mut spellings = Vec::new();
+        let mut known = HashSet::new();
+        let mut add = |spelling: Vec<u8>| {
+            if !matches!(&*spelling, b"" | b"/") && known.insert(spelling.clone()) {
+                spellings.push(spelling);
+            }
+        };
         let names = names(declared);
         if !declared.is_absolute() && !names.contains(&&b".."[..]) {
-            spellings.add(names.join(&b'/'));
+            add(names.join(&b'/'));
         }
         let places: Vec<_> =
             places.into_iter().chain(declared.is_absolute().then_some(declared)).map(self::names).collect();
         for names in &places {
-            spellings.add([b"/", names.join(&b'/').as_slice()].concat());
+            add([b"/", names.join(&b'/').as_slice()].concat());
         }
         for names in &places {
             for first in names.len().saturating_sub(DEEPEST)..names.len() {
-                spellings.add(names[first..].join(&b'/'));
+                add(names[first..].join(&b'/'));
             }
         }
-        spellings
-    }
-
-    fn add(&mut self, spelling: Vec<u8>) {
-        if !matches!(&*spelling, b"" | b"/") && !self.0.contains(&spelling) {
-            self.0.push(spelling);
-        }
+        Self(spellings)
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &[u8]> {

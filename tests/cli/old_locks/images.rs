@@ -152,6 +152,17 @@ fn malformed_ones_are_refused() {
 }
 
 #[test]
+fn a_container_that_the_check_does_not_record_is_refused() {
+    let id = format!("sha256:{}", "ab".repeat(32));
+    let world = declaring("engine.sock", "containers = [\"web\"]\n");
+    let image = format!("{{\"image\": \"web:1\", \"imageId\": \"{id}\"}}");
+    fs::write(world.path(LOCK), format!("{{\"images\": {{\"web\": {image}, \"db\": {image}}}}}")).unwrap();
+    let report = world.driftlock(["check", "--json"]).code(2).json();
+    let said = the(&report, "docker_images")["trouble"]["problem"].as_str().unwrap();
+    assert!(said.contains("the container db is not among what the check records"), "{said}");
+}
+
+#[test]
 fn it_is_the_lock_of_no_other_kind() {
     let world = World::declaring("[check.docker_images]\nkind = \"trees\"\nroot = \"root\"\n");
     fs::create_dir_all(world.path("audit/locks")).unwrap();

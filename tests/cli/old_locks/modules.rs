@@ -175,6 +175,20 @@ fn what_the_scripts_do_not_see_is_drift() {
     assert_eq!(found["drift"][1]["expected"]["sha256"].as_str().unwrap().len(), 64);
 }
 
+#[test]
+fn modules_without_files_do_not_tell_how_the_directory_was_spelled() {
+    let world = modules(CHECK);
+    for number in 0..9 {
+        fs::create_dir(world.path(format!("odoo_modules/seisei/empty-{number}"))).unwrap();
+    }
+    lock(&world, "cd odoo_modules; dir=./seisei");
+    check(&world, 0);
+    for module in ["qr_ordering", "qr_ordering-more"] {
+        write(&world, &format!("{module}/new.py"), "");
+    }
+    assert_eq!(drift(&check(&world, 1), "addon_hashes"), ["modified qr_ordering", "modified qr_ordering-more"]);
+}
+
 /// It is said that the lock can't tell these.
 #[test]
 fn what_nobody_can_see_by_such_a_lock_is_no_drift() {
