@@ -18,6 +18,7 @@ use crate::compare::{self, Comparison};
 use crate::declaration::Check;
 use crate::manifest::{Kind, json};
 use crate::path::escaped;
+use crate::report::fleet::Reports;
 use crate::report::places::Places;
 use crate::report::{self, CheckReport, Outcome, Report, Window, WindowError, text::Style};
 use crate::session::{LocksAccess, Run, Session, not_written};
@@ -56,8 +57,9 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         code |= exit::TROUBLE;
     }
     let kept = reports.and_then(|reports| keep_one(&report, &reports, &directory));
-    let places = if rendering.has_places() { places(&run, &report) } else { Places::default() };
-    Ok(conclude(code, kept, |kept| rendering.print(&report, &places, kept)))
+    let reports = Reports::One(&report);
+    let places = if rendering.has_places() { places(&run, reports) } else { Places::default() };
+    Ok(conclude(code, kept, |kept| rendering.print(reports, &places, kept)))
 }
 
 /// Opens the directory that reports go to, and says how it is shown. A run whose report can't be kept still says what
@@ -104,9 +106,9 @@ pub fn window(arguments: &CheckArguments) -> Result<Option<Window>, Trouble> {
 }
 
 /// Where the findings are at home. The locks were read a moment ago; one that can't be read once more only has no lines.
-fn places(run: &Run, report: &Report) -> Places {
+pub fn places(run: &Run, reports: Reports<'_>) -> Places {
     let session = &run.session;
-    render::places(&session.declared, run.locks(), report)
+    render::places(&session.declared, run.locks(), reports)
 }
 
 /// Writes the folder of one report, and gives the path of its JSON.

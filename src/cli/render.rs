@@ -7,9 +7,9 @@ use cap_std::fs::Dir;
 use super::arguments::{Common, Form, Format};
 use crate::baseline::Baseline;
 use crate::capability::{Declared, raw};
-use crate::report::fleet::Fleet;
+use crate::report::fleet::Reports;
 use crate::report::places::{Place, Places};
-use crate::report::{Report, github, html, json, junit, prometheus, sarif, slack, text};
+use crate::report::{github, html, json, junit, prometheus, sarif, slack, text};
 use crate::trouble::Trouble;
 
 /// How a report is going to be printed.
@@ -41,63 +41,49 @@ impl<'a> Rendering<'a> {
         matches!(self.format, Format::Github | Format::Sarif)
     }
 
-    /// Makes sure that the form can hold what became of a server.
-    ///
-    /// # Errors
-    /// A form that has no words for that yet.
-    pub fn of_servers(&self) -> Result<(), Trouble> {
-        match self.format {
-            Format::Text | Format::Json => Ok(()),
-            _ => Err(Trouble::new("reports of servers are printed as text or JSON only", "leave --format out")),
-        }
-    }
-
-    /// Prints the report of several servers. `kept` is where its JSON lies.
-    pub fn print_fleet(&self, fleet: &Fleet, kept: Option<&str>) -> io::Result<()> {
-        let mut stdout = io::BufWriter::new(io::stdout().lock());
-        match self.format {
-            Format::Json => json::write_fleet(&mut stdout, fleet)?,
-            _ => text::write_fleet(&mut stdout, fleet, self.style, kept)?,
-        }
-        stdout.flush()
-    }
-
-    /// Prints a report. `kept` is where its JSON lies.
-    pub fn print(&self, report: &Report, places: &Places, kept: Option<&str>) -> io::Result<()> {
+    /// Prints a report, or that of several servers. `kept` is where its JSON lies.
+    pub fn print(&self, reports: Reports<'_>, places: &Places, kept: Option<&str>) -> io::Result<()> {
         let mut stdout = io::BufWriter::new(io::stdout().lock());
         let out = &mut stdout;
-        match self.format {
-            Format::Text => text::write(out, report, self.style, kept)?,
-            Format::Json => json::write(out, report)?,
-            Format::Github => github::write(out, report, places)?,
-            Format::Junit => junit::write(out, report)?,
-            Format::Sarif => sarif::write(out, report, places)?,
-            Format::Slack => slack::write(out, report, self.title)?,
-            Format::Prometheus => {
+        match (self.format, reports) {
+            (Format::Text, Reports::One(report)) => text::write(out, report, self.style, kept)?,
+            (Format::Text, Reports::Several(fleet)) => text::write_fleet(out, fleet, self.style, kept)?,
+            (Format::Json, Reports::One(report)) => json::write(out, report)?,
+            (Format::Json, Reports::Several(fleet)) => json::write_fleet(out, fleet)?,
+            (Format::Github, _) => github::write(out, reports, places)?,
+            (Format::Junit, _) => junit::write(out, reports)?,
+            (Format::Sarif, _) => sarif::write(out, reports, places)?,
+            (Format::Slack, _) => slack::write(out, reports, self.title)?,
+            (Format::Prometheus, _) => {
                 let context = prometheus::Context { run: "driftlock", ..prometheus::Context::default() };
-                prometheus::write(out, report, context)?;
+                prometheus::write(out, reports, context)?;
             }
-            Format::Html => html::write(out, report, self.title)?,
+            (Format::Html, _) => html::write(out, reports, self.title)?,
         }
         stdout.flush()
     }
 }
 
-/// Where the findings of a report are at home. A lock that can't be read, as the report says or will say the next time,
+/// Where the findings of reports are at home. A lock that can't be read, as the report says or will say the next time,
 /// only has no lines.
-pub fn places(declared: &Declared, locks: Option<&Dir>, report: &Report) -> Places {
+pub fn places(declared: &Declared, locks: Option<&Dir>, reports: Reports<'_>) -> Places {
     let mut places = Places::default();
     let declaration = raw(&declared.file);
     for declared_check in &declared.declaration.checks {
-        let Some(check) = report.checks.iter().find(|check| check.name == declared_check.name) else { continue };
+        let found =
+            || reports.all().iter().flat_map(|report| &report.checks).filter(|check| check.name == declared_check.name);
+        let Some(check) = found().next() else { continue };
         let lock = &declared_check.lock;
         let file = raw(&declared.base.join(&declared.declaration.locks).join(&lock.name));
         let place = Place { file: declaration.clone(), line: declared_check.line as u64 };
         places.declare(&check.name, place, file);
-        if let Some(locks) = locks
-            && let Ok(Some(mut lock)) = Baseline::open(locks, &lock.name, lock.format)
-        {
-            let _ = places.look_up(check, &mut lock, Baseline::line);
+        for check in found() {
+            if (check.drifted() || check.troubled())
+                && let Some(locks) = locks
+                && let Ok(Some(mut lock)) = Baseline::open(locks, &lock.name, lock.format)
+            {
+                let _ = places.look_up(check, &mut lock, Baseline::line);
+            }
         }
     }
     places

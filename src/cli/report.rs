@@ -9,6 +9,8 @@ use super::arguments::{Common, Form};
 use super::render::{self, Rendering};
 use super::{after_printing, stored};
 use crate::capability::{self, Declared, Directory, Operand, shown};
+use crate::report::fleet::{Fleet, Reports};
+use crate::report::json::Kept;
 use crate::report::places::Places;
 use crate::report::{JSON_NAME, Report};
 use crate::sandbox::Grants;
@@ -47,12 +49,13 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
         }
         (None, None) => return Err(Trouble::new("no report was named", "name the folder of a report")),
     };
-    if report.server.is_some() {
-        rendering.of_servers()?;
-    }
+    let reports = match &report {
+        Read::One(report) => Reports::One(report),
+        Read::Several(fleet) => Reports::Several(fleet),
+    };
     let locks = locks.as_ref().map(|locks| &locks.dir);
-    let places = declared.map_or_else(Places::default, |declared| render::places(&declared, locks, &report));
-    Ok(after_printing(0, rendering.print(&report, &places, Some(&shown(&path)))))
+    let places = declared.map_or_else(Places::default, |declared| render::places(&declared, locks, reports));
+    Ok(after_printing(0, rendering.print(reports, &places, Some(&shown(&path)))))
 }
 
 /// The declaration, if it is needed: to find the latest report, or to point to its lines. A report that was named can
@@ -65,8 +68,18 @@ fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<
     }
 }
 
-fn read(file: File, path: &Path) -> Result<Report, Trouble> {
-    stored::read(file, path)?.into_report().map_err(|error| stored::refused(path, &error))
+/// A report that was read back.
+enum Read {
+    One(Box<Report>),
+    Several(Fleet),
+}
+
+fn read(file: File, path: &Path) -> Result<Read, Trouble> {
+    let read = match stored::read_kept(file, path)? {
+        Kept::One(parsed) => parsed.into_report().map(|report| Read::One(Box::new(report))),
+        Kept::Several(parsed) => parsed.into_fleet().map(Read::Several),
+    };
+    read.map_err(|error| stored::refused(path, &error))
 }
 
 /// Opens what the operator named: the folder of a report, or its JSON.

@@ -5,11 +5,12 @@ mod options;
 
 pub use connections::{Connection, Connections};
 
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
 use super::arguments::{CheckArguments, Common};
-use super::check::{baseline, conclude, judge, keep, keep_one, missing_locks, put, reports, since, window};
+use super::check::{baseline, conclude, judge, keep, keep_one, missing_locks, places, put, reports, since, window};
 use super::render::Rendering;
 use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, raw};
@@ -19,7 +20,7 @@ use crate::manifest::LockError;
 use crate::path::escaped;
 use crate::remote::request::{Asked, Extent};
 use crate::remote::{Answer, AnswerError};
-use crate::report::fleet::Fleet;
+use crate::report::fleet::{Fleet, Reports};
 use crate::report::places::Places;
 use crate::report::{self, CheckReport, Outcome, Report, ServerReport};
 use crate::sandbox::Requirement;
@@ -40,7 +41,6 @@ const ALL_DIFFERENCES_LIMIT: usize = 2 << 30;
 pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let options = &arguments.servers;
     let rendering = Rendering::of(common, &arguments.form)?;
-    rendering.of_servers()?;
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let session = Session::for_servers(&common.request())?;
@@ -58,7 +58,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
         && let Some(report) = found.pop()
     {
         let kept = reports.and_then(|reports| keep_one(&report, &reports, &directory));
-        return Ok(conclude(report.exit_code(), kept, |kept| rendering.print(&report, &Places::default(), kept)));
+        return Ok(conclude(report.exit_code(), kept, |kept| print(&rendering, &run, Reports::One(&report), kept)));
     }
     let fleet = Fleet { timestamp, started, sandbox: run.enforced.clone(), servers: found };
     let kept = reports.and_then(|reports| {
@@ -76,7 +76,12 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
             crate::store::replace(folder, report::JSON_NAME, |out| report::json::write_fleet(out, &fleet))
         })
     });
-    Ok(conclude(fleet.exit_code(), kept, |kept| rendering.print_fleet(&fleet, kept)))
+    Ok(conclude(fleet.exit_code(), kept, |kept| print(&rendering, &run, Reports::Several(&fleet), kept)))
+}
+
+fn print(rendering: &Rendering<'_>, run: &Run, reports: Reports<'_>, kept: Option<&str>) -> io::Result<()> {
+    let places = if rendering.has_places() { places(run, reports) } else { Places::default() };
+    rendering.print(reports, &places, kept)
 }
 
 /// A check of one server, on its way to a report.
@@ -152,7 +157,7 @@ fn one(
 }
 
 /// Compares one check with what the server sends.
-fn receive<R: std::io::BufRead>(
+fn receive<R: io::BufRead>(
     run: &Run,
     pending: &mut Pending<'_>,
     answer: &mut Answer<R>,

@@ -7,7 +7,7 @@ use cap_std::fs::{Dir, File, OpenOptions};
 
 use crate::capability::shown;
 use crate::report;
-use crate::report::json::Parsed;
+use crate::report::json::{Kept, Parsed};
 use crate::trouble::Trouble;
 
 /// The largest report that is read, in bytes.
@@ -26,11 +26,23 @@ pub fn open_in(folder: &Dir) -> io::Result<File> {
     }
 }
 
-/// Reads a report from its file, which the operator knows as `path`.
+/// Reads a report of one machine from its file, which the operator knows as `path`.
 ///
 /// # Errors
 /// What can't be read, is no report, is not whole, or contradicts itself.
 pub fn read(file: File, path: &Path) -> Result<Parsed, Trouble> {
+    report::json::parse(&bytes(file, path)?).map_err(|error| refused(path, &error))
+}
+
+/// The same, or a report of several servers.
+///
+/// # Errors
+/// Those of [`read`].
+pub fn read_kept(file: File, path: &Path) -> Result<Kept, Trouble> {
+    report::json::parse_kept(&bytes(file, path)?).map_err(|error| refused(path, &error))
+}
+
+fn bytes(file: File, path: &Path) -> Result<Vec<u8>, Trouble> {
     let mut bytes = Vec::new();
     file.take(REPORT_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
     if bytes.len() as u64 > REPORT_LIMIT {
@@ -39,7 +51,7 @@ pub fn read(file: File, path: &Path) -> Result<Parsed, Trouble> {
             "use `jq`, or name a smaller one",
         ));
     }
-    report::json::parse(&bytes).map_err(|error| refused(path, &error))
+    Ok(bytes)
 }
 
 /// What to say of a report that is refused.

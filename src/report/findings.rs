@@ -1,10 +1,15 @@
-//! What is wrong with a check, one by one, for the forms that have an item for each.
+//! What is wrong, one by one, for the forms that have an item for each; and in few words.
 
+use std::collections::HashSet;
+
+use super::fleet::Reports;
+use super::places::{Place, Places};
 use super::text::describe;
 use super::words::{Prose, counted, grouped, shown};
-use super::{CheckReport, Outcome, Report, Status, Trouble};
+use super::{CheckReport, Outcome, Report, SERVER_COLLECTION, Status, Trouble};
 use crate::compare::{Drift, UnverifiedEntry};
-use crate::path::escaped;
+use crate::manifest::Kind;
+use crate::path::{EntryPath, escaped};
 
 /// One thing that is wrong.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +33,70 @@ pub(super) fn of(check: &CheckReport) -> Vec<Finding<'_>> {
     }
 }
 
+/// A finding with all that it is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'a> {
+    report: &'a Report,
+    /// Nothing if it is about the collection.
+    check: Option<&'a CheckReport>,
+    pub finding: Finding<'a>,
+}
+
+/// All that is wrong, check by check; what is wrong with the locks only once.
+pub(super) fn all(reports: Reports<'_>) -> Vec<Vec<Found<'_>>> {
+    let mut missing = HashSet::new();
+    let mut all = Vec::new();
+    for report in reports.all() {
+        if let Some(trouble) = report.server.as_ref().and_then(|server| server.trouble.as_ref()) {
+            all.push(vec![Found { report, check: None, finding: Finding::Failed(trouble) }]);
+        }
+        for check in &report.checks {
+            if matches!(check.outcome, Outcome::NoLock) && !missing.insert(&check.name) {
+                continue;
+            }
+            let found = of(check).into_iter().map(|finding| Found { report, check: Some(check), finding });
+            all.push(found.collect());
+        }
+    }
+    all.retain(|found| !found.is_empty());
+    all
+}
+
+impl<'a> Found<'a> {
+    /// The name of its check. Not made harmless, like the next ones.
+    pub fn check_name(&self) -> &'a str {
+        self.check.map_or(SERVER_COLLECTION, |check| &check.name)
+    }
+
+    /// The server that it is about, if it is not about the locks here.
+    pub fn server(&self) -> Option<&'a str> {
+        let server = self.report.server.as_ref().filter(|_| !matches!(self.finding, Finding::MissingLock));
+        server.map(|server| server.name.as_str())
+    }
+
+    pub fn root(&self) -> &'a str {
+        self.check.map_or("", |check| &check.root)
+    }
+
+    /// In one line, with its path and without its server. Harmless.
+    pub fn message(&self) -> String {
+        match (self.check, self.finding) {
+            (Some(check), finding) => finding.message(check),
+            (None, Finding::Failed(trouble)) => format!("not collected: {}", with_remedy(trouble)),
+            (None, _) => String::new(),
+        }
+    }
+
+    /// Where it is at home.
+    pub fn place(&self, places: &Places) -> Place {
+        self.check.map_or_else(|| places.declaration(), |check| places.of(check, self.finding))
+    }
+}
+
+fn with_remedy(Trouble { problem, remedy }: &Trouble) -> String {
+    if remedy.is_empty() { Prose(problem).to_string() } else { format!("{}; to do: {}", Prose(problem), Prose(remedy)) }
+}
+
 impl Finding<'_> {
     /// A word for the sort of finding: a change as JSON reports have it, `unverified`, `trouble` or `missing_lock`.
     pub(super) const fn rule(self) -> &'static str {
@@ -46,16 +115,20 @@ impl Finding<'_> {
 
     /// In one line, with its path. Harmless.
     pub(super) fn message(self, check: &CheckReport) -> String {
-        let path = |path: &crate::path::EntryPath| shown(&check.root, path.as_bytes());
+        let path = |path: &EntryPath| match check.kind {
+            // Its name is all that it is known by.
+            Kind::Containers => format!("container {}", shown(&check.root, path.as_bytes())),
+            _ => shown(&check.root, path.as_bytes()),
+        };
         match self {
             Self::MissingLock => {
                 let (lock, name) = (escaped(check.lock.as_bytes()), escaped(check.name.as_bytes()));
                 format!("missing lock file: {lock}; run `driftlock lock --check {name}`")
             }
-            Self::Failed(Trouble { problem, remedy }) if remedy.is_empty() => Prose(problem).to_string(),
-            Self::Failed(Trouble { problem, remedy }) => format!("{}; to do: {}", Prose(problem), Prose(remedy)),
+            Self::Failed(trouble) => with_remedy(trouble),
             Self::Drift(drift) => {
                 let (label, text) = (describe::label(drift.change), describe::drift(&check.root, drift));
+                let text = if check.kind == Kind::Containers { text.trim_start_matches("container, ") } else { &text };
                 format!("{label}: {} ({text})", path(&drift.path))
             }
             Self::Unverified(entry) => {
@@ -74,9 +147,13 @@ pub(super) fn sentence(check: &CheckReport) -> String {
         Outcome::Failed(trouble) => Prose(&trouble.problem).to_string(),
         Outcome::Compared { comparison, .. } => {
             let counts = comparison.counts;
-            let all = counted(counts.entries, "entry", "entries");
+            let (one, many) = match check.kind {
+                Kind::Containers => ("container", "containers"),
+                _ => ("entry", "entries"),
+            };
+            let all = counted(counts.entries, one, many);
             match (counts.drifted, counts.unverified) {
-                (0, 0) if counts.entries == 1 => "its 1 entry verified".to_owned(),
+                (0, 0) if counts.entries == 1 => format!("its 1 {one} verified"),
                 (0, 0) => format!("all {all} verified"),
                 (drifted, 0) => format!("{} of {all} drifted", grouped(drifted)),
                 (0, unverified) => format!("{} of {all} unverified", grouped(unverified)),
@@ -88,17 +165,28 @@ pub(super) fn sentence(check: &CheckReport) -> String {
     }
 }
 
-/// What the run found, in one line: the verdict first. Harmless.
-pub(super) fn headline(report: &Report) -> String {
-    let counts = report.counts();
-    let number = |of: fn(&CheckReport) -> bool| report.checks.iter().filter(|check| of(check)).count() as u64;
+/// What the run found, in one line: the verdict first. Harmless, and nothing from outside is in it.
+pub(super) fn headline(reports: Reports<'_>) -> String {
+    let checks = || reports.all().iter().flat_map(|report| &report.checks);
+    let number = |of: fn(&CheckReport) -> bool| checks().filter(|check| of(check)).count() as u64;
+    let counts = super::status::sum(reports.all().iter().map(Report::counts));
     let mut parts = Vec::new();
+    let uncollected = |report: &&Report| report.server_collection() == Some(Status::Fail);
+    let uncollected = reports.all().iter().filter(uncollected).count() as u64;
+    match reports {
+        Reports::Several(fleet) if fleet.exit_code() != 0 => {
+            let summary = fleet.summary();
+            let all = counted(summary.total, "server", "servers");
+            parts.push(format!("{} of {all} failed", grouped(summary.failed)));
+        }
+        _ => {}
+    }
     let drifted = number(CheckReport::drifted);
     if drifted > 0 {
         let entries = counted(counts.drifted, "entry", "entries");
         parts.push(format!("{entries} drifted in {}", counted(drifted, "check", "checks")));
     }
-    match report.missing_locks.len() as u64 {
+    match reports.missing_locks().len() as u64 {
         0 => {}
         missing => parts.push(format!("{} missing", counted(missing, "lock file", "lock files"))),
     }
@@ -109,19 +197,43 @@ pub(super) fn headline(report: &Report) -> String {
         0 => {}
         failed => parts.push(format!("{} could not be carried out", counted(failed, "check", "checks"))),
     }
+    match (reports, uncollected) {
+        (_, 0) => {}
+        (Reports::One(_), _) => parts.push("the server was not collected".to_owned()),
+        (Reports::Several(_), number) => parts.push(format!("{} not collected", counted(number, "server", "servers"))),
+    }
     if parts.is_empty() {
+        if let Reports::Several(fleet) = reports {
+            parts.push(counted(fleet.summary().total, "server", "servers"));
+        }
         let passed = counted(number(|check| check.status() == Status::Pass), "check", "checks");
         parts.push(format!("{passed} passed, {} verified", counted(counts.entries, "entry", "entries")));
     }
-    format!("{}: {}", verdict(report), parts.join(", "))
+    format!("{}: {}", verdict(reports.exit_code()), parts.join(", "))
 }
 
-/// The verdict in one or two words.
-pub(super) fn verdict(report: &Report) -> &'static str {
-    match report.exit_code() {
+/// What an exit code says, in one or two words.
+pub(super) const fn verdict(exit_code: u8) -> &'static str {
+    match exit_code {
         0 => "No drift",
         1 => "Drift",
         2 => "Trouble",
         _ => "Drift and trouble",
     }
+}
+
+/// The largest number for each of them with which all together are no more than `budget`; at least one.
+pub(super) fn share(lengths: impl Iterator<Item = usize> + Clone, budget: usize) -> usize {
+    let fits = |share: usize| lengths.clone().map(|length| length.min(share)).sum::<usize>() <= budget;
+    // The sum grows with the share.
+    let (mut fitting, mut too_much) = (1, budget + 1);
+    while too_much - fitting > 1 {
+        let middle = fitting.midpoint(too_much);
+        if fits(middle) {
+            fitting = middle;
+        } else {
+            too_much = middle;
+        }
+    }
+    fitting
 }

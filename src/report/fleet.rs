@@ -1,9 +1,11 @@
 //! What one run found on several servers: a report of each, and the sums over them.
 
-use serde::Serialize;
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::status::sum;
-use super::{Report, Status};
+use super::{Report, Status, Window, json};
 use crate::compare::Counts;
 use crate::sandbox::Enforced;
 
@@ -20,7 +22,8 @@ pub struct Fleet {
 }
 
 /// How many servers ended as what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FleetSummary {
     pub total: u64,
     /// Everything was verified there.
@@ -53,9 +56,97 @@ impl Fleet {
         FleetSummary { total, passed, failed: total - passed, not_collected }
     }
 
+    /// Servers of which the same is to be said, together, in the order of the first of them.
+    #[must_use]
+    pub fn alike(&self) -> Vec<Vec<&Report>> {
+        let mut places = HashMap::new();
+        let mut groups: Vec<Vec<&Report>> = Vec::new();
+        for report in &self.servers {
+            let place = *places.entry(json::gist(report)).or_insert(groups.len());
+            match groups.get_mut(place) {
+                Some(group) => group.push(report),
+                None => groups.push(vec![report]),
+            }
+        }
+        groups
+    }
+
     /// The sums over the counts of all servers.
     #[must_use]
     pub fn counts(&self) -> Counts {
         sum(self.servers.iter().map(Report::counts))
+    }
+}
+
+/// The report of one machine, or of several servers: for the forms to which it makes little difference.
+#[derive(Clone, Copy, Debug)]
+pub enum Reports<'a> {
+    One(&'a Report),
+    Several(&'a Fleet),
+}
+
+impl<'a> From<&'a Report> for Reports<'a> {
+    fn from(report: &'a Report) -> Self {
+        Self::One(report)
+    }
+}
+
+impl<'a> From<&'a Fleet> for Reports<'a> {
+    fn from(fleet: &'a Fleet) -> Self {
+        Self::Several(fleet)
+    }
+}
+
+impl<'a> Reports<'a> {
+    /// Each of them.
+    #[must_use]
+    pub const fn all(self) -> &'a [Report] {
+        match self {
+            Self::One(report) => std::slice::from_ref(report),
+            Self::Several(fleet) => fleet.servers.as_slice(),
+        }
+    }
+
+    #[must_use]
+    pub fn started(self) -> &'a str {
+        match self {
+            Self::One(report) => &report.started,
+            Self::Several(fleet) => &fleet.started,
+        }
+    }
+
+    #[must_use]
+    pub const fn sandbox(self) -> &'a Enforced {
+        match self {
+            Self::One(report) => &report.sandbox,
+            Self::Several(fleet) => &fleet.sandbox,
+        }
+    }
+
+    /// The exit code of the run.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::One(report) => report.exit_code(),
+            Self::Several(fleet) => fleet.exit_code(),
+        }
+    }
+
+    /// Until when drift is expected, which is the same for all of a run.
+    #[must_use]
+    pub fn window(self) -> Option<&'a Window> {
+        self.all().first()?.window.as_ref()
+    }
+
+    /// Whether drift was expected when the run started.
+    #[must_use]
+    pub fn window_is_open(self) -> bool {
+        self.all().first().is_some_and(Report::window_is_open)
+    }
+
+    /// The lock files that are missing. All servers of a run have the same locks.
+    #[must_use]
+    pub fn missing_locks(self) -> &'a [String] {
+        self.all().first().map_or(&[], |report| &report.missing_locks)
     }
 }

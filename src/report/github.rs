@@ -1,50 +1,115 @@
 //! The report as workflow commands, which GitHub shows as annotations on the lines of the declaration and of the locks.
 //!
+//! Of each level GitHub shows ten annotations a step, and passes over the others without a word. So there are nine and one
+//! that counts the rest; the rest stands in the log, as lines that are no commands. What is the same on several servers
+//! is one finding.
+//!
 //! Source: GitHub's documentation, "Workflow commands for GitHub Actions", and for what is escaped in data and in
 //! properties `packages/core/src/command.ts` of its toolkit, which is the only place that says so.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write};
 
-use super::findings::{self, Finding, headline};
-use super::places::{Place, Places};
-use super::words::Prose;
-use super::{CheckReport, Report};
+use super::findings::{self, Found, headline};
+use super::fleet::Reports;
+use super::places::Places;
+use super::words::{Prose, counted};
+use crate::path::escaped;
+
+/// Annotations of one level that GitHub shows of one step.
+const MOST: usize = 10;
+
+/// Servers with one finding that are named; the rest is counted.
+const NAMES: usize = 5;
 
 /// Writes one line a finding, and one with the verdict.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Result<()> {
-    let expected = report.window_is_open();
-    for check in &report.checks {
-        for finding in findings::of(check) {
-            let level = if expected && !finding.is_trouble() { "warning" } else { "error" };
-            annotate(out, level, check, finding, &places.of(check, finding))?;
+pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: &Places) -> io::Result<()> {
+    let reports = reports.into();
+    let expected = reports.window_is_open();
+    let found = together(reports);
+    let is_expected = |finding: &Told<'_>| expected && !finding.found.finding.is_trouble();
+    // A layer that did not hold is a warning, too.
+    let taken = reports.sandbox().missing().count();
+    let mut rest = Vec::new();
+    for (level, most, of_level) in [("error", MOST, false), ("warning", MOST - taken, true)] {
+        let mut all: Vec<_> = found.iter().filter(|finding| is_expected(finding) == of_level).collect();
+        let cut = if all.len() > most { all.split_off(most - 1) } else { Vec::new() };
+        for finding in all {
+            annotate(out, level, finding, places)?;
         }
+        if !cut.is_empty() {
+            let more = counted(cut.len() as u64, "more finding is", "more findings are");
+            writeln!(out, "::{level} title=driftlock::{more} in the log of this step: GitHub shows {MOST} of a level")?;
+        }
+        rest.extend(cut.into_iter().map(|finding| (level, finding)));
     }
-    for missing in report.sandbox.missing() {
+    for missing in reports.sandbox().missing() {
         writeln!(out, "::warning title=driftlock::{missing} did not hold during this run")?;
     }
-    if let Some(window) = &report.window {
+    for (level, finding) in rest {
+        writeln!(out, "{level}: {}", Plain(&format!("{}: {}", finding.found.check_name(), finding.message())))?;
+    }
+    if let Some(window) = reports.window() {
         let state = if expected { "is expected until" } else { "was expected until" };
         let text = format!("drift {state} {}: {}", window.until(), window.reason);
         writeln!(out, "::notice title=driftlock::{}", Data(&text))?;
     }
-    writeln!(out, "::notice title=driftlock::{}", Data(&headline(report)))
+    writeln!(out, "::notice title=driftlock::{}", Data(&headline(reports)))
 }
 
-fn annotate(
-    out: &mut impl Write,
-    level: &str,
-    check: &CheckReport,
-    finding: Finding<'_>,
-    place: &Place,
-) -> io::Result<()> {
-    let title = format!("driftlock: {}", Prose(&check.name));
+/// A finding, and the servers that it is the same on.
+struct Told<'a> {
+    found: Found<'a>,
+    text: String,
+    servers: Vec<&'a str>,
+}
+
+impl Told<'_> {
+    fn message(&self) -> String {
+        let named = self.servers.iter().take(NAMES).map(|name| escaped(name.as_bytes()).to_string());
+        let named = named.collect::<Vec<_>>().join(", ");
+        match self.servers.len() {
+            0 => self.text.clone(),
+            number if number > NAMES => format!("{named} and {} more: {}", number - NAMES, self.text),
+            _ => format!("{named}: {}", self.text),
+        }
+    }
+}
+
+/// All findings, each once.
+fn together(reports: Reports<'_>) -> Vec<Told<'_>> {
+    let mut known = HashMap::new();
+    let mut all: Vec<Told<'_>> = Vec::new();
+    for found in findings::all(reports).into_iter().flatten() {
+        let text = found.message();
+        let place = *known.entry((found.check_name(), text.clone())).or_insert(all.len());
+        match all.get_mut(place) {
+            Some(told) => told.servers.extend(found.server()),
+            None => all.push(Told { found, text, servers: found.server().into_iter().collect() }),
+        }
+    }
+    all
+}
+
+fn annotate(out: &mut impl Write, level: &str, told: &Told<'_>, places: &Places) -> io::Result<()> {
+    let title = format!("driftlock: {}", Prose(told.found.check_name()));
+    let place = told.found.place(places);
     let (file, line) = (Prose(&place.file).to_string(), place.line);
-    let message = finding.message(check);
+    let message = told.message();
     writeln!(out, "::{level} file={},line={line},title={}::{}", Property(&file), Property(&title), Data(&message))
+}
+
+/// A line of the log that is no command: those of the second sort begin with `::`, those of the first have `##[` anywhere.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Prose(&self.0.replace("##[", "##\\x5b")).fmt(f)
+    }
 }
 
 /// What stands behind `::`.
@@ -79,6 +144,7 @@ mod tests {
     #[test]
     fn escapes_as_the_toolkit_does() {
         assert_eq!(Data("100% a:b,c\r\n::error::x").to_string(), "100%25 a:b,c%0D%0A::error::x");
+        assert_eq!(Plain("##[error]x\n::error::").to_string(), "##\\x5berror]x\\n::error::");
         assert_eq!(Property("100% a:b,c\n").to_string(), "100%25 a%3Ab%2Cc%0A");
     }
 }

@@ -6,12 +6,15 @@
 
 mod check;
 mod element;
+mod fleet;
 
 use std::io::{self, Write};
 
 use super::findings::{headline, verdict};
+use super::fleet::Reports;
+use super::status::sum;
 use super::words::{Prose, counted, grouped};
-use super::{CheckReport, Outcome, Report, Status};
+use super::{CheckReport, Outcome, Report, ServerReport, Status};
 use crate::compare::Counts;
 use crate::digest::Sha256;
 use element::{Text, badge, number};
@@ -22,21 +25,30 @@ const STYLE: &str = include_str!("html/style.css");
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
+pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, title: &str) -> io::Result<()> {
+    let reports = reports.into();
     let title = Prose(title).to_string();
-    head(out, report, &title)?;
-    verdict_card(out, report, &title)?;
-    notes(out, report)?;
-    overview(out, report)?;
-    for (index, check) in report.checks.iter().enumerate() {
-        check::write(out, index, check)?;
+    head(out, reports, &title)?;
+    verdict_card(out, reports, &title)?;
+    notes(out, reports)?;
+    match reports {
+        Reports::One(report) => {
+            if let Some(server) = &report.server {
+                of_server(out, server)?;
+            }
+            overview(out, report)?;
+            for (index, check) in report.checks.iter().enumerate() {
+                check::write(out, index, check)?;
+            }
+        }
+        Reports::Several(fleet) => fleet::write(out, fleet)?,
     }
     writeln!(out, "</main>")?;
-    footer(out, report)?;
+    footer(out, reports)?;
     writeln!(out, "</body>\n</html>")
 }
 
-fn head(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
+fn head(out: &mut impl Write, reports: Reports<'_>, title: &str) -> io::Result<()> {
     let mut hasher = Sha256::new();
     hasher.update(STYLE.as_bytes());
     let digest = hasher.finish().sri();
@@ -50,21 +62,21 @@ fn head(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
          <meta name=\"referrer\" content=\"no-referrer\">\n\
          <title>{}: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
         Text(title),
-        verdict(report),
+        verdict(reports.exit_code()),
     )
 }
 
 /// The verdict's colour, as a class.
-fn tone(report: &Report) -> &'static str {
-    match report.exit_code() {
+const fn tone(exit_code: u8) -> &'static str {
+    match exit_code {
         0 => "good",
         2 => "warn",
         _ => "bad",
     }
 }
 
-fn verdict_card(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
-    let tone = tone(report);
+fn verdict_card(out: &mut impl Write, reports: Reports<'_>, title: &str) -> io::Result<()> {
+    let tone = tone(reports.exit_code());
     // A tick, or an exclamation mark.
     let icon = match tone {
         "good" => "M7 12.5l3.3 3.3L17 9",
@@ -77,29 +89,37 @@ fn verdict_card(out: &mut impl Write, report: &Report, title: &str) -> io::Resul
          fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\"/><path d=\"{icon}\" fill=\"none\" \
          stroke=\"currentColor\" stroke-width=\"2.4\" stroke-linecap=\"round\" stroke-linejoin=\"round\"/></svg>{}</h1>",
         Text(title),
-        Text(&when(&report.started)),
-        verdict(report),
+        Text(&when(reports.started())),
+        verdict(reports.exit_code()),
     )?;
-    let headline = headline(report);
+    let headline = headline(reports);
     // The heading has said its first words already.
     let rest = headline.split_once(": ").map_or(headline.as_str(), |(_, rest)| rest);
     writeln!(out, "<p class=\"headline\">{}</p>", Text(rest))?;
-    let counts = report.counts();
+    let counts = sum(reports.all().iter().map(Report::counts));
     bar(out, counts)?;
     writeln!(out, "<dl class=\"counts\">")?;
-    let ended = |status: Status| report.checks.iter().filter(|check| check.status() == status).count() as u64;
-    for (name, number, tone) in [
+    let mut numbers = vec![
         ("entries", counts.entries, ""),
         ("verified", counts.verified, ""),
         ("drifted", counts.drifted, "bad"),
         ("unverified", counts.unverified, "warn"),
-        ("checks", report.checks.len() as u64, ""),
-        ("failed", ended(Status::Fail), "bad"),
-        ("skipped", ended(Status::Skip), ""),
-    ] {
-        if name == "skipped" && number == 0 {
-            continue;
+    ];
+    match reports {
+        Reports::One(report) => {
+            let ended = |status: Status| report.checks.iter().filter(|check| check.status() == status).count() as u64;
+            numbers.push(("checks", report.checks.len() as u64, ""));
+            numbers.push(("failed", ended(Status::Fail), "bad"));
+            numbers.extend(Some(("skipped", ended(Status::Skip), "")).filter(|(_, number, _)| *number > 0));
         }
+        Reports::Several(fleet) => {
+            let summary = fleet.summary();
+            numbers.push(("servers", summary.total, ""));
+            numbers.push(("failed", summary.failed, "bad"));
+            numbers.push(("not collected", summary.not_collected, "warn"));
+        }
+    }
+    for (name, number, tone) in numbers {
         let some = if number > 0 && !tone.is_empty() { " some" } else { "" };
         writeln!(out, "<div class=\"{tone}{some}\"><dt>{name}</dt><dd>{}</dd></div>", grouped(number))?;
     }
@@ -144,20 +164,43 @@ fn bar(out: &mut impl Write, counts: Counts) -> io::Result<()> {
     writeln!(out, "</svg>")
 }
 
-fn notes(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    if let Some(window) = &report.window {
-        let state = if report.window_is_open() { "Drift is expected" } else { "Drift was expected" };
+fn notes(out: &mut impl Write, reports: Reports<'_>) -> io::Result<()> {
+    if let Some(window) = reports.window() {
+        let state = if reports.window_is_open() { "Drift is expected" } else { "Drift was expected" };
         let (until, reason) = (window.until(), Text(&window.reason));
         writeln!(out, "<p class=\"note idle\"><b>{state}</b> until {until}: {reason}</p>")?;
     }
-    for layer in report.sandbox.missing() {
+    for layer in reports.sandbox().missing() {
         writeln!(out, "<p class=\"note warn\"><b>{layer} did not hold</b> during this run.</p>")?;
     }
-    for lock in &report.missing_locks {
+    for lock in reports.missing_locks() {
         let lock = Prose(lock).to_string();
         writeln!(out, "<p class=\"note bad\"><b>Missing lock file</b> <code>{}</code></p>", Text(&lock))?;
     }
     Ok(())
+}
+
+/// What became of asking a server.
+fn of_server(out: &mut impl Write, server: &ServerReport) -> io::Result<()> {
+    for layer in unsandboxed(server) {
+        writeln!(out, "<p class=\"note warn\"><b>{layer} did not hold</b> on the server while it was read.</p>")?;
+    }
+    if let Some(trouble) = &server.trouble {
+        let (problem, remedy) = (Prose(&trouble.problem).to_string(), Prose(&trouble.remedy).to_string());
+        writeln!(
+            out,
+            "<p class=\"note bad\"><b>Not collected</b> {}<span class=\"under\">To do: {}</span></p>",
+            Text(&problem),
+            Text(&remedy)
+        )?;
+    }
+    Ok(())
+}
+
+/// The layers that did not hold on a server that has answered.
+fn unsandboxed(server: &ServerReport) -> impl Iterator<Item = &'static str> {
+    let layers = server.head.iter().flat_map(|head| [(head.landlock.is_some(), "Landlock"), (head.seccomp, "seccomp")]);
+    layers.filter(|(held, _)| !held).map(|(_, layer)| layer)
 }
 
 /// The table of checks.
@@ -181,7 +224,10 @@ fn overview(out: &mut impl Write, report: &Report) -> io::Result<()> {
         } else {
             write!(out, "{}", Text(&name))?;
         }
-        write!(out, "<span class=\"under\">{} · {}", check.kind.name(), Text(&root))?;
+        write!(out, "<span class=\"under\">{}", check.kind.name())?;
+        if !root.is_empty() {
+            write!(out, " · {}", Text(&root))?;
+        }
         if check.trusted > 0 {
             let trusted = counted(check.trusted, "entry", "entries");
             write!(out, " · contents of {trusted} not read again, but trusted from the stat cache")?;
@@ -214,19 +260,29 @@ fn result(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
     badge(out, tone, word)
 }
 
-fn footer(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    let landlock = report.sandbox.landlock.as_ref().map_or("did not hold".to_owned(), |landlock| {
+fn footer(out: &mut impl Write, reports: Reports<'_>) -> io::Result<()> {
+    let landlock = reports.sandbox().landlock.as_ref().map_or("did not hold".to_owned(), |landlock| {
         format!("ABI {}: {}", landlock.abi, landlock.restrictions.join(", "))
     });
-    let seccomp = if report.sandbox.seccomp { "held" } else { "did not hold" };
+    let seccomp = if reports.sandbox().seccomp { "held" } else { "did not hold" };
+    let all = || reports.all().iter();
+    let bytes = counted(all().map(|report| report.bytes).fold(0, u64::saturating_add), "byte", "bytes");
+    let longest = all().map(|report| report.duration).max().unwrap_or_default().as_secs_f64();
+    let (read, timestamp) = match reports {
+        Reports::One(report) => (format!("{bytes} in {longest:.1} s"), &report.timestamp),
+        Reports::Several(fleet) => (format!("{bytes}, of one server in {longest:.1} s at most"), &fleet.timestamp),
+    };
     writeln!(out, "<footer>\n<dl>")?;
-    for (name, value) in [
-        ("Sandbox, Landlock", landlock),
-        ("Sandbox, seccomp", seccomp.to_owned()),
-        ("Read", format!("{} in {:.1} s", counted(report.bytes, "byte", "bytes"), report.duration.as_secs_f64())),
-        ("Report", report.timestamp.clone()),
-        ("Rendered by", format!("driftlock {}", env!("CARGO_PKG_VERSION"))),
-    ] {
+    let mut rows = vec![("Sandbox, Landlock", landlock), ("Sandbox, seccomp", seccomp.to_owned())];
+    if let Reports::One(Report { server: Some(server), .. }) = reports {
+        let driftlock = server.head.as_ref().map_or_else(String::new, |head| format!(", driftlock {}", head.driftlock));
+        let server = format!("{} ({}){driftlock}", Prose(&server.name), Prose(&server.host));
+        rows.push(("Server", Prose(&server).to_string()));
+    }
+    rows.push(("Read", read));
+    rows.push(("Report", timestamp.clone()));
+    rows.push(("Rendered by", format!("driftlock {}", env!("CARGO_PKG_VERSION"))));
+    for (name, value) in rows {
         writeln!(out, "<dt>{name}</dt><dd>{}</dd>", Text(&value))?;
     }
     writeln!(out, "</dl>\n</footer>")

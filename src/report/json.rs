@@ -17,7 +17,7 @@ mod parsed;
 mod restored;
 
 pub use error::ReportError;
-pub use parsed::{Parsed, ParsedCheck, ParsedUnverified, parse};
+pub use parsed::{Kept, Parsed, ParsedCheck, ParsedFleet, ParsedUnverified, parse, parse_kept};
 
 use std::io::{self, Write};
 
@@ -27,6 +27,8 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 use super::Report;
 use super::fleet::Fleet;
 use crate::compare::{Comparison, Drift};
+use crate::digest::Sha256;
+use crate::manifest::Sha256Digest;
 use crate::path::is_hazardous;
 
 /// What `schema` says in a report of this form. The number changes when a field changes its meaning or goes.
@@ -53,6 +55,26 @@ pub fn write_fleet(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
     let mut serializer = Serializer::with_formatter(&mut *out, Harmless(PrettyFormatter::new()));
     document::of_fleet(fleet).serialize(&mut serializer)?;
     out.write_all(b"\n")
+}
+
+/// Over all that is to be said of a server, but for who it is and how long it took.
+pub(super) fn gist(report: &Report) -> Sha256Digest {
+    struct Hasher(Sha256);
+    impl Write for Hasher {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hasher = Hasher(Sha256::new());
+    let document = document::of(report);
+    let sandbox = document.server.as_ref().and_then(|server| server.sandbox.as_ref());
+    // Nothing in it could fail to be JSON, and hashing has no errors.
+    let _ = serde_json::to_writer(&mut hasher, &(&document.checks, sandbox));
+    hasher.0.finish()
 }
 
 /// Writes any other JSON in the same form.

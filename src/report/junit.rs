@@ -6,53 +6,109 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::findings::{self, sentence};
+use super::fleet::Reports;
 use super::words::Prose;
-use super::{CheckReport, LOCK_FILES_EXIST, Outcome, Report, Status};
+use super::{CheckReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, ServerReport, Status};
 
-/// Writes the report.
+/// Writes the report: a test suite, or one a server.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    let missing = usize::from(!report.missing_locks.is_empty());
-    let failures = missing + report.checks.iter().filter(|check| check.drifted()).count();
-    let errors = report.checks.iter().filter(|check| check.troubled()).count();
-    let summary = report.summary();
-    // The schema's times have three digits at most before the point without commas.
-    let seconds = report.duration.as_secs_f64().min(999.999);
-    let numbers = format!("tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\"", summary.total);
+pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>) -> io::Result<()> {
+    let reports = reports.into().all();
+    let sums = reports.iter().map(Numbers::of).fold(Numbers::default(), |sum, of| Numbers {
+        tests: sum.tests + of.tests,
+        failures: sum.failures + of.failures,
+        errors: sum.errors + of.errors,
+        // They run at the same time.
+        seconds: sum.seconds.max(of.seconds),
+    });
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
-    writeln!(out, "<testsuites name=\"driftlock\" {numbers} time=\"{seconds:.3}\">")?;
-    writeln!(
+    writeln!(out, "<testsuites name=\"driftlock\" {sums}>")?;
+    for report in reports {
+        suite(out, report)?;
+    }
+    writeln!(out, "</testsuites>")
+}
+
+/// What a suite says of all its cases.
+#[derive(Default)]
+struct Numbers {
+    tests: u64,
+    failures: u64,
+    errors: u64,
+    seconds: f64,
+}
+
+impl Numbers {
+    fn of(report: &Report) -> Self {
+        let number = |of: fn(&CheckReport) -> bool| report.checks.iter().filter(|check| of(check)).count() as u64;
+        Self {
+            tests: report.summary().total,
+            failures: u64::from(!report.missing_locks.is_empty()) + number(CheckReport::drifted),
+            errors: u64::from(report.server_collection() == Some(Status::Fail)) + number(CheckReport::troubled),
+            // The schema's times have three digits at most before the point without commas.
+            seconds: report.duration.as_secs_f64().min(999.999),
+        }
+    }
+}
+
+impl fmt::Display for Numbers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tests, failures, errors, seconds } = self;
+        write!(f, "tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" time=\"{seconds:.3}\"")
+    }
+}
+
+fn suite(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let server = report.server.as_ref();
+    let name = server.map_or_else(|| "driftlock".to_owned(), |server| Prose(&server.name).to_string());
+    write!(
         out,
-        "  <testsuite name=\"driftlock\" {numbers} skipped=\"{}\" time=\"{seconds:.3}\" timestamp=\"{}\">",
-        summary.skipped,
+        "  <testsuite name=\"{}\" {} skipped=\"{}\" timestamp=\"{}\"",
+        Xml(&name),
+        Numbers::of(report),
+        report.summary().skipped,
         Xml(&report.started)
     )?;
-    writeln!(out, "    <properties>")?;
+    if let Some(server) = server {
+        write!(out, " hostname=\"{}\"", Xml(&Prose(&server.host).to_string()))?;
+    }
+    writeln!(out, ">\n    <properties>")?;
     property(out, "driftlock", env!("CARGO_PKG_VERSION"))?;
     property(out, "overall", report.overall().word())?;
-    let landlock = report.sandbox.landlock.as_ref().map_or("none".to_owned(), |landlock| landlock.abi.to_string());
-    property(out, "sandbox.landlock", &landlock)?;
-    property(out, "sandbox.seccomp", if report.sandbox.seccomp { "yes" } else { "no" })?;
+    let landlock = |abi: Option<u32>| abi.map_or("none".to_owned(), |abi| abi.to_string());
+    let held = |seccomp: bool| if seccomp { "yes" } else { "no" };
+    property(out, "sandbox.landlock", &landlock(report.sandbox.landlock.as_ref().map(|landlock| landlock.abi)))?;
+    property(out, "sandbox.seccomp", held(report.sandbox.seccomp))?;
+    if let Some(head) = server.and_then(|server| server.head.as_ref()) {
+        property(out, "server.driftlock", &head.driftlock)?;
+        property(out, "server.sandbox.landlock", &landlock(head.landlock))?;
+        property(out, "server.sandbox.seccomp", held(head.seccomp))?;
+    }
     if let Some(window) = &report.window {
         property(out, "window.until", &window.until())?;
         property(out, "window.reason", &window.reason)?;
     }
     writeln!(out, "    </properties>")?;
-    lock_files(out, report)?;
-    for check in &report.checks {
-        self::check(out, check)?;
+    // What one server's case has to be told from the other's by.
+    let class = server.map_or_else(|| "driftlock".to_owned(), |server| format!("driftlock.{}", Prose(&server.name)));
+    lock_files(out, report, &class)?;
+    if let Some(server) = server {
+        collection(out, server, &class)?;
     }
-    writeln!(out, "  </testsuite>\n</testsuites>")
+    for check in &report.checks {
+        self::check(out, check, &class)?;
+    }
+    writeln!(out, "  </testsuite>")
 }
 
 fn property(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
     writeln!(out, "      <property name=\"{name}\" value=\"{}\"/>", Xml(value))
 }
 
-fn lock_files(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    write!(out, "    <testcase name=\"{LOCK_FILES_EXIST}\" classname=\"driftlock\"")?;
+fn lock_files(out: &mut impl Write, report: &Report, class: &str) -> io::Result<()> {
+    write!(out, "    <testcase name=\"{LOCK_FILES_EXIST}\" classname=\"{}\"", Xml(class))?;
     if report.missing_locks.is_empty() {
         return writeln!(out, "/>");
     }
@@ -61,9 +117,17 @@ fn lock_files(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "{}</failure>\n    </testcase>", Xml(&lines.join("\n")))
 }
 
-fn check(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+fn collection(out: &mut impl Write, server: &ServerReport, class: &str) -> io::Result<()> {
+    write!(out, "    <testcase name=\"{SERVER_COLLECTION}\" classname=\"{}\"", Xml(class))?;
+    let Some(trouble) = &server.trouble else { return writeln!(out, "/>") };
+    let (problem, remedy) = (Prose(&trouble.problem).to_string(), Prose(&trouble.remedy).to_string());
+    writeln!(out, ">\n      <error type=\"trouble\" message=\"{}\">", Xml(&problem))?;
+    writeln!(out, "to do: {}</error>\n    </testcase>", Xml(&remedy))
+}
+
+fn check(out: &mut impl Write, check: &CheckReport, class: &str) -> io::Result<()> {
     let name = Prose(&check.name).to_string();
-    write!(out, "    <testcase name=\"{}\" classname=\"driftlock.{}\"", Xml(&name), check.kind.name())?;
+    write!(out, "    <testcase name=\"{}\" classname=\"{}.{}\"", Xml(&name), Xml(class), check.kind.name())?;
     if check.status() == Status::Pass {
         return writeln!(out, "/>");
     }

@@ -17,6 +17,7 @@ pub struct Place {
 /// What is known of the lines; all of it can be missing where a report is far from its declaration.
 #[derive(Debug, Default)]
 pub struct Places {
+    declaration: Option<String>,
     checks: HashMap<String, (Place, Lock)>,
 }
 
@@ -29,6 +30,7 @@ struct Lock {
 impl Places {
     /// Adds a check: where it is declared, and its lock file.
     pub fn declare(&mut self, check: &str, declared: Place, lock: String) {
+        self.declaration.get_or_insert_with(|| declared.file.clone());
         self.checks.insert(check.to_owned(), (declared, Lock { file: lock, lines: HashMap::new() }));
     }
 
@@ -48,13 +50,22 @@ impl Places {
             drift.map(|drift| drift.from.as_ref().unwrap_or(&drift.path).as_bytes()).collect();
         wanted.extend(comparison.unverified.iter().map(|entry| entry.path.as_bytes()));
         let Some((_, known)) = self.checks.get_mut(&check.name) else { return Ok(()) };
-        while known.lines.len() < wanted.len()
+        // Those that another server differs in, too.
+        wanted.retain(|path| !known.lines.contains_key(*path));
+        while !wanted.is_empty()
             && let Some(entry) = lock.next()?
         {
-            let Some(&path) = wanted.get(entry.path) else { continue };
+            let Some(path) = wanted.take(entry.path) else { continue };
             known.lines.insert(path.to_vec(), line(lock));
         }
         Ok(())
+    }
+
+    /// Where all of the declaration is at home.
+    #[must_use]
+    pub fn declaration(&self) -> Place {
+        let file = self.declaration.clone().unwrap_or_else(|| "driftlock.toml".to_owned());
+        Place { file, line: 1 }
     }
 
     /// Where a finding of a check is at home.

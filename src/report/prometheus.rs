@@ -1,14 +1,16 @@
 //! The report as metrics, in Prometheus' text format.
 //!
 //! Source: Prometheus' documentation, "Exposition formats" and "Metric and label naming". How many series there are
-//! depends on the declaration alone: never on what drifted, and no path is a label. `docs/fleet.md` lists them.
+//! depends on the declaration and the servers alone: never on what drifted, and no path is a label. `docs/fleet.md` lists them.
 
 use std::fmt;
 use std::io::{self, Write};
 
+use super::fleet::Reports;
 use super::words::Prose;
-use super::{CheckReport, Outcome, Report, Status};
+use super::{CheckReport, Outcome, Report, SERVER_COLLECTION, Status};
 use crate::compare::{Change, Drift};
+use crate::sandbox::Enforced;
 
 /// What metrics say beside the report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,12 +26,37 @@ pub struct Context<'a> {
 /// The metric by which a run finds out about the one before.
 pub const LAST_SUCCESS: &str = "driftlock_last_success_timestamp_seconds";
 
-/// Writes all metrics.
+/// A report, and the label `server` of its series; nothing for this machine.
+struct Subject<'a> {
+    server: Option<String>,
+    report: &'a Report,
+}
+
+impl<'a> Subject<'a> {
+    /// Its labels, the server first.
+    fn labels<'b>(&'b self, more: &[(&'static str, &'b str)]) -> Vec<(&'static str, &'b str)> {
+        self.server.as_deref().map(|server| ("server", server)).into_iter().chain(more.iter().copied()).collect()
+    }
+
+    /// Its checks by their names, made harmless.
+    fn checks(&self) -> impl Iterator<Item = (String, &'a CheckReport)> {
+        self.report.checks.iter().map(|check| (Prose(&check.name).to_string(), check))
+    }
+}
+
+/// Writes all metrics. What is about the run has no label `server`, what is about a server has: so there is one series of
+/// the former however many servers there are, and alerts that look at the run need not know of them.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut impl Write, report: &Report, context: Context<'_>) -> io::Result<()> {
-    let started = report.started.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
+pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, context: Context<'_>) -> io::Result<()> {
+    let reports = reports.into();
+    let subject = |report: &'a Report| Subject {
+        server: report.server.as_ref().map(|server| Prose(&server.name).to_string()),
+        report,
+    };
+    let subjects: Vec<_> = reports.all().iter().map(subject).collect();
+    let started = reports.started().parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
     let mut page = Page { out, run: context.run };
     page.single(
         "driftlock_build_info",
@@ -38,61 +65,90 @@ pub fn write(out: &mut impl Write, report: &Report, context: Context<'_>) -> io:
         1,
     )?;
     page.single("driftlock_last_run_timestamp_seconds", "When the last run started.", &[], started)?;
-    let success = if report.exit_code() == 0 { Some(started) } else { context.last_success };
+    let success = if reports.exit_code() == 0 { Some(started) } else { context.last_success };
     if let Some(success) = success {
         page.single(LAST_SUCCESS, "When the last run that verified everything started.", &[], success)?;
     }
     if let Some(interval) = context.interval {
         page.single("driftlock_schedule_interval_seconds", "How often a run is meant to happen.", &[], interval)?;
     }
-    let seconds = format!("{:.3}", report.duration.as_secs_f64());
-    page.single("driftlock_run_duration_seconds", "How long reading and comparing took.", &[], seconds)?;
-    page.single("driftlock_run_read_bytes", "What was read of files' contents.", &[], report.bytes)?;
-    page.single("driftlock_run_exit_code", "Bits: 1 drift, 2 trouble.", &[], report.exit_code())?;
-    page.single("driftlock_missing_locks", "Lock files that are missing.", &[], report.missing_locks.len())?;
-    if let Some(window) = &report.window {
+    page.head("driftlock_run_duration_seconds", "How long reading and comparing took.")?;
+    for subject in &subjects {
+        let seconds = format!("{:.3}", subject.report.duration.as_secs_f64());
+        page.sample("driftlock_run_duration_seconds", &subject.labels(&[]), seconds)?;
+    }
+    page.head("driftlock_run_read_bytes", "What was read of files' contents.")?;
+    for subject in &subjects {
+        page.sample("driftlock_run_read_bytes", &subject.labels(&[]), subject.report.bytes)?;
+    }
+    page.single("driftlock_run_exit_code", "Bits: 1 drift, 2 trouble.", &[], reports.exit_code())?;
+    page.single("driftlock_missing_locks", "Lock files that are missing.", &[], reports.missing_locks().len())?;
+    if let Some(window) = reports.window() {
         let help = "Until when drift is expected.";
         page.single("driftlock_expected_until_timestamp_seconds", help, &[], window.until_unix())?;
     }
-    page.head("driftlock_sandbox_layer", "Whether a layer of the sandbox held.")?;
-    let landlock = report.sandbox.landlock.as_ref();
-    for (layer, holds) in [("landlock", landlock.is_some()), ("seccomp", report.sandbox.seccomp)] {
-        page.sample("driftlock_sandbox_layer", &[("layer", layer)], u8::from(holds))?;
-    }
-    let abi = landlock.map_or(0, |landlock| landlock.abi);
-    page.single("driftlock_sandbox_landlock_abi", "The version of Landlock that held; 0 if none did.", &[], abi)?;
-    checks(&mut page, &report.checks)
+    sandbox(&mut page, reports.sandbox(), &subjects)?;
+    checks(&mut page, &subjects)
 }
 
-fn checks(page: &mut Page<'_, impl Write>, checks: &[CheckReport]) -> io::Result<()> {
-    if checks.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<_> = checks.iter().map(|check| Prose(&check.name).to_string()).collect();
-    let all = || names.iter().map(String::as_str).zip(checks);
-    page.head("driftlock_check_verdict", "How a check ended, 1 for what holds; drift and trouble can both hold.")?;
-    for (name, check) in all() {
-        let verdicts = [
-            ("pass", check.status() == Status::Pass),
-            ("drift", check.drifted()),
-            ("trouble", check.troubled()),
-            ("skip", check.status() == Status::Skip),
-        ];
-        for (verdict, holds) in verdicts {
-            page.sample("driftlock_check_verdict", &[("check", name), ("verdict", verdict)], u8::from(holds))?;
+/// The layers around this process, and around each of those that answered.
+fn sandbox(page: &mut Page<'_, impl Write>, here: &Enforced, subjects: &[Subject<'_>]) -> io::Result<()> {
+    let here = (Vec::new(), here.landlock.as_ref().map(|landlock| landlock.abi), here.seccomp);
+    let there = subjects.iter().filter_map(|subject| {
+        let head = subject.report.server.as_ref()?.head.as_ref()?;
+        Some((subject.labels(&[]), head.landlock, head.seccomp))
+    });
+    let all: Vec<_> = std::iter::once(here).chain(there).collect();
+    page.head("driftlock_sandbox_layer", "Whether a layer of the sandbox held.")?;
+    for (labels, landlock, seccomp) in &all {
+        for (layer, holds) in [("landlock", landlock.is_some()), ("seccomp", *seccomp)] {
+            let labels = [&labels[..], &[("layer", layer)]].concat();
+            page.sample("driftlock_sandbox_layer", &labels, u8::from(holds))?;
         }
     }
+    page.head("driftlock_sandbox_landlock_abi", "The version of Landlock that held; 0 if none did.")?;
+    for (labels, landlock, _) in &all {
+        page.sample("driftlock_sandbox_landlock_abi", labels, landlock.unwrap_or(0))?;
+    }
+    Ok(())
+}
+
+fn checks(page: &mut Page<'_, impl Write>, subjects: &[Subject<'_>]) -> io::Result<()> {
+    let all = || subjects.iter().flat_map(|subject| subject.checks().map(move |(name, check)| (subject, name, check)));
+    let collections = || subjects.iter().filter_map(|subject| Some((subject, subject.report.server_collection()?)));
+    if all().next().is_none() && collections().next().is_none() {
+        return Ok(());
+    }
+    page.head("driftlock_check_verdict", "How a check ended, 1 for what holds; drift and trouble can both hold.")?;
+    let mut verdict = |subject: &Subject<'_>, name: &str, holds: [bool; 4]| {
+        ["pass", "drift", "trouble", "skip"].into_iter().zip(holds).try_for_each(|(verdict, holds)| {
+            let labels = subject.labels(&[("check", name), ("verdict", verdict)]);
+            page.sample("driftlock_check_verdict", &labels, u8::from(holds))
+        })
+    };
+    for (subject, status) in collections() {
+        let collected = status == Status::Pass;
+        verdict(subject, SERVER_COLLECTION, [collected, false, !collected, false])?;
+    }
+    for (subject, name, check) in all() {
+        let is = |status| check.status() == status;
+        verdict(subject, &name, [is(Status::Pass), check.drifted(), check.troubled(), is(Status::Skip)])?;
+    }
+    if all().next().is_none() {
+        return Ok(());
+    }
     page.head("driftlock_check_entries", "Entries of a check by how they ended.")?;
-    for (name, check) in all() {
+    for (subject, name, check) in all() {
         let counts = check.counts();
         for (verdict, number) in
             [("verified", counts.verified), ("drifted", counts.drifted), ("unverified", counts.unverified)]
         {
-            page.sample("driftlock_check_entries", &[("check", name), ("verdict", verdict)], number)?;
+            let labels = subject.labels(&[("check", &name), ("verdict", verdict)]);
+            page.sample("driftlock_check_entries", &labels, number)?;
         }
     }
     page.head("driftlock_check_changes", "Differences between a lock and what is there, by their sort.")?;
-    for (name, check) in all() {
+    for (subject, name, check) in all() {
         let drift: &[Drift] = match &check.outcome {
             Outcome::Compared { comparison, .. } => &comparison.drift,
             _ => &[],
@@ -106,19 +162,21 @@ fn checks(page: &mut Page<'_, impl Write>, checks: &[CheckReport]) -> io::Result
             }
         }
         for (change, number) in numbers {
-            page.sample("driftlock_check_changes", &[("check", name), ("change", change.name())], number)?;
+            let labels = subject.labels(&[("check", &name), ("change", change.name())]);
+            page.sample("driftlock_check_changes", &labels, number)?;
         }
     }
-    let digests = all().filter_map(|(name, check)| match &check.outcome {
-        Outcome::Compared { live_digest: Some(digest), .. } => Some((name, digest.as_str())),
+    let digests = all().filter_map(|(subject, name, check)| match &check.outcome {
+        Outcome::Compared { live_digest: Some(digest), .. } => Some((subject, name, digest.as_str())),
         _ => None,
     });
     let mut digests = digests.peekable();
     if digests.peek().is_some() {
         page.head("driftlock_check_manifest_info", "The digest of what is there, as a label.")?;
     }
-    for (name, digest) in digests {
-        page.sample("driftlock_check_manifest_info", &[("check", name), ("digest", digest)], 1)?;
+    for (subject, name, digest) in digests {
+        let labels = subject.labels(&[("check", &name), ("digest", digest)]);
+        page.sample("driftlock_check_manifest_info", &labels, 1)?;
     }
     Ok(())
 }

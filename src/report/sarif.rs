@@ -2,51 +2,63 @@
 //!
 //! Source: OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0"; the tests hold this against its
 //! JSON schema. A result points to the line of the lock or of the declaration; the entry itself, which may be on
-//! another machine, is its logical location.
+//! another machine, is its logical location. Several servers are in one run of the tool.
 
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::findings::{self, Finding, headline};
+use super::findings::{self, Finding, Found, headline};
+use super::fleet::Reports;
 use super::json::write_value;
 use super::places::{Place, Places};
-use super::words::{Prose, shown};
-use super::{CheckReport, Report};
+use super::words::{Prose, counted, shown};
 use crate::compare::Change;
 use crate::digest::Sha256;
+use crate::path::escaped;
 
-/// Writes the report.
+/// Results that a run may have. GitHub shows 5,000 of them, passes over the others without a word, and refuses all of them
+/// if there are more than 25,000.
+///
+/// Source: GitHub's documentation, "SARIF results exceed one or more limits".
+pub const MOST: usize = 5000;
+
+/// The rule of the result that counts those that there is no room for.
+const LEFT_OUT: &str = "left_out";
+
+/// Writes the report. Of findings for which there is no room, each check has its share, and a last result counts the rest.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Result<()> {
-    let rules = rules();
-    let results: Vec<_> = report
-        .checks
-        .iter()
-        .flat_map(|check| findings::of(check).into_iter().map(move |finding| (check, finding)))
-        .map(|(check, finding)| {
-            let expected = report.window_is_open() && !finding.is_trouble();
-            result(check, finding, &places.of(check, finding), expected)
-        })
-        .collect();
-    let trouble = report.exit_code() & 2 != 0;
-    let window = report.window.as_ref();
+pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: &Places) -> io::Result<()> {
+    let reports = reports.into();
+    let found = findings::all(reports);
+    let number: usize = found.iter().map(Vec::len).sum();
+    let share = if number > MOST { findings::share(found.iter().map(Vec::len), MOST - 1) } else { MOST };
+    let shown =
+        found.iter().flat_map(|found| found.iter().take(share)).take(if number > MOST { MOST - 1 } else { MOST });
+    let window_is_open = reports.window_is_open();
+    let mut results: Vec<_> =
+        shown.map(|found| result(found, &found.place(places), window_is_open && !found.finding.is_trouble())).collect();
+    if number > results.len() {
+        results.push(left_out(number - results.len(), &places.declaration()));
+    }
+    let trouble = reports.exit_code() & 2 != 0;
+    let window = reports.window();
     let run = json!({
         "tool": {
             "driver": {
                 "name": "driftlock",
                 "version": env!("CARGO_PKG_VERSION"),
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": rules,
+                "rules": rules(),
             },
         },
         "invocations": [{
             "executionSuccessful": !trouble,
-            "exitCode": report.exit_code(),
-            "startTimeUtc": report.started.parse::<jiff::Timestamp>().map(|time| time.to_string()).unwrap_or_default(),
-            "toolExecutionNotifications": report.sandbox.missing().map(|missing| json!({
+            "exitCode": reports.exit_code(),
+            "startTimeUtc": reports.started().parse::<jiff::Timestamp>().map(|time| time.to_string()).unwrap_or_default(),
+            "toolExecutionNotifications": reports.sandbox().missing().map(|missing| json!({
                 "level": "warning",
                 "message": { "text": format!("{missing} did not hold during this run") },
             })).collect::<Vec<_>>(),
@@ -54,7 +66,7 @@ pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Resu
         "columnKind": "unicodeCodePoints",
         "results": results,
         "properties": {
-            "headline": headline(report),
+            "headline": headline(reports),
             "window": window.map(|window| json!({ "until": window.until(), "reason": window.reason })),
         },
     });
@@ -75,7 +87,8 @@ fn rules() -> Vec<Value> {
     let others = [
         ("missing_lock", "A check has no lock file"),
         ("unverified", "An entry could not be read, or did not hold still"),
-        ("trouble", "A check could not be carried out"),
+        ("trouble", "A check could not be carried out, or a server not be asked"),
+        (LEFT_OUT, "There are more findings than this form has room for"),
     ];
     changes
         .into_iter()
@@ -84,36 +97,58 @@ fn rules() -> Vec<Value> {
         .collect()
 }
 
-fn result(check: &CheckReport, finding: Finding<'_>, place: &Place, expected: bool) -> Value {
-    let rule = finding.rule();
-    let path = match finding {
+fn result(found: &Found<'_>, place: &Place, expected: bool) -> Value {
+    let rule = found.finding.rule();
+    let path = match found.finding {
         Finding::Drift(drift) => Some(&drift.path),
         Finding::Unverified(entry) => Some(&entry.path),
         Finding::Failed(_) | Finding::MissingLock => None,
     };
-    let name = Prose(&check.name).to_string();
-    let entry = path.map_or_else(|| name.clone(), |path| shown(&check.root, path.as_bytes()));
+    let name = Prose(found.check_name()).to_string();
+    let server = found.server().map(|server| escaped(server.as_bytes()).to_string());
+    let of_server = |text: String| server.as_ref().map_or(text.clone(), |server| format!("{server}: {text}"));
+    let entry = path.map_or_else(|| name.clone(), |path| shown(found.root(), path.as_bytes()));
     // The same finding of two runs is the same alert, whatever line of the lock it is on.
     let mut identity = Sha256::new();
-    for part in [check.name.as_bytes(), rule.as_bytes(), path.map_or(&b""[..], |path| path.as_bytes())] {
+    let path = path.map_or(&b""[..], |path| path.as_bytes());
+    for part in
+        [found.check_name().as_bytes(), rule.as_bytes(), path].into_iter().chain(found.server().map(str::as_bytes))
+    {
         identity.update(part);
         identity.update(b"\0");
-    }
-    let mut artifact = json!({ "uri": uri(&place.file) });
-    if !place.file.starts_with('/') {
-        artifact["uriBaseId"] = json!("%SRCROOT%");
     }
     json!({
         "ruleId": rule,
         "level": if expected { "note" } else { "error" },
-        "message": { "text": finding.message(check) },
+        "message": { "text": of_server(found.message()) },
         "locations": [{
-            "physicalLocation": { "artifactLocation": artifact, "region": { "startLine": place.line } },
-            "logicalLocations": [{ "fullyQualifiedName": entry, "kind": "resource" }],
+            "physicalLocation": physical(place),
+            "logicalLocations": [{ "fullyQualifiedName": of_server(entry), "kind": "resource" }],
         }],
         "partialFingerprints": { "driftlockEntry/v1": identity.finish().hex() },
         "properties": { "check": name },
     })
+}
+
+fn left_out(number: usize, place: &Place) -> Value {
+    let more = counted(number as u64, "more finding is", "more findings are");
+    let mut identity = Sha256::new();
+    identity.update(LEFT_OUT.as_bytes());
+    json!({
+        "ruleId": LEFT_OUT,
+        "level": "error",
+        "message": { "text": format!("{more} left out: the JSON report has every entry") },
+        "locations": [{ "physicalLocation": physical(place) }],
+        "partialFingerprints": { "driftlockEntry/v1": identity.finish().hex() },
+    })
+}
+
+fn physical(place: &Place) -> Value {
+    let mut artifact = json!({ "uri": uri(&place.file) });
+    if !place.file.starts_with('/') {
+        artifact["uriBaseId"] = json!("%SRCROOT%");
+    }
+    json!({ "artifactLocation": artifact, "region": { "startLine": place.line } })
 }
 
 /// A path as a relative reference, or as a URI of the scheme `file`. Source: RFC 3986, sections 2.3 and 4.2.

@@ -5,16 +5,18 @@
 //! webhooks, and on formatting text (`&`, `<` and `>` are escaped, and nothing else). What comes from outside stands
 //! between backquotes, where neither of the two knows markup or mentions, and has none in it.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
 use super::findings::{headline, sentence, verdict};
+use super::fleet::Reports;
 use super::group::{self, Item};
 use super::json::write_value;
 use super::text::describe;
 use super::words::{Prose, capitalized, counted, grouped, shown};
-use super::{CheckReport, Outcome, Report, Status};
+use super::{CheckReport, Outcome, Status, Trouble};
 use crate::path::escaped;
 
 /// Blocks that a message may have.
@@ -29,6 +31,9 @@ const LONGEST_HEADER: usize = 150;
 const LONGEST_TEXT: usize = 4000;
 /// Characters of one name, or of one description, that are shown.
 const LONGEST_NAME: usize = 200;
+/// Servers with one failure that are named, and characters of each name.
+const MOST_NAMES: usize = 3;
+const LONGEST_SERVER: usize = 60;
 /// Lines of one check. Who has more to look at needs the report.
 const LINES: usize = 20;
 
@@ -36,27 +41,29 @@ const LINES: usize = 20;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
-    let failed: Vec<_> =
-        report.checks.iter().filter(|check| check.status() == Status::Fail || is_missing(check)).collect();
+pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, title: &str) -> io::Result<()> {
+    let reports = reports.into();
+    let failed = failed(reports);
     let title = Prose(title).to_string();
-    let headline = escape(&headline(report));
-    let header = cut(&format!("{title}: {}", verdict(report)), LONGEST_HEADER);
+    let headline = escape(&headline(reports));
+    let header = cut(&format!("{title}: {}", verdict(reports.exit_code())), LONGEST_HEADER);
     let mut blocks = vec![
         json!({ "type": "header", "text": { "type": "plain_text", "text": header, "emoji": false } }),
-        section(&format!("{}{headline}", emoji(report))),
+        section(&format!("{}{headline}", emoji(reports))),
     ];
-    let mut text = format!("{}{}: {headline}", emoji(report), code(&title));
-    if let Some(window) = window(report) {
+    let mut text = format!("{}{}: {headline}", emoji(reports), code(&title));
+    if let Some(window) = window(reports) {
         text.push('\n');
         text.push_str(&window);
     }
-    for check in failed.iter().take(MOST_CHECKS) {
-        blocks.push(section(&self::check(check, LONGEST_SECTION, LINES)));
+    for failed in failed.iter().take(MOST_CHECKS) {
+        blocks.push(section(&failed.text(LONGEST_SECTION, LINES)));
         let room = LONGEST_TEXT.saturating_sub(length(&text) + 100);
-        if room > 300 {
+        let short = failed.text(room, 3);
+        // A name that has to be escaped can take more than there is room for.
+        if room > 300 && length(&short) <= room {
             text.push('\n');
-            text.push_str(&self::check(check, room, 3));
+            text.push_str(&short);
         }
     }
     if let Some(more) = failed.len().checked_sub(MOST_CHECKS).filter(|&more| more > 0) {
@@ -65,19 +72,78 @@ pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<(
             counted(more as u64, "more check", "more checks")
         )));
     }
-    let context = cut(&context(report), LONGEST_SECTION);
+    let context = cut(&context(reports), LONGEST_SECTION);
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": context }] }));
     write_value(out, &json!({ "text": text, "blocks": blocks }))
+}
+
+/// What failed, on which servers.
+struct Failed<'a> {
+    servers: Vec<&'a str>,
+    what: What<'a>,
+}
+
+enum What<'a> {
+    Collection(&'a Trouble),
+    Check(&'a CheckReport),
+}
+
+/// All that failed; servers of which the same is to be said are one. What is wrong with the locks is said once.
+fn failed(reports: Reports<'_>) -> Vec<Failed<'_>> {
+    let groups = match reports {
+        Reports::One(report) => vec![vec![report]],
+        Reports::Several(fleet) => fleet.alike(),
+    };
+    let mut missing = HashSet::new();
+    let mut all = Vec::new();
+    for group in groups {
+        let Some(report) = group.first() else { continue };
+        let names = group.iter().filter_map(|report| report.server.as_ref());
+        let servers: Vec<_> = names.map(|server| server.name.as_str()).collect();
+        if let Some(trouble) = report.server.as_ref().and_then(|server| server.trouble.as_ref()) {
+            all.push(Failed { servers: servers.clone(), what: What::Collection(trouble) });
+        }
+        for check in &report.checks {
+            if is_missing(check) && missing.insert(&check.name) {
+                all.push(Failed { servers: Vec::new(), what: What::Check(check) });
+            } else if check.status() == Status::Fail {
+                all.push(Failed { servers: servers.clone(), what: What::Check(check) });
+            }
+        }
+    }
+    all
+}
+
+impl Failed<'_> {
+    /// Who, what, and as many lines as there is room for.
+    fn text(&self, room: usize, lines: usize) -> String {
+        let mut text = String::new();
+        if !self.servers.is_empty() {
+            let names = self.servers.iter().take(MOST_NAMES);
+            let names = names.map(|name| code(&cut(&escaped(name.as_bytes()).to_string(), LONGEST_SERVER)));
+            text.push_str(&names.collect::<Vec<_>>().join(", "));
+            if let Some(more) = self.servers.len().checked_sub(MOST_NAMES).filter(|&more| more > 0) {
+                text.push_str(&format!(" and {} more", grouped(more as u64)));
+            }
+            text.push_str(": ");
+        }
+        let room = room.saturating_sub(length(&text));
+        text.push_str(&match self.what {
+            What::Collection(trouble) => format!("not collected: {}", code(&Prose(&trouble.problem).to_string())),
+            What::Check(check) => self::check(check, room, lines),
+        });
+        text
+    }
 }
 
 fn is_missing(check: &CheckReport) -> bool {
     matches!(check.outcome, Outcome::NoLock)
 }
 
-fn emoji(report: &Report) -> &'static str {
-    match report.exit_code() {
+fn emoji(reports: Reports<'_>) -> &'static str {
+    match reports.exit_code() {
         0 => ":white_check_mark: ",
-        1 if report.window_is_open() => ":construction: ",
+        1 if reports.window_is_open() => ":construction: ",
         1 => ":rotating_light: ",
         _ => ":warning: ",
     }
@@ -125,16 +191,16 @@ fn drift(check: &CheckReport, item: &Item<'_>) -> String {
     format!("{label} {} {}", code(&shown(&check.root, item.path)), code(&text))
 }
 
-fn window(report: &Report) -> Option<String> {
-    let window = report.window.as_ref()?;
-    let state = if report.window_is_open() { "Drift is expected until" } else { "Drift was expected until" };
+fn window(reports: Reports<'_>) -> Option<String> {
+    let window = reports.window()?;
+    let state = if reports.window_is_open() { "Drift is expected until" } else { "Drift was expected until" };
     Some(format!("{state} {}: {}", window.until(), code(&window.reason)))
 }
 
-fn context(report: &Report) -> String {
-    let mut parts = vec![format!("Checked {}", escape(&escaped(report.started.as_bytes()).to_string()))];
-    parts.extend(window(report));
-    parts.extend(report.sandbox.missing().map(|layer| format!("{} did not hold", capitalized(layer))));
+fn context(reports: Reports<'_>) -> String {
+    let mut parts = vec![format!("Checked {}", escape(&escaped(reports.started().as_bytes()).to_string()))];
+    parts.extend(window(reports));
+    parts.extend(reports.sandbox().missing().map(|layer| format!("{} did not hold", capitalized(layer))));
     parts.push(format!("driftlock {}", env!("CARGO_PKG_VERSION")));
     parts.join(" · ")
 }

@@ -14,6 +14,7 @@ pub use fleet::write_fleet;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use super::findings::share;
 use super::group::{self, Group};
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, Outcome, Report, ServerReport};
@@ -251,7 +252,8 @@ fn drift(page: &mut Page<impl Write>, check: &CheckReport, title: &str, groups: 
     // Every group gets its line first, then all get the same number of details, or what they have.
     let shown_groups = if fit { groups.len() } else { groups.len().min(most / 2) };
     let (groups, hidden) = groups.split_at(shown_groups);
-    let details = if fit { usize::MAX } else { share(groups, most - shown_groups) };
+    let details =
+        if fit { usize::MAX } else { share(groups.iter().map(|group| group.items.len()), most - shown_groups) };
     for group in groups {
         let subject = if group.module { escaped(group.path).to_string() } else { shown(&check.root, group.path) };
         page.line(Tag::Fail, format_args!("{title} drift: {subject}"))?;
@@ -280,12 +282,6 @@ fn drift(page: &mut Page<impl Write>, check: &CheckReport, title: &str, groups: 
 
 fn more_of(page: &mut Page<impl Write>, number: u64, place: &str) -> io::Result<()> {
     page.detail(format_args!("… and {} more{place}; the JSON report has every entry", grouped(number)))
-}
-
-/// The largest number of details a group with which all groups together have no more than `budget`.
-fn share(groups: &[Group<'_>], budget: usize) -> usize {
-    let fits = |share: usize| groups.iter().map(|group| group.items.len().min(share)).sum::<usize>() <= budget;
-    (1..=budget).rev().find(|&share| fits(share)).unwrap_or(1)
 }
 
 fn unverified(

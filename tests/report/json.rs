@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use driftlock::baseline::OldLock;
 use driftlock::manifest::json::entry_line;
 use driftlock::path::is_hazardous;
-use driftlock::report::json::{ReportError, parse};
+use driftlock::report::json::{Kept, ReportError, parse, parse_kept};
 use driftlock::report::{Outcome, Report, Status};
 use serde_json::{Value, json};
 
@@ -330,5 +330,75 @@ fn a_report_changed_by_hand_is_refused() {
             _ => panic!("{number}: {error}"),
         }
         assert!(!error.remedy().is_empty());
+    }
+}
+
+/// Something done to a report by hand.
+type FleetEdit = fn(&mut Value);
+
+/// Reads a report of several servers back.
+fn restored(bytes: &[u8]) -> Result<driftlock::report::fleet::Fleet, ReportError> {
+    match parse_kept(bytes)? {
+        Kept::Several(parsed) => parsed.into_fleet(),
+        Kept::One(_) => panic!("it is about one"),
+    }
+}
+
+#[test]
+fn a_report_of_several_servers_is_read_back_to_the_byte() {
+    for (name, fleet) in samples::fleets() {
+        let json = samples::fleet_json(&fleet);
+        let read = restored(&json).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(samples::fleet_json(&read), json, "{name}");
+        assert_eq!(parse(&json), Err(ReportError::Several), "{name}");
+    }
+    assert!(matches!(parse_kept(&samples::json(&samples::seed_fail())), Ok(Kept::One(_))));
+}
+
+#[test]
+fn a_report_of_several_servers_that_contradicts_itself_is_refused() {
+    let fleets = samples::fleets();
+    let good = samples::fleet_json(&fleets.iter().find(|(name, _)| *name == "mixed").unwrap().1);
+    let edits: &[(FleetEdit, &str)] = &[
+        (|fleet| fleet["overall"] = json!("PASS"), "its verdict does not fit its servers"),
+        (|fleet| fleet["exit_code"] = json!(1), "its verdict does not fit its servers"),
+        (|fleet| fleet["summary"]["failed"] = json!(1), "its summary or its counts do not fit its servers"),
+        (|fleet| fleet["counts"]["drifted"] = json!(0), "its summary or its counts do not fit its servers"),
+        (|fleet| fleet["mode"] = json!("local"), "its `mode` is not"),
+        (|fleet| fleet["schema"] = json!("driftlock-servers-2"), "its form is driftlock-servers-2, and only"),
+        (|fleet| fleet["more"] = json!(1), "unknown field `more`"),
+        (|fleet| fleet["servers"] = json!([]), "it has no servers"),
+        (|fleet| drop(fleet.as_object_mut().unwrap().remove("summary")), "missing field `summary`"),
+        (|fleet| drop(fleet["servers"].as_array_mut().unwrap().remove(1)), "its summary or its counts do not fit"),
+        (|fleet| fleet["servers"][1]["overall"] = json!("PASS"), "server b: its verdict does not fit its checks"),
+        (|fleet| fleet["servers"][1]["checks"][2]["drift"] = json!([]), "server b: check compose_hashes: its counts"),
+        (|fleet| fleet["servers"][1]["checks"][2]["details"] = json!(""), "its details do not fit its entries"),
+        (|fleet| fleet["servers"][1]["schema"] = json!("driftlock-servers-1"), "server b: its `schema` is not"),
+        (|fleet| fleet["servers"][1]["server"] = json!(null), "its mode, its server and the check of the collection"),
+        (|fleet| fleet["servers"][1]["server"]["name"] = json!("a"), "a server has no name, or that of another"),
+        (|fleet| fleet["servers"][1]["timestamp"] = json!("20260129_153043"), "server b: its `timestamp` should be"),
+        (|fleet| fleet["sandbox"]["seccomp"] = json!(false), "its servers were not checked in one run"),
+        (|fleet| fleet["started"] = json!("2026-01-29T15:30:42Z"), "its servers were not checked in one run"),
+        (
+            |fleet| {
+                let name = json!("other_hashes");
+                fleet["servers"][1]["checks"][2]["name"] = name;
+            },
+            "its servers were not checked in one run",
+        ),
+    ];
+    for (edit, problem) in edits {
+        let mut value: Value = serde_json::from_slice(&good).unwrap();
+        edit(&mut value);
+        let error = restored(value.to_string().as_bytes()).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}, not {problem}");
+        assert!(!error.remedy().is_empty());
+    }
+    // A local report among them, and one cut anywhere.
+    let mut value: Value = serde_json::from_slice(&good).unwrap();
+    value["servers"][0] = serde_json::from_slice(&samples::json(&samples::seed_pass())).unwrap();
+    assert!(restored(value.to_string().as_bytes()).is_err());
+    for cut in (0..good.len() - 1).step_by(97) {
+        assert!(restored(&good[..cut]).is_err(), "{cut}");
     }
 }

@@ -12,6 +12,7 @@ use driftlock::manifest::{
     Attributes, Container, Content, Entries, Kind, LockError, Mount, Observed, Record, Sha256Digest, Unverified,
 };
 use driftlock::remote::Head;
+use driftlock::report::fleet::Fleet;
 use driftlock::report::{CheckReport, Outcome, Report, ServerReport, Trouble, Window};
 use driftlock::sandbox::{Enforced, Landlock};
 
@@ -248,6 +249,82 @@ pub fn of_server(mut report: Report, trouble: Option<Trouble>) -> Report {
     report
 }
 
+/// [`of_server`] under another name.
+pub fn on(name: impl AsRef<[u8]>, mut report: Report) -> Report {
+    report = of_server(report, None);
+    if let Some(server) = &mut report.server {
+        server.name = String::from_utf8_lossy(name.as_ref()).into_owned();
+        server.host.clone_from(&server.name);
+    }
+    report
+}
+
+/// One that could not be asked, for its own reason.
+pub fn unreached_on(name: &str) -> Report {
+    let mut report = unreached();
+    if let Some(server) = &mut report.server {
+        name.clone_into(&mut server.name);
+        server.trouble =
+            Some(Trouble::new(format!("ssh: connect to {name}: Connection refused"), "see whether sshd runs"));
+    }
+    report
+}
+
+pub fn fleet(servers: Vec<Report>) -> Fleet {
+    let mut servers = servers;
+    let Report { timestamp, started, sandbox, .. } = seed_pass();
+    for report in &mut servers {
+        (report.timestamp, report.started) = (timestamp.clone(), started.clone());
+    }
+    Fleet { timestamp, started, sandbox, servers }
+}
+
+/// 200 servers: 30 that drifted alike, 5 that drifted otherwise, 5 that could not be asked.
+pub fn large_fleet() -> Fleet {
+    let server = |number: u32| {
+        let name = format!("web-{number:03}.example.org");
+        match number {
+            10..40 => on(name, seed_fail()),
+            40..45 => {
+                let mut report = seed_fail();
+                let (locked, live) = (Tree::new().file("a", "1"), Tree::new().file("a", &format!("{number}")));
+                report.checks[0] = files(&locked, &live);
+                on(name, report)
+            }
+            45..50 => unreached_on(&name),
+            _ => on(name, seed_pass()),
+        }
+    };
+    fleet((0..200).map(server).collect())
+}
+
+/// Reports of several servers of every shape, by name.
+pub fn fleets() -> Vec<(&'static str, Fleet)> {
+    let mut bare = on("bare", seed_pass());
+    if let Some(head) = bare.server.as_mut().and_then(|server| server.head.as_mut()) {
+        (head.landlock, head.seccomp) = (None, false);
+    }
+    let unlocked = || {
+        let mut report = seed_fail();
+        report.checks[0].outcome = Outcome::NoLock;
+        report.missing_locks = vec![report.checks[0].lock.clone()];
+        report
+    };
+    let window = fleet(vec![on("a", in_window()), on("b", Report { window: in_window().window, ..seed_pass() })]);
+    vec![
+        ("clean", fleet(vec![on("a", seed_pass()), on("b", seed_pass())])),
+        ("one", fleet(vec![on("a", seed_fail())])),
+        ("mixed", fleet(vec![on("a", seed_pass()), on("b", seed_fail()), unreached_on("c"), bare])),
+        ("unlocked", fleet(vec![on("a", unlocked()), on("b", unlocked())])),
+        ("troubled", fleet(vec![on("a", report(troubled())), on("b", report(troubled()))])),
+        ("containers", fleet(vec![on("a", report(vec![containers(), container_files()]))])),
+        ("hostile", fleet(HOSTILE.iter().map(|name| on(name, hostile())).collect())),
+        ("window", window),
+        ("many", fleet((0..4).map(|number| on(number.to_string(), report(vec![many(5000)]))).collect())),
+        ("large", large_fleet()),
+    ]
+}
+
 pub fn unreached() -> Report {
     let (compose, addons) = seed_trees();
     let mut checks = vec![files(&compose, &compose), trees(&addons, &addons)];
@@ -448,6 +525,12 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("unreached", unreached()),
         ("many", report(vec![many(5000)])),
     ]
+}
+
+pub fn fleet_json(fleet: &Fleet) -> Vec<u8> {
+    let mut out = Vec::new();
+    driftlock::report::json::write_fleet(&mut out, fleet).unwrap();
+    out
 }
 
 pub fn json(report: &Report) -> Vec<u8> {

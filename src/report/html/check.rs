@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::element::{Text, badge};
 use crate::compare::Change;
-use crate::manifest::{Content, Record};
+use crate::manifest::{Content, Kind, Record};
 use crate::path::escaped;
 use crate::report::findings::sentence;
 use crate::report::group::{self, Item, Shape};
@@ -127,6 +127,10 @@ fn item(out: &mut impl Write, check: &CheckReport, item: &Item<'_>) -> io::Resul
         let below = counted(item.below, "entry", "entries");
         write!(out, "<span class=\"reason\">and with it {below} below it</span>")?;
     }
+    // What differs is hard to find in two records as long as those of containers.
+    if check.kind == Kind::Containers && drift.expected.is_some() && drift.actual.is_some() {
+        write!(out, "<span class=\"reason\">{}</span>", Text(&text))?;
+    }
     write!(out, "</div><div class=\"records\">")?;
     let records = match (&drift.expected, &drift.actual) {
         // What moved as it was.
@@ -151,6 +155,7 @@ fn record(record: &Record) -> String {
             parts.push(format!("sha256 {}", sha256.hex()));
         }
         Content::Checksum { sha256 } | Content::Module { sha256 } => parts.push(format!("sha256 {}", sha256.hex())),
+        Content::Container(container) => describe::whole_container(container, &mut parts),
         _ => {}
     }
     describe::attributes_of(record, &mut parts);

@@ -296,28 +296,29 @@ pub(super) fn of(report: &Report) -> Document<Written<'_>> {
 }
 
 /// The document of several servers: those of each, and the sums over all.
-#[derive(Serialize)]
-pub(super) struct FleetDocument<'a> {
-    schema: &'static str,
-    driftlock: &'static str,
-    timestamp: &'a str,
-    started: &'a str,
-    mode: Mode,
-    sandbox: Sandbox,
-    servers: Vec<Document<Written<'a>>>,
-    summary: FleetSummary,
-    counts: CountsItem,
-    overall: Status,
-    exit_code: u8,
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FleetDocument<C> {
+    pub schema: String,
+    pub driftlock: String,
+    pub timestamp: String,
+    pub started: String,
+    pub mode: Mode,
+    pub sandbox: Sandbox,
+    pub servers: Vec<Document<C>>,
+    pub summary: FleetSummary,
+    pub counts: CountsItem,
+    pub overall: Status,
+    pub exit_code: u8,
 }
 
 /// The document of a fleet.
-pub(super) fn of_fleet(fleet: &Fleet) -> FleetDocument<'_> {
+pub(super) fn of_fleet(fleet: &Fleet) -> FleetDocument<Written<'_>> {
     FleetDocument {
-        schema: FLEET_SCHEMA,
-        driftlock: env!("CARGO_PKG_VERSION"),
-        timestamp: &fleet.timestamp,
-        started: &fleet.started,
+        schema: FLEET_SCHEMA.to_owned(),
+        driftlock: env!("CARGO_PKG_VERSION").to_owned(),
+        timestamp: fleet.timestamp.clone(),
+        started: fleet.started.clone(),
         mode: Mode::Server,
         sandbox: sandbox(&fleet.sandbox),
         servers: fleet.servers.iter().map(of).collect(),

@@ -1,6 +1,6 @@
 //! Why a report is refused.
 
-use super::SCHEMA;
+use super::{FLEET_SCHEMA, SCHEMA};
 use crate::path::escaped;
 
 /// Why a JSON report can't be read back. Whoever opened it adds its name; [`remedy`](Self::remedy) says what to do.
@@ -15,10 +15,13 @@ pub enum ReportError {
     /// JSON, but nothing that says it is a report of driftlock; a report of the old scripts is none either.
     #[error("it is no report of driftlock: it should say `\"schema\": \"{SCHEMA}\"`")]
     NotAReport,
-    #[error("its form is {}, and only {SCHEMA} is known", escaped(.found.as_bytes()))]
+    #[error("its form is {}, and only {SCHEMA} and {FLEET_SCHEMA} are known", escaped(.found.as_bytes()))]
     Version { found: String },
+    /// Where a report of one machine is wanted.
+    #[error("it is about several servers")]
+    Several,
     /// The form is known, and it does not keep to it.
-    #[error("it does not keep to its form, {SCHEMA}: {}", escaped(.problem.as_bytes()))]
+    #[error("it does not keep to its form: {}", escaped(.problem.as_bytes()))]
     Form { problem: String },
     /// One part contradicts another.
     #[error("it contradicts itself, so it was changed by hand or damaged: {}", escaped(.problem.as_bytes()))]
@@ -34,6 +37,7 @@ impl ReportError {
                 "the run that wrote it did not end well: use another, or run `driftlock check` again"
             }
             Self::NotJson { .. } | Self::NotAReport => "name a `drift_report.json` that `driftlock check` wrote",
+            Self::Several => "name the folder of one of them, below `servers` in the folder of the run",
             Self::Version { .. } => "use the driftlock that wrote it, or run `driftlock check` again",
             Self::Form { .. } | Self::Inconsistent { .. } => {
                 "use the report as it was written, or run `driftlock check` again"

@@ -6,13 +6,14 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::error::Category;
 
-use super::document::{Document, Read, Sandbox, ServerItem, ServerSandbox, Skipped, WindowItem};
-use super::{ReportError, SCHEMA};
+use super::document::{Document, FleetDocument, Mode, Read, Sandbox, ServerItem, ServerSandbox, Skipped, WindowItem};
+use super::{FLEET_SCHEMA, ReportError, SCHEMA};
 use crate::baseline::OldLock;
 use crate::compare::{Counts, Drift};
 use crate::manifest::Kind;
 use crate::path::EntryPath;
 use crate::remote;
+use crate::report::fleet::FleetSummary;
 use crate::report::status::sum;
 use crate::report::{LOCK_FILES_EXIST, SERVER_COLLECTION, Status, Summary, Trouble, Window};
 use crate::sandbox::{Enforced, Landlock, landlock};
@@ -87,27 +88,102 @@ struct Head {
     schema: Option<serde_json::Value>,
 }
 
-/// Reads a JSON report.
+/// A report that was kept, of either form.
+#[derive(Debug)]
+pub enum Kept {
+    One(Box<Parsed>),
+    Several(ParsedFleet),
+}
+
+/// The report of several servers that was read back. Its sums are those of its parts only once it is
+/// [turned into one](Self::into_fleet).
+#[derive(Debug)]
+pub struct ParsedFleet {
+    pub driftlock: String,
+    pub timestamp: String,
+    pub started: String,
+    pub sandbox: Enforced,
+    pub servers: Vec<Parsed>,
+    pub summary: FleetSummary,
+    pub counts: Counts,
+    pub overall: Status,
+    pub exit_code: u8,
+}
+
+/// Reads a JSON report of one machine.
 ///
 /// # Errors
 /// What is no report, is not whole, has another form, or contradicts itself.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, ReportError> {
+    match schema(bytes)?.as_str() {
+        SCHEMA => one(document(bytes)?),
+        _ => Err(ReportError::Several),
+    }
+}
+
+/// Reads a JSON report, of one machine or of several servers.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn parse_kept(bytes: &[u8]) -> Result<Kept, ReportError> {
+    match schema(bytes)?.as_str() {
+        SCHEMA => one(document(bytes)?).map(|parsed| Kept::One(Box::new(parsed))),
+        _ => several(document(bytes)?).map(Kept::Several),
+    }
+}
+
+/// Which of the two known forms a report has. That is asked for first: of a form that is not ours we can't say what is
+/// wrong with it.
+fn schema(bytes: &[u8]) -> Result<String, ReportError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(ReportError::Empty);
     }
-    // The form is asked for first: of a form that is not ours we can't say what is wrong with it.
     let head: Head = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Eof => ReportError::Truncated { line: error.line() },
         Category::Data => ReportError::NotAReport,
         Category::Syntax | Category::Io => ReportError::NotJson { problem: error.to_string() },
     })?;
     match head.schema {
-        Some(serde_json::Value::String(schema)) if schema == SCHEMA => {}
-        Some(serde_json::Value::String(found)) if is_ours(&found) => return Err(ReportError::Version { found }),
-        _ => return Err(ReportError::NotAReport),
+        Some(serde_json::Value::String(schema)) if schema == SCHEMA || schema == FLEET_SCHEMA => Ok(schema),
+        Some(serde_json::Value::String(found)) if is_ours(&found) => Err(ReportError::Version { found }),
+        _ => Err(ReportError::NotAReport),
     }
-    let document: Document<Read> =
-        serde_json::from_slice(bytes).map_err(|error| ReportError::Form { problem: error.to_string() })?;
+}
+
+fn document<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ReportError> {
+    serde_json::from_slice(bytes).map_err(|error| ReportError::Form { problem: error.to_string() })
+}
+
+fn several(document: FleetDocument<Read>) -> Result<ParsedFleet, ReportError> {
+    if document.mode != Mode::Server {
+        return Err(ReportError::Form { problem: "its `mode` is not \"server\"".to_owned() });
+    }
+    let servers = document.servers.into_iter().map(|server| {
+        let name = server.server.as_ref().map_or_else(|| "without a name".to_owned(), |server| server.name.clone());
+        let named = |problem: String| format!("server {name}: {problem}");
+        one(server).map_err(|error| match error {
+            ReportError::Form { problem } => ReportError::Form { problem: named(problem) },
+            ReportError::Inconsistent { problem } => ReportError::Inconsistent { problem: named(problem) },
+            other => other,
+        })
+    });
+    Ok(ParsedFleet {
+        servers: servers.collect::<Result<_, _>>()?,
+        sandbox: sandbox(document.sandbox).map_err(|problem| ReportError::Form { problem })?,
+        driftlock: document.driftlock,
+        timestamp: document.timestamp,
+        started: document.started,
+        summary: document.summary,
+        counts: document.counts.into(),
+        overall: document.overall,
+        exit_code: document.exit_code,
+    })
+}
+
+fn one(document: Document<Read>) -> Result<Parsed, ReportError> {
+    if document.schema != SCHEMA {
+        return Err(ReportError::Form { problem: format!("its `schema` is not {SCHEMA}") });
+    }
     let form = |problem| ReportError::Form { problem };
     let parsed = Parsed {
         window: document.window.map(window).transpose().map_err(form)?,
@@ -176,7 +252,8 @@ fn times(report: &Parsed) -> Result<(), ReportError> {
 }
 
 fn is_ours(schema: &str) -> bool {
-    schema.strip_prefix("driftlock-report-").is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()))
+    let version = schema.strip_prefix("driftlock-report-").or_else(|| schema.strip_prefix("driftlock-servers-"));
+    version.is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn check(read: Read) -> Result<ParsedCheck, ReportError> {

@@ -1,12 +1,14 @@
 //! A report that was read back, as the type that all forms are rendered from.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::document::Skipped;
-use super::{Parsed, ParsedCheck, ParsedUnverified, ReportError, details};
+use super::{Parsed, ParsedCheck, ParsedFleet, ParsedUnverified, ReportError, details};
 use crate::compare::{Comparison, UnverifiedEntry};
 use crate::manifest::Unverified;
 use crate::path::{EntryPath, split_last};
+use crate::report::fleet::Fleet;
 use crate::report::{CheckReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, ServerReport};
 
 impl Parsed {
@@ -50,6 +52,43 @@ impl Parsed {
             }
         }
         Ok(report)
+    }
+}
+
+impl ParsedFleet {
+    /// The report itself. Written as JSON once more it is the same to the byte.
+    ///
+    /// # Errors
+    /// What can't be of one run, sums that do not follow from the servers, and those of [`Parsed::into_report`].
+    pub fn into_fleet(self) -> Result<Fleet, ReportError> {
+        let inconsistent = |problem: &str| Err(ReportError::Inconsistent { problem: problem.to_owned() });
+        let Some(first) = self.servers.first() else { return inconsistent("it has no servers") };
+        let names = |server: &Parsed| server.checks.iter().map(|check| check.name.clone()).collect::<Vec<_>>();
+        let checks = names(first);
+        let window = first.window.clone();
+        let of_one_run = |server: &Parsed| {
+            (&server.driftlock, &server.timestamp, &server.started) == (&self.driftlock, &self.timestamp, &self.started)
+                && (&server.sandbox, &server.window) == (&self.sandbox, &window)
+                && names(server) == checks
+        };
+        if !self.servers.iter().all(of_one_run) {
+            return inconsistent("its servers were not checked in one run");
+        }
+        let mut known = HashSet::new();
+        let mut names = self.servers.iter().map(|server| server.server.as_ref().map(|server| &server.name));
+        if !names.all(|name| name.is_some_and(|name| known.insert(name))) {
+            return inconsistent("a server has no name, or that of another");
+        }
+        let servers = self.servers.into_iter().map(Parsed::into_report).collect::<Result<Vec<_>, _>>()?;
+        let Self { timestamp, started, sandbox, .. } = self;
+        let fleet = Fleet { timestamp, started, sandbox, servers };
+        if self.summary != fleet.summary() || self.counts != fleet.counts() {
+            return inconsistent("its summary or its counts do not fit its servers");
+        }
+        if self.exit_code != fleet.exit_code() || self.overall != fleet.overall() {
+            return inconsistent("its verdict does not fit its servers");
+        }
+        Ok(fleet)
     }
 }
 

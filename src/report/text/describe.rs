@@ -3,7 +3,7 @@
 mod container;
 
 use crate::compare::{Change, Drift};
-use crate::manifest::{Attributes, Content, Record, Sha256Digest};
+use crate::manifest::{Attributes, Container, Content, Record, Sha256Digest};
 use crate::path::escaped;
 use crate::report::group::{Item, Shape};
 use crate::report::words::{counted, grouped, shown};
@@ -108,6 +108,11 @@ pub(in crate::report) fn attributes_of(record: &Record, parts: &mut Vec<String>)
     parts.extend(names);
 }
 
+/// All that is known of a container, with its image's id in full. Harmless.
+pub(in crate::report) fn whole_container(container: &Container, parts: &mut Vec<String>) {
+    container::whole(container, parts);
+}
+
 /// The type, and for what has no more to it than that, the rest too. Harmless.
 pub(in crate::report) fn kind(content: &Content) -> String {
     match content {
@@ -124,7 +129,7 @@ pub(in crate::report) fn kind(content: &Content) -> String {
 }
 
 fn differences(expected: &Record, actual: &Record, parts: &mut Vec<String>) {
-    use Content::{BlockDevice, CharDevice, Checksum, Container, File, Module, Symlink};
+    use Content::{BlockDevice, CharDevice, Checksum, File, Module, Symlink};
     match (&expected.content, &actual.content) {
         (
             File { size, sha256, executable },
@@ -151,7 +156,7 @@ fn differences(expected: &Record, actual: &Record, parts: &mut Vec<String>) {
         ) if expected.content.type_name() == actual.content.type_name() && (major, minor) != (major_now, minor_now) => {
             parts.push(format!("device {major}:{minor} → {major_now}:{minor_now}"));
         }
-        (Container(before), Container(now)) => container::differences(before, now, parts),
+        (Content::Container(before), Content::Container(now)) => container::differences(before, now, parts),
         (before, now) if before.type_name() != now.type_name() => {
             parts.push(format!("{} → {}", kind(before), kind(now)));
         }

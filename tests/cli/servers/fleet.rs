@@ -108,3 +108,42 @@ fn one_dead_host_stops_nobody_and_is_no_pass() {
     let quiet = site.driftlock(&[&["check", "--quiet"], &servers[..]].concat()).code(3).stdout();
     assert!(!quiet.contains("web ") && quiet.contains("dead") && quiet.ends_with("OVERALL: FAIL\n"), "{quiet}");
 }
+
+/// Each form of what a check of servers found is that of the report that it keeps.
+#[test]
+fn a_report_of_servers_says_the_same_as_the_check_that_kept_it() {
+    let site = Site::new(&[("web", Far::Driftlock), ("dead", Far::Nothing)]);
+    site.world.write("module/a.py", "changed\n");
+    let several = ["--server", "web", "--server", "dead"];
+    for (servers, code) in [(&several[..], 3), (&several[..2], 1), (&several[2..], 2)] {
+        for format in ["text", "json", "github", "junit", "sarif", "slack", "prometheus", "html"] {
+            let _ = fs::remove_dir_all(site.world.path("reports"));
+            let form = ["--format", format, "--title", "shop", "--require-sandbox"];
+            let said = site.driftlock(&[&["check"], servers, &form[..]].concat()).code(code).stdout();
+            let report = site.driftlock(&[&["report"], &form[..]].concat()).code(0);
+            assert_eq!((report.stdout(), report.stderr()), (said.clone(), String::new()), "{format}");
+            // Each is of what happened.
+            if code != 2 && !["junit", "prometheus", "text", "html", "slack"].contains(&format) {
+                assert!(said.contains("module/a.py"), "{format}: {said}");
+            }
+            if code != 1 && format != "prometheus" && format != "text" {
+                assert!(said.contains("it has no driftlock to start"), "{format}: {said}");
+            }
+        }
+    }
+    // On the lines of the lock that is here.
+    fs::remove_dir_all(site.world.path("reports")).unwrap();
+    let sarif = site.driftlock(&["check", "--server", "web", "--server", "dead", "--format", "sarif"]).code(3).json();
+    let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
+        (&"locks/tree.lock.json".into(), &8.into())
+    );
+    let folder = fs::read_dir(site.world.path("reports")).unwrap().next().unwrap().unwrap().path();
+    let refused = site.driftlock(&["diff", folder.to_str().unwrap(), folder.to_str().unwrap()]).code(2).stderr();
+    assert!(refused.contains("it is about several servers") && refused.contains("below `servers`"), "{refused}");
+    let text = fs::read_to_string(folder.join("drift_report.json")).unwrap();
+    fs::write(folder.join("drift_report.json"), text.replace("\"FAIL\"", "\"PASS\"")).unwrap();
+    let refused = site.driftlock(&["report", folder.to_str().unwrap()]).code(2).stderr();
+    assert!(refused.contains("it contradicts itself"), "{refused}");
+}

@@ -46,8 +46,16 @@ fn each_finding_is_an_annotation_on_its_line() {
 
 #[test]
 fn nothing_but_our_own_commands_is_a_command() {
-    for (name, report) in samples::all() {
-        for line in lines(&report, &Places::default()) {
+    let ones = samples::all().into_iter().map(|(name, report)| (name, lines(&report, &Places::default())));
+    let fleets = samples::fleets();
+    let several = fleets.iter().map(|(name, fleet)| (*name, rendered(|out| write(out, fleet, &Places::default()))));
+    let several = several.map(|(name, text)| (name, text.lines().map(str::to_owned).collect()));
+    for (name, all) in ones.chain(several) {
+        for line in all {
+            if let Some((level, _)) = line.split_once(": ").filter(|_| !line.starts_with("::")) {
+                assert!(["error", "warning"].contains(&level) && !line.contains("##["), "{name}: {line}");
+                continue;
+            }
             let (command, _) = line.strip_prefix("::").unwrap().split_once("::").unwrap();
             let (word, properties) = command.split_once(' ').unwrap();
             assert!(["error", "warning", "notice"].contains(&word), "{name}: {line}");
@@ -58,6 +66,51 @@ fn nothing_but_our_own_commands_is_a_command() {
             }
         }
     }
+}
+
+/// Of each level GitHub shows ten a step, and says nothing of the others.
+#[test]
+fn what_github_would_not_show_is_counted_and_in_the_log() {
+    let of = |lines: &[String], start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+    let many = lines(&samples::report(vec![samples::many(5000)]), &Places::default());
+    assert_eq!((of(&many, "::error "), of(&many, "error: compose_hashes: modified: ")), (10, 4991));
+    let counted =
+        "::error title=driftlock::4,991 more findings are in the log of this step: GitHub shows 10 of a level";
+    assert_eq!(many[9], counted);
+    assert!(many.iter().any(|line| line.contains("infra/stacks/04999/docker-compose.yml")));
+    let ten = lines(&samples::report(vec![samples::many(10)]), &Places::default());
+    assert_eq!((of(&ten, "::error "), ten.len()), (10, 11));
+    let eleven = lines(&samples::report(vec![samples::many(11)]), &Places::default());
+    assert_eq!((of(&eleven, "::error "), of(&eleven, "error: ")), (10, 2));
+    assert!(eleven[9].contains("::2 more findings are in the log"), "{eleven:#?}");
+    // Expected drift, and layers that did not hold: both are warnings.
+    let mut window = samples::report(vec![samples::many(20)]);
+    window.window = samples::in_window().window;
+    window.sandbox.landlock = None;
+    let window = lines(&window, &Places::default());
+    assert_eq!((of(&window, "::warning "), of(&window, "::error "), of(&window, "warning: ")), (10, 0, 12));
+}
+
+#[test]
+fn what_is_the_same_on_several_servers_is_one_finding() {
+    let found = rendered(|out| write(out, &samples::large_fleet(), &Places::default()));
+    let found: Vec<_> = found.lines().collect();
+    let names =
+        "web-010.example.org, web-011.example.org, web-012.example.org, web-013.example.org, web-014.example.org";
+    // Four drifts that 30 servers share, of which two are on five more; one drift and one trouble each of five.
+    assert!(found[0].contains(&format!("::{names} and 25 more: modified: infra/stacks/edge-traefik/")), "{found:#?}");
+    assert!(found[2].contains(&format!("::{names} and 30 more: modified: odoo_modules/")), "{found:#?}");
+    assert!(found[9].contains("::5 more findings are in the log of this step"), "{found:#?}");
+    let refused = "error: server_collection: web-049.example.org: not collected: ssh: connect to web-049.example.org: ";
+    assert_eq!(found.iter().filter(|line| line.starts_with(refused)).count(), 1, "{found:#?}");
+    let verdict =
+        "Drift and trouble: 40 of 200 servers failed, 135 entries drifted in 70 checks, 5 servers not collected";
+    assert_eq!(*found.last().unwrap(), format!("::notice title=driftlock::{verdict}"));
+    // Locks are at home here, whoever misses them.
+    let fleets = samples::fleets();
+    let unlocked = &fleets.iter().find(|(name, _)| *name == "unlocked").unwrap().1;
+    let found = rendered(|out| write(out, unlocked, &Places::default()));
+    assert_eq!(found.matches("missing lock file: audit/locks/compose_hashes.lock.json").count(), 1, "{found}");
 }
 
 #[test]

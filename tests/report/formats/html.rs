@@ -1,6 +1,7 @@
+use std::collections::HashSet;
 use std::process::Command;
 
-use driftlock::report::Report;
+use driftlock::report::fleet::Reports;
 use driftlock::report::html::write;
 use serde_json::Value;
 
@@ -38,12 +39,12 @@ assert not page.open, page.open
 print(json.dumps({"tags": page.tags, "text": "".join(page.text)}))
 "#;
 
-fn page(report: &Report) -> String {
-    rendered(|out| write(out, report, "shop-1 <b>"))
+fn page<'a>(reports: impl Into<Reports<'a>>) -> String {
+    rendered(|out| write(out, reports, "shop-1 <b>"))
 }
 
-fn parsed(name: &str, report: &Report) -> (Vec<(String, Value)>, String) {
-    let said = content(Command::new("python3").args(["-c", PARSE]), page(report).as_bytes(), name);
+fn parsed<'a>(name: &str, reports: impl Into<Reports<'a>>) -> (Vec<(String, Value)>, String) {
+    let said = content(Command::new("python3").args(["-c", PARSE]), page(reports).as_bytes(), name);
     let parsed: Value = serde_json::from_str(&said).unwrap();
     let tags = parsed["tags"].as_array().unwrap().iter();
     let tags = tags.map(|tag| (tag[0].as_str().unwrap().to_owned(), tag[1].clone())).collect();
@@ -51,7 +52,7 @@ fn parsed(name: &str, report: &Report) -> (Vec<(String, Value)>, String) {
 }
 
 /// The elements that pages are made of, and the attributes that each may have.
-const KNOWN: [(&str, &[&str]); 37] = [
+const KNOWN: [(&str, &[&str]); 39] = [
     ("html", &["lang"]),
     ("head", &[]),
     ("meta", &["charset", "http-equiv", "content", "name"]),
@@ -89,27 +90,122 @@ const KNOWN: [(&str, &[&str]); 37] = [
     ("path", &["d", "fill", "stroke", "stroke-width", "stroke-linecap", "stroke-linejoin"]),
     ("ul", &[]),
     ("em", &[]),
+    ("details", &["class"]),
+    ("summary", &[]),
 ];
 
 #[test]
 fn no_name_is_markup() {
-    for (name, report) in samples::all() {
-        let (tags, _) = parsed(name, &report);
+    let (ones, fleets) = (samples::all(), samples::fleets());
+    let all = ones.iter().map(|(name, report)| (name, Reports::One(report)));
+    let all = all.chain(fleets.iter().map(|(name, fleet)| (name, Reports::Several(fleet))));
+    for (name, reports) in all {
+        let (tags, _) = parsed(name, reports);
+        let (mut targets, mut links) = (Vec::new(), Vec::new());
         for (tag, attributes) in &tags {
             let known = KNOWN.iter().find(|(known, _)| known == tag);
             let (_, known) = known.unwrap_or_else(|| panic!("{name}: <{tag}> {attributes}"));
             for (attribute, value) in attributes.as_object().unwrap() {
                 assert!(known.contains(&attribute.as_str()), "{name}: <{tag} {attribute}={value}>");
-                if attribute == "href" {
-                    assert!(value.as_str().unwrap().starts_with("#check-"), "{name}: {value}");
+                match attribute.as_str() {
+                    "href" => links.push(value.as_str().unwrap().strip_prefix('#').unwrap()),
+                    "id" => targets.push(value.as_str().unwrap()),
+                    _ => {}
                 }
             }
         }
+        let known: HashSet<_> = targets.iter().copied().collect();
+        assert_eq!(known.len(), targets.len(), "{name}: an id is there twice");
+        assert!(links.iter().all(|link| known.contains(link)), "{name}: a link leads nowhere");
         assert_eq!(tags.iter().filter(|(tag, _)| tag == "style").count(), 1, "{name}");
     }
     let (_, text) = parsed("hostile", &samples::hostile());
     assert!(text.contains("<img src=x onerror=alert(1)>"), "{text}");
     assert!(text.trim_start().starts_with("shop-1 <b>: Drift"), "{text}");
+    let (_, text) = parsed("hostile", &samples::fleet(vec![samples::on(samples::HOSTILE[10], samples::seed_fail())]));
+    assert!(text.contains("<img src=x onerror=alert(1)>"), "{text}");
+}
+
+/// The text of each element with this tag.
+fn texts(page: &str, tag: &str) -> Vec<String> {
+    let (start, end) = (format!("<{tag}"), format!("</{tag}>"));
+    let parts = page.split(&*start).skip(1).map(|part| part.split_once('>').unwrap().1.split(&*end).next().unwrap());
+    parts
+        .map(|inner| inner.split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text)).collect())
+        .collect()
+}
+
+#[test]
+fn two_hundred_servers_are_a_table_that_can_be_read() {
+    let fleet = samples::large_fleet();
+    let (tags, text) = parsed("large", &fleet);
+    let page = page(&fleet);
+    assert!(page.len() < 200_000, "{}", page.len());
+    let verdict =
+        "Drift and trouble\n40 of 200 servers failed, 135 entries drifted in 70 checks, 5 servers not collected";
+    assert!(text.contains(verdict), "{text}");
+    let (first, folded) = page.split_once("<details class=\"card hosts\">").unwrap();
+    // Those that fail stand first, in their order; those that pass are behind a line.
+    let first = first.split_once("<section class=\"card hosts\">").unwrap().1;
+    let rows = texts(first, "tr");
+    assert_eq!(rows[0], "Servercollectedcompose_hashesaddon_hashes");
+    assert_eq!(rows.len(), 41);
+    assert_eq!(rows[1], "web-010.example.org✓2 drifted2 drifted");
+    assert_eq!(rows[31], "web-040.example.org✓1 drifted2 drifted");
+    assert_eq!(rows[40], "web-049.example.orgnonot collectednot collected");
+    let folded = folded.split_once("</details>").unwrap().0;
+    assert!(folded.contains("<summary>160 more servers pass, with everything verified</summary>"));
+    assert_eq!(texts(folded, "tr").len(), 161);
+    assert_eq!(texts(folded, "tr")[160], "web-199.example.org✓✓✓");
+    // What is the same on 30 servers is told once, with all their names.
+    let together = texts(&page, "h2");
+    let names = |range: std::ops::Range<u32>| {
+        range.map(|number| format!("web-{number:03}.example.org")).collect::<Vec<_>>().join(", ")
+    };
+    let all = format!("{} and 18 more", names(10..22));
+    assert!(together.contains(&all), "{together:#?}");
+    assert!(text.contains(&names(22..40)), "{text}");
+    let cards = tags.iter().filter(|(tag, attributes)| tag == "section" && attributes["id"].is_string()).count();
+    assert_eq!(cards, 2 + 5 * 2 + 1);
+    assert!(text.contains("ssh: connect to web-045.example.org: Connection refused"), "{text}");
+}
+
+#[test]
+fn a_server_that_was_not_asked_in_full_is_told_of() {
+    let (_, text) = parsed("unreached", &samples::unreached());
+    for said in [
+        "Trouble\nthe server was not collected",
+        "Not collected ssh: connect to host",
+        "To do: see whether",
+        "web (web.example.org)",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+    let fleets = samples::fleets();
+    let of = |name: &str| &fleets.iter().find(|(known, _)| *known == name).unwrap().1;
+    let (_, text) = parsed("mixed", of("mixed"));
+    assert!(text.contains("bare\nLandlock did not hold there while it was read."), "{text}");
+    let rows = texts(&page(of("mixed")), "tr");
+    assert_eq!(rows[1..], ["a✓✓✓", "b✓2 drifted2 drifted", "cnonot collectednot collected", "bare✓✓✓"]);
+    let (_, text) = parsed("window", of("window"));
+    assert!(text.contains("Drift is expected until 2026-01-29T09:00:00Z: <b>Odoo</b> 18.0.7"), "{text}");
+}
+
+#[test]
+fn a_container_is_told_with_all_that_differs() {
+    let (_, text) = parsed("containers", &samples::report(vec![samples::containers()]));
+    for said in [
+        "11 of 12 containers drifted",
+        "image changed",
+        "traefik:v3.1 → traefik:v3.2",
+        &format!("image id sha256:{}", samples::sha256(b"other").hex()),
+        "mount /b changed: bind /srv/b read-only → bind /srv/b",
+        "mounts /a (volume) /b (bind /srv/b read-only)",
+        &format!("labels a (sha256 {})", samples::sha256(b"2").hex()),
+        "variables A B",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
 }
 
 #[test]

@@ -26,6 +26,45 @@ fn promtool_is_content_with_every_report() {
         let said = content(Command::new("promtool").args(["check", "metrics"]), metrics(&report).as_bytes(), name);
         assert_eq!(said, "", "{name}: promtool has something to say, be it only advice");
     }
+    for (name, fleet) in samples::fleets() {
+        let metrics = rendered(|out| write(out, &fleet, CONTEXT));
+        let said = content(Command::new("promtool").args(["check", "metrics"]), metrics.as_bytes(), name);
+        assert_eq!(said, "", "{name}: promtool has something to say, be it only advice");
+    }
+}
+
+/// What is about the run is there once, however many servers there are; `docs/fleet.md` has these numbers.
+#[test]
+fn series_of_servers_have_their_name() {
+    let metrics = rendered(|out| write(out, &samples::large_fleet(), CONTEXT));
+    let series: Vec<_> = metrics.lines().filter(|line| !line.starts_with('#')).collect();
+    let (of_servers, of_run): (Vec<&str>, Vec<&str>) =
+        series.iter().copied().partition(|line| line.contains(",server=\""));
+    assert_eq!(of_run.len(), 9, "{of_run:#?}");
+    let of = |name: &str| of_servers.iter().filter(|line| line.contains(&format!(",server=\"{name}\""))).count();
+    // Two checks of 17 each, and nine more.
+    assert_eq!(of("web-000.example.org"), 9 + 2 * 17);
+    // Neither a sandbox nor digests of what did not answer.
+    assert_eq!(of("web-045.example.org"), 6 + 2 * 16);
+    let value = |start: &str| {
+        let line = series.iter().find_map(|line| line.strip_prefix(&start.replacen('{', "{run=\"shop \\\"\\\\\",", 1)));
+        line.unwrap_or_else(|| panic!("{start} in\n{metrics}")).trim().to_owned()
+    };
+    for (start, expected) in [
+        ("driftlock_check_verdict{server=\"web-010.example.org\",check=\"compose_hashes\",verdict=\"drift\"}", "1"),
+        ("driftlock_check_verdict{server=\"web-000.example.org\",check=\"server_collection\",verdict=\"pass\"}", "1"),
+        (
+            "driftlock_check_verdict{server=\"web-045.example.org\",check=\"server_collection\",verdict=\"trouble\"}",
+            "1",
+        ),
+        ("driftlock_check_verdict{server=\"web-045.example.org\",check=\"compose_hashes\",verdict=\"skip\"}", "1"),
+        ("driftlock_check_changes{server=\"web-010.example.org\",check=\"addon_hashes\",change=\"added\"}", "1"),
+        ("driftlock_sandbox_landlock_abi{server=\"web-010.example.org\"}", "6"),
+    ] {
+        assert_eq!(value(start), expected, "{start}");
+    }
+    assert!(series.contains(&"driftlock_run_exit_code{run=\"shop \\\"\\\\\"} 3"), "{of_run:#?}");
+    assert_eq!(last_success(&metrics, CONTEXT.run, i64::MAX), CONTEXT.last_success);
 }
 
 #[test]

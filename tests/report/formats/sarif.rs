@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use driftlock::report::Report;
+use driftlock::report::fleet::Fleet;
 use driftlock::report::places::Places;
-use driftlock::report::sarif::write;
+use driftlock::report::sarif::{MOST, write};
 use serde_json::{Value, json};
 
 use super::{content, rendered, schema};
@@ -17,13 +19,84 @@ for line in sys.stdin.buffer:
         sys.exit(f"{list(error.absolute_path)}: {error.message[:1000]}")
 "#;
 
+fn fleet_log(fleet: &Fleet) -> Value {
+    serde_json::from_str(&rendered(|out| write(out, fleet, &Places::default()))).unwrap()
+}
+
+/// How many results each check has, and what the last one says if it counts the rest.
+fn results(log: &Value) -> (BTreeMap<String, usize>, Option<String>) {
+    let mut checks = BTreeMap::new();
+    let mut left_out = None;
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    for (number, result) in results.iter().enumerate() {
+        if result["ruleId"] == "left_out" {
+            assert_eq!(number, results.len() - 1);
+            left_out = Some(result["message"]["text"].as_str().unwrap().to_owned());
+        } else {
+            *checks.entry(result["properties"]["check"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(results.len(), checks.values().sum::<usize>() + usize::from(left_out.is_some()));
+    (checks, left_out)
+}
+
+/// GitHub shows 5,000 results, says nothing of the others, and refuses more than 25,000.
+#[test]
+fn what_there_is_no_room_for_is_counted() {
+    assert_eq!(MOST, 5000);
+    let named = |name: &str, number| driftlock::report::CheckReport { name: name.to_owned(), ..samples::many(number) };
+    for (numbers, kept, left_out) in [
+        (&[("a", 5000)][..], &[("a", 5000)][..], None),
+        (&[("a", 5001)], &[("a", 4999)], Some("2 more findings are left out: the JSON report has every entry")),
+        (&[("a", 4999), ("b", 1)], &[("a", 4999), ("b", 1)], None),
+        // A check that drifted in full takes no other's room.
+        (
+            &[("a", 30_000), ("b", 3), ("c", 30_000)],
+            &[("a", 2498), ("b", 3), ("c", 2498)],
+            Some("55,004 more findings are left out: the JSON report has every entry"),
+        ),
+    ] {
+        let report = samples::report(numbers.iter().map(|(name, number)| named(name, *number)).collect());
+        let (found, left) = results(&log(&report));
+        let kept: BTreeMap<_, _> = kept.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect();
+        assert_eq!((found, left.as_deref()), (kept, left_out), "{numbers:?}");
+    }
+    // More checks than there is room for, of several servers.
+    let one = |number: usize| samples::on(format!("s{number}"), samples::report(vec![samples::many(1)]));
+    let (found, left) = results(&fleet_log(&samples::fleet((0..5200).map(one).collect())));
+    assert_eq!(found["compose_hashes"], 4999);
+    assert_eq!(left.unwrap(), "201 more findings are left out: the JSON report has every entry");
+}
+
+#[test]
+fn servers_are_told_apart() {
+    let log = fleet_log(&samples::large_fleet());
+    assert_eq!(log["runs"].as_array().unwrap().len(), 1);
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let mut identities = std::collections::HashSet::new();
+    assert!(results.iter().all(|result| identities.insert(&result["partialFingerprints"]["driftlockEntry/v1"])));
+    assert_eq!(results.len(), 30 * 4 + 5 * 3 + 5);
+    let first = &results[0];
+    assert!(
+        first["message"]["text"].as_str().unwrap().starts_with("web-010.example.org: modified: infra/"),
+        "{first:#}"
+    );
+    let name = &first["locations"][0]["logicalLocations"][0]["fullyQualifiedName"];
+    assert_eq!(name, "web-010.example.org: infra/stacks/edge-traefik/docker-compose.yml");
+    let unreached = results.iter().find(|result| result["properties"]["check"] == "server_collection").unwrap();
+    assert_eq!(unreached["ruleId"], "trouble");
+    assert_eq!(unreached["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "driftlock.toml");
+    assert_eq!(log["runs"][0]["invocations"][0]["exitCode"], 3);
+}
+
 fn log(report: &Report) -> Value {
     serde_json::from_str(&rendered(|out| write(out, report, &Places::default()))).unwrap()
 }
 
 #[test]
 fn every_report_is_valid_by_the_schema_of_oasis() {
-    let lines: String = samples::all().iter().map(|(_, report)| format!("{}\n", log(report))).collect();
+    let mut lines: String = samples::all().iter().map(|(_, report)| format!("{}\n", log(report))).collect();
+    lines.extend(samples::fleets().iter().map(|(_, fleet)| format!("{}\n", fleet_log(fleet))));
     let mut python = Command::new("python3");
     content(python.args(["-c", VALIDATE, &schema("sarif-2.1.0.json")]), lines.as_bytes(), "SARIF");
 }

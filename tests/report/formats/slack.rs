@@ -80,6 +80,37 @@ fn every_report_is_a_message_that_slack_takes() {
         assert_within_limits(name, &payload);
         assert_no_markup(name, &payload);
     }
+    let mut fleets = samples::fleets();
+    let long = |number: usize| samples::on(vec![b"<&`"[number % 3]; 3000], samples::seed_fail());
+    fleets.push(("long names", samples::fleet((0..9).map(long).collect())));
+    for (name, fleet) in fleets {
+        let payload = fleet_payload(&fleet);
+        assert_within_limits(name, &payload);
+        assert_no_markup(name, &payload);
+    }
+}
+
+fn fleet_payload(fleet: &driftlock::report::fleet::Fleet) -> Value {
+    serde_json::from_str(&rendered(|out| write(out, fleet, "shop"))).unwrap()
+}
+
+#[test]
+fn what_is_the_same_on_several_servers_is_told_once() {
+    let payload = fleet_payload(&samples::large_fleet());
+    let text = |block: usize| payload["blocks"][block]["text"]["text"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(text(0), "shop: Drift and trouble");
+    let names = "`web-010.example.org`, `web-011.example.org`, `web-012.example.org` and 27 more: ";
+    assert!(
+        text(2).starts_with(&format!("{names}`compose_hashes`: 2 of 2 entries drifted\n• modified `infra/")),
+        "{}",
+        text(2)
+    );
+    assert!(text(3).starts_with(&format!("{names}`addon_hashes`: ")), "{}", text(3));
+    let blocks = payload["blocks"].as_array().unwrap();
+    // Both checks of the 30 and of each of the five others, and each of those that were not collected.
+    assert_eq!(blocks.len(), 2 + 2 + 5 * 2 + 5 + 1);
+    let unreached = "`web-045.example.org`: not collected: `ssh: connect to web-045.example.org: Connection refused`";
+    assert_eq!(text(14), unreached);
 }
 
 #[test]

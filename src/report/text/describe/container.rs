@@ -1,6 +1,7 @@
 //! How a container differs, in words.
 
 use super::{SHORT, digests};
+use crate::manifest::json::image_id;
 use crate::manifest::{Container, Mount, Sha256Digest};
 use crate::path::{Escaped, escaped};
 
@@ -13,6 +14,29 @@ pub(super) fn describe(container: &Container, parts: &mut Vec<String>) {
     parts.push(format!("image {}", shown(&container.image)));
     parts.push(format!("image id {}…", &container.image_id.hex()[..SHORT]));
     parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
+}
+
+/// All of it, a list as one part.
+pub(super) fn whole(container: &Container, parts: &mut Vec<String>) {
+    parts.push(format!("image {}", shown(&container.image)));
+    parts.push(format!("image id {}", image_id(&container.image_id)));
+    parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
+    let mut list = |noun: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            parts.push(format!("{noun} {}", items.join(" ")));
+        }
+    };
+    let strings = |list: Option<&[Box<str>]>| -> Vec<String> {
+        list.unwrap_or_default().iter().map(|text| shown(text).to_string()).collect()
+    };
+    list("repo digests", strings(Some(&container.repo_digests)));
+    let mounts = container.mounts.iter().flatten();
+    list("mounts", mounts.map(|mount| format!("{} ({})", shown(&mount.destination), what(mount))).collect());
+    list("networks", strings(container.networks.as_deref()));
+    list("ports", strings(container.ports.as_deref()));
+    let labels = container.labels.iter().flatten();
+    list("labels", labels.map(|(name, value)| format!("{} (sha256 {})", shown(name), value.hex())).collect());
+    list("variables", strings(container.env.as_deref()));
 }
 
 pub(super) fn differences(expected: &Container, actual: &Container, parts: &mut Vec<String>) {

@@ -1,0 +1,179 @@
+//! The page of several servers: a table of servers against checks, then what is wrong, servers of which the same is to be
+//! said together. It is to be read with hundreds of them: those that pass are behind a line that opens.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use super::element::{Text, badge};
+use super::{check, unsandboxed};
+use crate::report::fleet::Fleet;
+use crate::report::words::{Prose, counted, grouped};
+use crate::report::{CheckReport, Outcome, Report, ServerReport, Status};
+
+/// With more servers than this, those on which everything is verified are behind a line of their own.
+const ROWS: usize = 20;
+
+/// Names of servers that share a card are listed up to this many; the others are behind a line of their own.
+const NAMES: usize = 12;
+
+/// Servers of which the same is to be said, and the number of the first of their checks among all on the page.
+struct Group<'a> {
+    servers: &'a [&'a Report],
+    first: usize,
+}
+
+pub(super) fn write(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
+    let alike = fleet.alike();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut next = 0;
+    // Where a server's cards are, by its name.
+    let mut cards = HashMap::new();
+    for servers in &alike {
+        let Some(report) = servers.first() else { continue };
+        groups.push(Group { servers, first: next });
+        cards.extend(servers.iter().map(|report| (name(report), next)));
+        next += report.checks.len();
+    }
+    table(out, fleet, &cards)?;
+    uncollected(out, &fleet.servers)?;
+    groups.iter().try_for_each(|group| self::group(out, group))
+}
+
+/// Exact; whatever shows it makes it harmless.
+fn name(report: &Report) -> &str {
+    report.server.as_ref().map_or("", |server| &server.name)
+}
+
+fn table(out: &mut impl Write, fleet: &Fleet, cards: &HashMap<&str, usize>) -> io::Result<()> {
+    let (passing, failing): (Vec<_>, Vec<_>) = fleet.servers.iter().partition(|report| report.exit_code() == 0);
+    let all: Vec<&Report> = fleet.servers.iter().collect();
+    let folded = all.len() > ROWS && !passing.is_empty();
+    let shown = if folded { &failing } else { &all };
+    if !shown.is_empty() {
+        writeln!(out, "<section class=\"card hosts\">")?;
+        rows(out, shown, cards)?;
+        writeln!(out, "</section>")?;
+    }
+    if folded {
+        let also = if failing.is_empty() { "" } else { " more" };
+        let number = passing.len() as u64;
+        let pass = if number == 1 { "server passes" } else { "servers pass" };
+        let number = grouped(number);
+        writeln!(
+            out,
+            "<details class=\"card hosts\">\n<summary>{number}{also} {pass}, with everything verified</summary>"
+        )?;
+        rows(out, &passing, cards)?;
+        writeln!(out, "</details>")?;
+    }
+    Ok(())
+}
+
+fn rows(out: &mut impl Write, servers: &[&Report], cards: &HashMap<&str, usize>) -> io::Result<()> {
+    write!(out, "<table>\n<thead><tr><th scope=\"col\">Server</th><th scope=\"col\">collected</th>")?;
+    for check in servers.first().iter().flat_map(|report| &report.checks) {
+        write!(out, "<th scope=\"col\">{}</th>", Text(&Prose(&check.name).to_string()))?;
+    }
+    writeln!(out, "</tr></thead>\n<tbody>")?;
+    for report in servers {
+        let first = cards.get(name(report)).copied().unwrap_or_default();
+        write!(out, "<tr><th scope=\"row\">{}</th><td>", Text(&Prose(name(report)).to_string()))?;
+        match report.server_collection() {
+            Some(Status::Fail) => {
+                write!(out, "<a href=\"#uncollected\">")?;
+                badge(out, "warn", "no")?;
+                write!(out, "</a>")?;
+            }
+            _ => write!(out, "✓")?,
+        }
+        write!(out, "</td>")?;
+        for (number, check) in report.checks.iter().enumerate() {
+            cell(out, first + number, check)?;
+        }
+        writeln!(out, "</tr>")?;
+    }
+    writeln!(out, "</tbody>\n</table>")
+}
+
+/// How a check ended on one server, in few words.
+fn cell(out: &mut impl Write, index: usize, check: &CheckReport) -> io::Result<()> {
+    let counts = check.counts();
+    let (tone, text) = match &check.outcome {
+        Outcome::Compared { .. } => match (counts.drifted, counts.unverified) {
+            (0, 0) => ("good", String::new()),
+            (drifted, 0) => ("bad", format!("{} drifted", grouped(drifted))),
+            (0, unverified) => ("warn", format!("{} unverified", grouped(unverified))),
+            (drifted, unverified) => {
+                ("bad", format!("{} drifted, {} unverified", grouped(drifted), grouped(unverified)))
+            }
+        },
+        Outcome::Failed(_) => ("warn", "trouble".to_owned()),
+        Outcome::NoLock => ("bad", "no lock".to_owned()),
+        Outcome::OtherMode => ("idle", "skipped".to_owned()),
+        Outcome::NotCollected => ("idle", "not collected".to_owned()),
+    };
+    write!(out, "<td>")?;
+    match (text.is_empty(), check::has_card(check)) {
+        // What is fine takes no more than a tick, so that the eye finds the rest.
+        (true, false) => write!(out, "✓")?,
+        (true, true) => write!(out, "<a href=\"#check-{index}\">✓</a>")?,
+        (false, false) => badge(out, tone, &text)?,
+        (false, true) => {
+            write!(out, "<a href=\"#check-{index}\">")?;
+            badge(out, tone, &text)?;
+            write!(out, "</a>")?;
+        }
+    }
+    write!(out, "</td>")
+}
+
+/// The servers that were not reached, or did not answer in full. Hardly two of them fail in the same words.
+fn uncollected(out: &mut impl Write, servers: &[Report]) -> io::Result<()> {
+    let troubles = || servers.iter().filter_map(|report| Some((report, report.server.as_ref()?.trouble.as_ref()?)));
+    let number = troubles().count() as u64;
+    if number == 0 {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "<section class=\"card\" id=\"uncollected\">\n<header><h2>Not collected</h2><span class=\"under\">{}</span></header>\n<ol>",
+        counted(number, "server", "servers")
+    )?;
+    for (report, trouble) in troubles() {
+        let (problem, remedy) = (Prose(&trouble.problem).to_string(), Prose(&trouble.remedy).to_string());
+        write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&Prose(name(report)).to_string()))?;
+        write!(out, "<span class=\"reason\">{}</span>", Text(&problem))?;
+        writeln!(out, "<span class=\"reason\">To do: {}</span></div></li>", Text(&remedy))?;
+    }
+    writeln!(out, "</ol>\n</section>")
+}
+
+/// What is wrong on some servers, if anything is.
+fn group(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
+    let Some(Report { server: Some(server), checks, .. }) = group.servers.first() else { return Ok(()) };
+    if !checks.iter().any(check::has_card) && unsandboxed(server).next().is_none() {
+        return Ok(());
+    }
+    let names: Vec<_> = group.servers.iter().map(|report| Prose(name(report)).to_string()).collect();
+    let (shown, more) = names.split_at(names.len().min(NAMES));
+    write!(out, "<section class=\"servers\">\n<h2>{}", Text(&shown.join(", ")))?;
+    if more.is_empty() {
+        writeln!(out, "</h2>")?;
+    } else {
+        let number = grouped(more.len() as u64);
+        writeln!(out, " and {number} more</h2>\n<details><summary>The other {number}</summary>")?;
+        writeln!(out, "<p>{}</p></details>", Text(&more.join(", ")))?;
+    }
+    layers(out, server)?;
+    for (number, check) in checks.iter().enumerate() {
+        check::write(out, group.first + number, check)?;
+    }
+    writeln!(out, "</section>")
+}
+
+fn layers(out: &mut impl Write, server: &ServerReport) -> io::Result<()> {
+    for layer in unsandboxed(server) {
+        writeln!(out, "<p class=\"note warn\"><b>{layer} did not hold</b> there while it was read.</p>")?;
+    }
+    Ok(())
+}
