@@ -224,7 +224,7 @@ pub struct CheckArguments {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "all_servers"])]
     pub stat_cache: Option<PathBuf>,
     /// Write metrics to this FILE, whose name ends in .prom, for the textfile collector of Prometheus' node_exporter
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "all_servers"])]
+    #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
     /// How often this check is meant to run (90s, 30m, 24h, 7d), for the metrics: a run that is overdue is an alert
     #[arg(long, value_name = "DURATION", requires = "metrics", value_parser = super::metrics::duration)]

@@ -52,14 +52,11 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     if stat_cache.is_some_and(|stat_cache| !stat_cache.keep()) {
         code |= exit::TROUBLE;
     }
-    if let Some(Err(trouble)) = metrics.map(|metrics| metrics.keep(&report)) {
-        complain(&trouble);
-        code |= exit::TROUBLE;
-    }
+    let found = Reports::One(&report);
+    code |= metrics.map_or(0, |metrics| metrics.keep(found));
     let kept = reports.and_then(|reports| keep_one(&report, &reports, &directory));
-    let reports = Reports::One(&report);
-    let places = if rendering.has_places() { places(&run, reports) } else { Places::default() };
-    Ok(conclude(code, kept, |kept| rendering.print(reports, &places, kept)))
+    let places = if rendering.has_places() { places(&run, found) } else { Places::default() };
+    Ok(conclude(code, kept, |kept| rendering.print(found, &places, kept)))
 }
 
 /// Opens the directory that reports go to, and says how it is shown. A run whose report can't be kept still says what

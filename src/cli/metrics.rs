@@ -9,8 +9,9 @@ use std::path::Path;
 
 use cap_std::fs::OpenOptions;
 
+use super::{complain, exit};
 use crate::capability::{Directory, shown};
-use crate::report::Report;
+use crate::report::fleet::Reports;
 use crate::report::prometheus::{self, Context};
 use crate::session::{Session, not_written};
 use crate::store;
@@ -55,18 +56,26 @@ impl Metrics {
         self.directory.as_ref().ok()
     }
 
-    /// Writes the metrics of a run.
-    ///
-    /// # Errors
-    /// A directory that is gone or full. The file is then what it was.
-    pub fn keep(&self, report: &Report) -> Result<(), Trouble> {
+    /// Writes the metrics of a run, and adds what went wrong with that to its exit code.
+    pub fn keep(&self, reports: Reports<'_>) -> u8 {
+        match self.write(reports) {
+            Ok(()) => 0,
+            Err(trouble) => {
+                complain(&trouble);
+                exit::TROUBLE
+            }
+        }
+    }
+
+    /// A directory that is gone or full is trouble. The file is then what it was.
+    fn write(&self, reports: Reports<'_>) -> Result<(), Trouble> {
         let Directory { dir, .. } = self.directory.as_ref().map_err(Clone::clone)?;
         let run = self.name.strip_suffix(".prom").unwrap_or(&self.name);
         let before = self.before(dir);
-        let now = report.started.parse().map_or(0, jiff::Timestamp::as_second);
+        let now = reports.started().parse().map_or(0, jiff::Timestamp::as_second);
         let last_success = before.and_then(|before| prometheus::last_success(&before, run, now));
         let context = Context { run, last_success, interval: self.interval };
-        store::replace(dir, &self.name, |out| prometheus::write(out, report, context))
+        store::replace(dir, &self.name, |out| prometheus::write(out, reports, context))
             .map_err(|error| not_written(&format!("the metrics {}", self.shown), &error))
     }
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::arguments::{CheckArguments, Common};
 use super::check::{baseline, conclude, judge, keep, keep_one, missing_locks, places, put, reports, since, window};
+use super::metrics::Metrics;
 use super::render::Rendering;
 use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, raw};
@@ -46,8 +47,11 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let session = Session::for_servers(&common.request())?;
     let (directory, reports) = reports(&session, arguments.output.as_deref(), &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
+    let metrics =
+        arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
     let connections = Connections::prepare(&session.declared, options)?;
-    let run = session.enter(reports.as_ref().ok())?;
+    let written = [reports.as_ref().ok(), metrics.as_ref().and_then(Metrics::directory)];
+    let run = session.enter(written.into_iter().flatten())?;
     let requirement = common.request().requirement;
     let mut found = connections.each(show_progress, |connection, server| {
         let report = one(&run, connection, server, requirement, (&timestamp, &started));
@@ -57,10 +61,14 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     if let ([_], false, [_]) = (&options.servers[..], options.all_servers, &found[..])
         && let Some(report) = found.pop()
     {
+        let found = Reports::One(&report);
+        let code = report.exit_code() | metrics.map_or(0, |metrics| metrics.keep(found));
         let kept = reports.and_then(|reports| keep_one(&report, &reports, &directory));
-        return Ok(conclude(report.exit_code(), kept, |kept| print(&rendering, &run, Reports::One(&report), kept)));
+        return Ok(conclude(code, kept, |kept| print(&rendering, &run, found, kept)));
     }
     let fleet = Fleet { timestamp, started, sandbox: run.enforced.clone(), servers: found };
+    let found = Reports::Several(&fleet);
+    let code = fleet.exit_code() | metrics.map_or(0, |metrics| metrics.keep(found));
     let kept = reports.and_then(|reports| {
         keep(&fleet.timestamp, &reports, &directory, |folder| {
             folder.create_dir("servers")?;
@@ -76,7 +84,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
             crate::store::replace(folder, report::JSON_NAME, |out| report::json::write_fleet(out, &fleet))
         })
     });
-    Ok(conclude(fleet.exit_code(), kept, |kept| print(&rendering, &run, Reports::Several(&fleet), kept)))
+    Ok(conclude(code, kept, |kept| print(&rendering, &run, found, kept)))
 }
 
 fn print(rendering: &Rendering<'_>, run: &Run, reports: Reports<'_>, kept: Option<&str>) -> io::Result<()> {

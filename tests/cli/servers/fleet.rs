@@ -147,3 +147,44 @@ fn a_report_of_servers_says_the_same_as_the_check_that_kept_it() {
     let refused = site.driftlock(&["report", folder.to_str().unwrap()]).code(2).stderr();
     assert!(refused.contains("it contradicts itself"), "{refused}");
 }
+
+/// The metrics of servers, by promtool; and that a run finds its last success, which has no server.
+#[test]
+fn metrics_of_servers_have_their_name() {
+    let site = Site::new(&[("web", Far::Driftlock), ("dead", Far::Nothing)]);
+    fs::create_dir(site.world.path("textfile")).unwrap();
+    let file = "textfile/shop.prom";
+    let check = |servers: &[&str], code: i32| {
+        let arguments =
+            [&["check", "--quiet", "--require-sandbox", "--metrics", file, "--every", "1h"], servers].concat();
+        site.driftlock(&arguments).code(code);
+        let text = fs::read_to_string(site.world.path(file)).unwrap();
+        let mut promtool = std::process::Command::new("sh");
+        promtool.args(["-c", &format!("promtool check metrics <{file}")]);
+        assert_eq!(site.world.command(promtool).code(0).stdout(), "", "promtool has nothing to say");
+        text
+    };
+    let one = check(&["--server", "web"], 0);
+    assert!(one.contains("{run=\"shop\",server=\"web\",check=\"tree\",verdict=\"pass\"} 1\n"), "{one}");
+    let success = |text: &str| {
+        let line =
+            text.lines().find(|line| line.starts_with("driftlock_last_success_timestamp_seconds{run=\"shop\"} "));
+        line.unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    let both = check(&["--server", "web", "--server", "dead"], 2);
+    for line in [
+        "driftlock_check_verdict{run=\"shop\",server=\"web\",check=\"tree\",verdict=\"pass\"} 1",
+        "driftlock_check_verdict{run=\"shop\",server=\"dead\",check=\"server_collection\",verdict=\"trouble\"} 1",
+        "driftlock_check_verdict{run=\"shop\",server=\"dead\",check=\"tree\",verdict=\"skip\"} 1",
+        "driftlock_run_exit_code{run=\"shop\"} 2",
+        "driftlock_schedule_interval_seconds{run=\"shop\"} 3600",
+        "driftlock_sandbox_layer{run=\"shop\",server=\"web\",layer=\"seccomp\"} 1",
+    ] {
+        assert!(both.lines().any(|found| found == line), "{line}\n{both}");
+    }
+    assert_eq!(success(&both), success(&one));
+    // A directory that is gone is trouble, and the verdict stands.
+    fs::remove_dir_all(site.world.path("textfile")).unwrap();
+    let gone = site.driftlock(&["check", "--server", "web", "--metrics", file]).code(2);
+    assert!(gone.stdout().contains("OVERALL: PASS") && gone.stderr().contains("textfile"), "{}", gone.stderr());
+}
