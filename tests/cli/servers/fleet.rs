@@ -11,7 +11,7 @@ fn fifty_servers_are_asked_at_once() {
     const SERVERS: usize = 50;
     let meet = format!(
         "mkdir -p \"$TMPDIR/met\"; : >\"$TMPDIR/met/$$\"\n\
-         while [ $(ls \"$TMPDIR/met\" | wc -l) -lt {SERVERS} ]; do sleep 0.2; done\nexec {} \"$@\"",
+         while set -- \"$TMPDIR\"/met/*; [ $# -lt {SERVERS} ]; do sleep 0.2; done\nexec {} collect",
         env!("CARGO_BIN_EXE_driftlock")
     );
     let names: Vec<_> = (1..=SERVERS).map(|number| format!("web-{number:02}")).collect();

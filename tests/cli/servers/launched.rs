@@ -66,14 +66,15 @@ fn problem(run: Child) -> String {
 
 #[test]
 fn a_run_that_is_killed_leaves_no_ssh_behind() {
+    let site = hanging();
     for by in ["-INT", "-TERM", "-HUP", "-KILL"] {
-        let site = hanging();
         let mut run = started(&site, &[]);
         let launcher = launcher(&run);
         signal(by, run.id());
         assert_eq!(run.wait().unwrap().code(), None);
         wait("its ssh ends", || connections(&site).is_empty());
         wait("its launcher ends", || !PathBuf::from(format!("/proc/{launcher}")).exists());
+        fs::remove_file(site.world.path("far-tmp/there")).unwrap();
     }
 }
 

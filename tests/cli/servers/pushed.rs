@@ -3,13 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-use super::super::harness::World;
 use super::site::{Far, Site};
 
 /// The program as a static build: the library that the tests are built with, linked once more, without a C library
 /// beside it.
-fn static_build(world: &World) -> PathBuf {
+fn static_build() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(link_statically)
+}
+
+fn link_statically() -> PathBuf {
     let built = Path::new(env!("CARGO_BIN_EXE_driftlock")).parent().unwrap();
     let deps = built.join("deps");
     let libraries = fs::read_dir(&deps).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
@@ -17,7 +22,7 @@ fn static_build(world: &World) -> PathBuf {
         name.starts_with("libdriftlock-") && name.ends_with(".rlib")
     });
     let newest = libraries.max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap();
-    let program = world.path("driftlock-static");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("driftlock-static");
     let mut rustc = Command::new("rustc");
     rustc.args([
         "--edition",
@@ -45,7 +50,7 @@ fn left(site: &Site) -> Vec<String> {
 #[test]
 fn a_program_is_sent_run_and_removed() {
     let site = Site::new(&[("web", Far::Nothing), ("db", Far::Nothing)]);
-    let program = static_build(&site.world);
+    let program = static_build();
     let push = ["check", "--server", "web", "--push-binary", program.to_str().unwrap()];
     site.driftlock(&push).code(0);
     site.world.write("module/a.py", "changed\n");
@@ -56,7 +61,7 @@ fn a_program_is_sent_run_and_removed() {
     fs::create_dir(site.world.path("own")).unwrap();
     let mut itself = site.driftlock(&[]);
     let path = itself.command.get_envs().find(|(key, _)| *key == "PATH").unwrap().1.unwrap().to_owned();
-    itself.command = Command::new(&program);
+    itself.command = Command::new(program);
     itself.command.args(["check", "--push", "--server", "web", "--server", "db"]);
     let itself = site.world.command(itself.command).env("PATH", path.to_str().unwrap());
     itself.code(1);
@@ -169,7 +174,7 @@ fn every_shell_hands_the_script_on() {
         .map(|(shell, name)| (&**name, Far::Forced(format!("exec {shell} -c \"$SSH_ORIGINAL_COMMAND\""))))
         .collect();
     let site = Site::new(&hosts);
-    let program = static_build(&site.world);
+    let program = static_build();
     let mut arguments = vec!["check", "--json", "--push-binary", program.to_str().unwrap()];
     names.iter().for_each(|name| arguments.extend(["--server", name]));
     let fleet = site.driftlock(&arguments).code(0).json();
@@ -212,7 +217,7 @@ fn wait_until_nothing_is_left(site: &Site) {
 #[test]
 fn a_file_system_that_lets_no_program_run_is_passed_over() {
     let site = Site::new(&[("web", Far::Nothing)]);
-    let program = static_build(&site.world);
+    let program = static_build();
     let tmp = site.world.path("far-tmp");
     let mount = |arguments: &[&str]| {
         let mut mount = Command::new("mount");
