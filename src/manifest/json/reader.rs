@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read as _};
 
 use super::{Header, line, plain};
-use crate::digest::Sha256;
+use crate::digest::Aside;
 use crate::manifest::{AttributeSet, Content, Entries, Entry, Kind, LockError, Observed, Record, Sha256Digest};
 
 /// The longest line that is read, in bytes. A path of 5,000 names of 255 bytes, all of them escaped, fits.
@@ -16,7 +16,7 @@ pub struct Reader<R> {
     input: R,
     header: Header,
     stated: String,
-    hasher: Sha256,
+    hasher: Aside,
     /// Number of the line in `text`, from 1.
     number: u64,
     text: Vec<u8>,
@@ -40,7 +40,7 @@ impl<R: BufRead> Reader<R> {
             input,
             header,
             stated: String::new(),
-            hasher: Sha256::new(),
+            hasher: Aside::default(),
             number: 0,
             text: Vec::new(),
             rewritten: Vec::new(),
@@ -166,7 +166,7 @@ impl<R: BufRead> Reader<R> {
                 return Err(self.not_canonical("there is something behind the end"));
             }
             self.finished = true;
-            let actual = self.hasher.clone().finish().sri();
+            let actual = std::mem::take(&mut self.hasher).finish().sri();
             if actual != self.stated {
                 return Err(LockError::Tampered { stated: self.stated.clone(), actual });
             }
@@ -281,6 +281,7 @@ pub fn fits(kind: Kind, attributes: AttributeSet, path: &[u8], record: &Record) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Sha256;
 
     /// Reads a lock with these entry lines and the digest that fits them.
     fn read(kind: &str, attributes: &str, lines: &str) -> Result<u64, LockError> {

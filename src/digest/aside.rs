@@ -1,0 +1,135 @@
+//! SHA-256 of a long stream on a thread of its own, while its reader makes something else of the same bytes.
+
+use std::panic::resume_unwind;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use super::Sha256;
+use crate::manifest::Sha256Digest;
+
+/// Bytes that are handed over at once. A stream that is shorter is hashed where it is.
+const BLOCK: usize = 256 << 10;
+
+/// Blocks that may wait.
+const WAITING: usize = 2;
+
+/// A SHA-256 stream. It starts a thread with the first [`BLOCK`], so none is to be begun before the sandbox is entered.
+#[derive(Debug)]
+pub struct Aside {
+    /// What was not handed over yet.
+    block: Vec<u8>,
+    hasher: Hasher,
+}
+
+#[derive(Debug)]
+enum Hasher {
+    Here(Sha256),
+    There(Thread),
+}
+
+#[derive(Debug)]
+struct Thread {
+    blocks: SyncSender<Vec<u8>>,
+    /// Blocks that are through, to be filled again.
+    empty: Receiver<Vec<u8>>,
+    thread: JoinHandle<Sha256>,
+}
+
+impl Default for Aside {
+    fn default() -> Self {
+        Self { block: Vec::new(), hasher: Hasher::Here(Sha256::new()) }
+    }
+}
+
+impl Aside {
+    /// Adds bytes.
+    pub fn update(&mut self, mut bytes: &[u8]) {
+        while self.block.len() + bytes.len() >= BLOCK {
+            let (here, behind) = bytes.split_at(BLOCK - self.block.len());
+            self.block.extend_from_slice(here);
+            bytes = behind;
+            self.hand_over();
+        }
+        self.block.extend_from_slice(bytes);
+    }
+
+    fn hand_over(&mut self) {
+        if let Hasher::Here(hasher) = &mut self.hasher {
+            match start(hasher) {
+                Some(thread) => self.hasher = Hasher::There(thread),
+                // No thread is to be had.
+                None => hasher.update(&self.block),
+            }
+        }
+        if let Hasher::There(Thread { blocks, empty, .. }) = &self.hasher {
+            let next = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
+            // Only a thread that panicked takes none, and `finish` says so.
+            let _ = blocks.send(std::mem::replace(&mut self.block, next));
+        }
+        self.block.clear();
+    }
+
+    /// The digest of all bytes.
+    #[must_use]
+    pub fn finish(self) -> Sha256Digest {
+        let mut hasher = match self.hasher {
+            Hasher::Here(hasher) => hasher,
+            Hasher::There(Thread { blocks, empty, thread }) => {
+                drop((blocks, empty));
+                thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+            }
+        };
+        hasher.update(&self.block);
+        hasher.finish()
+    }
+}
+
+/// Starts a thread that goes on from `hasher`, if there is one to be had.
+fn start(hasher: &Sha256) -> Option<Thread> {
+    let (blocks, full) = sync_channel::<Vec<u8>>(WAITING);
+    let (through, empty) = channel();
+    let mut hasher = hasher.clone();
+    let work = move || {
+        for mut block in full {
+            hasher.update(&block);
+            block.clear();
+            // Nobody wants it any more once the last block was handed over.
+            let _ = through.send(block);
+        }
+        hasher
+    };
+    let thread = Builder::new().spawn(work).ok()?;
+    Some(Thread { blocks, empty, thread })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn equals_the_stream_that_is_hashed_here(
+            lengths in prop::collection::vec(prop_oneof![0..100_usize, Just(BLOCK), BLOCK - 2..BLOCK + 2, 0..3 * BLOCK], 0..8),
+            byte: u8,
+        ) {
+            let (mut aside, mut here) = (Aside::default(), Sha256::new());
+            for (number, length) in lengths.into_iter().enumerate() {
+                let bytes = vec![byte.wrapping_add(number as u8); length];
+                aside.update(&bytes);
+                here.update(&bytes);
+            }
+            prop_assert_eq!(aside.finish(), here.finish());
+        }
+    }
+
+    #[test]
+    fn a_stream_that_is_left_in_the_middle_ends_its_thread() {
+        let mut aside = Aside::default();
+        aside.update(&vec![1; 5 * BLOCK]);
+        let Hasher::There(Thread { blocks, empty, thread }) = aside.hasher else { panic!("no thread was to be had") };
+        drop((blocks, empty));
+        thread.join().unwrap();
+    }
+}
