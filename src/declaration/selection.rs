@@ -29,7 +29,7 @@ pub struct GlobError {
 }
 
 impl Selection {
-    /// Compiles globs. An empty `include` includes everything.
+    /// Compiles globs. An empty `include` includes everything, as `**` does.
     ///
     /// # Errors
     /// The first glob that is malformed.
@@ -40,8 +40,11 @@ impl Selection {
                 leads.add(compile(&lead).map_err(|_| unreadable(glob))?);
             }
         }
+        let included = set(&include)?;
+        // `**` is every path: nobody need ask.
+        let everything = include.is_empty() || include.iter().any(|glob| glob == "**");
         Ok(Self {
-            included: if include.is_empty() { None } else { Some(set(&include)?) },
+            included: (!everything).then_some(included),
             excluded: set(&exclude)?,
             leads: leads.build().map_err(|error| GlobError { glob: include.join(", "), reason: error.to_string() })?,
             include,
@@ -151,6 +154,21 @@ mod tests {
         assert!(!selection.includes(b"web/docker-compose.yml.bak"));
         assert!(selection.includes(b"u"));
         assert!(!selection.includes(b"u3.conf"), "adversarial row 25: a glob is not a prefix");
+    }
+
+    /// It is not asked about, and what it would say is known.
+    #[test]
+    fn two_stars_are_everything() {
+        let stars = selection(&["a", "**"], &[]);
+        assert!(stars.is_everything());
+        let asked = set(&["**".to_owned()]).unwrap();
+        for path in [&b"a"[..], b"a/b/c", b".a/..b", b"\n", b"a\n/\xff\xfe", b"*", b"\\"] {
+            assert!(asked.is_match_candidate(&Candidate::from_bytes(path)), "{path:?}");
+            assert!(stars.includes(path) && stars.descends(path), "{path:?}");
+        }
+        let excluding = selection(&["**"], &["**/x"]);
+        assert!(!excluding.is_everything() && excluding.excludes(b"a/x") && excluding.includes(b"a/y"));
+        assert_eq!(Selection::new(vec!["**".to_owned(), "[a".to_owned()], Vec::new()).unwrap_err().glob, "[a");
     }
 
     #[test]

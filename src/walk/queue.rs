@@ -110,8 +110,9 @@ impl Queue {
         let mut inner = self.lock();
         let before = inner.jobs.len();
         inner.jobs.extend(jobs);
+        // Waking is a system call, whether anybody waits or not.
         match inner.jobs.len() - before {
-            0 => {}
+            added if added == 0 || inner.waiting == 0 => {}
             1 => self.wake.notify_one(),
             _ => self.wake.notify_all(),
         }
