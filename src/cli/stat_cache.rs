@@ -11,7 +11,7 @@ use crate::manifest::Sha256Digest;
 use crate::session::{Session, not_written};
 use crate::stat_cache::binding::Binding;
 use crate::stat_cache::location::{Found, Location, Root};
-use crate::stat_cache::{Known, Learned, Moment};
+use crate::stat_cache::{Facts, Known, Learned, Moment};
 use crate::store;
 use crate::trouble::Trouble;
 
@@ -91,7 +91,7 @@ impl StatCache {
             }
         };
         self.outdated = facts.is_empty();
-        facts.resize_with(self.roots.len(), Vec::new);
+        facts.resize_with(self.roots.len(), Facts::default);
         let settled_before = Moment::settled_before(location.circumstances.now);
         let known = self.roots.iter().zip(facts);
         let known = known.map(|(root, facts)| root.map(|root| Known::new(root.device, settled_before, facts)));
@@ -127,7 +127,7 @@ impl StatCache {
                 changed |= other;
                 facts
             }
-            None => Vec::new(),
+            None => Facts::default(),
         });
         let known: Vec<_> = known.collect();
         if !changed {

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatxFlags};
 use rustix::io::Errno;
 
 use super::file::{self, Origin, Unfit};
-use super::{Device, Fact};
+use super::{Device, Facts};
 use crate::capability::{self, Circumstances, Directory, shown};
 use crate::manifest::Sha256Digest;
 use crate::store;
@@ -69,7 +69,7 @@ pub enum Found {
     /// No cache yet.
     Nothing,
     /// The facts of each check.
-    Facts(Vec<Vec<Fact>>),
+    Facts(Vec<Facts>),
     /// A cache that is not used, and is going to be replaced.
     ThrownAway(Unfit),
     /// Something that is no cache, and is left alone.
@@ -166,7 +166,7 @@ impl Location {
     }
 
     /// Nothing if it is no cache at all.
-    fn read(&self, file: &OwnedFd, stat: &Stat, binding: &Sha256Digest) -> Result<Option<Vec<Vec<Fact>>>, Unfit> {
+    fn read(&self, file: &OwnedFd, stat: &Stat, binding: &Sha256Digest) -> Result<Option<Vec<Facts>>, Unfit> {
         let mut start = [0; file::NAME.len()];
         let mut have = 0;
         while have < start.len() {
@@ -205,7 +205,7 @@ impl Location {
     ///
     /// # Errors
     /// Those of the file system; what was there before is then untouched.
-    pub fn save(&self, binding: &Sha256Digest, checks: &[Vec<Fact>]) -> io::Result<()> {
+    pub fn save(&self, binding: &Sha256Digest, checks: &[Facts]) -> io::Result<()> {
         store::replace_private(&self.directory.dir, &self.name, |out| file::write(out, &self.origin(*binding), checks))
     }
 }

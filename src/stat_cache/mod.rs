@@ -7,27 +7,36 @@
 //! nothing but now, so contents that were swapped under a restored mtime are found. `docs/stat-cache.md` says what else
 //! has to be true, and who could hide drift.
 //!
+//! The contents of a directory are the names in it, and the kernel sets its ctime whenever one is made, removed, renamed or
+//! put in another's place. So what was listed is known by the same rules ([`listing`]). That spares the listing, and
+//! nothing else: each name is looked at in each run, as it is after a listing, through a handle on the very
+//! directory whose times were compared.
+//!
 //! Four rules keep facts true:
 //!
-//! - A file is kept only if it was read from end to end with the same size and times before and after.
-//! - A file whose times are not older than the run, by [`SETTLING`], is not kept: it may change once more within one
+//! - A file or directory is kept only if it was read from end to end with the same size and times before and after.
+//! - One whose times are not older than the run, by [`SETTLING`], is not kept: it may change once more within one
 //!   tick of the clock, and look the same. (Git calls such an entry racily clean.)
 //! - Before a run reads its first file, the kernel has written back what was changed through mappings. It moves the times
 //!   of a file when a process first stores into a page that is clean, not with each store, so what is stored into a page
 //!   that is waiting to be written back is in no time. From then on, every page is clean.
-//! - Only the file system of the check's root is trusted, and only if it is one of [`location::KEEPS_CHANGE_TIMES`].
+//! - Only the file system of the check's root is trusted, and only if it is one of [`location::KEEPS_CHANGE_TIMES`]. Of
+//!   encrypted directories, listings are not: other names show in them once the key is gone, and no time tells.
 
 pub mod binding;
 pub mod file;
+pub mod listing;
 pub mod location;
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::fs::{FileType, Statx, StatxFlags};
+use rustix::fs::{FileType, Statx, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use crate::manifest::Sha256Digest;
+use listing::Listings;
 
 /// How much older than the start of a run a file's times have to be for its digest to be kept.
 ///
@@ -55,7 +64,7 @@ impl Moment {
     }
 }
 
-/// What has to be the same for a file's contents to be the same.
+/// What has to be the same for the contents of a file or directory to be the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     pub inode: u64,
@@ -69,14 +78,24 @@ impl Stamp {
     /// The stamp of a regular file; nothing of anything else, or if the kernel did not tell all of it.
     #[must_use]
     pub fn of(status: &Statx) -> Option<Self> {
+        Self::of_type(status, FileType::RegularFile)
+    }
+
+    /// The same of a directory.
+    #[must_use]
+    pub fn of_directory(status: &Statx) -> Option<Self> {
+        Self::of_type(status, FileType::Directory)
+    }
+
+    fn of_type(status: &Statx, wanted: FileType) -> Option<Self> {
         const NEEDED: StatxFlags = StatxFlags::TYPE
             .union(StatxFlags::INO)
             .union(StatxFlags::SIZE)
             .union(StatxFlags::MTIME)
             .union(StatxFlags::CTIME);
         let told = StatxFlags::from_bits_retain(status.stx_mask).contains(NEEDED);
-        let regular = FileType::from_raw_mode(status.stx_mode.into()) == FileType::RegularFile;
-        (told && regular).then_some(Self {
+        let is_wanted = FileType::from_raw_mode(status.stx_mode.into()) == wanted;
+        (told && is_wanted).then_some(Self {
             inode: status.stx_ino,
             size: status.stx_size,
             modified: Moment { seconds: status.stx_mtime.tv_sec, nanoseconds: status.stx_mtime.tv_nsec },
@@ -92,39 +111,66 @@ pub struct Fact {
     pub sha256: Sha256Digest,
 }
 
+/// What is remembered of one check from one run to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// By inode, each one once.
+    pub files: Vec<Fact>,
+    /// The same.
+    pub listings: Listings,
+}
+
 /// A device number.
 pub type Device = (u32, u32);
 
-/// What is known of the files of one check.
+/// What is known of the files and directories of one check.
 #[derive(Debug)]
 pub struct Known {
     device: Device,
     settled_before: Moment,
-    /// By inode, each one once.
-    facts: Vec<Fact>,
+    facts: Facts,
     /// Whether the file system has written back what was changed before the run; nothing before it was asked to.
     written_back: OnceLock<bool>,
 }
 
 impl Known {
-    /// `facts` are sorted by inode, each one once. Files on another device than `device` are neither found nor kept.
+    /// What is on another device than `device` is neither found nor kept.
     #[must_use]
-    pub const fn new(device: Device, settled_before: Moment, facts: Vec<Fact>) -> Self {
+    pub const fn new(device: Device, settled_before: Moment, facts: Facts) -> Self {
         Self { device, settled_before, facts, written_back: OnceLock::new() }
     }
 
+    /// Whether files are known.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.facts.is_empty()
+    pub const fn knows_files(&self) -> bool {
+        !self.facts.files.is_empty()
     }
 
-    /// Finds the digest of a file with this status, and where its fact stands.
+    /// Whether listings are known.
     #[must_use]
-    pub fn find(&self, status: &Statx) -> Option<(u32, Sha256Digest)> {
+    pub const fn knows_listings(&self) -> bool {
+        !self.facts.listings.is_empty()
+    }
+
+    /// Finds the digest of a file with this status, and where its fact stands. It is looked for `near` another one first:
+    /// files that lie in one directory often have inodes side by side.
+    #[must_use]
+    pub fn find(&self, status: &Statx, near: u32) -> Option<(u32, Sha256Digest)> {
         let stamp = Stamp::of(status).filter(|_| self.is_here(status))?;
-        let at = self.facts.binary_search_by_key(&stamp.inode, |fact| fact.stamp.inode).ok()?;
-        let fact = &self.facts[at];
+        let files = &self.facts.files;
+        let part = around(files, stamp.inode, near as usize);
+        let at = part.start + files[part].binary_search_by_key(&stamp.inode, |fact| fact.stamp.inode).ok()?;
+        let fact = &files[at];
         (fact.stamp == stamp).then_some((u32::try_from(at).ok()?, fact.sha256))
+    }
+
+    /// Finds the names in a directory with this status, sorted by their bytes, each with its type; and where its listing
+    /// stands.
+    #[must_use]
+    pub fn find_listing(&self, status: &Statx) -> Option<(u32, impl Iterator<Item = (FileType, &[u8])> + Clone)> {
+        let stamp = Stamp::of_directory(status).filter(|_| self.is_here(status))?;
+        let at = self.facts.listings.find(&stamp)?;
+        Some((at, self.facts.listings.names(at)))
     }
 
     /// To be called before the status is asked for under which a file's digest is kept. The first call of a run has
@@ -136,9 +182,22 @@ impl Known {
     /// What is learnt from a file that was read while it had this status; nothing if that may not hold.
     #[must_use]
     pub fn learn(&self, status: &Statx, sha256: Sha256Digest) -> Option<Fact> {
-        let stamp = Stamp::of(status).filter(|_| self.is_here(status))?;
-        let settled = stamp.modified < self.settled_before && stamp.changed < self.settled_before;
-        (settled && self.written_back.get() == Some(&true)).then_some(Fact { stamp, sha256 })
+        let stamp = Stamp::of(status).filter(|stamp| self.is_here(status) && self.has_settled(stamp))?;
+        (self.written_back.get() == Some(&true)).then_some(Fact { stamp, sha256 })
+    }
+
+    /// The stamp under which the names in a directory with this status can be kept, if they can be: they may be listed
+    /// after this, and if the directory still has the same stamp then, that is what was in it.
+    #[must_use]
+    pub fn listing_holds(&self, status: &Statx) -> Option<Stamp> {
+        if status.stx_attributes.contains(StatxAttributes::ENCRYPTED) {
+            return None;
+        }
+        Stamp::of_directory(status).filter(|stamp| self.is_here(status) && self.has_settled(stamp))
+    }
+
+    fn has_settled(&self, stamp: &Stamp) -> bool {
+        stamp.modified < self.settled_before && stamp.changed < self.settled_before
     }
 
     fn is_here(&self, status: &Statx) -> bool {
@@ -148,27 +207,78 @@ impl Known {
     /// What is known after a run: the facts that it used and those that it learnt. Says whether that is any other than
     /// before.
     #[must_use]
-    pub fn after(mut self, mut learned: Learned) -> (Vec<Fact>, bool) {
-        learned.trusted.sort_unstable();
-        learned.trusted.dedup();
-        let same = learned.read.is_empty() && learned.trusted.len() == self.facts.len();
-        if same {
-            return (self.facts, false);
+    pub fn after(mut self, mut learned: Learned) -> (Facts, bool) {
+        let Facts { files, listings } = &mut self.facts;
+        let trusted = Used::new(&learned.trusted, files.len());
+        let same_files = learned.read.is_empty() && trusted.all();
+        if !same_files {
+            after_reading(files, &trusted, &mut learned.read);
         }
-        for (to, &from) in learned.trusted.iter().enumerate() {
-            self.facts[to] = self.facts[from as usize];
+        let listed = Used::new(&learned.listed, listings.len());
+        let same_listings = learned.listings.is_empty() && listed.all();
+        if !same_listings {
+            *listings = listings.merged(listed.places(), &learned.listings);
         }
-        self.facts.truncate(learned.trusted.len());
-        self.facts.append(&mut learned.read);
-        self.facts.sort_unstable_by_key(|fact| (fact.stamp.inode, fact.stamp.changed, fact.sha256));
-        self.facts.dedup();
-        // An inode of which two different things were learnt (hard links, read at different times) has changed since.
-        let inode = |fact: &Fact| fact.stamp.inode;
-        let contradicted: Vec<u64> =
-            self.facts.windows(2).filter(|two| inode(&two[0]) == inode(&two[1])).map(|two| inode(&two[0])).collect();
-        self.facts.retain(|fact| contradicted.binary_search(&inode(fact)).is_err());
-        (self.facts, true)
+        (self.facts, !(same_files && same_listings))
     }
+}
+
+/// Which facts a run used, by where they stand.
+struct Used(Vec<bool>);
+
+impl Used {
+    /// `places` may have one several times: a file with two links is looked up twice.
+    fn new(places: &[u32], facts: usize) -> Self {
+        let mut used = vec![false; facts];
+        for &place in places {
+            used[place as usize] = true;
+        }
+        Self(used)
+    }
+
+    fn all(&self) -> bool {
+        self.0.iter().all(|&used| used)
+    }
+
+    /// The places, in order.
+    fn places(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().filter_map(|(place, &used)| used.then_some(place))
+    }
+}
+
+/// The part of the facts, which are sorted by inode, that has this inode if any has it: a small one if it is `near`.
+fn around(facts: &[Fact], inode: u64, near: usize) -> Range<usize> {
+    let mut reach = 8;
+    loop {
+        let part = near.saturating_sub(reach)..near.saturating_add(reach).min(facts.len());
+        if part.start == 0 && part.end == facts.len() || part.is_empty() {
+            return 0..facts.len();
+        }
+        let behind_start = part.start == 0 || facts[part.start].stamp.inode <= inode;
+        let before_end = part.end == facts.len() || inode < facts[part.end].stamp.inode;
+        if behind_start && before_end {
+            return part;
+        }
+        reach *= 8;
+    }
+}
+
+/// Leaves the facts that were `trusted`, and adds those that were `read`.
+fn after_reading(facts: &mut Vec<Fact>, trusted: &Used, read: &mut Vec<Fact>) {
+    let mut left = 0;
+    for from in trusted.places() {
+        facts[left] = facts[from];
+        left += 1;
+    }
+    facts.truncate(left);
+    facts.append(read);
+    facts.sort_unstable_by_key(|fact| (fact.stamp.inode, fact.stamp.changed, fact.sha256));
+    facts.dedup();
+    // An inode of which two different things were learnt (hard links, read at different times) has changed since.
+    let inode = |fact: &Fact| fact.stamp.inode;
+    let contradicted: Vec<u64> =
+        facts.windows(2).filter(|two| inode(&two[0]) == inode(&two[1])).map(|two| inode(&two[0])).collect();
+    facts.retain(|fact| contradicted.binary_search(&inode(fact)).is_err());
 }
 
 /// What a walk learnt, with a [`Known`] at hand.
@@ -178,6 +288,10 @@ pub struct Learned {
     pub trusted: Vec<u32>,
     /// Facts from files that were read.
     pub read: Vec<Fact>,
+    /// Listings that were trusted, by where they stand.
+    pub listed: Vec<u32>,
+    /// Listings of directories that were listed.
+    pub listings: Listings,
 }
 
 impl Learned {
@@ -185,6 +299,8 @@ impl Learned {
     pub fn append(&mut self, other: &mut Self) {
         self.trusted.append(&mut other.trusted);
         self.read.append(&mut other.read);
+        self.listed.append(&mut other.listed);
+        self.listings.append(&mut other.listings);
     }
 }
 

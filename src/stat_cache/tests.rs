@@ -1,8 +1,11 @@
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 
-use super::file::{CLOCK_TOLERANCE, FACT, Origin, Unfit, read, write};
+use super::file::{CLOCK_TOLERANCE, DIRECTORY, FACT, Origin, Unfit, read, write};
+use super::listing::Names;
 use super::*;
+
+mod listings;
 
 const ORIGIN: Origin = Origin { binding: Sha256Digest([7; 32]), booted: 1_700_000_000_123_456_789 };
 
@@ -10,24 +13,62 @@ fn moment() -> impl Strategy<Value = Moment> {
     (any::<i64>(), 0..1_000_000_000_u32).prop_map(|(seconds, nanoseconds)| Moment { seconds, nanoseconds })
 }
 
-fn facts() -> impl Strategy<Value = Vec<Fact>> {
-    let values = (any::<u64>(), moment(), moment(), any::<[u8; 32]>());
+/// Stamps, sorted by inode.
+fn stamps() -> impl Strategy<Value = Vec<Stamp>> {
+    let values = (any::<u64>(), moment(), moment());
     prop::collection::btree_map(any::<u64>(), values, 0..6).prop_map(|map| {
-        let fact = |(inode, (size, modified, changed, digest))| Fact {
-            stamp: Stamp { inode, size, modified, changed },
-            sha256: Sha256Digest(digest),
-        };
-        map.into_iter().map(fact).collect()
+        let stamp = |(inode, (size, modified, changed))| Stamp { inode, size, modified, changed };
+        map.into_iter().map(stamp).collect()
     })
 }
 
-fn written(checks: &[Vec<Fact>]) -> Vec<u8> {
+/// Names as they come from a directory: in any order, and each once.
+type Listed = Vec<(FileType, Vec<u8>)>;
+
+fn names() -> impl Strategy<Value = Listed> {
+    let name = prop_oneof!["[a-c.]{1,3}".prop_map(String::into_bytes), prop::collection::vec(1..=255_u8, 1..256)];
+    let name = name.prop_filter("no name", |name| !name.contains(&b'/') && name != b"." && name != b"..");
+    let listed = prop::sample::select(listing::TYPES.map(|(listed, _)| listed).to_vec());
+    prop::collection::hash_map(name, listed, 0..5)
+        .prop_map(|names| names.into_iter().map(|(name, listed)| (listed, name)).collect())
+}
+
+fn listings() -> impl Strategy<Value = Listings> {
+    (stamps(), prop::collection::vec(names(), 6)).prop_map(|(stamps, names)| listed(stamps.into_iter().zip(names)))
+}
+
+fn listed(directories: impl IntoIterator<Item = (Stamp, Listed)>) -> Listings {
+    let mut listings = Listings::default();
+    for (stamp, entries) in directories {
+        let mut names = Names::default();
+        for (listed, name) in &entries {
+            names.push(*listed, name);
+        }
+        listings.push(stamp, &names);
+    }
+    listings
+}
+
+fn facts() -> impl Strategy<Value = Facts> {
+    let files = (stamps(), any::<[[u8; 32]; 6]>()).prop_map(|(stamps, digests)| {
+        let fact = |(stamp, digest)| Fact { stamp, sha256: Sha256Digest(digest) };
+        stamps.into_iter().zip(digests).map(fact).collect()
+    });
+    (files, listings()).prop_map(|(files, listings)| Facts { files, listings })
+}
+
+/// What is known of these files, and of no directory.
+fn of_files(files: Vec<Fact>) -> Facts {
+    Facts { files, listings: Listings::default() }
+}
+
+fn written(checks: &[Facts]) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(&mut bytes, &ORIGIN, checks).unwrap();
     bytes
 }
 
-fn read_all(bytes: &[u8]) -> Result<Vec<Vec<Fact>>, Unfit> {
+fn read_all(bytes: &[u8]) -> Result<Vec<Facts>, Unfit> {
     read(&mut &*bytes, bytes.len() as u64, &ORIGIN)
 }
 
@@ -35,8 +76,11 @@ proptest! {
     #[test]
     fn what_is_written_is_read(checks in prop::collection::vec(facts(), 0..4)) {
         let bytes = written(&checks);
-        let facts: usize = checks.iter().map(Vec::len).sum();
-        prop_assert_eq!(bytes.len(), 16 + 32 + 8 + 4 + checks.len() * 8 + facts * FACT + 32);
+        let size = |facts: &Facts| {
+            let names: usize = facts.listings.written().map(|(_, names)| names.len()).sum();
+            24 + facts.files.len() * FACT + facts.listings.len() * DIRECTORY + names
+        };
+        prop_assert_eq!(bytes.len(), 16 + 32 + 8 + 4 + checks.iter().map(size).sum::<usize>() + 32);
         prop_assert_eq!(read_all(&bytes).unwrap(), checks);
     }
 
@@ -58,7 +102,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), length: u64) {
-        let with_head = [b"driftlock-stat-1".as_slice(), &ORIGIN.binding.0, &ORIGIN.booted.to_le_bytes(), &bytes].concat();
+        let with_head = [b"driftlock-stat-2".as_slice(), &ORIGIN.binding.0, &ORIGIN.booted.to_le_bytes(), &bytes].concat();
         for bytes in [bytes, with_head] {
             prop_assert!(read_all(&bytes).is_err());
             prop_assert!(read(&mut &*bytes, length, &ORIGIN).is_err());
@@ -66,14 +110,27 @@ proptest! {
     }
 }
 
-fn fact(inode: u64, digest: u8) -> Fact {
+fn stamp(inode: u64) -> Stamp {
     let at = |seconds| Moment { seconds, nanoseconds: 5 };
-    Fact { stamp: Stamp { inode, size: 3, modified: at(10), changed: at(20) }, sha256: Sha256Digest([digest; 32]) }
+    Stamp { inode, size: 3, modified: at(10), changed: at(20) }
+}
+
+fn fact(inode: u64, digest: u8) -> Fact {
+    Fact { stamp: stamp(inode), sha256: Sha256Digest([digest; 32]) }
+}
+
+/// A directory of files.
+fn directory(inode: u64, names: &[&str]) -> (Stamp, Listed) {
+    (stamp(inode), names.iter().map(|name| (FileType::RegularFile, name.as_bytes().to_vec())).collect())
 }
 
 #[test]
 fn a_cache_with_any_other_bit_or_length_is_not_read() {
-    let good = written(&[vec![fact(1, 1), fact(2, 2)], vec![], vec![fact(1, 3)]]);
+    let good = written(&[
+        Facts { files: vec![fact(1, 1), fact(2, 2)], listings: listed([directory(1, &["a", "b"]), directory(3, &[])]) },
+        Facts::default(),
+        of_files(vec![fact(1, 3)]),
+    ]);
     assert!(read_all(&good).is_ok());
     for at in 0..good.len() {
         for bit in 0..8 {
@@ -84,7 +141,7 @@ fn a_cache_with_any_other_bit_or_length_is_not_read() {
         assert!(read_all(&good[..at]).is_err(), "cut off at {at}");
         assert!(read(&mut &good[..at], good.len() as u64, &ORIGIN).is_err(), "cut off at {at} while it is read");
     }
-    for more in [&[0][..], b"driftlock-stat-1", &good] {
+    for more in [&[0][..], b"driftlock-stat-2", &good] {
         let longer = [&good, more].concat();
         assert!(read_all(&longer).is_err());
         assert!(read(&mut &*longer, good.len() as u64, &ORIGIN).is_err(), "it grew while it was read");
@@ -101,12 +158,12 @@ fn each_reason_not_to_read_is_told() {
     };
     let reason = |bytes: &[u8]| read_all(&sealed(bytes)).unwrap_err();
     let whole = |checks: &[Vec<Fact>]| {
-        let bytes = written(checks);
+        let bytes = written(&checks.iter().cloned().map(of_files).collect::<Vec<_>>());
         bytes[..bytes.len() - 32].to_vec()
     };
     assert!(read_all(&sealed(&whole(&[vec![fact(1, 1)]]))).is_ok());
     let mut other = whole(&[]);
-    other[15] = b'2';
+    other[15] = b'1';
     assert!(matches!(reason(&other), Unfit::OtherVersion));
     let mut other = whole(&[]);
     other[16] ^= 1;
@@ -129,11 +186,15 @@ fn each_reason_not_to_read_is_told() {
     nanoseconds.stamp.changed.nanoseconds = 1_000_000_000;
     assert!(matches!(reason(&whole(&[vec![nanoseconds]])), Unfit::Order));
     // Numbers that would need more memory than there is, were they believed.
-    for (checks, number) in [(u32::MAX, 0), (1, u64::MAX), (1, u64::MAX / 72 + 1), (1, 1 << 40), (1, 1), (0, 0)] {
+    let numbers =
+        [(u32::MAX, 0), (1, u64::MAX), (1, u64::MAX / 72 + 1), (1, u64::MAX / 44 + 1), (1, 1 << 40), (1, 1), (0, 0)];
+    for ((checks, number), which) in numbers.into_iter().flat_map(|numbers| [0, 1, 2].map(|which| (numbers, which))) {
         let mut absurd = whole(&[])[..56].to_vec();
         absurd.extend(checks.to_le_bytes());
         if checks > 0 {
-            absurd.extend(number.to_le_bytes());
+            for part in 0..3 {
+                absurd.extend(if part == which { number } else { 0 }.to_le_bytes());
+            }
         }
         let read = read_all(&sealed(&absurd));
         assert!(matches!(read, Err(Unfit::Length)) || (checks == 0 && read.is_ok()), "{checks} {number}: {read:?}");
@@ -164,12 +225,12 @@ fn a_file_is_known_only_if_all_of_its_stamp_is_the_same() {
     let seen = status();
     let long_ago = Moment { seconds: 1000, nanoseconds: 0 };
     let digest = Sha256Digest([9; 32]);
-    let nothing = Known::new(device(&seen), long_ago, Vec::new());
-    assert_eq!(nothing.find(&seen), None);
+    let nothing = Known::new(device(&seen), long_ago, Facts::default());
+    assert_eq!(nothing.find(&seen, 0), None);
     nothing.write_back(|| Ok(()));
     let fact = nothing.learn(&seen, digest).unwrap();
-    let known = Known::new(device(&seen), long_ago, vec![fact]);
-    assert_eq!(known.find(&seen), Some((0, digest)));
+    let known = Known::new(device(&seen), long_ago, of_files(vec![fact]));
+    assert_eq!(known.find(&seen, 0), Some((0, digest)));
     let edits: [Edit; 13] = [
         ("inode", |status| status.stx_ino += 1),
         ("size", |status| status.stx_size += 1),
@@ -188,7 +249,31 @@ fn a_file_is_known_only_if_all_of_its_stamp_is_the_same() {
     for (what, edit) in edits {
         let mut other = seen;
         edit(&mut other);
-        assert_eq!(known.find(&other), None, "{what}");
+        assert_eq!(known.find(&other, 0), None, "{what}");
+    }
+}
+
+/// Wherever it is looked for first, among inodes side by side and far apart.
+#[test]
+fn a_file_is_known_from_anywhere() {
+    let status = status();
+    let inodes: Vec<u64> = (0..200).chain((1..300).map(|number| number * number * 1000)).collect();
+    let stamp = Stamp::of(&status).unwrap();
+    let fact = |&inode: &u64| Fact { stamp: Stamp { inode, ..stamp }, sha256: Sha256Digest([9; 32]) };
+    let facts = of_files(inodes.iter().map(fact).collect());
+    let known = Known::new(device(&status), Moment { seconds: 1000, nanoseconds: 0 }, facts);
+    let find = |inode, near| {
+        let mut status = status;
+        status.stx_ino = inode;
+        known.find(&status, near).map(|(at, _)| at as usize)
+    };
+    for near in (0..520).chain([u32::MAX]) {
+        for (at, &inode) in inodes.iter().enumerate().step_by(3) {
+            assert_eq!(find(inode, near), Some(at), "{inode} near {near}");
+        }
+        for inode in [200, 999, 1001, u64::MAX] {
+            assert_eq!(find(inode, near), None);
+        }
     }
 }
 
@@ -198,7 +283,7 @@ fn a_file_that_is_not_older_than_the_run_is_not_kept() {
     let started = Moment { seconds: 200, nanoseconds: 3 };
     let keeps = |edit: fn(&mut Statx)| {
         let mut status = status();
-        let known = Known::new(device(&status), started, Vec::new());
+        let known = Known::new(device(&status), started, Facts::default());
         known.write_back(|| Ok(()));
         edit(&mut status);
         known.learn(&status, digest).is_some()
@@ -225,7 +310,7 @@ fn a_file_that_is_not_older_than_the_run_is_not_kept() {
 fn nothing_is_kept_before_what_was_mapped_is_written_back() {
     let status = status();
     let learns = |sync: Option<Result<(), Errno>>| {
-        let known = Known::new(device(&status), Moment { seconds: 1000, nanoseconds: 0 }, Vec::new());
+        let known = Known::new(device(&status), Moment { seconds: 1000, nanoseconds: 0 }, Facts::default());
         if let Some(result) = sync {
             known.write_back(|| result);
             known.write_back(|| panic!("once is enough"));
@@ -239,9 +324,10 @@ fn nothing_is_kept_before_what_was_mapped_is_written_back() {
 fn what_is_known_afterwards_is_what_was_used_and_what_was_learnt() {
     let after = |trusted: &[u32], read: &[Fact]| {
         let facts = vec![fact(1, 1), fact(2, 2), fact(3, 3)];
-        let known = Known::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, facts);
-        let (facts, changed) = known.after(Learned { trusted: trusted.to_vec(), read: read.to_vec() });
-        let facts: Vec<_> = facts.iter().map(|fact| (fact.stamp.inode, fact.sha256.0[0])).collect();
+        let known = Known::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, of_files(facts));
+        let learned = Learned { trusted: trusted.to_vec(), read: read.to_vec(), ..Learned::default() };
+        let (facts, changed) = known.after(learned);
+        let facts: Vec<_> = facts.files.iter().map(|fact| (fact.stamp.inode, fact.sha256.0[0])).collect();
         (facts, changed)
     };
     let before = vec![(1, 1), (2, 2), (3, 3)];

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::Task;
 use super::observe::{self, ATTEMPTS, pause, refused};
-use super::open::{self, Mount};
+use super::open::{self, Mount, Purpose};
 use super::queue::Place;
 use super::tree::{Node, State};
 use crate::manifest::{Attributes, Kind, Unverified};
@@ -20,6 +20,7 @@ const BUFFER: usize = 64 << 10;
 /// A directory, open.
 pub struct Opened {
     pub file: OwnedFd,
+    pub status: Statx,
     pub mount: Mount,
     pub attributes: Option<Box<Attributes>>,
 }
@@ -40,8 +41,21 @@ impl Closed {
     }
 }
 
-/// Opens a directory, and notes where another file system begins. From the directory `above` it, if that is open, the
-/// kernel has one name to look up and not all of the path.
+/// Opens a directory by its place. From the directory `above` it, if that is open, the kernel has one name to look up and
+/// not all of the path.
+pub fn reach(
+    task: &Task<'_>,
+    place: &Place,
+    above: Option<BorrowedFd<'_>>,
+    purpose: Purpose,
+) -> Result<OwnedFd, Errno> {
+    match above {
+        Some(above) => open::directory(above, split_last(&place.path).1, purpose),
+        None => open::directory(task.root, &place.path, purpose),
+    }
+}
+
+/// Opens a directory to list it, and notes where another file system begins. `above` as in [`reach`].
 pub fn open(
     task: &Task<'_>,
     place: &Place,
@@ -52,11 +66,7 @@ pub fn open(
     let mut attempt = 0;
     let file = loop {
         attempt += 1;
-        let opened = match above {
-            Some(above) => open::directory(above, split_last(&place.path).1),
-            None => open::directory(task.root, &place.path),
-        };
-        match opened {
+        match reach(task, place, above, Purpose::List) {
             Ok(file) => break file,
             Err(Errno::NOENT) if attempt < ATTEMPTS => pause(attempt),
             Err(Errno::NOENT) => return Err(Closed::Unverified(Unverified::Vanished)),
@@ -69,7 +79,7 @@ pub fn open(
     let mount = note_mount(task, &place.path, &status, parent, mounts).map_err(Closed::Unverified)?;
     let attributes =
         observe::of_open(AsFd::as_fd(&file), &status, task.attributes).map_err(failed("read its attributes"))?;
-    Ok(Opened { file, mount, attributes })
+    Ok(Opened { file, status, mount, attributes })
 }
 
 /// Notes that a path lies on another mount than the directory above it; with `one_file_system` that is refused.
@@ -91,14 +101,15 @@ pub fn note_mount(
 }
 
 /// The names in a directory that a check has to do with, sorted by their bytes: directories to go into, and all else
-/// that it records.
-pub fn names(task: &Task<'_>, place: &Place, directory: &OwnedFd, buffer: &mut Vec<u8>) -> Result<Vec<Node>, Errno> {
-    let mut nodes = Vec::new();
-    let mut path = place.path.to_vec();
-    if !path.is_empty() {
-        path.push(b'/');
-    }
-    let above = path.len();
+/// that it records. `all` is told every name.
+pub fn names(
+    task: &Task<'_>,
+    place: &Place,
+    directory: &OwnedFd,
+    buffer: &mut Vec<u8>,
+    mut all: impl FnMut(FileType, &[u8]),
+) -> Result<Vec<Node>, Errno> {
+    let mut picked = Picked::new(task, place);
     buffer.reserve(BUFFER);
     let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
     let mut entries = RawDir::new(directory, spare);
@@ -118,18 +129,44 @@ pub fn names(task: &Task<'_>, place: &Place, directory: &OwnedFd, buffer: &mut V
             listed = open::status_at(AsFd::as_fd(directory), name)
                 .map_or(FileType::RegularFile, |status| open::file_type(&status));
         }
-        if !task.selection.is_everything() {
-            path.truncate(above);
-            path.extend_from_slice(name);
-            if !wanted(task, &path, listed == FileType::Directory) {
-                continue;
-            }
-        }
-        nodes.push(Node { name: name.into(), state: State::Pending(listed) });
+        all(listed, name);
+        picked.add(listed, name);
     }
+    let mut nodes = picked.nodes;
     nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     nodes.shrink_to_fit();
     Ok(nodes)
+}
+
+/// Those names in a directory that a check has to do with.
+pub struct Picked<'a> {
+    task: &'a Task<'a>,
+    /// The directory's path with a `/` behind it, or nothing for the root; and room for a name.
+    path: Vec<u8>,
+    above: usize,
+    pub nodes: Vec<Node>,
+}
+
+impl<'a> Picked<'a> {
+    pub fn new(task: &'a Task<'a>, place: &Place) -> Self {
+        let mut path = place.path.to_vec();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        Self { task, above: path.len(), path, nodes: Vec::new() }
+    }
+
+    /// Adds a name if the check has to do with it.
+    pub fn add(&mut self, listed: FileType, name: &[u8]) {
+        if !self.task.selection.is_everything() {
+            self.path.truncate(self.above);
+            self.path.extend_from_slice(name);
+            if !wanted(self.task, &self.path, listed == FileType::Directory) {
+                return;
+            }
+        }
+        self.nodes.push(Node { name: name.into(), state: State::Pending(listed) });
+    }
 }
 
 /// Whether a check has to do with a path.

@@ -8,7 +8,7 @@ use rustix::fs::{FileType, Statx};
 use super::hash::{BUFFER, Hashed, Holes, Stopped, fill, same};
 use super::listing::{self, Closed};
 use super::observe::{self, ATTEMPTS, Seen, pause, refused};
-use super::open::{self, Mount};
+use super::open::{self, Mount, Purpose};
 use super::queue::Place;
 use super::tree::{Node, State};
 use super::worker::{Part, Worker, file_record, join};
@@ -112,7 +112,7 @@ fn enter(
     let above = above.and_then(|level| level.file.as_ref()).map(AsFd::as_fd);
     let entered =
         listing::open(task, &place, above, parent, &mut found.mounts).and_then(|opened| {
-            match listing::names(task, &place, &opened.file, &mut worker.buffer) {
+            match listing::names(task, &place, &opened.file, &mut worker.buffer, |_, _| {}) {
                 Ok(names) => Ok((opened, names)),
                 Err(errno) => Err(Closed::Unverified(refused("list it", errno))),
             }
@@ -121,7 +121,7 @@ fn enter(
         Ok((opened, nodes)) => {
             worker.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
             nar::directory(&mut archive.pieces);
-            let listing::Opened { file, mount, attributes } = opened;
+            let listing::Opened { file, mount, attributes, status: _ } = opened;
             Some(Level { place, file: Some(file), mount, attributes, nodes, next: 0 })
         }
         Err(closed) => {
@@ -154,7 +154,7 @@ fn leaf(
     let directory = match &level.file {
         Some(file) => file,
         // Back from deep below: this directory was closed in the meantime.
-        None => match open::directory(task.root, &level.place.path) {
+        None => match open::directory(task.root, &level.place.path, Purpose::List) {
             Ok(file) => level.file.insert(file),
             Err(errno) => {
                 archive.whole = false;

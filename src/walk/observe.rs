@@ -124,7 +124,7 @@ pub fn of_open(file: BorrowedFd<'_>, status: &Statx, wanted: AttributeSet) -> Re
     })
 }
 
-/// The attributes of a regular file of which nothing but the status is at hand: all but the extended ones.
+/// The attributes of something of which nothing but the status is at hand: all but the extended ones.
 pub fn of_status(status: &Statx, wanted: AttributeSet) -> Option<Box<Attributes>> {
     attributes(status, AttributeSet { xattrs: false, ..wanted }, || Ok(Xattrs::new())).ok().flatten()
 }

@@ -12,18 +12,32 @@ const PATH_LIMIT: usize = 4000;
 /// Whether this kernel (5.6 and later) and whatever filters its system calls let `openat2` through.
 static OPENAT2_WORKS: AtomicBool = AtomicBool::new(true);
 
+/// What a directory is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To list it, and to look at names in it.
+    List,
+    /// To look at it and at names in it. The kernel opens nothing for that, and only notes the place.
+    Look,
+}
+
 /// Opens the directory `path` below `root`; the empty path is the root itself, opened anew so that its reading
 /// position is nobody else's. Paths longer than the kernel takes are opened in steps.
-pub fn directory(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+pub fn directory(root: BorrowedFd<'_>, path: &[u8], purpose: Purpose) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = match purpose {
+        Purpose::List => flags | OFlags::RDONLY,
+        Purpose::Look => flags | OFlags::PATH,
+    };
     if path.is_empty() {
-        return one_directory(root, b".");
+        return one_directory(root, b".", flags);
     }
     let mut rest = path;
     let mut reached: Option<OwnedFd> = None;
     loop {
         let (step, behind) = split(rest);
         let from = reached.as_ref().map_or(root, AsFd::as_fd);
-        let next = below(from, step)?;
+        let next = below(from, step, flags)?;
         if behind.is_empty() {
             return Ok(next);
         }
@@ -44,13 +58,13 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-fn below(from: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+fn below(from: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     if !path.contains(&b'/') {
-        return one_directory(from, path);
+        return one_directory(from, path, flags);
     }
     if OPENAT2_WORKS.load(Ordering::Relaxed) {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        match rustix::fs::openat2(from, path, directory_flags(), Mode::empty(), resolve) {
+        match rustix::fs::openat2(from, path, flags, Mode::empty(), resolve) {
             Err(Errno::NOSYS | Errno::PERM) => OPENAT2_WORKS.store(false, Ordering::Relaxed),
             // A rename elsewhere on the system made the lookup inconclusive; names one by one are not affected.
             Err(Errno::AGAIN) => {}
@@ -59,17 +73,13 @@ fn below(from: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
     }
     let mut reached: Option<OwnedFd> = None;
     for name in path.split(|&byte| byte == b'/') {
-        reached = Some(one_directory(reached.as_ref().map_or(from, AsFd::as_fd), name)?);
+        reached = Some(one_directory(reached.as_ref().map_or(from, AsFd::as_fd), name, flags)?);
     }
     reached.ok_or(Errno::NOENT)
 }
 
-fn directory_flags() -> OFlags {
-    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
-}
-
-fn one_directory(from: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat(from, name, directory_flags(), Mode::empty())
+fn one_directory(from: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(from, name, flags, Mode::empty())
 }
 
 /// Opens one name in a directory for reading. What is opened is known to be a regular file only once its status says

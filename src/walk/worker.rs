@@ -137,17 +137,11 @@ impl Worker<'_> {
         let found = &mut self.found.tasks[place.task];
         let above = self.recent.as_ref().filter(|(recent, _)| recent.is_directly_above(&place));
         let above = above.map(|(_, directory)| directory.as_fd());
-        let opened = match listing::open(task, &place, above, parent, &mut found.mounts) {
-            Ok(opened) => opened,
-            Err(closed) => {
-                found.own.push((place.id, Err(closed.reason())));
-                return;
-            }
-        };
-        let mut nodes = match listing::names(task, &place, &opened.file, &mut self.buffer) {
-            Ok(nodes) => nodes,
-            Err(errno) => {
-                found.own.push((place.id, Err(refused("list it", errno))));
+        let FoundInTask { mounts, learned, .. } = found;
+        let (opened, mut nodes) = match known::list(task, &place, above, parent, mounts, &mut self.buffer, learned) {
+            Ok(listed) => listed,
+            Err(reason) => {
+                found.own.push((place.id, Err(reason)));
                 return;
             }
         };
@@ -308,7 +302,8 @@ fn look(
     learned: &mut Learned,
 ) -> Result<(OwnedFd, Statx), State> {
     let task = &run.tasks[at.place.task];
-    let looked = known::look(task, at.directory, name, listed);
+    let near = learned.trusted.last().copied().unwrap_or(0);
+    let looked = known::look(task, at.directory, name, listed, near);
     if let Some(status) = looked.status()
         && Mount::of(status) != at.mount
     {

@@ -2,9 +2,11 @@
 //! which there is any doubt is thrown away.
 
 mod changes;
+mod directories;
 mod doubt;
 mod interrupted;
 mod places;
+mod random;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -83,7 +85,7 @@ fn traced(world: &World) -> (Value, String) {
     let trace = world.path("trace");
     let mut command = Command::new("strace");
     command.args(["-f", "-y", "-s", "4096", "-e"]);
-    command.arg("trace=open,openat,openat2,read,readv,pread64,preadv,preadv2,mmap,sendfile,copy_file_range,splice");
+    command.arg("trace=getdents,getdents64,open,openat,openat2,read,readv,pread64,preadv,preadv2,mmap,sendfile,copy_file_range,splice");
     command.arg("-o").arg(&trace).arg(env!("CARGO_BIN_EXE_driftlock"));
     command.args(["check", "--json", "--stat-cache", CACHE]);
     let report = world.command(command).code(0).json();
@@ -91,7 +93,7 @@ fn traced(world: &World) -> (Value, String) {
 }
 
 #[test]
-fn an_unchanged_tree_is_listed_and_not_read() {
+fn an_unchanged_tree_is_neither_listed_nor_read() {
     let world = world(TREES);
     for number in 0..1500 {
         world.write(format!("m/wide/file{number}"), number.to_string());
@@ -109,12 +111,16 @@ fn an_unchanged_tree_is_listed_and_not_read() {
     assert!(trace.lines().filter(is_file).count() > 3000, "each is opened and read at first");
     let before = fs::metadata(world.path(CACHE)).unwrap();
     assert_eq!(before.permissions().mode() & 0o7777, 0o600);
-    assert!(before.len() < 72 * 1503 + 200, "a file with two links is one fact");
+    let names = (0..1500).map(|number| 2 + format!("file{number}").len() as u64).sum::<u64>();
+    assert!(before.len() < 72 * 1503 + 44 * 4 + names + 300, "a file with two links is one fact");
+    let lists = |trace: &str| trace.lines().filter(|line| line.contains("getdents") && line.contains("/root")).count();
+    assert!(lists(&trace) >= 8, "each directory is listed at first, and its end is met");
 
     let (second, trace) = traced(&world);
     let opened: Vec<_> = trace.lines().filter(is_file).collect();
     assert_eq!(opened, Vec::<&str>::new());
-    assert!(trace.contains("/root/m"), "directories are listed");
+    assert!(trace.contains("/root/m"), "directories are looked at");
+    assert_eq!(lists(&trace), 0);
     assert_eq!(trusted(&second), 1504);
     let after = fs::metadata(world.path(CACHE)).unwrap();
     assert_eq!(

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{CACHE, known, run, trusted, world};
-use crate::harness::{TREES, World, drift, is_root};
+use crate::harness::{TREES, World, drift, is_root, the_check};
 
 /// The verdict stands, and is trouble: an operator who asked for a cache has to know that there is none.
 fn not_used(world: &World, why: &str) {
@@ -86,7 +86,8 @@ fn a_cache_lies_neither_below_a_root_nor_above_one_nor_with_the_locks() {
 }
 
 /// `$1` is driftlock. Says for each file system what is trusted after a look at an unchanged tree, and what is found
-/// after three files were changed behind their times: by writing, by replacing, and through a mapping.
+/// after three files were changed behind their times: by writing, by replacing, and through a mapping. Then whether the tree
+/// is listed once more, and what is found after names in it came, went and were changed behind the times of directories.
 const SYSTEMS: &str = r#"
 set -eu
 export LC_ALL=C
@@ -123,6 +124,36 @@ for fs in $systems; do
     code=0; check "$1" > "$fs-behind.json" || code=$?
     [ $code = 1 ] || { echo "$fs: exit code $code" >&2; cat "$fs.err" >&2; exit 9; }
 done
+for fs in $systems; do
+    for directory in create remove rename over exchange across link mkdir rmdir; do
+        mkdir "mnt/$fs/root/$directory"
+        printf x > "mnt/$fs/root/$directory/x"; printf yy > "mnt/$fs/root/$directory/y"
+    done
+    mkdir "mnt/$fs/root/rmdir/gone"
+    "$1" lock --quiet --config "$fs.toml"
+done
+sleep 2.2
+for fs in $systems; do
+    check "$1" > /dev/null
+    strace -f -y -e trace=getdents64 -o "$fs.trace" "$1" check --json --config "$fs.toml" --stat-cache "state/$fs" > /dev/null 2>&1
+    cd "mnt/$fs/root"
+    for directory in *; do touch -r $directory "../time-of-$directory"; done
+    touch create/new
+    rm remove/x
+    mv rename/x rename/z
+    mv over/x over/y
+    python3 -c 'import ctypes
+for a, b in [(b"exchange/x", b"exchange/y"), (b"across/x", b"m/same")]:
+    assert ctypes.CDLL(None).renameat2(-100, a, -100, b, 2) == 0, (a, b)'
+    ln link/x link/z
+    mkdir mkdir/new
+    rmdir rmdir/gone
+    for directory in *; do touch -r "../time-of-$directory" $directory; done
+    cd ../../..
+    code=0; check "$1" > "$fs-names.json" || code=$?
+    full=0; "$1" check --json --config "$fs.toml" > "$fs-names-full.json" || full=$?
+    [ $code$full = 11 ] || { echo "$fs: exit codes $code and $full" >&2; cat "$fs.err" >&2; exit 9; }
+done
 "#;
 
 #[test]
@@ -142,6 +173,18 @@ fn files_are_known_again_on_ext4_xfs_and_btrfs_alone() {
         assert_eq!((trusted(&unchanged), trusted(&behind)), expected, "{system}");
         let modified = ["mapped", "replaced", "written"].map(|name| ("modified".to_owned(), format!("m/{name}")));
         assert_eq!(drift(&behind), modified, "{system}");
+        let lists = said(format!("{system}.trace")).contains(&format!("mnt/{system}/root"));
+        assert_eq!(lists, other.is_some(), "{system}");
+        let names = report(format!("{system}-names.json"));
+        assert_eq!(
+            the_check(&names)["drift"],
+            the_check(&report(format!("{system}-names-full.json")))["drift"],
+            "{system}"
+        );
+        for directory in ["create", "remove", "rename", "over", "exchange", "across", "link", "mkdir", "rmdir"] {
+            let below = |(_, path): &(String, String)| path.starts_with(&format!("{directory}/"));
+            assert!(drift(&names).iter().any(below), "{system}: {directory}");
+        }
         let note = other.map(|(name, number)| {
             format!(
                 "driftlock: note: the stat cache is not used for the check tree: mnt/{name}/root can't be trusted, since \
