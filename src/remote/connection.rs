@@ -350,18 +350,19 @@ impl Said {
     /// Takes what is there, so that nobody waits for room to say more.
     fn listen(&mut self) {
         let mut buffer = [0; 4 << 10];
+        let mut heard = false;
         // Not for ever: a pipe that is filled as fast as it is read must not keep us from the clocks.
-        for _ in 0..256 {
+        for _ in 0..1024 {
             match rustix::io::read(&self.stderr, &mut buffer) {
                 Err(Errno::INTR) => {}
+                // Who has said so much that it had to wait may have more to say.
+                Err(Errno::AGAIN) if std::mem::take(&mut heard) => std::thread::sleep(Duration::from_millis(1)),
                 Err(_) | Ok(0) => break,
                 Ok(read) => {
+                    heard |= read == buffer.len();
                     self.tail.extend_from_slice(&buffer[..read]);
                     if self.tail.len() > 2 * STDERR_LIMIT {
                         self.tail.drain(..self.tail.len() - STDERR_LIMIT);
-                    }
-                    if read < buffer.len() {
-                        break;
                     }
                 }
             }

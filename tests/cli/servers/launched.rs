@@ -104,11 +104,11 @@ fn a_launcher_that_hangs_holds_no_run_up() {
     wait("its ssh ends", || connections(&site).is_empty());
 }
 
-/// More than a pipe holds, before the answer and during it.
+/// More than a pipe and the buffers of `ssh` hold, before the answer and behind it.
 #[test]
 fn what_is_said_on_stderr_holds_nobody_up() {
     let script = format!(
-        "yes noise | head -c 500000 >&2; {} \"$@\"; code=$?; yes more | head -c 500000 >&2; exit $code",
+        "yes noise | head -c 6000000 >&2; {} \"$@\"; code=$?; yes more | head -c 6000000 >&2; exit $code",
         env!("CARGO_BIN_EXE_driftlock")
     );
     let site = Site::new(&[("web", Far::Script(script))]);
