@@ -13,8 +13,9 @@ use crate::report::text::describe;
 use crate::report::words::{Prose, counted, grouped, joined, shown};
 use crate::report::{CheckReport, Outcome};
 
-/// Items of one list that are shown. The rest is counted: who has more to look at needs the JSON.
-const ITEMS: usize = 500;
+/// Items of one list that are shown, if there are not many lists. The rest is counted: who has more to look at needs the
+/// JSON.
+pub(super) const ITEMS: usize = 500;
 
 /// Whether there is more to say than the table has.
 pub(super) fn has_card(check: &CheckReport) -> bool {
@@ -22,8 +23,8 @@ pub(super) fn has_card(check: &CheckReport) -> bool {
     check.drifted() || troubled || !check.mounts.is_empty()
 }
 
-/// Writes the check's card, if it has one.
-pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport) -> io::Result<()> {
+/// Writes the check's card, if it has one, with so many items a list.
+pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport, items: usize) -> io::Result<()> {
     if !has_card(check) {
         return Ok(());
     }
@@ -47,19 +48,19 @@ pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport) -> 
             writeln!(out, "</p>")?;
         }
         Outcome::Compared { .. } => {
-            drift(out, check)?;
-            unverified(out, check)?;
+            drift(out, check, items)?;
+            unverified(out, check, items)?;
         }
         Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
-    mounts(out, check)?;
+    mounts(out, check, items)?;
     writeln!(out, "</section>")
 }
 
-fn drift(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+fn drift(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<()> {
     let Outcome::Compared { comparison, .. } = &check.outcome else { return Ok(()) };
     let groups = group::groups(check.kind, &comparison.drift);
-    let mut room = ITEMS;
+    let mut room = items;
     let mut hidden = 0;
     // Entries beside the modules stand together, between those of the modules.
     let mut open = false;
@@ -162,32 +163,32 @@ fn record(record: &Record) -> String {
     parts.join(", ")
 }
 
-fn unverified(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+fn unverified(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<()> {
     let Outcome::Compared { comparison, .. } = &check.outcome else { return Ok(()) };
     let entries = &comparison.unverified;
     if entries.is_empty() {
         return Ok(());
     }
     writeln!(out, "<h3><b>Unverified</b>: could not be read, or did not hold still</h3>\n<ol>")?;
-    for entry in entries.iter().take(ITEMS) {
+    for entry in entries.iter().take(items) {
         let (path, reason) = (shown(&check.root, entry.path.as_bytes()), Prose(&entry.reason.to_string()).to_string());
         write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&path))?;
         badge(out, "warn", "unverified")?;
         writeln!(out, "<span class=\"reason\">{}</span></div></li>", Text(&reason))?;
     }
     writeln!(out, "</ol>")?;
-    more(out, entries.len().saturating_sub(ITEMS) as u64, "unverified")
+    more(out, entries.len().saturating_sub(items) as u64, "unverified")
 }
 
-fn mounts(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+fn mounts(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<()> {
     if check.mounts.is_empty() {
         return Ok(());
     }
     writeln!(out, "<h3>Another file system is mounted here</h3>\n<ol>")?;
-    for mount in check.mounts.iter().take(ITEMS) {
+    for mount in check.mounts.iter().take(items) {
         let path = escaped(&joined(&check.root, mount)).to_string();
         writeln!(out, "<li><span class=\"path\">{}</span></li>", Text(&path))?;
     }
     writeln!(out, "</ol>")?;
-    more(out, check.mounts.len().saturating_sub(ITEMS) as u64, "mounts")
+    more(out, check.mounts.len().saturating_sub(items) as u64, "mounts")
 }

@@ -13,6 +13,10 @@ use crate::report::{CheckReport, Outcome, Report, ServerReport, Status};
 /// With more servers than this, those on which everything is verified are behind a line of their own.
 const ROWS: usize = 20;
 
+/// Items that are shown on all cards together, unless there are so many cards that each would have hardly any.
+const MOST_ITEMS: usize = 5000;
+const FEWEST_ITEMS: usize = 10;
+
 /// Names of servers that share a card are listed up to this many; the others are behind a line of their own.
 const NAMES: usize = 12;
 
@@ -36,7 +40,9 @@ pub(super) fn write(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
     }
     table(out, fleet, &cards)?;
     uncollected(out, &fleet.servers)?;
-    groups.iter().try_for_each(|group| self::group(out, group))
+    let number = groups.iter().flat_map(|group| group.servers.first()).flat_map(|report| &report.checks);
+    let items = MOST_ITEMS / number.filter(|check| check::has_card(check)).count().max(1);
+    groups.iter().try_for_each(|group| self::group(out, group, items.clamp(FEWEST_ITEMS, check::ITEMS)))
 }
 
 /// Exact; whatever shows it makes it harmless.
@@ -149,7 +155,7 @@ fn uncollected(out: &mut impl Write, servers: &[Report]) -> io::Result<()> {
 }
 
 /// What is wrong on some servers, if anything is.
-fn group(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
+fn group(out: &mut impl Write, group: &Group<'_>, items: usize) -> io::Result<()> {
     let Some(Report { server: Some(server), checks, .. }) = group.servers.first() else { return Ok(()) };
     if !checks.iter().any(check::has_card) && unsandboxed(server).next().is_none() {
         return Ok(());
@@ -166,7 +172,7 @@ fn group(out: &mut impl Write, group: &Group<'_>) -> io::Result<()> {
     }
     layers(out, server)?;
     for (number, check) in checks.iter().enumerate() {
-        check::write(out, group.first + number, check)?;
+        check::write(out, group.first + number, check, items)?;
     }
     writeln!(out, "</section>")
 }

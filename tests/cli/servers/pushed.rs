@@ -53,6 +53,10 @@ fn a_program_is_sent_run_and_removed() {
     let program = static_build();
     let push = ["check", "--server", "web", "--push-binary", program.to_str().unwrap()];
     site.driftlock(&push).code(0);
+    let export = ["export", "--output", "out", "--server", "web", "--push-binary", program.to_str().unwrap()];
+    site.driftlock(&export).code(0);
+    assert_eq!(fs::read(site.world.path("out/locks/tree.lock.json")).unwrap(), site.world.lock_bytes());
+    assert_eq!(left(&site), [""; 0]);
     site.world.write("module/a.py", "changed\n");
     let report = site.driftlock(&[&push[..], &["--json", "--require-sandbox"]].concat()).code(1).json();
     assert_eq!(report["server"]["driftlock"], env!("CARGO_PKG_VERSION"));

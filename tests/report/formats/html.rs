@@ -170,6 +170,28 @@ fn two_hundred_servers_are_a_table_that_can_be_read() {
     assert!(text.contains("ssh: connect to web-045.example.org: Connection refused"), "{text}");
 }
 
+/// Servers that differ in everything, and each otherwise: the page can still be opened.
+#[test]
+fn what_many_servers_do_not_share_is_cut_with_a_count() {
+    let unlike = |number: usize| {
+        let (mut locked, mut live) = (samples::Tree::new(), samples::Tree::new());
+        for file in 0..500 {
+            locked = locked.file(format!("{file:03}"), "before");
+            live = live.file(format!("{file:03}"), &format!("{number}"));
+        }
+        samples::on(format!("web-{number:03}"), samples::report(vec![samples::files(&locked, &live)]))
+    };
+    for (servers, items, hidden) in
+        [(5, 500, None), (100, 50, Some("… and 450 more drifted")), (1000, 10, Some("… and 490 more drifted"))]
+    {
+        let fleet = samples::fleet((0..servers).map(unlike).collect());
+        let page = page(&fleet);
+        assert_eq!(page.matches("<li>").count(), servers * items, "{servers}");
+        assert_eq!(hidden.map_or(0, |hidden| page.matches(hidden).count()), if hidden.is_some() { servers } else { 0 });
+        assert!(page.len() < 8_000_000, "{servers}: {}", page.len());
+    }
+}
+
 #[test]
 fn a_server_that_was_not_asked_in_full_is_told_of() {
     let (_, text) = parsed("unreached", &samples::unreached());
