@@ -1,32 +1,27 @@
 //! Reads an answer, line by line and without believing it.
 
+mod collected;
 mod engine;
+mod lines;
 
-use std::io::{self, BufRead, Read as _};
+pub use collected::Collected;
 
-use data_encoding::BASE64;
-use serde::Deserialize;
+use std::io::{BufRead, Read as _};
+
 use serde::de::DeserializeOwned;
 
 use super::{AnswerError, LINE_LIMIT, PROTOCOL};
 use crate::declaration::Check;
-use crate::digest::Sha256;
-use crate::manifest::{Content, Entries, Entry, Kind, LockError, Observed, Unverified, json};
-use crate::path::{EntryPath, Prose};
+use crate::path::Prose;
 use crate::sandbox::Requirement;
 use crate::trouble::Trouble;
+use lines::{CheckLine, DoneLine, FailedLine, HelloLine, ProgressLine, TroubleItem, Version};
 
 /// The longest answer that is read, in bytes: some five million entries.
 const ANSWER_LIMIT: u64 = 1 << 30;
 
 /// The longest answer to an export, in bytes, all of which is kept in memory: some 600,000 entries.
 const EXPORT_LIMIT: u64 = 128 << 20;
-
-/// The most that the places take which an answer names for one check where another file system begins, in bytes.
-const MOUNTS_LIMIT: usize = 4 << 20;
-
-/// What one of them takes beside its path.
-const MOUNT: usize = 64;
 
 /// The longest text for people in an answer, in bytes.
 const TEXT_LIMIT: usize = 4096;
@@ -78,86 +73,6 @@ pub struct Answer<R> {
     /// How many checks and engines there were.
     sections: u64,
     bytes: u64,
-}
-
-#[derive(Deserialize)]
-struct Version {
-    driftlock_collect: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HelloLine {
-    #[serde(rename = "driftlock_collect")]
-    _version: u64,
-    driftlock: String,
-    landlock: Option<u32>,
-    seccomp: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProgressLine {
-    progress: Progress,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Progress {
-    #[serde(rename = "entries")]
-    _entries: u64,
-    bytes: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FailedLine {
-    failed: TroubleItem,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TroubleItem {
-    problem: String,
-    remedy: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CheckLine {
-    check: String,
-    resolved_root: Option<String>,
-    failed: Option<TroubleItem>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MountLine {
-    mount: Option<String>,
-    mount_base64: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UnverifiedLine {
-    /// Nothing: what was declared is not there.
-    unverified: Option<String>,
-    path: Option<String>,
-    path_base64: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EndLine {
-    end: String,
-    lines: u64,
-    digest: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DoneLine {
-    done: u64,
 }
 
 impl<R: BufRead> Answer<R> {
@@ -228,28 +143,10 @@ impl<R: BufRead> Answer<R> {
         }
         self.sections += 1;
         let failed = failed.map(|failed| self.trouble(&failed)).transpose()?;
-        let mut collected = Collected {
-            answer: self,
-            check,
-            resolved_root,
-            mounts: Vec::new(),
-            of_mounts: 0,
-            lines: 0,
-            of_lines: Sha256::new(),
-            of_entries: Sha256::new(),
-            some: false,
-            item: None,
-            finished: false,
-            error: None,
-        };
+        let collected = Collected::new(self, check, resolved_root);
         match failed {
             None => Ok(Ok(collected)),
-            Some(trouble) => {
-                if collected.step()? || collected.lines > 0 {
-                    return Err(collected.answer.malformed("the check failed there, and has entries".to_owned()));
-                }
-                Ok(Err(trouble))
-            }
+            Some(trouble) => collected.without_lines().map(|()| Err(trouble)),
         }
     }
 
@@ -327,177 +224,6 @@ impl<R: BufRead> Answer<R> {
 
     fn no_answer(&mut self) -> AnswerError {
         AnswerError::NotAnAnswer { found: std::mem::take(&mut self.line) }
-    }
-}
-
-/// What was read last.
-#[derive(Debug)]
-enum Item {
-    Entry(Entry),
-    Unverified(EntryPath, Unverified),
-}
-
-impl Item {
-    const fn path(&self) -> &EntryPath {
-        match self {
-            Self::Entry(Entry { path, .. }) | Self::Unverified(path, _) => path,
-        }
-    }
-}
-
-/// One check of an answer, entry by entry. After an error of [`Entries::next`], [`finish`](Self::finish) says whether
-/// that was the answer's fault.
-#[derive(Debug)]
-pub struct Collected<'a, R> {
-    answer: &'a mut Answer<R>,
-    check: &'a Check,
-    /// Where the root really lies there, links resolved; as it was sent.
-    pub resolved_root: Option<String>,
-    mounts: Vec<Vec<u8>>,
-    /// What they take.
-    of_mounts: usize,
-    lines: u64,
-    /// Over all lines, as the end states it.
-    of_lines: Sha256,
-    /// Over the entry lines as a lock would have them.
-    of_entries: Sha256,
-    /// Whether there was an entry line.
-    some: bool,
-    item: Option<Item>,
-    finished: bool,
-    error: Option<AnswerError>,
-}
-
-impl<R: BufRead> Collected<'_, R> {
-    /// Reads what is left of the check. Gives the places where another file system begins, and the digest that a lock
-    /// of the entries would have. What the places take goes off `budget`, in bytes.
-    ///
-    /// # Errors
-    /// Whatever was wrong with the answer up to the end of this check, and places that take more.
-    pub fn finish(mut self, budget: &mut usize) -> Result<(Vec<Vec<u8>>, String), AnswerError> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        while !self.finished {
-            self.step()?;
-        }
-        let Some(left) = budget.checked_sub(self.of_mounts) else {
-            return Err(AnswerError::TooDifferent { check: self.check.name.clone() });
-        };
-        *budget = left;
-        Ok((self.mounts, self.of_entries.finish().sri()))
-    }
-
-    /// Reads up to the next entry; none is left if it gives false.
-    fn step(&mut self) -> Result<bool, AnswerError> {
-        loop {
-            self.answer.next_line()?;
-            let line = &self.answer.line;
-            if line.starts_with(b"{\"end\"") {
-                return self.end().map(|()| false);
-            }
-            self.answer.told()?;
-            self.lines += 1;
-            self.of_lines.update(&self.answer.line);
-            self.of_lines.update(b"\n");
-            if self.answer.line.starts_with(b"{\"mount") {
-                self.mount()?;
-                continue;
-            }
-            let is_unverified = self.answer.line.starts_with(b"{\"unverified\"");
-            let item = if is_unverified { self.unverified()? } else { self.entry()? };
-            if let Some(before) = &self.item
-                && before.path() >= item.path()
-            {
-                let problem = format!("{} stands after {}, which sorts behind it", item.path(), before.path());
-                return Err(self.answer.malformed(problem));
-            }
-            self.item = Some(item);
-            return Ok(true);
-        }
-    }
-
-    fn mount(&mut self) -> Result<(), AnswerError> {
-        let MountLine { mount, mount_base64 } = self.answer.parse()?;
-        let path = self.path(mount, mount_base64)?;
-        if self.item.is_some() || self.mounts.last().is_some_and(|before| **before >= *path.as_bytes()) {
-            return Err(self.answer.malformed("a mount is not where it belongs".to_owned()));
-        }
-        self.of_mounts += MOUNT + path.as_bytes().len();
-        if self.of_mounts > MOUNTS_LIMIT {
-            return Err(self.answer.malformed(format!("it names more than {MOUNTS_LIMIT} bytes of mounts")));
-        }
-        self.mounts.push(path.as_bytes().to_vec());
-        Ok(())
-    }
-
-    fn path(&self, text: Option<String>, base64: Option<String>) -> Result<EntryPath, AnswerError> {
-        let bytes = match (text, base64) {
-            (Some(text), None) => Some(text.into_bytes()),
-            (None, Some(base64)) => {
-                BASE64.decode(base64.as_bytes()).ok().filter(|bytes| std::str::from_utf8(bytes).is_err())
-            }
-            _ => None,
-        };
-        let bytes = bytes.ok_or_else(|| self.answer.malformed("it needs a path, or valid Base64 of one".to_owned()))?;
-        EntryPath::new(bytes).map_err(|error| self.answer.malformed(error.to_string()))
-    }
-
-    fn unverified(&self) -> Result<Item, AnswerError> {
-        let UnverifiedLine { unverified, path, path_base64 } = self.answer.parse()?;
-        let reason = match unverified {
-            Some(reason) => Unverified::Reported(self.answer.text(&reason)?.into()),
-            None if self.check.kind == Kind::Containers => Unverified::Absent,
-            None => return Err(self.answer.malformed("only a container can be declared and absent".to_owned())),
-        };
-        Ok(Item::Unverified(self.path(path, path_base64)?, reason))
-    }
-
-    fn entry(&mut self) -> Result<Item, AnswerError> {
-        let line = &self.answer.line;
-        let entry = json::read_entry(line).map_err(|problem| self.answer.malformed(problem))?;
-        if matches!(entry.record.content, Content::Directory { nar: Some(_) }) && !self.answer.export {
-            return Err(self.answer.malformed("a `nar` was not asked for".to_owned()));
-        }
-        let (kind, attributes) = (self.check.kind, self.check.attributes);
-        json::fits(kind, attributes, entry.path.as_bytes(), &entry.record)
-            .map_err(|problem| self.answer.malformed(problem.to_owned()))?;
-        if std::mem::replace(&mut self.some, true) {
-            self.of_entries.update(b",\n");
-        }
-        self.of_entries.update(line);
-        Ok(Item::Entry(entry))
-    }
-
-    fn end(&mut self) -> Result<(), AnswerError> {
-        let EndLine { end, lines, digest } = self.answer.parse()?;
-        if end != self.check.name || lines != self.lines || digest != self.of_lines.clone().finish().sri() {
-            let problem = "the check, the number of lines or the digest that it states does not fit what came before";
-            return Err(self.answer.malformed(problem.to_owned()));
-        }
-        if self.some {
-            self.of_entries.update(b"\n");
-        }
-        self.item = None;
-        self.finished = true;
-        Ok(())
-    }
-}
-
-impl<R: BufRead> Entries for Collected<'_, R> {
-    fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
-        if self.finished {
-            return Ok(None);
-        }
-        if let Err(error) = self.step() {
-            let told = io::Error::other(error.to_string());
-            self.error = Some(error);
-            return Err(told.into());
-        }
-        Ok(self.item.as_ref().map(|item| match item {
-            Item::Entry(entry) => Observed { path: entry.path.as_bytes(), state: Ok(&entry.record) },
-            Item::Unverified(path, reason) => Observed { path: path.as_bytes(), state: Err(reason) },
-        }))
     }
 }
 

@@ -4,7 +4,8 @@ use std::io::BufRead;
 
 use serde::Deserialize;
 
-use super::{Answer, AnswerError, EndLine, TroubleItem};
+use super::lines::{EndLine, TroubleItem};
+use super::{Answer, AnswerError};
 use crate::container::{EVERYTHING, Inventory};
 use crate::digest::Sha256;
 use crate::manifest::{Kind, List, json};

@@ -1,13 +1,14 @@
 //! Hostile streams. The good answer that they are made from is what `driftlock collect` writes.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::compare::{Comparison, compare_within};
 use crate::declaration::{Declaration, Format};
-use crate::manifest::{List, Record, Sha256Digest};
+use crate::manifest::{Content, List, LockError, Record, Sha256Digest, Unverified, json};
+use crate::path::EntryPath;
 use crate::remote::answer;
 use crate::sandbox::Enforced;
 use crate::session;

@@ -4,16 +4,17 @@
 //! each check. Lists that can be long are written from what the comparison holds, without a copy of all of it.
 
 mod entry;
+mod fleet;
 
 pub(super) use entry::{DriftItem, PathItem, UnverifiedItem};
+pub(super) use fleet::{FleetDocument, of_fleet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{FLEET_SCHEMA, SCHEMA, details};
+use super::{SCHEMA, details};
 use crate::baseline::OldLock;
 use crate::compare::{Comparison, Counts};
 use crate::manifest::Kind;
-use crate::report::fleet::{Fleet, FleetSummary};
 use crate::report::words::{LOCK_FILES_EXIST, Prose, SERVER_COLLECTION};
 use crate::report::{CheckReport, Outcome, Report, ServerReport, Status, Summary, Trouble};
 use crate::sandbox::Enforced;
@@ -292,40 +293,6 @@ pub(super) fn of(report: &Report) -> Document<Written<'_>> {
         counts: report.counts().into(),
         overall: report.overall(),
         exit_code: report.exit_code(),
-    }
-}
-
-/// The document of several servers: those of each, and the sums over all.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FleetDocument<C> {
-    pub schema: String,
-    pub driftlock: String,
-    pub timestamp: String,
-    pub started: String,
-    pub mode: Mode,
-    pub sandbox: Sandbox,
-    pub servers: Vec<Document<C>>,
-    pub summary: FleetSummary,
-    pub counts: CountsItem,
-    pub overall: Status,
-    pub exit_code: u8,
-}
-
-/// The document of a fleet.
-pub(super) fn of_fleet(fleet: &Fleet) -> FleetDocument<Written<'_>> {
-    FleetDocument {
-        schema: FLEET_SCHEMA.to_owned(),
-        driftlock: env!("CARGO_PKG_VERSION").to_owned(),
-        timestamp: fleet.timestamp.clone(),
-        started: fleet.started.clone(),
-        mode: Mode::Server,
-        sandbox: sandbox(&fleet.sandbox),
-        servers: fleet.servers.iter().map(of).collect(),
-        summary: fleet.summary(),
-        counts: fleet.counts().into(),
-        overall: fleet.overall(),
-        exit_code: fleet.exit_code(),
     }
 }
 

@@ -1,0 +1,83 @@
+//! The lines of an answer that are no entries, as JSON has them.
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+pub(super) struct Version {
+    pub(super) driftlock_collect: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HelloLine {
+    #[serde(rename = "driftlock_collect")]
+    _version: u64,
+    pub(super) driftlock: String,
+    pub(super) landlock: Option<u32>,
+    pub(super) seccomp: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProgressLine {
+    pub(super) progress: Progress,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Progress {
+    #[serde(rename = "entries")]
+    _entries: u64,
+    pub(super) bytes: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FailedLine {
+    pub(super) failed: TroubleItem,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TroubleItem {
+    pub(super) problem: String,
+    pub(super) remedy: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckLine {
+    pub(super) check: String,
+    pub(super) resolved_root: Option<String>,
+    pub(super) failed: Option<TroubleItem>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MountLine {
+    pub(super) mount: Option<String>,
+    pub(super) mount_base64: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UnverifiedLine {
+    /// Nothing: what was declared is not there.
+    pub(super) unverified: Option<String>,
+    pub(super) path: Option<String>,
+    pub(super) path_base64: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndLine {
+    pub(super) end: String,
+    pub(super) lines: u64,
+    pub(super) digest: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DoneLine {
+    pub(super) done: u64,
+}
