@@ -31,7 +31,12 @@ fn processes(argument: &str) -> Vec<u32> {
 
 /// A run that waits for the host, with its connection open.
 fn started(site: &Site, arguments: &[&str]) -> Child {
-    let mut run = site.driftlock(&[&["check", "--server", "web", "--json"], arguments].concat());
+    let run = site.driftlock(&[&["check", "--server", "web", "--json"], arguments].concat());
+    let path = run.command.get_envs().find(|(key, _)| *key == "PATH").unwrap().1.unwrap().to_owned();
+    // Under `nohup`, or behind a `&`, the tests have signals ignored, and so would the run.
+    let mut defaults = Command::new("env");
+    defaults.arg("--default-signal=HUP,INT,TERM").arg(run.command.get_program()).args(run.command.get_args());
+    let mut run = site.world.command(defaults).env("PATH", path.to_str().unwrap());
     let child = run.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait("the server is asked", || site.world.path("far-tmp/there").exists());
     assert!(!connections(site).is_empty());
@@ -68,10 +73,11 @@ fn problem(run: Child) -> String {
 fn a_run_that_is_killed_leaves_no_ssh_behind() {
     let site = hanging();
     for by in ["-INT", "-TERM", "-HUP", "-KILL"] {
-        let mut run = started(&site, &[]);
+        let run = started(&site, &[]);
         let launcher = launcher(&run);
         signal(by, run.id());
-        assert_eq!(run.wait().unwrap().code(), None);
+        let ended = run.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), None, "{by}: {}", String::from_utf8_lossy(&ended.stdout));
         wait("its ssh ends", || connections(&site).is_empty());
         wait("its launcher ends", || !PathBuf::from(format!("/proc/{launcher}")).exists());
         fs::remove_file(site.world.path("far-tmp/there")).unwrap();
