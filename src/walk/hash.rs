@@ -31,8 +31,8 @@ pub struct Opened<T> {
 /// A file that was read from end to end while its size and times stayed the same, and its digest; or why not.
 pub type Hashed = Result<Sha256Digest, Unverified>;
 
-/// Hashes all files that `next` gives, and gives each to `done`. `next` is told which of the lanes is free, and whether
-/// the other one is at work.
+/// Hashes all files that `next` gives, and gives each to `done`. `next` is told which of the lanes is free, and what the
+/// other one is at; a lane for which it has nothing is asked for again after each buffer of the other.
 pub fn all<T>(
     lanes: &mut [Lane<T>; 2],
     mut next: impl FnMut(Free) -> Option<Opened<T>>,
@@ -40,13 +40,13 @@ pub fn all<T>(
 ) {
     loop {
         for index in 0..lanes.len() {
-            let alone = lanes[1 - index].reading.is_none();
+            let beside = lanes[1 - index].left();
             let lane = &mut lanes[index];
             while lane.ready().is_empty() {
                 if let Some((opened, result)) = lane.refill() {
                     done(opened, result);
                 } else if lane.reading.is_none() {
-                    let Some(opened) = next(Free { first: index == 0, alone }) else { break };
+                    let Some(opened) = next(Free { first: index == 0, beside }) else { break };
                     lane.start(opened);
                 }
             }
@@ -80,8 +80,8 @@ pub fn all<T>(
 pub struct Free {
     /// Whether it is the first of the two.
     pub first: bool,
-    /// Whether the other has no file either.
-    pub alone: bool,
+    /// Bytes of the other one's file that are not read yet; nothing if it has no file either.
+    pub beside: Option<u64>,
 }
 
 /// One of the two files in work.
@@ -118,6 +118,12 @@ impl<T> Lane<T> {
         let start = self.position;
         self.position += blocks * 64;
         (&mut self.chain, self.buffer[start..self.position].as_chunks().0)
+    }
+
+    /// Bytes of the file that are not read yet.
+    fn left(&self) -> Option<u64> {
+        let reading = self.reading.as_ref()?;
+        Some(reading.opened.status.stx_size.saturating_sub(reading.offset))
     }
 
     fn start(&mut self, opened: Opened<T>) {

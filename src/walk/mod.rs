@@ -97,12 +97,13 @@ pub fn collect(tasks: &[Task<'_>], threads: NonZeroUsize, progress: &Progress) -
         queue: Queue::new(jobs.collect()),
         directories: tasks.iter().map(|_| AtomicU32::new(1)).collect(),
         progress,
+        workers: threads.get().min(MOST_THREADS),
     };
     let mut found = std::thread::scope(|scope| {
         // This thread is a worker too. Where the system has no thread left, those that there are do all the work.
         let run = &run;
         let spawn = |number| std::thread::Builder::new().spawn_scoped(scope, move || worker::work(run, number)).ok();
-        let workers: Vec<_> = (1..threads.get().min(MOST_THREADS)).map_while(spawn).collect();
+        let workers: Vec<_> = (1..run.workers).map_while(spawn).collect();
         let mut found = vec![worker::work(run, 0)];
         // A worker that panicked must not end as a tree with a hole in it.
         let join =
@@ -133,6 +134,8 @@ struct Run<'a> {
     /// For each task, the next directory's number.
     directories: Vec<AtomicU32>,
     progress: &'a Progress,
+    /// How many there are, this thread among them; fewer if the system has no threads left.
+    workers: usize,
 }
 
 impl Run<'_> {

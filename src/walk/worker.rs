@@ -20,6 +20,10 @@ use crate::stat_cache::Learned;
 /// file takes less than a millisecond.
 const LARGE: u64 = 1 << 20;
 
+/// A file of which so many bytes are left has its core to itself, as long as other cores can do all else: it takes a
+/// tenth of a second more, so it may well be what the run ends with, and small files beside it would hold it up.
+const LONG: u64 = 256 << 20;
+
 /// What one worker found.
 pub struct Found {
     pub tasks: Vec<FoundInTask>,
@@ -186,12 +190,19 @@ impl Worker<'_> {
     /// The first lane takes large files as long as there are some, the second one what is left beside them. So a large
     /// file never waits for small ones, and two share a core only if no other core is free.
     fn next_file(&mut self, free: hash::Free) -> Option<hash::Opened<Slot>> {
+        let busy = free.beside.is_some();
+        let only_large = self.run.workers > 1 && free.beside.is_some_and(|left| left >= LONG);
         loop {
-            if free.first
-                && let Some(file) = self.run.queue.take_large(!free.alone)
-                && let Some(opened) = self.open_large(file)
+            if (free.first || only_large)
+                && let Some(file) = self.run.queue.take_large(busy)
             {
-                return Some(opened);
+                if let Some(opened) = self.open_large(file) {
+                    return Some(opened);
+                }
+                continue;
+            }
+            if only_large {
+                return None;
             }
             if let Some(mut batch) = self.batch.take() {
                 let opened = self.next_in(&mut batch);
@@ -205,7 +216,7 @@ impl Worker<'_> {
             if let Some(job) = self.run.queue.take_now() {
                 self.begin(job);
             } else {
-                let file = self.run.queue.take_large(!free.alone)?;
+                let file = self.run.queue.take_large(busy)?;
                 if let Some(opened) = self.open_large(file) {
                     return Some(opened);
                 }
