@@ -50,6 +50,15 @@ pub struct Old {
     spellings: Spellings,
 }
 
+/// All bytes of a lock.
+#[derive(Clone, Copy, Debug)]
+pub enum Whole<'a> {
+    /// They were read when it was opened, and this is their digest.
+    Digest(Sha256Digest),
+    /// They are read as a stream.
+    File(&'a File),
+}
+
 impl Baseline {
     /// Opens the lock of a check; nothing if it is missing. `spellings` are those of its root.
     ///
@@ -198,6 +207,17 @@ impl Baseline {
         match self {
             Self::Json(reader) => Some(reader.stated_digest()),
             Self::Text(_) | Self::Old(_) => None,
+        }
+    }
+
+    /// All of its bytes, if they alone tell its entries; those of a lock of the scripts depend on what the root is called
+    /// too.
+    #[must_use]
+    pub fn whole(&self) -> Option<Whole<'_>> {
+        match self {
+            Self::Json(reader) => Some(Whole::File(reader.input().get_ref())),
+            Self::Text(Text { digest, .. }) => Some(Whole::Digest(*digest)),
+            Self::Old(_) => None,
         }
     }
 

@@ -219,6 +219,19 @@ pub fn compare_within(
 }
 
 impl Comparison {
+    /// What is found where so many entries are all the same on both sides.
+    #[must_use]
+    pub fn of_equal(entries: u64) -> Self {
+        Self { counts: Counts { entries, verified: entries, ..Counts::default() }, ..Self::default() }
+    }
+
+    /// How many entries there are, if all of them are the same on both sides.
+    #[must_use]
+    pub fn equal(&self) -> Option<u64> {
+        let Counts { entries, verified, .. } = self.counts;
+        (entries == verified).then_some(entries)
+    }
+
     fn only_expected(&mut self, entry: &Observed<'_>, opaque: &mut Opaque) {
         match (above(entry.path, &opaque.actual), entry.state) {
             (Some(above), _) => self.unverified(entry.path, Unverified::Below(above.into())),

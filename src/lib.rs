@@ -8,7 +8,7 @@
 //! 3. [`sandbox`]: from here on the kernel holds the process to those handles.
 //! 4. [`walk`] and [`digest`]: everything below the roots, by all cores; [`container`]: what an engine says.
 //! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock;
-//!    [`stat_cache`] keeps digests from one run to the next, where that was asked for.
+//!    [`stat_cache`] keeps what was read from one run to the next, where that was asked for.
 //! 6. [`compare`]: an ordered merge of a lock and what is there.
 //! 7. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
 //! 8. [`report`]: what was found, for people and for machines.

@@ -174,7 +174,8 @@ fn check(
     let baselines: Vec<_> = run.session.checks().map(|check| baseline(run, check, check.modes.local)).collect();
     let wanted: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
     if let Some(stat_cache) = &mut stat_cache {
-        stat_cache.load(run.session.checks().zip(baselines.iter().map(|baseline| baseline.as_ref().ok())));
+        let baselines = baselines.iter().map(|baseline| baseline.as_ref().ok());
+        stat_cache.load(&run.session.checks().zip(baselines).collect::<Vec<_>>());
     }
     let known = stat_cache.as_ref().map_or(&[][..], |stat_cache| stat_cache.known());
     let (collections, bytes) = progress::during(show_progress, |progress| {
@@ -189,12 +190,21 @@ fn check(
             (Err(outcome), _) => *outcome,
             (Ok(_), Some(Err(trouble))) => Outcome::Failed(trouble),
             (Ok(mut baseline), Some(Ok(mut collection))) => {
+                // What was as this lock has it in the run before, entry for entry, and is what it was then.
+                // Who owns it depends on how it is mounted, too.
+                let comparable = stat_cache.as_ref().filter(|_| !check.attributes.owner);
+                let equal = comparable.and_then(|stat_cache| stat_cache.equal(index, &baseline));
+                let compared = match equal.filter(|_| collection.is_as_known()) {
+                    Some(entries) => Ok(Comparison::of_equal(entries)),
+                    None => compare::against(&mut baseline, &mut collection.entries()),
+                };
+                let equal = compared.as_ref().ok().and_then(Comparison::equal).filter(|_| collection.is_as_listed());
                 mounts = std::mem::take(&mut collection.mounts);
                 trusted = collection.learned.trusted.len() as u64;
                 if let Some(stat_cache) = &mut stat_cache {
-                    stat_cache.learn(index, std::mem::take(&mut collection.learned));
+                    stat_cache.learn(index, std::mem::take(&mut collection.learned), equal, &baseline);
                 }
-                let outcome = match compare::against(&mut baseline, &mut collection.entries()) {
+                let outcome = match compared {
                     Err(error) => Outcome::Failed(run.refused(check, &error)),
                     Ok(comparison) => {
                         // A stream of what was collected has no errors of its own.

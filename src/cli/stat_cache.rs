@@ -1,19 +1,67 @@
 //! `check --stat-cache FILE`: what is known before a run, and kept after it.
 
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::fs::{SeekFrom, seek, tell};
+
 use super::complain;
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, Whole};
 use crate::capability::{Directory, shown};
 use crate::declaration::Check;
 use crate::manifest::Sha256Digest;
 use crate::session::{Session, not_written};
 use crate::stat_cache::binding::Binding;
 use crate::stat_cache::location::{Found, Location, Root};
-use crate::stat_cache::{Facts, Known, Learned, Moment};
+use crate::stat_cache::{Equal, Facts, Known, Learned, Moment, Stamp};
 use crate::store;
 use crate::trouble::Trouble;
+use crate::walk;
+
+/// What is known of the locks: they are files like any other.
+#[derive(Default)]
+struct Locks {
+    root: Option<Root>,
+    known: Option<Known>,
+    learned: Learned,
+    /// For each check, what its lock is.
+    all: Vec<Option<Lock>>,
+}
+
+/// A lock: the digest of all its bytes, and its stamp if it is read as a stream.
+#[derive(Clone, Copy)]
+struct Lock {
+    sha256: Sha256Digest,
+    stamp: Option<Stamp>,
+}
+
+impl Locks {
+    fn look_at(&mut self, baseline: &Baseline) -> Option<Lock> {
+        match baseline.whole()? {
+            Whole::Digest(sha256) => Some(Lock { sha256, stamp: None }),
+            Whole::File(file) => {
+                // A second handle has the same reading position, which is to stay where the lock's reader left it.
+                let file: OwnedFd = file.try_clone().ok()?.into();
+                let position = tell(&file).ok()?;
+                let fact = walk::fact(&file, self.known.as_ref()?, &mut self.learned);
+                seek(&file, SeekFrom::Start(position)).ok()?;
+                let fact = fact?;
+                Some(Lock { sha256: fact.sha256, stamp: Some(fact.stamp) })
+            }
+        }
+    }
+
+    /// The digest of a check's lock, if that is still what it was.
+    fn still(&self, check: usize, baseline: &Baseline) -> Option<Sha256Digest> {
+        let Lock { sha256, stamp } = (*self.all.get(check)?)?;
+        let now = match baseline.whole()? {
+            Whole::Digest(_) => None,
+            Whole::File(file) => walk::stamp(file),
+        };
+        (stamp == now).then_some(sha256)
+    }
+}
 
 /// The cache of a run. Whatever is wrong with it is said at once, and costs no more than reading everything.
 pub struct StatCache {
@@ -24,6 +72,9 @@ pub struct StatCache {
     /// For each check, what is known; all empty before [`load`](Self::load).
     known: Vec<Option<Known>>,
     learned: Vec<Learned>,
+    /// How what this run found compared.
+    equal: Vec<Option<Equal>>,
+    locks: Locks,
     /// Whether the file has to be written even if nothing new was learnt.
     outdated: bool,
 }
@@ -61,6 +112,8 @@ impl StatCache {
             binding: Sha256Digest([0; 32]),
             known: Vec::new(),
             learned: Vec::new(),
+            equal: Vec::new(),
+            locks: Locks { root: session.locks().and_then(|locks| Root::of(locks).ok()), ..Locks::default() },
             outdated: false,
         })
     }
@@ -71,15 +124,16 @@ impl StatCache {
     }
 
     /// Reads the cache, if it belongs to these checks and their locks.
-    pub fn load<'a>(&mut self, checks: impl Iterator<Item = (&'a Check, Option<&'a Baseline>)>) {
+    pub fn load(&mut self, checks: &[(&Check, Option<&Baseline>)]) {
         let Ok(location) = &self.location else { return };
         let mut binding = Binding::new(&location.circumstances);
-        for ((check, baseline), root) in checks.zip(&self.roots) {
-            binding.check(check, root.as_ref(), baseline);
+        binding.locks(self.locks.root.as_ref());
+        for ((check, baseline), root) in checks.iter().zip(&self.roots) {
+            binding.check(check, root.as_ref(), *baseline);
         }
         self.binding = binding.finish();
         let mut facts = match location.load(&self.binding) {
-            Found::Facts(facts) if facts.len() == self.roots.len() => facts,
+            Found::Facts(facts) if facts.len() == self.roots.len() + 1 => facts,
             Found::Facts(_) | Found::Nothing => Vec::new(),
             Found::ThrownAway(unfit) => {
                 note(&format!("the stat cache {} is thrown away, and everything is read: {unfit}", location.shown));
@@ -91,12 +145,17 @@ impl StatCache {
             }
         };
         self.outdated = facts.is_empty();
-        facts.resize_with(self.roots.len(), Facts::default);
+        facts.resize_with(self.roots.len() + 1, Facts::default);
+        let of_locks = facts.pop().unwrap_or_default();
         let settled_before = Moment::settled_before(location.circumstances.now);
         let known = self.roots.iter().zip(facts);
         let known = known.map(|(root, facts)| root.map(|root| Known::new(root.device, settled_before, facts)));
         self.known = known.collect();
         self.learned = self.known.iter().map(|_| Learned::default()).collect();
+        self.equal = vec![None; self.known.len()];
+        let Locks { root, known, .. } = &mut self.locks;
+        *known = root.map(|root| Known::new(root.device, settled_before, of_locks));
+        self.locks.all = checks.iter().map(|(_, baseline)| self.locks.look_at((*baseline)?)).collect();
     }
 
     /// For each check, what is known of its files.
@@ -104,10 +163,17 @@ impl StatCache {
         &self.known
     }
 
-    /// Takes in what the walk of a check learnt.
-    pub fn learn(&mut self, check: usize, learned: Learned) {
-        if let Some(place) = self.learned.get_mut(check) {
+    /// How many entries the run before found, if all of them were as this very lock has them.
+    pub fn equal(&self, check: usize, baseline: &Baseline) -> Option<u64> {
+        let Equal { entries, lock } = self.known.get(check)?.as_ref()?.equal()?;
+        (self.locks.still(check, baseline)? == lock).then_some(entries)
+    }
+
+    /// Takes in what the walk of a check learnt, and how many entries are as its lock has them if all are.
+    pub fn learn(&mut self, check: usize, learned: Learned, equal: Option<u64>, baseline: &Baseline) {
+        if let (Some(place), Some(found)) = (self.learned.get_mut(check), self.equal.get_mut(check)) {
             *place = learned;
+            *found = equal.and_then(|entries| Some(Equal { entries, lock: self.locks.still(check, baseline)? }));
         }
     }
 
@@ -121,9 +187,12 @@ impl StatCache {
             }
         };
         let mut changed = self.outdated;
-        let known = self.known.into_iter().zip(self.learned).map(|(known, learned)| match known {
+        let learned = self.learned.into_iter().zip(self.equal);
+        let checks = self.known.into_iter().zip(learned);
+        let checks = checks.chain([(self.locks.known, (self.locks.learned, None))]);
+        let known = checks.map(|(known, (learned, equal))| match known {
             Some(known) => {
-                let (facts, other) = known.after(learned);
+                let (facts, other) = known.after(learned, equal);
                 changed |= other;
                 facts
             }

@@ -1,9 +1,14 @@
 //! SHA-256 and the Nix archive format: digests of bytes that somebody else reads. Nothing here knows a path.
+//!
+//! Two take a long stream to a second thread: [`Aside`] hashes what it is given piece by piece, and [`Ahead`] reads and hashes
+//! what somebody is going to take.
 
+mod ahead;
 mod aside;
 pub mod lanes;
 pub mod nar;
 mod sha256;
 
+pub use ahead::Ahead;
 pub use aside::Aside;
 pub use sha256::{Sha256, digest_of, padding};

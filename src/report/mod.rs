@@ -90,7 +90,7 @@ pub struct CheckReport {
     pub outcome: Outcome,
     /// Paths below the root (exact bytes) where another file system begins.
     pub mounts: Vec<Vec<u8>>,
-    /// Entries whose contents were not read: the stat cache has their digests from a run before.
+    /// Files whose contents were not read: the stat cache has their digests from a run before.
     pub trusted: u64,
     /// Which lock of the scripts that driftlock replaces it was compared with, if it was one.
     pub old_lock: Option<OldLock>,

@@ -77,6 +77,19 @@ impl Collected {
             Found::List(list) => Entries::List(list.entries()),
         }
     }
+
+    /// Whether each name was found in the place where it was listed, and nothing is mounted anywhere. Then a later walk that
+    /// meets the same directories, files and links finds the same entries.
+    #[must_use]
+    pub const fn is_as_listed(&self) -> bool {
+        matches!(self.found, Found::Tree(_)) && !self.learned.not_as_listed && self.mounts.is_empty()
+    }
+
+    /// Whether the walk met nothing else than what was known before it: then the entries are those of the run before.
+    #[must_use]
+    pub const fn is_as_known(&self) -> bool {
+        self.is_as_listed() && !self.learned.news
+    }
 }
 
 impl From<Collection> for Collected {

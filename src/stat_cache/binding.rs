@@ -26,15 +26,16 @@ impl Binding {
         binding
     }
 
+    /// Adds where the locks are.
+    pub fn locks(&mut self, root: Option<&Root>) {
+        self.add(&place(root));
+    }
+
     /// Adds a check: what it reads, from where, and the lock that it is compared with (if there is one that can be).
     pub fn check(&mut self, check: &Check, root: Option<&Root>, baseline: Option<&Baseline>) {
-        let root = root.map(|root| {
-            let (major, minor) = root.device;
-            [u64::from(major), u64::from(minor), root.inode, root.file_system].map(u64::to_le_bytes).concat()
-        });
         self.add(check.name.as_bytes());
         self.add(check.kind.name().as_bytes());
-        self.add(&root.unwrap_or_default());
+        self.add(&place(root));
         self.list(check.selection.include.iter());
         self.list(check.selection.exclude.iter());
         self.list(check.attributes.names());
@@ -60,4 +61,13 @@ impl Binding {
             self.add(part.as_ref());
         }
     }
+}
+
+/// Where a directory is, as bytes.
+fn place(root: Option<&Root>) -> Vec<u8> {
+    let place = root.map(|root| {
+        let (major, minor) = root.device;
+        [u64::from(major), u64::from(minor), root.inode, root.file_system].map(u64::to_le_bytes).concat()
+    });
+    place.unwrap_or_default()
 }

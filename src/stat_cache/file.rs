@@ -4,43 +4,53 @@
 //!
 //! | bytes | what |
 //! | --- | --- |
-//! | 16 | `driftlock-stat-2`: what it is, and the version of this form |
+//! | 16 | `driftlock-stat-3`: what it is, and the version of this form |
 //! | 32 | the [binding](super::binding): what the cache belongs to |
 //! | 8 | when the machine was started, going by the clock that the cache was written by, in nanoseconds since 1970 |
 //! | 4 | number of checks |
-//! | 24 for each check | number of its files (8), number of its directories (8), bytes of the names in those (8) |
+//! | 80 for each check | number of its files (8), number of its directories (8), bytes of the names in those (8), number of its links (8), bytes of their targets (8), number of entries if all were as the lock has them (8; 2⁶⁴ − 1 if not), SHA-256 of that lock (32; zeros if not) |
 //! | | for each check, one after the other: |
 //! | 72 for each file | stamp (40), SHA-256 (32) |
 //! | 44 for each directory | stamp (40), bytes of the names in it (4) |
 //! | | for each directory, the names in it: |
-//! | 2 and the name's | type as in `getdents64(2)` (1), length (1), name |
+//! | 10 and the name's | type as in `getdents64(2)` (1), length (1), inode (8), name |
+//! | 44 for each link | stamp (40), bytes of its target (4) |
+//! | | for each link, its target |
 //! | 32 | SHA-256 of all that is above |
 //!
 //! A stamp is the inode (8), size (8), mtime (8 seconds, 4 nanoseconds) and ctime (8 and 4). Files are sorted by inode, each
-//! inode once, directories likewise, and the names in a directory by their bytes.
+//! inode once, directories and links likewise, and the names in a directory by their bytes.
 
 use std::io::{self, Read, Write};
+use std::panic::resume_unwind;
 
-use super::listing::Listings;
-use super::{Fact, Facts, Moment, Stamp};
-use crate::digest::{Aside, Sha256};
+use super::listing::{are_names, is_target};
+use super::stamped::Stamped;
+use super::{Equal, Fact, Facts, Moment, Stamp};
+use crate::digest::{Ahead, Sha256};
 use crate::manifest::Sha256Digest;
 
 /// How every version's file begins.
 pub const NAME: &[u8] = b"driftlock-stat-";
 
-const VERSION: u8 = b'2';
+const VERSION: u8 = b'3';
 
 /// The bytes of a stamp.
 const STAMP: usize = 40;
 
 /// The bytes of a file's fact.
-pub const FACT: usize = STAMP + 32;
+const FACT: usize = STAMP + 32;
 
-/// The bytes of a directory, without the names in it.
-pub const DIRECTORY: usize = STAMP + 4;
+/// The bytes of a directory, without the names in it, and of a link, without its target.
+const STAMPED: usize = STAMP + 4;
 
-/// More files than this, or more directories, are neither written nor read: 1.2 GB of them.
+/// The bytes in which it says of a check how much there is.
+const CHECK: usize = 6 * 8 + 32;
+
+/// What stands for an [`equal`](Facts::equal) that is none.
+const NOT_EQUAL: Equal = Equal { entries: u64::MAX, lock: Sha256Digest([0; 32]) };
+
+/// More files than this, more directories or more links are neither written nor read: 1.2 GB of them.
 pub const LIMIT: u64 = 1 << 24;
 
 /// More checks than this no declaration has: it is read up to 4 MiB only.
@@ -88,8 +98,8 @@ pub enum Unfit {
 pub fn write(out: &mut impl Write, origin: &Origin, checks: &[Facts]) -> io::Result<()> {
     let too_many = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it would hold more than {LIMIT} files"));
     let files = checks.iter().map(|facts| facts.files.len() as u64).sum::<u64>();
-    let directories = checks.iter().map(|facts| facts.listings.len() as u64).sum::<u64>();
-    if files.max(directories) > LIMIT {
+    let stamped = |of: fn(&Facts) -> &Stamped| checks.iter().map(|facts| of(facts).len() as u64).sum::<u64>();
+    if files.max(stamped(|facts| &facts.listings)).max(stamped(|facts| &facts.links)) > LIMIT {
         return Err(too_many());
     }
     let count = u32::try_from(checks.len()).map_err(|_| too_many())?;
@@ -99,22 +109,27 @@ pub fn write(out: &mut impl Write, origin: &Origin, checks: &[Facts]) -> io::Res
     out.all(&origin.binding.0)?;
     out.all(&origin.booted.to_le_bytes())?;
     out.all(&count.to_le_bytes())?;
-    for Facts { files, listings } in checks {
-        let names = listings.written().map(|(_, names)| names.len() as u64).sum::<u64>();
-        for number in [files.len() as u64, listings.len() as u64, names] {
+    for Facts { files, listings, links, equal } in checks {
+        let bytes = |stamped: &Stamped| stamped.written().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        let [directories, linked] = [listings, links].map(|stamped| [stamped.len() as u64, bytes(stamped)]);
+        let equal = equal.unwrap_or(NOT_EQUAL);
+        for number in [files.len() as u64, directories[0], directories[1], linked[0], linked[1], equal.entries] {
             out.all(&number.to_le_bytes())?;
         }
+        out.all(&equal.lock.0)?;
     }
-    for Facts { files, listings } in checks {
+    for Facts { files, listings, links, .. } in checks {
         for Fact { stamp, sha256 } in files {
             out.stamp(stamp, &sha256.0)?;
         }
-        for (stamp, names) in listings.written() {
-            let length = u32::try_from(names.len()).map_err(|_| too_many())?;
-            out.stamp(stamp, &length.to_le_bytes())?;
-        }
-        for (_, names) in listings.written() {
-            out.all(names)?;
+        for stamped in [listings, links] {
+            for (stamp, bytes) in stamped.written() {
+                let length = u32::try_from(bytes.len()).map_err(|_| too_many())?;
+                out.stamp(stamp, &length.to_le_bytes())?;
+            }
+            for (_, bytes) in stamped.written() {
+                out.all(bytes)?;
+            }
         }
     }
     let digest = out.hasher.finish();
@@ -126,8 +141,39 @@ pub fn write(out: &mut impl Write, origin: &Origin, checks: &[Facts]) -> io::Res
 /// # Errors
 /// Whatever is not as [`write()`] would have written it for this origin, with a clock that differs by less
 /// than [`CLOCK_TOLERANCE`].
-pub fn read(input: &mut impl Read, length: u64, origin: &Origin) -> Result<Vec<Facts>, Unfit> {
-    let mut input = Hashing { inner: input, hasher: Aside::default() };
+pub fn read(input: &mut (impl Read + Send), length: u64, origin: &Origin) -> Result<Vec<Facts>, Unfit> {
+    let hashed = length.saturating_sub(DIGEST);
+    let ahead = std::thread::scope(|scope| {
+        let (ahead, digest) = Ahead::start(scope, &mut *input, hashed).ok()?;
+        Some(whole(ahead, length, origin, |ahead| {
+            // A thread that has more to give ends only then.
+            drop(ahead);
+            digest.join().unwrap_or_else(|panic| resume_unwind(panic))
+        }))
+    });
+    // Where no thread is to be had, nothing was read yet.
+    ahead.unwrap_or_else(|| whole(Here::new(input, hashed), length, origin, Here::digest))
+}
+
+/// Reads all, with the checksum that `digest` gives of it.
+fn whole<R: Read>(
+    input: R,
+    length: u64,
+    origin: &Origin,
+    digest: impl FnOnce(R) -> Sha256Digest,
+) -> Result<Vec<Facts>, Unfit> {
+    let mut input = Input(input);
+    let facts = facts(&mut input, length, origin)?;
+    let stated = Sha256Digest(input.array()?);
+    let ended = input.0.read(&mut [0])? == 0;
+    if digest(input.0) != stated {
+        return Err(Unfit::Checksum);
+    }
+    if ended { Ok(facts) } else { Err(Unfit::Length) }
+}
+
+/// Reads all but the checksum.
+fn facts(input: &mut Input<impl Read>, length: u64, origin: &Origin) -> Result<Vec<Facts>, Unfit> {
     let head: [u8; 16] = input.array()?;
     if head.split_last() != Some((&VERSION, NAME)) {
         return Err(Unfit::OtherVersion);
@@ -141,7 +187,7 @@ pub fn read(input: &mut impl Read, length: u64, origin: &Origin) -> Result<Vec<F
     let count = u32::from_le_bytes(input.array()?);
     // The length is known, so a number that does not fit it is found before anything is allocated for it.
     let mut left = length.checked_sub(16 + 32 + 8 + 4 + DIGEST).ok_or(Unfit::Length)?;
-    left = left.checked_sub(u64::from(count) * 24).filter(|_| count <= CHECKS).ok_or(Unfit::Length)?;
+    left = left.checked_sub(u64::from(count) * CHECK as u64).filter(|_| count <= CHECKS).ok_or(Unfit::Length)?;
     let mut sizes = Vec::new();
     for _ in 0..count {
         let mut number = |bytes: usize| -> Result<usize, Unfit> {
@@ -150,41 +196,49 @@ pub fn read(input: &mut impl Read, length: u64, origin: &Origin) -> Result<Vec<F
             left = taken.ok_or(Unfit::Length)?;
             usize::try_from(number).map_err(|_| Unfit::Length)
         };
-        sizes.push((number(FACT)?, number(DIRECTORY)?, number(1)?));
+        let files = number(FACT)?;
+        let listings = (number(STAMPED)?, number(1)?);
+        let links = (number(STAMPED)?, number(1)?);
+        let equal = Equal { entries: u64::from_le_bytes(input.array()?), lock: Sha256Digest(input.array()?) };
+        if equal.entries == NOT_EQUAL.entries && equal != NOT_EQUAL {
+            return Err(Unfit::Order);
+        }
+        sizes.push(Sizes { files, listings, links, equal: (equal != NOT_EQUAL).then_some(equal) });
     }
-    let most = |numbers: &mut dyn Iterator<Item = usize>| numbers.map(|number| number as u64).sum::<u64>() > LIMIT;
-    if left != 0 || most(&mut sizes.iter().map(|size| size.0)) || most(&mut sizes.iter().map(|size| size.1)) {
+    let most = |of: fn(&Sizes) -> usize| sizes.iter().map(|sizes| of(sizes) as u64).sum::<u64>();
+    if left != 0 || most(|of| of.files).max(most(|of| of.listings.0)).max(most(|of| of.links.0)) > LIMIT {
         return Err(Unfit::Length);
     }
     let mut checks = Vec::with_capacity(sizes.len());
-    for (files, directories, names) in sizes {
-        let files = input.many(files, |stamp, sha256| Fact { stamp, sha256: Sha256Digest(sha256) })?;
-        if !files.is_sorted_by(|a, b| a.stamp.inode < b.stamp.inode) {
-            return Err(Unfit::Order);
-        }
-        let stamps = input.many(directories, |stamp, length| (stamp, u32::from_le_bytes(length)))?;
-        let mut bytes = vec![0; names];
-        input.exact(&mut bytes)?;
-        let listings = Listings::from_written(stamps, bytes).ok_or(Unfit::Order)?;
-        checks.push(Facts { files, listings });
+    for Sizes { files, listings, links, equal } in sizes {
+        let mut before = None;
+        let files = input.many(files, |stamp, sha256| {
+            let in_order = before.replace(stamp.inode) < Some(stamp.inode);
+            in_order.then_some(Fact { stamp, sha256: Sha256Digest(sha256) })
+        })?;
+        let listings = input.stamped(listings, |_, bytes| are_names(bytes))?;
+        let links = input.stamped(links, |stamp, bytes| is_target(bytes, stamp.size))?;
+        checks.push(Facts { files, listings, links, equal });
     }
-    let digest = std::mem::take(&mut input.hasher).finish();
-    if input.array()? != digest.0 {
-        return Err(Unfit::Checksum);
-    }
-    match input.inner.read(&mut [0])? {
-        0 => Ok(checks),
-        _ => Err(Unfit::Length),
-    }
+    Ok(checks)
+}
+
+/// How much there is of one check.
+struct Sizes {
+    files: usize,
+    /// Number, and bytes.
+    listings: (usize, usize),
+    links: (usize, usize),
+    equal: Option<Equal>,
 }
 
 /// Whatever goes through it is hashed.
-struct Hashing<T, H> {
-    inner: T,
-    hasher: H,
+struct Hashing<'a, W> {
+    inner: &'a mut W,
+    hasher: Sha256,
 }
 
-impl<W: Write> Hashing<&mut W, Sha256> {
+impl<W: Write> Hashing<'_, W> {
     fn all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hasher.update(bytes);
         self.inner.write_all(bytes)
@@ -197,14 +251,42 @@ impl<W: Write> Hashing<&mut W, Sha256> {
     }
 }
 
-impl<R: Read> Hashing<&mut R, Aside> {
+/// What is hashed as it is read, up to some length.
+struct Here<R> {
+    input: R,
+    hasher: Sha256,
+    left: u64,
+}
+
+impl<R> Here<R> {
+    fn new(input: R, hashed: u64) -> Self {
+        Self { input, hasher: Sha256::new(), left: hashed }
+    }
+
+    fn digest(self) -> Sha256Digest {
+        self.hasher.finish()
+    }
+}
+
+impl<R: Read> Read for Here<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(out)?;
+        let part = usize::try_from(self.left).unwrap_or(usize::MAX).min(read);
+        self.left -= part as u64;
+        self.hasher.update(&out[..part]);
+        Ok(read)
+    }
+}
+
+/// A cache that is being read.
+struct Input<R>(R);
+
+impl<R: Read> Input<R> {
     fn exact(&mut self, bytes: &mut [u8]) -> Result<(), Unfit> {
-        self.inner.read_exact(bytes).map_err(|error| match error.kind() {
+        self.0.read_exact(bytes).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Unfit::Length,
             _ => Unfit::Io(error),
-        })?;
-        self.hasher.update(bytes);
-        Ok(())
+        })
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Unfit> {
@@ -213,8 +295,28 @@ impl<R: Read> Hashing<&mut R, Aside> {
         Ok(bytes)
     }
 
-    /// Reads so many stamps, each with the `N` bytes that belong to it.
-    fn many<const N: usize, T>(&mut self, number: usize, make: impl Fn(Stamp, [u8; N]) -> T) -> Result<Vec<T>, Unfit> {
+    /// Reads so many stamps, and so many bytes that belong to them.
+    fn stamped(
+        &mut self,
+        (number, length): (usize, usize),
+        can_have: impl Fn(&Stamp, &[u8]) -> bool,
+    ) -> Result<Stamped, Unfit> {
+        let stamps = self.many(number, |stamp, length| Some((stamp, u32::from_le_bytes(length))))?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(length).map_err(|_| Unfit::Length)?;
+        (&mut self.0).take(length as u64).read_to_end(&mut bytes)?;
+        if bytes.len() < length {
+            return Err(Unfit::Length);
+        }
+        Stamped::from_written(stamps, bytes, can_have).ok_or(Unfit::Order)
+    }
+
+    /// Reads so many stamps, each with the `N` bytes that belong to it, and makes something of each unless it can't be right.
+    fn many<const N: usize, T>(
+        &mut self,
+        number: usize,
+        mut make: impl FnMut(Stamp, [u8; N]) -> Option<T>,
+    ) -> Result<Vec<T>, Unfit> {
         /// Of these so many are read at once.
         const BLOCK: usize = 1 << 10;
         let mut all = Vec::with_capacity(number);
@@ -223,7 +325,7 @@ impl<R: Read> Hashing<&mut R, Aside> {
             let block = &mut buffer[..(number - all.len()).min(BLOCK) * (STAMP + N)];
             self.exact(block)?;
             for bytes in block.chunks_exact(STAMP + N) {
-                all.push(decode(bytes).map(|(stamp, behind)| make(stamp, behind)).ok_or(Unfit::Order)?);
+                all.push(decode(bytes).and_then(|(stamp, behind)| make(stamp, behind)).ok_or(Unfit::Order)?);
             }
         }
         Ok(all)

@@ -1,6 +1,6 @@
 //! Where a cache lies: its directory, open, and the file in it. What others could have written is not read.
 
-use std::io::{self, BufReader, Read as _};
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -193,7 +193,7 @@ impl Location {
         let length = u64::try_from(stat.st_size).map_err(|_| Unfit::Length)?;
         let file = cap_std::fs::File::from(file.try_clone()?);
         // One byte more, so that a file that is longer than its status says is not taken for its beginning.
-        let mut input = BufReader::with_capacity(256 << 10, file).take(length.saturating_add(1));
+        let mut input = file.take(length.saturating_add(1));
         file::read(&mut input, length, &self.origin(*binding)).map(Some)
     }
 

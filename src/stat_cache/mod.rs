@@ -10,7 +10,11 @@
 //! The contents of a directory are the names in it, and the kernel sets its ctime whenever one is made, removed, renamed or
 //! put in another's place. So what was listed is known by the same rules ([`listing`]). That spares the listing, and
 //! nothing else: each name is looked at in each run, as it is after a listing, through a handle on the very
-//! directory whose times were compared.
+//! directory whose times were compared. A link's target is what it was made with, so it is known likewise.
+//!
+//! Where a walk meets nothing but what is known, each name with the inode that it had, what it finds is what the run
+//! before found, entry for entry. If that was compared with the same lock and was the same, so is this
+//! ([`Facts::equal`]).
 //!
 //! Four rules keep facts true:
 //!
@@ -27,6 +31,7 @@ pub mod binding;
 pub mod file;
 pub mod listing;
 pub mod location;
+pub mod stamped;
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -36,7 +41,8 @@ use rustix::fs::{FileType, Statx, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use crate::manifest::Sha256Digest;
-use listing::Listings;
+use listing::Listed;
+use stamped::Stamped;
 
 /// How much older than the start of a run a file's times have to be for its digest to be kept.
 ///
@@ -87,6 +93,12 @@ impl Stamp {
         Self::of_type(status, FileType::Directory)
     }
 
+    /// The same of a symbolic link.
+    #[must_use]
+    pub fn of_link(status: &Statx) -> Option<Self> {
+        Self::of_type(status, FileType::Symlink)
+    }
+
     fn of_type(status: &Statx, wanted: FileType) -> Option<Self> {
         const NEEDED: StatxFlags = StatxFlags::TYPE
             .union(StatxFlags::INO)
@@ -116,8 +128,21 @@ pub struct Fact {
 pub struct Facts {
     /// By inode, each one once.
     pub files: Vec<Fact>,
-    /// The same.
-    pub listings: Listings,
+    /// The names in directories ([`listing`]), the same.
+    pub listings: Stamped,
+    /// The targets of links, the same.
+    pub links: Stamped,
+    /// What is known of how that compared with the lock.
+    pub equal: Option<Equal>,
+}
+
+/// That a run found what the lock has, entry for entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Equal {
+    /// How many there were.
+    pub entries: u64,
+    /// Of all bytes of the lock.
+    pub lock: Sha256Digest,
 }
 
 /// A device number.
@@ -152,6 +177,12 @@ impl Known {
         !self.facts.listings.is_empty()
     }
 
+    /// Whether links are known.
+    #[must_use]
+    pub const fn knows_links(&self) -> bool {
+        !self.facts.links.is_empty()
+    }
+
     /// Finds the digest of a file with this status, and where its fact stands. It is looked for `near` another one first:
     /// files that lie in one directory often have inodes side by side.
     #[must_use]
@@ -164,13 +195,25 @@ impl Known {
         (fact.stamp == stamp).then_some((u32::try_from(at).ok()?, fact.sha256))
     }
 
-    /// Finds the names in a directory with this status, sorted by their bytes, each with its type; and where its listing
-    /// stands.
+    /// Finds the names in a directory with this status, sorted by their bytes; and where its listing stands.
     #[must_use]
-    pub fn find_listing(&self, status: &Statx) -> Option<(u32, impl Iterator<Item = (FileType, &[u8])> + Clone)> {
+    pub fn find_listing(&self, status: &Statx) -> Option<(u32, impl Iterator<Item = (Listed, &[u8])> + Clone)> {
         let stamp = Stamp::of_directory(status).filter(|_| self.is_here(status))?;
-        let at = self.facts.listings.find(&stamp)?;
-        Some((at, self.facts.listings.names(at)))
+        let (at, names) = self.facts.listings.find(&stamp)?;
+        Some((at, listing::names(names)))
+    }
+
+    /// Finds the target of a link with this status, and where that stands.
+    #[must_use]
+    pub fn find_link(&self, status: &Statx) -> Option<(u32, &[u8])> {
+        let stamp = Stamp::of_link(status).filter(|_| self.is_here(status))?;
+        self.facts.links.find(&stamp)
+    }
+
+    /// How what the run before found compared with the lock.
+    #[must_use]
+    pub const fn equal(&self) -> Option<Equal> {
+        self.facts.equal
     }
 
     /// To be called before the status is asked for under which a file's digest is kept. The first call of a run has
@@ -190,10 +233,18 @@ impl Known {
     /// after this, and if the directory still has the same stamp then, that is what was in it.
     #[must_use]
     pub fn listing_holds(&self, status: &Statx) -> Option<Stamp> {
-        if status.stx_attributes.contains(StatxAttributes::ENCRYPTED) {
-            return None;
-        }
-        Stamp::of_directory(status).filter(|stamp| self.is_here(status) && self.has_settled(stamp))
+        Stamp::of_directory(status).filter(|stamp| self.holds_unless_encrypted(status, stamp))
+    }
+
+    /// The same for the target of a link.
+    #[must_use]
+    pub fn link_holds(&self, status: &Statx) -> Option<Stamp> {
+        Stamp::of_link(status).filter(|stamp| self.holds_unless_encrypted(status, stamp))
+    }
+
+    fn holds_unless_encrypted(&self, status: &Statx, stamp: &Stamp) -> bool {
+        let encrypted = status.stx_attributes.contains(StatxAttributes::ENCRYPTED);
+        !encrypted && self.is_here(status) && self.has_settled(stamp)
     }
 
     fn has_settled(&self, stamp: &Stamp) -> bool {
@@ -204,22 +255,28 @@ impl Known {
         (status.stx_dev_major, status.stx_dev_minor) == self.device
     }
 
-    /// What is known after a run: the facts that it used and those that it learnt. Says whether that is any other than
-    /// before.
+    /// What is known after a run that found `equal` ([`Facts::equal`]): the facts that it used and those that it learnt.
+    /// Says whether that is any other than before.
     #[must_use]
-    pub fn after(mut self, mut learned: Learned) -> (Facts, bool) {
-        let Facts { files, listings } = &mut self.facts;
+    pub fn after(mut self, mut learned: Learned, equal: Option<Equal>) -> (Facts, bool) {
+        let Facts { files, listings, links, equal: before } = &mut self.facts;
         let trusted = Used::new(&learned.trusted, files.len());
-        let same_files = learned.read.is_empty() && trusted.all();
-        if !same_files {
+        let mut same = learned.read.is_empty() && trusted.all();
+        if !same {
             after_reading(files, &trusted, &mut learned.read);
         }
-        let listed = Used::new(&learned.listed, listings.len());
-        let same_listings = learned.listings.is_empty() && listed.all();
-        if !same_listings {
-            *listings = listings.merged(listed.places(), &learned.listings);
+        for (known, used, new) in
+            [(listings, &learned.listed, &learned.listings), (links, &learned.linked, &learned.links)]
+        {
+            let used = Used::new(used, known.len());
+            if !(new.is_empty() && used.all()) {
+                *known = known.merged(used.places(), new);
+                same = false;
+            }
         }
-        (self.facts, !(same_files && same_listings))
+        same &= *before == equal;
+        *before = equal;
+        (self.facts, !same)
     }
 }
 
@@ -291,7 +348,16 @@ pub struct Learned {
     /// Listings that were trusted, by where they stand.
     pub listed: Vec<u32>,
     /// Listings of directories that were listed.
-    pub listings: Listings,
+    pub listings: Stamped,
+    /// Links that were trusted, by where they stand.
+    pub linked: Vec<u32>,
+    /// Targets of links that were read.
+    pub links: Stamped,
+    /// Whether anything was met that was not known.
+    pub news: bool,
+    /// Whether a name stood for another inode than the one that it was listed with. What is mounted over it does so, and a
+    /// kernel before 5.8 tells no mount otherwise.
+    pub not_as_listed: bool,
 }
 
 impl Learned {
@@ -301,6 +367,10 @@ impl Learned {
         self.read.append(&mut other.read);
         self.listed.append(&mut other.listed);
         self.listings.append(&mut other.listings);
+        self.linked.append(&mut other.linked);
+        self.links.append(&mut other.links);
+        self.news |= other.news;
+        self.not_as_listed |= other.not_as_listed;
     }
 }
 

@@ -1,10 +1,12 @@
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, statx};
 
-use super::file::{CLOCK_TOLERANCE, DIRECTORY, FACT, Origin, Unfit, read, write};
+use super::file::{CLOCK_TOLERANCE, Origin, Unfit, read, write};
 use super::listing::Names;
 use super::*;
 
+mod belonging;
+mod links;
 mod listings;
 
 const ORIGIN: Origin = Origin { binding: Sha256Digest([7; 32]), booted: 1_700_000_000_123_456_789 };
@@ -23,30 +25,56 @@ fn stamps() -> impl Strategy<Value = Vec<Stamp>> {
 }
 
 /// Names as they come from a directory: in any order, and each once.
-type Listed = Vec<(FileType, Vec<u8>)>;
+type Entries = Vec<(Listed, Vec<u8>)>;
 
-fn names() -> impl Strategy<Value = Listed> {
+fn names() -> impl Strategy<Value = Entries> {
     let name = prop_oneof!["[a-c.]{1,3}".prop_map(String::into_bytes), prop::collection::vec(1..=255_u8, 1..256)];
     let name = name.prop_filter("no name", |name| !name.contains(&b'/') && name != b"." && name != b"..");
-    let listed = prop::sample::select(listing::TYPES.map(|(listed, _)| listed).to_vec());
+    let file_type = prop::sample::select(listing::TYPES.map(|(listed, _)| listed).to_vec());
+    let listed = (file_type, any::<u64>()).prop_map(|(file_type, inode)| Listed { file_type, inode });
     prop::collection::hash_map(name, listed, 0..5)
         .prop_map(|names| names.into_iter().map(|(name, listed)| (listed, name)).collect())
 }
 
-fn listings() -> impl Strategy<Value = Listings> {
+fn listings() -> impl Strategy<Value = Stamped> {
     (stamps(), prop::collection::vec(names(), 6)).prop_map(|(stamps, names)| listed(stamps.into_iter().zip(names)))
 }
 
-fn listed(directories: impl IntoIterator<Item = (Stamp, Listed)>) -> Listings {
-    let mut listings = Listings::default();
+/// What a directory with these names has for bytes, if they can be written down.
+fn bytes_of(entries: &Entries) -> Option<Vec<u8>> {
+    let mut names = Names::default();
+    for (listed, name) in entries {
+        names.push(*listed, name);
+    }
+    names.sorted()
+}
+
+fn listed(directories: impl IntoIterator<Item = (Stamp, Entries)>) -> Stamped {
+    let mut listings = Stamped::default();
     for (stamp, entries) in directories {
-        let mut names = Names::default();
-        for (listed, name) in &entries {
-            names.push(*listed, name);
-        }
-        listings.push(stamp, &names);
+        listings.push(stamp, &bytes_of(&entries).unwrap());
     }
     listings
+}
+
+/// Targets of links, each of which has the size that its stamp says.
+fn links() -> impl Strategy<Value = Stamped> {
+    let target = prop_oneof!["[a-c./]{1,4}".prop_map(String::into_bytes), prop::collection::vec(1..=255_u8, 1..300)];
+    (stamps(), prop::collection::vec(target, 6)).prop_map(|(stamps, targets)| linked(stamps.into_iter().zip(targets)))
+}
+
+fn linked<T: AsRef<[u8]>>(links: impl IntoIterator<Item = (Stamp, T)>) -> Stamped {
+    let mut linked = Stamped::default();
+    for (stamp, target) in links {
+        let target = target.as_ref();
+        linked.push(Stamp { size: target.len() as u64, ..stamp }, target);
+    }
+    linked
+}
+
+fn equal() -> impl Strategy<Value = Option<Equal>> {
+    prop::option::of((0..u64::MAX, any::<[u8; 32]>()))
+        .prop_map(|equal| equal.map(|(entries, lock)| Equal { entries, lock: Sha256Digest(lock) }))
 }
 
 fn facts() -> impl Strategy<Value = Facts> {
@@ -54,12 +82,17 @@ fn facts() -> impl Strategy<Value = Facts> {
         let fact = |(stamp, digest)| Fact { stamp, sha256: Sha256Digest(digest) };
         stamps.into_iter().zip(digests).map(fact).collect()
     });
-    (files, listings()).prop_map(|(files, listings)| Facts { files, listings })
+    (files, listings(), links(), equal()).prop_map(|(files, listings, links, equal)| Facts {
+        files,
+        listings,
+        links,
+        equal,
+    })
 }
 
-/// What is known of these files, and of no directory.
+/// What is known of these files, and of nothing else.
 fn of_files(files: Vec<Fact>) -> Facts {
-    Facts { files, listings: Listings::default() }
+    Facts { files, ..Facts::default() }
 }
 
 fn written(checks: &[Facts]) -> Vec<u8> {
@@ -77,8 +110,8 @@ proptest! {
     fn what_is_written_is_read(checks in prop::collection::vec(facts(), 0..4)) {
         let bytes = written(&checks);
         let size = |facts: &Facts| {
-            let names: usize = facts.listings.written().map(|(_, names)| names.len()).sum();
-            24 + facts.files.len() * FACT + facts.listings.len() * DIRECTORY + names
+            let behind = |stamped: &Stamped| stamped.written().map(|(_, bytes)| 44 + bytes.len()).sum::<usize>();
+            80 + 72 * facts.files.len() + behind(&facts.listings) + behind(&facts.links)
         };
         prop_assert_eq!(bytes.len(), 16 + 32 + 8 + 4 + checks.iter().map(size).sum::<usize>() + 32);
         prop_assert_eq!(read_all(&bytes).unwrap(), checks);
@@ -102,7 +135,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), length: u64) {
-        let with_head = [b"driftlock-stat-2".as_slice(), &ORIGIN.binding.0, &ORIGIN.booted.to_le_bytes(), &bytes].concat();
+        let with_head = [b"driftlock-stat-3".as_slice(), &ORIGIN.binding.0, &ORIGIN.booted.to_le_bytes(), &bytes].concat();
         for bytes in [bytes, with_head] {
             prop_assert!(read_all(&bytes).is_err());
             prop_assert!(read(&mut &*bytes, length, &ORIGIN).is_err());
@@ -120,14 +153,23 @@ fn fact(inode: u64, digest: u8) -> Fact {
 }
 
 /// A directory of files.
-fn directory(inode: u64, names: &[&str]) -> (Stamp, Listed) {
-    (stamp(inode), names.iter().map(|name| (FileType::RegularFile, name.as_bytes().to_vec())).collect())
+fn directory(inode: u64, names: &[&str]) -> (Stamp, Entries) {
+    (stamp(inode), names.iter().map(|name| (file(7), name.as_bytes().to_vec())).collect())
+}
+
+fn file(inode: u64) -> Listed {
+    Listed { file_type: FileType::RegularFile, inode }
 }
 
 #[test]
 fn a_cache_with_any_other_bit_or_length_is_not_read() {
     let good = written(&[
-        Facts { files: vec![fact(1, 1), fact(2, 2)], listings: listed([directory(1, &["a", "b"]), directory(3, &[])]) },
+        Facts {
+            files: vec![fact(1, 1), fact(2, 2)],
+            listings: listed([directory(1, &["a", "b"]), directory(3, &[])]),
+            links: linked([(stamp(4), "a"), (stamp(5), "../b")]),
+            equal: Some(Equal { entries: 6, lock: Sha256Digest([0xee; 32]) }),
+        },
         Facts::default(),
         of_files(vec![fact(1, 3)]),
     ]);
@@ -141,7 +183,7 @@ fn a_cache_with_any_other_bit_or_length_is_not_read() {
         assert!(read_all(&good[..at]).is_err(), "cut off at {at}");
         assert!(read(&mut &good[..at], good.len() as u64, &ORIGIN).is_err(), "cut off at {at} while it is read");
     }
-    for more in [&[0][..], b"driftlock-stat-2", &good] {
+    for more in [&[0][..], b"driftlock-stat-3", &good] {
         let longer = [&good, more].concat();
         assert!(read_all(&longer).is_err());
         assert!(read(&mut &*longer, good.len() as u64, &ORIGIN).is_err(), "it grew while it was read");
@@ -188,13 +230,17 @@ fn each_reason_not_to_read_is_told() {
     // Numbers that would need more memory than there is, were they believed.
     let numbers =
         [(u32::MAX, 0), (1, u64::MAX), (1, u64::MAX / 72 + 1), (1, u64::MAX / 44 + 1), (1, 1 << 40), (1, 1), (0, 0)];
-    for ((checks, number), which) in numbers.into_iter().flat_map(|numbers| [0, 1, 2].map(|which| (numbers, which))) {
+    for ((checks, number), which) in
+        numbers.into_iter().flat_map(|numbers| [0, 1, 2, 3, 4].map(|which| (numbers, which)))
+    {
         let mut absurd = whole(&[])[..56].to_vec();
         absurd.extend(checks.to_le_bytes());
         if checks > 0 {
-            for part in 0..3 {
+            for part in 0..5 {
                 absurd.extend(if part == which { number } else { 0 }.to_le_bytes());
             }
+            absurd.extend([0xff; 8]);
+            absurd.extend([0; 32]);
         }
         let read = read_all(&sealed(&absurd));
         assert!(matches!(read, Err(Unfit::Length)) || (checks == 0 && read.is_ok()), "{checks} {number}: {read:?}");
@@ -326,7 +372,7 @@ fn what_is_known_afterwards_is_what_was_used_and_what_was_learnt() {
         let facts = vec![fact(1, 1), fact(2, 2), fact(3, 3)];
         let known = Known::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, of_files(facts));
         let learned = Learned { trusted: trusted.to_vec(), read: read.to_vec(), ..Learned::default() };
-        let (facts, changed) = known.after(learned);
+        let (facts, changed) = known.after(learned, None);
         let facts: Vec<_> = facts.files.iter().map(|fact| (fact.stamp.inode, fact.sha256.0[0])).collect();
         (facts, changed)
     };
@@ -337,27 +383,4 @@ fn what_is_known_afterwards_is_what_was_used_and_what_was_learnt() {
     assert_eq!(after(&[2, 0], &[]), (vec![(1, 1), (3, 3)], true));
     assert_eq!(after(&[2], &[fact(4, 4), fact(2, 9), fact(4, 4)]), (vec![(2, 9), (3, 3), (4, 4)], true));
     assert_eq!(after(&[0], &[fact(2, 5), fact(2, 6), fact(1, 1)]), (vec![(1, 1)], true), "a contradiction is dropped");
-}
-
-#[test]
-fn what_a_cache_belongs_to_is_told_apart() {
-    use super::binding::Binding;
-    use crate::capability::Circumstances;
-    let us = Circumstances { user: 0, group: 0, groups: vec![0, 4], boot: b"a".to_vec(), now: 5, booted: 3 };
-    let digest = |circumstances: &Circumstances| Binding::new(circumstances).finish();
-    for other in [
-        Circumstances { user: 1, ..us.clone() },
-        Circumstances { group: 1, ..us.clone() },
-        Circumstances { groups: vec![0], ..us.clone() },
-        Circumstances { groups: vec![], ..us.clone() },
-        Circumstances { boot: b"b".to_vec(), ..us.clone() },
-        Circumstances { boot: vec![], ..us.clone() },
-    ] {
-        assert_ne!(digest(&us), digest(&other), "{other:?}");
-    }
-    assert_eq!(
-        digest(&us),
-        digest(&Circumstances { now: 6, booted: 4, ..us.clone() }),
-        "the clocks are seen to elsewhere"
-    );
 }

@@ -7,12 +7,14 @@ use rustix::fs::{FileType, RawDir, Statx};
 use rustix::io::Errno;
 
 use super::Task;
+use super::nodes::Nodes;
 use super::observe::{self, ATTEMPTS, pause, refused};
 use super::open::{self, Mount, Purpose};
 use super::queue::Place;
-use super::tree::{Node, State};
+use super::tree::State;
 use crate::manifest::{Attributes, Kind, Unverified};
 use crate::path::split_last;
+use crate::stat_cache::listing::Listed;
 
 /// Bytes of names that the kernel is asked for at once: a directory of about a thousand entries in one call.
 const BUFFER: usize = 64 << 10;
@@ -107,8 +109,8 @@ pub fn names(
     place: &Place,
     directory: &OwnedFd,
     buffer: &mut Vec<u8>,
-    mut all: impl FnMut(FileType, &[u8]),
-) -> Result<Vec<Node>, Errno> {
+    mut all: impl FnMut(Listed, &[u8]),
+) -> Result<Nodes, Errno> {
     let mut picked = Picked::new(task, place);
     buffer.reserve(BUFFER);
     let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
@@ -129,11 +131,12 @@ pub fn names(
             listed = open::status_at(AsFd::as_fd(directory), name)
                 .map_or(FileType::RegularFile, |status| open::file_type(&status));
         }
+        let listed = Listed { file_type: listed, inode: entry.ino() };
         all(listed, name);
         picked.add(listed, name);
     }
     let mut nodes = picked.nodes;
-    nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    nodes.sort();
     nodes.shrink_to_fit();
     Ok(nodes)
 }
@@ -144,7 +147,7 @@ pub struct Picked<'a> {
     /// The directory's path with a `/` behind it, or nothing for the root; and room for a name.
     path: Vec<u8>,
     above: usize,
-    pub nodes: Vec<Node>,
+    pub nodes: Nodes,
 }
 
 impl<'a> Picked<'a> {
@@ -153,19 +156,19 @@ impl<'a> Picked<'a> {
         if !path.is_empty() {
             path.push(b'/');
         }
-        Self { task, above: path.len(), path, nodes: Vec::new() }
+        Self { task, above: path.len(), path, nodes: Nodes::default() }
     }
 
     /// Adds a name if the check has to do with it.
-    pub fn add(&mut self, listed: FileType, name: &[u8]) {
+    pub fn add(&mut self, listed: Listed, name: &[u8]) {
         if !self.task.selection.is_everything() {
             self.path.truncate(self.above);
             self.path.extend_from_slice(name);
-            if !wanted(self.task, &self.path, listed == FileType::Directory) {
+            if !wanted(self.task, &self.path, listed.file_type == FileType::Directory) {
                 return;
             }
         }
-        self.nodes.push(Node { name: name.into(), state: State::Pending(listed) });
+        self.nodes.push(name, State::Pending(listed));
     }
 }
 

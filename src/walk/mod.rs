@@ -9,24 +9,26 @@ mod hash;
 mod known;
 mod listing;
 mod module;
+mod nodes;
 mod observe;
 mod open;
 mod queue;
 mod tree;
 mod worker;
 
+pub use known::{fact, stamp};
 pub use tree::{Tree, TreeEntries};
 
 use std::num::NonZeroUsize;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::declaration::Selection;
 use crate::manifest::{AttributeSet, Content, Kind, Record, Unverified};
 use crate::stat_cache::{Known, Learned};
 use queue::{Job, Place, Queue};
-use tree::{DirectoryId, Listing};
+use tree::DirectoryId;
 
 /// What to collect below one root.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub struct Task<'a> {
     pub attributes: AttributeSet,
     pub one_file_system: bool,
     pub nar: NarOf,
-    /// What is known of files that were read before. A NAR needs all bytes, so a module of which one is wanted is
+    /// What is known of files, directories and links that were read before. A NAR needs all bytes, so a module of which one is wanted is
     /// read whatever is known.
     pub known: Option<&'a Known>,
 }
@@ -86,7 +88,7 @@ pub fn default_threads() -> NonZeroUsize {
 #[must_use]
 pub fn collect(tasks: &[Task<'_>], threads: NonZeroUsize, progress: &Progress) -> Vec<Collection> {
     let jobs = (0..tasks.len()).rev().map(|task| {
-        let place = Place { task, id: 0, path: Box::default() };
+        let place = Place { task, id: 0, path: Box::default(), inode: None };
         match tasks[task].nar {
             NarOf::Root => Job::Module { place, parent: None },
             NarOf::Modules | NarOf::Nothing => Job::Directory { place, parent: None },
@@ -98,6 +100,7 @@ pub fn collect(tasks: &[Task<'_>], threads: NonZeroUsize, progress: &Progress) -
         directories: tasks.iter().map(|_| AtomicU32::new(1)).collect(),
         progress,
         workers: threads.get().min(MOST_THREADS),
+        long: AtomicUsize::new(0),
     };
     let mut found = std::thread::scope(|scope| {
         // This thread is a worker too. Where the system has no thread left, those that there are do all the work.
@@ -134,8 +137,10 @@ struct Run<'a> {
     /// For each task, the next directory's number.
     directories: Vec<AtomicU32>,
     progress: &'a Progress,
-    /// How many there are, this thread among them; fewer if the system has no threads left.
+    /// How many were asked for, this thread among them. There are fewer if the system has no threads left.
     workers: usize,
+    /// How many have a file before them that takes long.
+    long: AtomicUsize,
 }
 
 impl Run<'_> {
@@ -146,36 +151,24 @@ impl Run<'_> {
     /// Puts together what the workers found for one task.
     fn assemble(&self, task: usize, asked: &Task<'_>, found: &mut [worker::Found]) -> Collection {
         let count = self.directories[task].load(Ordering::Relaxed) as usize;
-        let mut listings: Vec<Listing> = (0..count).map(|_| Listing::default()).collect();
         let mut mounts = Vec::new();
         let mut learned = Learned::default();
-        for found in &mut *found {
-            let found = &mut found.tasks[task];
+        let mut pieces = Vec::new();
+        for found in found {
+            let mut found = std::mem::take(&mut found.tasks[task]);
             mounts.append(&mut found.mounts);
             learned.append(&mut found.learned);
-            for (id, own) in found.own.drain(..) {
-                listings[id as usize].own = Some(own);
-            }
-        }
-        let mut parts: Vec<_> = found.iter_mut().flat_map(|found| found.tasks[task].parts.drain(..)).collect();
-        // By directory and then by part: a directory's names were sorted before they were parted.
-        parts.sort_by_key(|part| (part.directory, part.number));
-        for part in parts {
-            let listing = &mut listings[part.directory as usize];
-            if part.number == 0 {
-                listing.nodes = part.nodes;
-            } else {
-                listing.more.push(part.nodes);
-            }
+            pieces.push(found.pieces);
         }
         mounts.sort();
         // A large file is looked at twice.
         mounts.dedup();
-        let root = match listings[0].own.take() {
-            Some(Ok(Record { content: Content::Directory { nar }, .. })) => Ok(nar),
-            Some(Err(reason)) => Err(reason),
+        let root = pieces.iter().find_map(|pieces| pieces.own.iter().find(|(id, _)| *id == 0));
+        let root = match root {
+            Some((_, Ok(Record { content: Content::Directory { nar }, .. }))) => Ok(*nar),
+            Some((_, Err(reason))) => Err(reason.clone()),
             _ => Err(Unverified::Vanished),
         };
-        Collection { tree: Tree::new(asked.kind, listings), mounts, root, learned }
+        Collection { tree: Tree::new(asked.kind, count, pieces), mounts, root, learned }
     }
 }

@@ -7,11 +7,12 @@ use rustix::fs::{FileType, Statx};
 
 use super::hash::{BUFFER, Hashed, Holes, Stopped, fill, same};
 use super::listing::{self, Closed};
+use super::nodes::Nodes;
 use super::observe::{self, ATTEMPTS, Seen, pause, refused};
 use super::open::{self, Mount, Purpose};
 use super::queue::Place;
-use super::tree::{Node, State};
-use super::worker::{Part, Worker, file_record, join};
+use super::tree::{Part, State};
+use super::worker::{Worker, file_record, join};
 use crate::digest::{Sha256, nar};
 use crate::manifest::{AttributeSet, Attributes, Content, Record, Sha256Digest, Unverified};
 
@@ -26,7 +27,7 @@ struct Level {
     file: Option<OwnedFd>,
     mount: Mount,
     attributes: Option<Box<Attributes>>,
-    nodes: Vec<Node>,
+    nodes: Nodes,
     next: usize,
 }
 
@@ -62,11 +63,13 @@ pub fn file(file: &OwnedFd) -> Result<(Record, Sha256Digest), Unverified> {
 pub fn collect(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>) {
     let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
     let mut buffer = vec![0; BUFFER];
+    // All of it is read, whatever is known.
+    worker.found.tasks[place.task].learned.news = true;
     nar::archive(&mut archive.pieces);
     let mut levels: Vec<Level> = Vec::new();
     levels.extend(enter(worker, place, None, parent, &mut archive));
     while let Some(level) = levels.last_mut() {
-        let Some(node) = level.nodes.get(level.next) else {
+        let Some((_, state)) = level.nodes.get(level.next) else {
             nar::close(&mut archive.pieces);
             archive.flush();
             if let Some(level) = levels.pop() {
@@ -77,17 +80,17 @@ pub fn collect(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>) {
             continue;
         };
         level.next += 1;
-        let State::Pending(listed) = node.state else { continue };
-        let state = if listed == FileType::Directory {
+        let &State::Pending(listed) = state else { continue };
+        let state = if listed.file_type == FileType::Directory {
             State::Directory(worker.run.new_directory(level.place.task))
         } else {
-            leaf(worker, level, listed, &mut archive, &mut buffer)
+            leaf(worker, level, listed.file_type, &mut archive, &mut buffer)
         };
-        let Some(node) = level.nodes.get_mut(level.next - 1) else { continue };
-        node.state = state;
-        if let State::Directory(id) = node.state {
-            nar::entry(&mut archive.pieces, &node.name);
-            let place = Place { task: level.place.task, id, path: join(&level.place.path, &node.name) };
+        level.nodes.put(level.next - 1, state);
+        let Some((name, state)) = level.nodes.get(level.next - 1) else { continue };
+        if let &State::Directory(id) = state {
+            nar::entry(&mut archive.pieces, name);
+            let place = Place { task: level.place.task, id, path: join(&level.place.path, name), inode: None };
             let mount = level.mount;
             let depth = levels.len();
             if let Some(far) = depth.checked_sub(KEPT_OPEN) {
@@ -126,7 +129,7 @@ fn enter(
         }
         Err(closed) => {
             archive.whole = false;
-            found.own.push((place.id, Err(closed.reason())));
+            found.pieces.own.push((place.id, Err(closed.reason())));
             None
         }
     }
@@ -137,8 +140,8 @@ fn leave(worker: &mut Worker<'_>, level: Level, archive: Option<&Archive>) {
     let nar = archive.map(|archive| archive.hasher.clone().finish());
     let record = Record { content: Content::Directory { nar }, attributes: level.attributes };
     let found = &mut worker.found.tasks[level.place.task];
-    found.own.push((level.place.id, Ok(record)));
-    found.parts.push(Part { directory: level.place.id, number: 0, nodes: level.nodes });
+    found.pieces.own.push((level.place.id, Ok(record)));
+    found.pieces.parts.push(Part { directory: level.place.id, number: 0, nodes: level.nodes });
 }
 
 /// Reads something that is no directory, and adds it to the archive.
@@ -150,7 +153,7 @@ fn leaf(
     buffer: &mut [u8],
 ) -> State {
     let task = &worker.run.tasks[level.place.task];
-    let name = &level.nodes[level.next - 1].name;
+    let Some((name, _)) = level.nodes.get(level.next - 1) else { return State::unverified(Unverified::Vanished) };
     let directory = match &level.file {
         Some(file) => file,
         // Back from deep below: this directory was closed in the meantime.

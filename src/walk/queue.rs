@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::nodes::Nodes;
 use super::open::Mount;
-use super::tree::{DirectoryId, Node};
+use super::tree::DirectoryId;
 use super::worker::Slot;
 use crate::path::split_last;
 
@@ -17,6 +18,8 @@ pub struct Place {
     pub id: DirectoryId,
     /// Relative to the root; empty for the root itself.
     pub path: Box<[u8]>,
+    /// The inode with which it was listed; nothing for the root.
+    pub inode: Option<u64>,
 }
 
 impl Place {
@@ -32,7 +35,7 @@ pub enum Job {
     /// List a directory, queue what is below, and read the files in it.
     Directory { place: Place, parent: Option<Mount> },
     /// A part of the names of a directory that has very many.
-    Names { place: Place, number: usize, nodes: Vec<Node> },
+    Names { place: Place, number: usize, nodes: Nodes },
     /// A whole module, of which a NAR is wanted: its bytes go through one stream, in order.
     Module { place: Place, parent: Option<Mount> },
 }
@@ -44,6 +47,8 @@ pub enum Job {
 pub struct LargeFile {
     /// In bytes, when it was last looked at.
     pub size: u64,
+    /// Then, too.
+    pub inode: u64,
     /// The directory that it is in.
     pub place: Place,
     pub mount: Mount,
@@ -180,12 +185,12 @@ mod tests {
     use super::*;
 
     fn large(size: u64) -> LargeFile {
-        let place = Place { task: 0, id: 0, path: Box::default() };
-        LargeFile { size, place, mount: Mount::default(), name: Box::default(), slot: Slot::default() }
+        let place = Place { task: 0, id: 0, path: Box::default(), inode: None };
+        LargeFile { size, inode: 0, place, mount: Mount::default(), name: Box::default(), slot: Slot::default() }
     }
 
     fn directory() -> Job {
-        Job::Directory { place: Place { task: 0, id: 0, path: Box::default() }, parent: None }
+        Job::Directory { place: Place { task: 0, id: 0, path: Box::default(), inode: None }, parent: None }
     }
 
     #[test]

@@ -3,22 +3,17 @@
 //! The entries come out in the one order of paths, that of their bytes, without any sort over whole paths: everything
 //! below a directory `d` sorts as `d/`, so a directory's own entry and its contents are two items among its siblings.
 
-use rustix::fs::FileType;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use super::nodes::Nodes;
 use crate::manifest::{Content, Entries, Kind, LockError, Observed, Record, Unverified};
+use crate::stat_cache::listing::Listed;
 
 /// Names of one directory that one worker takes at once; a directory with more is shared.
 pub const PART: usize = 1024;
 
 /// A directory's place in [`Tree`]; the root is 0.
 pub type DirectoryId = u32;
-
-/// One name in a directory.
-#[derive(Debug)]
-pub struct Node {
-    pub name: Box<[u8]>,
-    pub state: State,
-}
 
 /// What became of a name.
 #[derive(Debug)]
@@ -28,8 +23,8 @@ pub enum State {
     Unverified(Box<Unverified>),
     /// A directory: its own record is in its [`Listing`].
     Directory(DirectoryId),
-    /// Listed as this type, and not looked at yet. None is left when a walk has ended.
-    Pending(FileType),
+    /// Listed as this, and not looked at yet. None is left when a walk has ended.
+    Pending(Listed),
 }
 
 impl State {
@@ -38,19 +33,36 @@ impl State {
     }
 }
 
+/// Some of the names of a directory.
+#[derive(Debug)]
+pub struct Part {
+    pub directory: DirectoryId,
+    pub number: usize,
+    pub nodes: Nodes,
+}
+
+/// What one worker found below one root, as it came.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    /// The directories themselves.
+    pub own: Vec<(DirectoryId, Result<Record, Unverified>)>,
+    /// The names in them.
+    pub parts: Vec<Part>,
+}
+
 /// What a directory holds, sorted by name.
 #[derive(Debug, Default)]
-pub struct Listing {
-    /// The directory itself. Nothing for the root, which is no entry.
-    pub own: Option<Result<Record, Unverified>>,
-    pub nodes: Vec<Node>,
+struct Listing {
+    /// The directory itself. The root is no entry.
+    own: Option<Result<Record, Unverified>>,
+    nodes: Nodes,
     /// What is behind `nodes` in a directory that was shared: all of them parts of [`PART`] names, save the last. They
     /// are not joined, since then a large directory would be there twice for a moment.
-    pub more: Vec<Vec<Node>>,
+    more: Vec<Nodes>,
 }
 
 impl Listing {
-    fn node(&self, index: usize) -> Option<&Node> {
+    fn node(&self, index: usize) -> Option<(&[u8], &State)> {
         match index.checked_sub(self.nodes.len()) {
             None => self.nodes.get(index),
             Some(behind) => self.more.get(behind / PART)?.get(behind % PART),
@@ -59,17 +71,22 @@ impl Listing {
 }
 
 /// Everything that a walk found below one root.
+///
+/// It is put together when it is first asked for, since nobody asks for what is known to be as it was.
 #[derive(Debug)]
 pub struct Tree {
     kind: Kind,
-    directories: Vec<Listing>,
+    /// How many directories there are.
+    count: usize,
+    pieces: Mutex<Vec<Pieces>>,
+    directories: OnceLock<Vec<Listing>>,
 }
 
 impl Tree {
-    /// `directories[0]` is the root. Each listing is sorted by name.
+    /// `pieces` are what all workers found: of each of `count` directories the names, sorted and then parted.
     #[must_use]
-    pub fn new(kind: Kind, directories: Vec<Listing>) -> Self {
-        Self { kind, directories }
+    pub fn new(kind: Kind, count: usize, pieces: Vec<Pieces>) -> Self {
+        Self { kind, count, pieces: Mutex::new(pieces), directories: OnceLock::new() }
     }
 
     /// All entries in the one order of paths.
@@ -77,14 +94,33 @@ impl Tree {
     pub fn entries(&self) -> TreeEntries<'_> {
         TreeEntries {
             tree: self,
+            directories: self.directories.get_or_init(|| self.assemble()),
             path: Vec::new(),
             frames: vec![Frame { directory: 0, next: 0, waiting: Vec::new() }],
             parent: 0,
         }
     }
 
-    fn listing(&self, id: DirectoryId) -> &Listing {
-        &self.directories[id as usize]
+    /// The directories by their numbers; the root is the first.
+    fn assemble(&self) -> Vec<Listing> {
+        let mut directories: Vec<Listing> = (0..self.count).map(|_| Listing::default()).collect();
+        let mut parts = Vec::new();
+        for mut pieces in std::mem::take(&mut *self.pieces.lock().unwrap_or_else(PoisonError::into_inner)) {
+            for (id, own) in pieces.own {
+                directories[id as usize].own = Some(own);
+            }
+            parts.append(&mut pieces.parts);
+        }
+        parts.sort_by_key(|part| (part.directory, part.number));
+        for part in parts {
+            let listing = &mut directories[part.directory as usize];
+            if part.number == 0 {
+                listing.nodes = part.nodes;
+            } else {
+                listing.more.push(part.nodes);
+            }
+        }
+        directories
     }
 
     /// A `files` check records files, links and special files; of directories only those that could not be read.
@@ -108,6 +144,7 @@ struct Frame {
 /// See [`Tree::entries`].
 pub struct TreeEntries<'a> {
     tree: &'a Tree,
+    directories: &'a [Listing],
     path: Vec<u8>,
     frames: Vec<Frame>,
     /// Length of the path of the directory that the last frame stands for.
@@ -123,31 +160,30 @@ impl<'a> TreeEntries<'a> {
     /// The next entry of the tree, shown or not.
     fn step(&mut self) -> Option<&'a State> {
         loop {
-            let tree = self.tree;
             let frame = self.frames.last_mut()?;
-            let listing = tree.listing(frame.directory);
+            let listing = &self.directories[frame.directory as usize];
             let upcoming = listing.node(frame.next);
             if let Some(&waiting) = frame.waiting.last()
-                && let Some(directory) = listing.node(waiting)
-                && upcoming.is_none_or(|node| contents_sort_before(&directory.name, &node.name))
+                && let Some((directory, state)) = listing.node(waiting)
+                && upcoming.is_none_or(|(name, _)| contents_sort_before(directory, name))
             {
                 frame.waiting.pop();
-                if let State::Directory(id) = directory.state {
+                if let State::Directory(id) = state {
                     self.path.truncate(self.parent);
-                    push_name(&mut self.path, &directory.name);
+                    push_name(&mut self.path, directory);
                     self.parent = self.path.len();
-                    self.frames.push(Frame { directory: id, next: 0, waiting: Vec::new() });
+                    self.frames.push(Frame { directory: *id, next: 0, waiting: Vec::new() });
                 }
                 continue;
             }
-            if let Some(node) = upcoming {
-                if matches!(node.state, State::Directory(_)) {
+            if let Some((name, state)) = upcoming {
+                if matches!(state, State::Directory(_)) {
                     frame.waiting.push(frame.next);
                 }
                 frame.next += 1;
                 self.path.truncate(self.parent);
-                push_name(&mut self.path, &node.name);
-                return Some(&node.state);
+                push_name(&mut self.path, name);
+                return Some(state);
             }
             self.frames.pop();
             self.path.truncate(self.parent);
@@ -173,7 +209,7 @@ impl Entries for TreeEntries<'_> {
                 Some(State::Unverified(reason)) => break Err(&**reason),
                 Some(State::Pending(_)) => break Err(&Unverified::Vanished),
                 Some(State::Directory(id)) => {
-                    let own = tree.listing(*id).own.as_ref();
+                    let own = self.directories[*id as usize].own.as_ref();
                     if let Some(own) = own
                         && tree.shows(own)
                     {

@@ -8,20 +8,22 @@ use rustix::fs::{FileType, Statx};
 use super::hash::{self, Lane};
 use super::known::{self, Looked};
 use super::listing;
+use super::nodes::Nodes;
 use super::observe::{self, Seen, refused};
 use super::open::Mount;
 use super::queue::{Job, LargeFile, Place, Work};
-use super::tree::{DirectoryId, Node, PART, State};
+use super::tree::{DirectoryId, PART, Part, Pieces, State};
 use super::{NarOf, Run, module};
 use crate::manifest::{Content, Kind, Record, Unverified};
 use crate::stat_cache::Learned;
+use crate::stat_cache::listing::Listed;
 
 /// From this size on, in bytes, a file is not read by whoever finds it, but queued for all ([`LargeFile`]). Below it, a
 /// file takes less than a millisecond.
 const LARGE: u64 = 1 << 20;
 
-/// A file of which so many bytes are left has its core to itself, as long as other cores can do all else: it takes a
-/// tenth of a second more, so it may well be what the run ends with, and small files beside it would hold it up.
+/// Beside a file of which so many bytes are left, no small ones are read, as long as another core can do that: it takes a
+/// tenth of a second more, so it may well be what the run ends with, and they would hold it up.
 const LONG: u64 = 256 << 20;
 
 /// What one worker found.
@@ -34,24 +36,16 @@ pub struct Found {
 impl Found {
     /// Keeps what became of a file that this worker found.
     pub fn put(&mut self, slot: &Slot, state: State) {
-        self.tasks[slot.task].parts[slot.part].nodes[slot.node].state = state;
+        self.tasks[slot.task].pieces.parts[slot.part].nodes.put(slot.node, state);
     }
 }
 
 /// What one worker found for one task.
 #[derive(Default)]
 pub struct FoundInTask {
-    pub parts: Vec<Part>,
-    pub own: Vec<(DirectoryId, Result<Record, Unverified>)>,
+    pub pieces: Pieces,
     pub mounts: Vec<Vec<u8>>,
     pub learned: Learned,
-}
-
-/// Some of the nodes of a directory.
-pub struct Part {
-    pub directory: DirectoryId,
-    pub number: usize,
-    pub nodes: Vec<Node>,
 }
 
 /// Where what becomes of a file belongs.
@@ -79,7 +73,7 @@ pub fn work(run: &Run<'_>, number: usize) -> Found {
     let mut lanes: [Lane<Slot>; 2] = Default::default();
     let tasks = run.tasks.iter().map(|_| FoundInTask::default()).collect();
     let found = Found { tasks, elsewhere: Vec::new() };
-    let mut worker = Worker { run, number, found, batch: None, recent: None, buffer: Vec::new() };
+    let mut worker = Worker { run, number, found, batch: None, recent: None, long: false, buffer: Vec::new() };
     while let Some(work) = run.queue.take() {
         let mut first = match work {
             Work::Job(job) => {
@@ -106,6 +100,8 @@ pub struct Worker<'a> {
     batch: Option<Batch>,
     /// The directory that was gone through last, still open: the next one is often in it.
     recent: Option<(Place, OwnedFd)>,
+    /// Whether it has a [`LONG`] file before it.
+    long: bool,
     /// For listings.
     pub buffer: Vec<u8>,
 }
@@ -118,14 +114,19 @@ impl Worker<'_> {
             Job::Names { place, number, mut nodes } => {
                 // The directory was noted when it was listed, so its mount is no news: no parent to compare with.
                 let task = &self.run.tasks[place.task];
-                match listing::open(task, &place, None, None, &mut self.found.tasks[place.task].mounts) {
-                    Ok(opened) => self.start_batch(place, opened.file, opened.mount, number, nodes),
+                let found = &mut self.found.tasks[place.task];
+                match listing::open(task, &place, None, None, &mut found.mounts) {
+                    Ok(opened) => {
+                        known::opened_again(task, &place, &opened.status, &mut found.learned);
+                        self.start_batch(place, opened.file, opened.mount, number, nodes);
+                    }
                     Err(closed) => {
+                        found.learned.news = true;
                         let reason = closed.reason();
-                        for node in &mut nodes {
-                            node.state = State::unverified(reason.clone());
+                        for (_, state) in nodes.iter_mut() {
+                            *state = State::unverified(reason.clone());
                         }
-                        self.found.tasks[place.task].parts.push(Part { directory: place.id, number, nodes });
+                        found.pieces.parts.push(Part { directory: place.id, number, nodes });
                     }
                 }
             }
@@ -145,19 +146,20 @@ impl Worker<'_> {
         let (opened, mut nodes) = match known::list(task, &place, above, parent, mounts, &mut self.buffer, learned) {
             Ok(listed) => listed,
             Err(reason) => {
-                found.own.push((place.id, Err(reason)));
+                found.pieces.own.push((place.id, Err(reason)));
                 return;
             }
         };
         self.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
         let record = Record { content: Content::Directory { nar: None }, attributes: opened.attributes };
-        found.own.push((place.id, Ok(record)));
+        found.pieces.own.push((place.id, Ok(record)));
         if nodes.len() <= PART {
             self.start_batch(place, opened.file, opened.mount, 0, nodes);
             return;
         }
         let mut jobs = Vec::new();
-        // From the end: what is split off has room for itself alone, and what is left gives up the room for it.
+        // From the end: what is split off has room for itself alone, and what is left gives up the room for it, but for
+        // the names.
         let parts = nodes.len().div_ceil(PART);
         for number in (0..parts).rev() {
             let part = nodes.split_off(number * PART);
@@ -168,18 +170,20 @@ impl Worker<'_> {
     }
 
     /// Queues the directories among the names, and leaves the rest as the batch.
-    fn start_batch(&mut self, place: Place, directory: OwnedFd, mount: Mount, number: usize, mut nodes: Vec<Node>) {
+    fn start_batch(&mut self, place: Place, directory: OwnedFd, mount: Mount, number: usize, mut nodes: Nodes) {
         let run = self.run;
         let mut jobs = Vec::new();
-        for node in &mut nodes {
-            if let State::Pending(FileType::Directory) = node.state {
-                let (id, job) = below(run, &place, &node.name, mount);
-                node.state = State::Directory(id);
+        for (name, state) in nodes.iter_mut() {
+            if let State::Pending(listed) = *state
+                && listed.file_type == FileType::Directory
+            {
+                let (id, job) = below(run, &place, name, mount, Some(listed.inode));
+                *state = State::Directory(id);
                 jobs.push(job);
             }
         }
         run.queue.add(jobs.into_iter().rev());
-        let parts = &mut self.found.tasks[place.task].parts;
+        let parts = &mut self.found.tasks[place.task].pieces.parts;
         parts.push(Part { directory: place.id, number, nodes });
         let part = parts.len() - 1;
         self.batch = Some(Batch { place, directory, mount, part, next: 0 });
@@ -188,11 +192,21 @@ impl Worker<'_> {
     /// The next file to read, from whatever there is to do.
     ///
     /// The first lane takes large files as long as there are some, the second one what is left beside them. So a large
-    /// file never waits for small ones, and two share a core only if no other core is free.
+    /// file never waits for small ones, and two share a core only if no other core is free. Beside a [`LONG`] one the
+    /// second lane takes nothing else than large ones once the batch is done, which nobody else can do, as long as
+    /// another core has none that long.
     fn next_file(&mut self, free: hash::Free) -> Option<hash::Opened<Slot>> {
         let busy = free.beside.is_some();
-        let only_large = self.run.workers > 1 && free.beside.is_some_and(|left| left >= LONG);
+        let long = free.beside.is_some_and(|left| left >= LONG);
+        if self.long != long {
+            self.long = long;
+            match long {
+                true => self.run.long.fetch_add(1, Ordering::Relaxed),
+                false => self.run.long.fetch_sub(1, Ordering::Relaxed),
+            };
+        }
         loop {
+            let only_large = long && self.batch.is_none() && self.run.long.load(Ordering::Relaxed) < self.run.workers;
             if (free.first || only_large)
                 && let Some(file) = self.run.queue.take_large(busy)
             {
@@ -229,24 +243,19 @@ impl Worker<'_> {
         let task = batch.place.task;
         loop {
             let found = &mut self.found.tasks[task];
-            let node = found.parts[batch.part].nodes.get(batch.next)?;
+            let (name, state) = found.pieces.parts[batch.part].nodes.get(batch.next)?;
             let slot = Slot { worker: self.number, task, part: batch.part, node: batch.next };
             batch.next += 1;
-            let State::Pending(listed) = node.state else { continue };
+            let &State::Pending(listed) = state else { continue };
             let at = At { place: &batch.place, directory: batch.directory.as_fd(), mount: batch.mount };
-            match look(self.run, &at, &node.name, listed, &mut found.mounts, &mut found.learned) {
+            match look(self.run, &at, name, listed, &mut found.mounts, &mut found.learned) {
                 Ok((file, status)) if status.stx_size < LARGE => {
                     return Some(hash::Opened { tag: slot, file, status });
                 }
                 Ok((_, status)) => {
-                    let (place, name) = (batch.place.clone(), node.name.clone());
-                    self.run.queue.add_large(LargeFile {
-                        size: status.stx_size,
-                        place,
-                        mount: batch.mount,
-                        name,
-                        slot,
-                    });
+                    let (place, name) = (batch.place.clone(), name.into());
+                    let (size, inode) = (status.stx_size, status.stx_ino);
+                    self.run.queue.add_large(LargeFile { size, inode, place, mount: batch.mount, name, slot });
                 }
                 Err(state) => self.found.put(&slot, state),
             }
@@ -255,13 +264,14 @@ impl Worker<'_> {
 
     /// Opens a large file that was queued, if it is still a file that can be read.
     fn open_large(&mut self, file: LargeFile) -> Option<hash::Opened<Slot>> {
-        let LargeFile { place, mount, name, slot, .. } = file;
+        let LargeFile { place, mount, name, slot, inode, size: _ } = file;
         let found = &mut self.found.tasks[place.task];
         let looked = listing::open(&self.run.tasks[place.task], &place, None, None, &mut found.mounts)
             .map_err(|closed| State::unverified(closed.reason()))
             .and_then(|opened| {
                 let at = At { place: &place, directory: opened.file.as_fd(), mount };
-                look(self.run, &at, &name, FileType::RegularFile, &mut found.mounts, &mut found.learned)
+                let listed = Listed { file_type: FileType::RegularFile, inode };
+                look(self.run, &at, &name, listed, &mut found.mounts, &mut found.learned)
             });
         self.run.queue.done();
         match looked {
@@ -308,13 +318,12 @@ fn look(
     run: &Run<'_>,
     at: &At<'_>,
     name: &[u8],
-    listed: FileType,
+    listed: Listed,
     mounts: &mut Vec<Vec<u8>>,
     learned: &mut Learned,
 ) -> Result<(OwnedFd, Statx), State> {
     let task = &run.tasks[at.place.task];
-    let near = learned.trusted.last().copied().unwrap_or(0);
-    let looked = known::look(task, at.directory, name, listed, near);
+    let looked = known::look(task, at.directory, name, listed, learned);
     if let Some(status) = looked.status()
         && Mount::of(status) != at.mount
     {
@@ -322,14 +331,11 @@ fn look(
             .map_err(State::unverified)?;
     }
     match looked {
-        Looked::Known { record, at, .. } => {
-            learned.trusted.push(at);
-            Err(State::Recorded(record))
-        }
+        Looked::Known { record, .. } => Err(State::Recorded(record)),
         Looked::Unknown(Seen::File(file, status)) => Ok((file, status)),
         Looked::Unknown(Seen::Settled(settled, _)) => Err(settled),
         Looked::Unknown(Seen::Directory) => {
-            let (id, job) = below(run, at.place, name, at.mount);
+            let (id, job) = below(run, at.place, name, at.mount, None);
             run.queue.add([job]);
             Err(State::Directory(id))
         }
@@ -353,10 +359,10 @@ pub const fn file_content(status: &Statx, sha256: crate::manifest::Sha256Digest)
     Content::File { executable: status.stx_mode & 0o100 != 0, size: status.stx_size, sha256 }
 }
 
-/// A new directory below another, and the job to collect it.
-fn below(run: &Run<'_>, above: &Place, name: &[u8], mount: Mount) -> (DirectoryId, Job) {
+/// A new directory below another, listed with this `inode`, and the job to collect it.
+fn below(run: &Run<'_>, above: &Place, name: &[u8], mount: Mount, inode: Option<u64>) -> (DirectoryId, Job) {
     let id = run.new_directory(above.task);
-    let place = Place { task: above.task, id, path: join(&above.path, name) };
+    let place = Place { task: above.task, id, path: join(&above.path, name), inode };
     let task = &run.tasks[above.task];
     let job = if above.id == 0 && task.kind == Kind::Trees && task.nar == NarOf::Modules {
         Job::Module { place, parent: Some(mount) }

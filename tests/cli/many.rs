@@ -49,6 +49,41 @@ fn sixty_four_descriptors_are_enough_for_seven_threads() {
     }
 }
 
+/// Files that take long, with small ones before, between and behind them in one directory.
+#[test]
+fn files_that_take_long_are_read_with_any_number_of_threads() {
+    let world = World::in_memory(TREES);
+    for name in ["a", "c", "e", "g"] {
+        for number in 0..50 {
+            world.write(format!("m/{name}{number}"), format!("{name}{number}"));
+        }
+    }
+    for (name, length) in [("b_long", 300 << 20), ("d_long", 301 << 20), ("f_long", 302 << 20)] {
+        fs::File::create(world.root("m").join(name)).unwrap().set_len(length).unwrap();
+    }
+    world.lock();
+    let lock = world.lock_bytes();
+    let sums = Command::new("sha256sum").arg(world.root("m/d_long")).output().unwrap().stdout;
+    let sum = String::from_utf8_lossy(&sums[..64]).into_owned();
+    assert!(String::from_utf8_lossy(&lock).contains(&sum));
+    for threads in ["1", "2", "7"] {
+        world.driftlock(["check", "--threads", threads]).code(0);
+    }
+    let trace = world.path("trace");
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-y", "-e", "trace=openat,openat2,close", "-o"]).arg(&trace);
+    traced.arg(env!("CARGO_BIN_EXE_driftlock")).args(["check", "--threads", "2"]);
+    world.command(traced).code(0);
+    let trace = fs::read_to_string(trace).unwrap();
+    // The file is opened once more when its turn comes, and then closed when it was read.
+    let lines: Vec<&str> = trace.lines().collect();
+    let at =
+        |call: &str, name: &str| lines.iter().rposition(|line| line.contains(call) && line.contains(name)).unwrap();
+    let first = at("close", "b_long");
+    assert!(at("open", "d_long") < first, "another core begins the next one meanwhile");
+    assert!(at("open", "g49") < first, "and nobody leaves the small ones for the end");
+}
+
 /// Runs driftlock, and gives the most memory that was resident at once, in bytes.
 ///
 /// By way of `time`, which is small: a process is charged for what the one that started it had resident.

@@ -53,6 +53,11 @@ impl<R: BufRead> Reader<R> {
         Ok(reader)
     }
 
+    /// What it is read from.
+    pub const fn input(&self) -> &R {
+        &self.input
+    }
+
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header

@@ -9,15 +9,15 @@ use std::process::Command;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::Value;
 
-use super::{CACHE, check, private_directory, settle, trusted, world};
+use super::{CACHE, check, private_directory, same, settle, trusted, world};
 use crate::harness::{TREES, World, drift, is_root, the_check, unprivileged, unverified};
 use crate::watch::strace;
 
 /// What two reports of the same tree have in common, with a cache and without.
-const SAME: [&str; 7] = ["status", "counts", "digest", "live_digest", "drift", "unverified", "mounts"];
+pub(super) const SAME: [&str; 7] = ["status", "counts", "digest", "live_digest", "drift", "unverified", "mounts"];
 
 /// A locked tree with directories in directories, and a cache that knows all of it.
-fn known(declaration: &str) -> World {
+pub(super) fn known(declaration: &str) -> World {
     let world = world(declaration);
     for name in ["m/a", "m/d/one", "m/d/two", "m/e/one", "m/e/two", "m/d/deep/file", "loose"] {
         world.write(name, format!("{name}\n"));
@@ -53,22 +53,6 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The same is found with the cache and without; gives the report with it.
-fn same(world: &World, what: &str) -> Value {
-    let report = |arguments: &[&str]| {
-        let output = world.driftlock(arguments).command.output().unwrap();
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        (output.status.code(), report)
-    };
-    let with = report(&["check", "--json", "--stat-cache", CACHE]);
-    let without = report(&["check", "--json"]);
-    assert_eq!(with.0, without.0, "{what}");
-    for key in SAME {
-        assert_eq!(the_check(&with.1)[key], the_check(&without.1)[key], "{what}: {key}");
-    }
-    with.1
-}
-
 /// All directories below one, and itself.
 fn directories(root: &Path) -> Vec<PathBuf> {
     let mut all = vec![root.to_path_buf()];
@@ -81,7 +65,7 @@ fn directories(root: &Path) -> Vec<PathBuf> {
 }
 
 /// Does something, and puts the mtimes of all directories back, as somebody would who hides it.
-fn behind(world: &World, deed: impl FnOnce(&World)) {
+pub(super) fn behind(world: &World, deed: impl FnOnce(&World)) {
     let root = world.path("root");
     let before: Vec<_> =
         directories(&root).into_iter().map(|path| (fs::metadata(&path).unwrap().modified().unwrap(), path)).collect();
@@ -94,7 +78,7 @@ fn behind(world: &World, deed: impl FnOnce(&World)) {
     }
 }
 
-fn exchange(world: &World, a: &str, b: &str) {
+pub(super) fn exchange(world: &World, a: &str, b: &str) {
     renameat_with(CWD, world.root(a), CWD, world.root(b), RenameFlags::EXCHANGE).unwrap();
 }
 

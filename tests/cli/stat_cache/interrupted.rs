@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{CACHE, check, known, private_directory, run, settle, trusted, world};
 use crate::harness::{TREES, drift, is_root, the_check, unprivileged};
-use crate::watch::strace;
+use crate::watch::{no_panic, strace};
 
 #[test]
 fn files_that_can_not_be_read_stay_unverified() {
@@ -157,4 +157,16 @@ fn a_full_disk_is_trouble_and_what_is_mounted_below_is_read_each_time() {
     assert!(said("ro.err").contains("the stat cache state/cache could not be written: Read-only file system"));
     let mounted = report("mounted.json");
     assert_eq!((trusted(&mounted), &the_check(&mounted)["mounts"]), (300, &serde_json::json!([{"path": "mounted"}])));
+}
+
+/// Without a thread to read the cache ahead, it is read all the same.
+#[test]
+fn a_cache_is_not_lost_where_no_thread_is_to_be_had() {
+    let world = known(TREES);
+    for inject in ["inject=clone,clone3:error=EAGAIN", "inject=clone,clone3:error=EAGAIN:when=2+"] {
+        let arguments = ["check", "--threads", "4", "--json", "--stat-cache", CACHE];
+        let finished = strace(&world, &["-e", inject], &arguments).code(0);
+        no_panic(&finished);
+        assert_eq!((trusted(&finished.json()), finished.stderr()), (3, String::new()));
+    }
 }

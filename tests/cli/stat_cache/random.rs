@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::Value;
 
+use super::equal::{MORE, mark};
 use super::{CACHE, settle, world};
 use crate::harness::{TREES, World, the_check};
 
@@ -23,7 +24,9 @@ enum Deed {
     Rename(String, String),
     Exchange(String, String),
     HardLink(String, String),
-    Link(String),
+    Link(String, String),
+    /// Makes a link and renames it over what is there, as `ln -sfn` does.
+    Retarget(String, String),
     Fifo(String),
     Mode(String, u32),
 }
@@ -43,25 +46,28 @@ fn deed() -> impl Strategy<Value = Deed> {
         3 => (path(), path()).prop_map(|(from, to)| Deed::Rename(from, to)),
         3 => (path(), path()).prop_map(|(a, b)| Deed::Exchange(a, b)),
         2 => (path(), path()).prop_map(|(from, to)| Deed::HardLink(from, to)),
-        1 => path().prop_map(Deed::Link),
+        2 => (path(), path()).prop_map(|(path, target)| Deed::Link(path, target)),
+        2 => (path(), path()).prop_map(|(path, target)| Deed::Retarget(path, target)),
         1 => path().prop_map(Deed::Fifo),
         1 => (path(), mode).prop_map(|(path, mode)| Deed::Mode(path, mode)),
     ]
 }
 
-/// What happens between two checks: some deeds, whether the mtimes of directories are put back, and whether there is time
-/// for all of it to settle.
+/// What happens between two checks: some deeds, whether the mtimes of directories are put back, whether what is there then is
+/// locked, and whether there is time for all of it to settle.
 #[derive(Clone, Debug)]
 struct Round {
     deeds: Vec<Deed>,
     hidden: bool,
+    locks: bool,
     settles: bool,
 }
 
 fn round() -> impl Strategy<Value = Round> {
-    (prop::collection::vec(deed(), 0..5), any::<bool>(), any::<bool>()).prop_map(|(deeds, hidden, settles)| Round {
+    (prop::collection::vec(deed(), 0..5), any::<[bool; 3]>()).prop_map(|(deeds, [hidden, locks, settles])| Round {
         deeds,
         hidden,
+        locks,
         settles,
     })
 }
@@ -93,7 +99,12 @@ fn act(root: &Path, deed: &Deed) -> std::io::Result<()> {
         Deed::Rename(from, to) => fs::rename(root.join(from), root.join(to)),
         Deed::Exchange(a, b) => Ok(renameat_with(CWD, root.join(a), CWD, root.join(b), RenameFlags::EXCHANGE)?),
         Deed::HardLink(from, to) => fs::hard_link(root.join(from), root.join(to)),
-        Deed::Link(path) => symlink("a", root.join(path)),
+        Deed::Link(path, target) => symlink(target, root.join(path)),
+        Deed::Retarget(path, target) => {
+            let new = root.join("new");
+            symlink(target, &new)?;
+            fs::rename(&new, root.join(path)).or_else(|_| fs::remove_file(new))
+        }
         Deed::Fifo(path) => Command::new("mkfifo").arg(root.join(path)).output().map(drop),
         Deed::Mode(path, mode) => {
             let path = root.join(path);
@@ -115,25 +126,46 @@ fn times(directory: &Path, all: &mut Vec<(std::path::PathBuf, std::time::SystemT
     }
 }
 
+/// How a verdict came about.
+#[derive(Clone, Copy, Debug, Default)]
+struct Spared {
+    /// Entries that were trusted.
+    trusted: u64,
+    /// Runs that did not compare.
+    equal: u64,
+}
+
+impl std::ops::Add for Spared {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { trusted: self.trusted + other.trusted, equal: self.equal + other.equal }
+    }
+}
+
 /// The exit code, and all of a report that does not tell how it came about.
-fn found(world: &World, arguments: &[&str]) -> (Option<i32>, Value, u64) {
+fn found(world: &World, arguments: &[&str]) -> (Option<i32>, Value, Spared) {
     let output = world.driftlock(arguments).command.output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut check = the_check(&report).clone();
     let trusted = check.as_object_mut().unwrap().remove("trusted").unwrap().as_u64().unwrap();
-    (output.status.code(), check, trusted)
+    let counts = check["counts"].as_object_mut().unwrap();
+    let marked = counts["entries"].as_u64().unwrap() >= MORE;
+    for count in counts.values_mut() {
+        *count = (count.as_u64().unwrap() % MORE).into();
+    }
+    (output.status.code(), check, Spared { trusted, equal: u64::from(marked) })
 }
 
-/// Gives how many entries were trusted in all.
-fn live(declaration: &str, rounds: &[Round]) -> u64 {
+fn live(declaration: &str, rounds: &[Round]) -> Spared {
     let world = world(declaration);
     let root = world.path("root");
     for path in ["a/a/a", "a/b", "b/a", "b/c/a.x", "c"] {
         world.write(path, path);
     }
     world.lock();
-    let mut trusted = 0;
-    for (number, Round { deeds, hidden, settles }) in rounds.iter().enumerate() {
+    let mut spared = Spared::default();
+    for (number, Round { deeds, hidden, locks, settles }) in rounds.iter().enumerate() {
         let mut before = Vec::new();
         times(&root, &mut before);
         for deed in deeds {
@@ -145,17 +177,22 @@ fn live(declaration: &str, rounds: &[Round]) -> u64 {
                 File::open(path).unwrap().set_modified(time).unwrap();
             }
         }
+        if *locks {
+            // Nothing at all can't be locked.
+            world.driftlock(["lock"]).command.output().unwrap();
+        }
         if *settles {
             settle();
         }
         let without = found(&world, &["check", "--json"]);
-        for _ in 0..2 {
+        for _ in 0..3 {
             let with = found(&world, &["check", "--json", "--stat-cache", CACHE]);
             assert_eq!((with.0, &with.1), (without.0, &without.1), "after round {number} of {rounds:#?}");
-            trusted += with.2;
+            spared = spared + with.2;
+            mark(&world.path(CACHE));
         }
     }
-    trusted
+    spared
 }
 
 /// As many trees at once as make the waiting worth it.
@@ -184,14 +221,15 @@ proptest! {
             TREES.replace("trees", "files") + "include = [\"a/**\", \"*/c/*\", \"c\"]\nexclude = [\"**/a.x\"]\n",
             TREES.replace("root = ", "attributes = [\"mode\", \"owner\"]\nroot = "),
         ];
-        let trusted: u64 = std::thread::scope(|scope| {
+        let spared = std::thread::scope(|scope| {
             let begin = |(number, rounds)| {
                 let declaration: &String = &declarations[number % 3];
                 scope.spawn(move || live(declaration, rounds))
             };
             let lives: Vec<_> = lives.iter().map(Vec::as_slice).enumerate().map(begin).collect();
-            lives.into_iter().map(|life| life.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).sum()
+            let spared = lives.into_iter().map(|life| life.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            spared.fold(Spared::default(), std::ops::Add::add)
         });
-        prop_assert!(trusted > 100, "{trusted}");
+        prop_assert!(spared.trusted > 100 && spared.equal > 30, "{spared:?}");
     }
 }
