@@ -122,7 +122,7 @@ impl Reader {
     /// A path that is there twice.
     pub fn of_entries(mut entries: Vec<(Entry, u64)>) -> Result<Self, LockError> {
         entries.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
-        if let Some([_, (twice, line)]) = entries.array_windows().find(|[(a, _), (b, _)]| a.path == b.path) {
+        if let Some([_, (twice, line)]) = entries.windows(2).find(|pair| pair[0].0.path == pair[1].0.path) {
             return Err(LockError::Duplicate { line: *line, path: twice.path.clone() });
         }
         Ok(Self { entries, next: 0 })
