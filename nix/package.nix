@@ -4,26 +4,48 @@
   lib,
   stdenv,
   rustPlatform,
+  runCommand,
   installShellFiles,
+  # What follows is left out by package sets that are cut down, or older.
+  buildPackages ? { },
+  versionCheckHook ? null,
+  nix-update-script ? null,
 }:
 let
   manifest = (lib.importTOML ../Cargo.toml).package;
+  homepage = "https://github.com/OWNER/driftlock";
+
+  # The binary runs during the build: by itself, or through an emulator where it is for another platform.
   canRun = stdenv.buildPlatform.canExecute stdenv.hostPlatform;
+  canEmulate = !canRun && stdenv.hostPlatform.emulatorAvailable buildPackages;
+  emulator = lib.optionalString canEmulate "${stdenv.hostPlatform.emulator buildPackages} ";
+
+  # The manifest without the tests and benches that it names, since cargo refuses one that names what is not there.
+  cargoToml = builtins.toFile "Cargo.toml" (
+    lib.concatStringsSep "\n[" (
+      lib.filter (table: !lib.hasPrefix "[test]]" table && !lib.hasPrefix "[bench]]" table) (
+        lib.splitString "\n[" (builtins.readFile ../Cargo.toml)
+      )
+    )
+  );
+  # What becomes part of the binary, and nothing else: an edit of a test or of the README rebuilds nothing.
+  sources = lib.sourceByRegex ../. [
+    "Cargo\\.lock"
+    "src(/.*)?"
+    # Compiled in.
+    "docs"
+    "docs/.*\\.json"
+  ];
 in
 rustPlatform.buildRustPackage {
   pname = manifest.name;
   inherit (manifest) version;
 
-  # What cargo reads, and nothing else: an edit of the README rebuilds nothing. Tests and benches are among it,
-  # since cargo refuses a manifest that names one which is not there.
-  src = lib.sourceByRegex ../. [
-    "Cargo\\.(toml|lock)"
-    "build\\.rs"
-    "(src|tests|benches)(/.*)?"
-    # Compiled in.
-    "docs"
-    "docs/.*\\.json"
-  ];
+  src = runCommand "driftlock-source" { } ''
+    cp -r ${sources} $out
+    chmod u+w $out
+    cp ${cargoToml} $out/Cargo.toml
+  '';
 
   cargoLock.lockFile = ../Cargo.lock;
 
@@ -32,22 +54,31 @@ rustPlatform.buildRustPackage {
   # The suite needs strace, Nix and loop mounts: `nix flake check` runs what of it a build sandbox allows.
   doCheck = false;
 
-  # Man pages and completions come out of the binary itself, so a cross build goes without them.
-  postInstall = lib.optionalString canRun ''
-    $out/bin/driftlock man --output man
+  # Man pages and completions come out of the binary itself.
+  postInstall = lib.optionalString (canRun || canEmulate) ''
+    ${emulator}$out/bin/driftlock man --output man
     installManPage man/*
     for shell in bash zsh fish; do
-      $out/bin/driftlock completions $shell >driftlock.$shell
+      ${emulator}$out/bin/driftlock completions $shell >driftlock.$shell
     done
     installShellCompletion driftlock.{bash,zsh,fish}
   '';
 
+  doInstallCheck = canRun && versionCheckHook != null;
+  nativeInstallCheckInputs = lib.optional (versionCheckHook != null) versionCheckHook;
+
+  passthru = lib.optionalAttrs (nix-update-script != null) { updateScript = nix-update-script { }; };
+
   meta = {
     inherit (manifest) description;
+    inherit homepage;
+    changelog = "${homepage}/blob/v${manifest.version}/CHANGELOG.md";
     license = with lib.licenses; [
       mit
       asl20
     ];
+    # To be named when it is proposed to nixpkgs: an entry there has a person's account.
+    maintainers = [ ];
     mainProgram = "driftlock";
     platforms = lib.platforms.linux;
   };
