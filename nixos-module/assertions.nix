@@ -37,6 +37,18 @@ let
       (holds (path != "/") where
         "the whole machine never holds still and would all be visible to the unit; declare the directories that matter"
       )
+      (holds (path == "/" || !paths.isAtOrBelow path (paths.normalise declared.locks)) ".locks"
+        "${declared.locks} lies in the root ${path} of the check ${check}, so that each new baseline would be drift; keep it beside the root"
+      )
+      (holds
+        (
+          path == "/"
+          || metricsDirectory == null
+          || !paths.isAtOrBelow path (paths.normalise metricsDirectory)
+        )
+        where
+        "${toString metricsDirectory}, which is metricsDirectory, lies in it, so that each run would be drift; keep them apart"
+      )
       (holds (path == "/" || !overlapsState) where
         "${path} overlaps ${declared.stateDirectory}, where the reports are written; declare the directories beside it"
       )
@@ -67,7 +79,8 @@ let
   fires =
     timer: where:
     holds (
-      timer == null || lib.any (lib.hasPrefix "On") (lib.attrNames timer)
+      timer == null
+      || lib.any (lib.hasPrefix "On") (lib.attrNames (lib.filterAttrs (_: value: value != null) timer))
     ) where "no OnCalendar or other On… key, so the timer would never fire; null is for no timer";
 
   ofUnits =

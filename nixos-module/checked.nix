@@ -1,25 +1,80 @@
-# The generated declaration, after driftlock itself has found it valid: a typing error fails the build of
-# the system and not the nightly run.
+# The generated declaration, after all was tried that a build can try: what would fail in the night fails the build.
 {
   lib,
   pkgs,
   name,
   package,
+  instance,
+  declared,
   source,
+  calendars,
 }:
 let
+  paths = import ./paths.nix { inherit lib; };
+  calendar = import ./calendar.nix { inherit lib; };
+  option = "services.driftlock.instances.${name}";
   # A foreign machine's binary can't be asked.
   canAsk = pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform;
+  driftlock = lib.getExe package;
+  hasLocks = paths.isAtOrBelow builtins.storeDir declared.locks;
+
+  lockOf = check: checkSettings: checkSettings.lock or "${check}.lock.json";
 in
-pkgs.runCommand "driftlock-${name}.json" { inherit source; } (
-  lib.optionalString canAsk ''
-    if ! ${lib.getExe package} --config "$source" capabilities >capabilities 2>&1; then
-      cat capabilities >&2
-      echo "services.driftlock.instances.${name}.settings: driftlock refuses it, see above" >&2
-      exit 1
-    fi
-  ''
-  + ''
-    cp "$source" "$out"
-  ''
-)
+pkgs.runCommand "driftlock-${name}.json"
+  {
+    inherit source;
+    nativeBuildInputs = [ (pkgs.buildPackages or pkgs).systemd ];
+    preferLocalBuild = true;
+  }
+  (
+    ''
+      refuse() {
+        cat said >&2
+        echo "${option}$1" >&2
+        exit 1
+      }
+      for calendar in ${lib.escapeShellArgs (map calendar.withoutZone calendars)}; do
+        systemd-analyze calendar "$calendar" >said 2>&1 ||
+          refuse ".timerConfig.OnCalendar: systemd understands no \"$calendar\"; systemd.time(7) says what it does"
+      done
+    ''
+    + lib.optionalString canAsk ''
+      ${driftlock} --config "$source" capabilities >said 2>&1 ||
+        refuse ".settings: driftlock refuses it, see above"
+
+      # Arguments that are taken get as far as the name of a check that there is not.
+      nothing=no-check-has-this-name
+      ${driftlock} --config "$source" check --local ${lib.escapeShellArgs instance.extraFlags} --check $nothing >said 2>&1 || true
+      grep -q "^driftlock: .*$nothing" said ||
+        refuse ".extraFlags: driftlock check does not take them, see above"
+    ''
+    + lib.optionalString (canAsk && hasLocks) (
+      ''
+        mkdir baseline
+        ln -s ${lib.escapeShellArg declared.locks} baseline/locks
+        # A lock of the scripts that driftlock replaces is valid, and no export.
+        valid() {
+          ${driftlock} --config "$source" lock --dry-run --from baseline --check "$1" >said 2>&1 ||
+            { grep -q 'it is an old lock' said && ${driftlock} diff "baseline/locks/$2" "baseline/locks/$2" >said 2>&1; }
+        }
+        checked() {
+          if ${lib.boolToString instance.allowMissingLocks} && [ ! -e "baseline/locks/$2" ]; then return; fi
+          valid "$1" "$2" ||
+            refuse ".locks: the check $1 has no valid lock in ${declared.locks}, see above; make it with \`driftlock lock\` or mkBaseline, or set allowMissingLocks"
+        }
+      ''
+      + lib.concatStrings (
+        lib.mapAttrsToList (check: settings: ''
+          checked ${
+            lib.escapeShellArgs [
+              check
+              (lockOf check settings)
+            ]
+          }
+        '') declared.checks
+      )
+    )
+    + ''
+      cp "$source" "$out"
+    ''
+  )

@@ -9,6 +9,9 @@
 let
   cfg = config.services.driftlock;
   format = pkgs.formats.json { };
+  enabled = lib.filterAttrs (_: instance: cfg.enable && instance.enable) cfg.instances;
+  # A key that nobody has set is left out.
+  set = lib.filterAttrs (_: value: value != null);
 
   # Name → what the other files of this folder make of that instance.
   instances = lib.mapAttrs (
@@ -23,10 +26,19 @@ let
       declaration = import ./checked.nix {
         inherit lib pkgs name;
         inherit (cfg) package;
+        inherit instance declared;
         source = format.generate "driftlock-${name}.json" declared.settings;
+        calendars = calendarsOf instance.timerConfig ++ calendarsOf instance.statCache.timerConfig;
+      };
+      every = import ./every.nix {
+        inherit pkgs lib name;
+        calendars = calendarsOf instance.timerConfig;
       };
     }
-  ) cfg.instances;
+  ) enabled;
+
+  calendarsOf =
+    timer: if timer == null || timer.OnCalendar == null then [ ] else lib.toList timer.OnCalendar;
 
   # Unit → what it runs: the full check of each instance, and the incremental one where it is asked for. Each has
   # its own state, so that neither prunes the other's reports.
@@ -64,10 +76,25 @@ let
   timed = lib.filterAttrs (_: { timerConfig, ... }: timerConfig != null) runs;
 in
 {
+  # One name for all copies: two roles that import the module, by whatever path, import it once.
+  key = "driftlock#nixosModules.default";
+  _file = "driftlock#nixosModules.default";
+
   options.services.driftlock = {
-    package = lib.mkPackageOption pkgs "driftlock" {
-      example = "driftlock";
-      extraDescription = "The flake's own module brings the flake's own package as the default.";
+    enable = lib.mkOption {
+      type = lib.types.bool;
+      default = cfg.instances != { };
+      defaultText = lib.literalExpression "instances != { }";
+      example = false;
+      description = "Whether to run the checks of this machine.";
+    };
+
+    package = lib.mkOption {
+      type = lib.types.package;
+      default = pkgs.callPackage ../nix/package.nix { };
+      defaultText = lib.literalExpression "pkgs.callPackage ./nix/package.nix { }";
+      example = lib.literalExpression "pkgs.driftlock";
+      description = "The driftlock that runs, that validates the declarations, and that is put on the path.";
     };
 
     metricsDirectory = lib.mkOption {
@@ -106,7 +133,20 @@ in
     };
   };
 
-  config = lib.mkIf (cfg.instances != { }) {
+  # To name somebody takes an entry in nixpkgs' list of maintainers.
+  meta.maintainers = [ ];
+
+  config = lib.mkIf (enabled != { }) {
+    warnings = lib.concatLists (
+      lib.mapAttrsToList (
+        name: instance:
+        import ./warnings.nix {
+          inherit lib name instance;
+          inherit (cfg) metricsDirectory;
+        }
+      ) enabled
+    );
+
     assertions = lib.concatLists (
       lib.mapAttrsToList (
         name:
@@ -118,7 +158,7 @@ in
             instance
             declared
             ;
-          others = lib.attrNames cfg.instances;
+          others = lib.attrNames enabled;
           inherit (cfg) metricsDirectory;
         }
       ) instances
@@ -131,12 +171,15 @@ in
     ) instances;
 
     users = lib.mkMerge [
-      (lib.mkIf (lib.any (i: i.user == "driftlock") (lib.attrValues cfg.instances)) {
+      (lib.mkIf (lib.any (i: i.user == "driftlock") (lib.attrValues enabled)) {
         users.driftlock = {
           isSystemUser = true;
           group = "driftlock";
           description = "Driftlock's checks";
         };
+        groups.driftlock = { };
+      })
+      (lib.mkIf (lib.any (i: i.group == "driftlock") (lib.attrValues enabled)) {
         groups.driftlock = { };
       })
       (lib.mkIf (notified != { }) {
@@ -179,6 +222,7 @@ in
               instance
               declared
               declaration
+              every
               state
               arguments
               ;
@@ -188,6 +232,23 @@ in
           }
         )
       ) runs
+      # Started by each switch, since it is wanted and not active, and does not hold it up.
+      // lib.mapAttrs' (
+        name: _:
+        lib.nameValuePair "driftlock-${name}-after-switch" {
+          description = "Start driftlock's checks of ${name} after a switch";
+          documentation = [ "man:driftlock(1)" ];
+          wantedBy = [ "multi-user.target" ];
+          serviceConfig = import ./starting.nix // {
+            ExecStart = utils.escapeSystemdExecArgs [
+              (lib.getExe' pkgs.systemd "systemctl")
+              "--no-block"
+              "start"
+              "driftlock-${name}.service"
+            ];
+          };
+        }
+      ) (lib.filterAttrs (_: instance: instance.checkAfterSwitch) enabled)
       // lib.mapAttrs' (
         unit:
         { name, instance, ... }:
@@ -226,7 +287,7 @@ in
       lib.nameValuePair "driftlock-${unit}" {
         description = "Timer of driftlock's ${title}";
         wantedBy = [ "timers.target" ];
-        inherit timerConfig;
+        timerConfig = set timerConfig;
       }
     ) timed;
   };

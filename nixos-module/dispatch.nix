@@ -20,8 +20,7 @@ in
   documentation = [ "man:driftlock(1)" ];
   restartIfChanged = false;
 
-  serviceConfig = import ./confined.nix // {
-    Type = "oneshot";
+  serviceConfig = import ./starting.nix // {
     ExecStart = utils.escapeSystemdExecArgs (
       [
         (lib.getExe' pkgs.bash "bash")
@@ -33,17 +32,5 @@ in
     );
 
     LogExtraFields = "DRIFTLOCK_INSTANCE=${name}";
-
-    IPAddressDeny = "any";
-    NoNewPrivileges = true;
-    PrivateNetwork = true;
-    ProtectSystem = "strict";
-    RestrictAddressFamilies = [ "AF_UNIX" ];
-    RestrictSUIDSGID = true;
-    SystemCallErrorNumber = "EPERM";
-    SystemCallFilter = [
-      "@system-service"
-      "~@privileged @resources"
-    ];
   };
 }

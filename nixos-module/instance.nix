@@ -21,13 +21,59 @@ let
       // attrs
     );
 
-  unlessSet = defaults: timer: if timer == null then null else defaults // timer;
+  # A timer of which each default holds unless that key is set; `calendar` unless the timer has another On… key.
+  timerType =
+    calendar: defaults:
+    types.nullOr (
+      types.submodule (
+        { config, ... }:
+        {
+          freeformType = types.attrsOf unitOption;
+          options = {
+            OnCalendar = mkOption {
+              type = types.nullOr unitOption;
+              default =
+                if lib.any (key: key != "OnCalendar" && lib.hasPrefix "On" key) (lib.attrNames config) then
+                  null
+                else
+                  calendar;
+              defaultText = literalExpression ''"${calendar}", unless there is another On… key'';
+              example = "hourly";
+              description = "When to check: one calendar event, or a list of them, as {manpage}`systemd.time(7)` has them.";
+            };
+            RandomizedDelaySec = mkOption {
+              type = unitOption;
+              default = defaults.RandomizedDelaySec;
+              example = "1h";
+              description = "Up to how much later, so that a fleet does not check all at once.";
+            };
+            FixedRandomDelay = mkOption {
+              type = unitOption;
+              default = true;
+              example = false;
+              description = "Whether a machine's delay is the same each time, so that its checks are evenly apart.";
+            };
+            Persistent = mkOption {
+              type = unitOption;
+              default = defaults.Persistent;
+              example = false;
+              description = "Whether a check that was missed while the machine was off is made up for.";
+            };
+          };
+        }
+      )
+    );
 
   check = {
     freeformType = format.type;
     options = {
       kind = mkOption {
-        type = types.str;
+        type = types.enum [
+          "files"
+          "trees"
+          "containers"
+          "container_files"
+        ];
         example = "trees";
         description = "What is locked: `files`, `trees`, `containers` or `container_files`.";
       };
@@ -81,6 +127,13 @@ let
 in
 {
   options = {
+    enable = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = "Whether to run this instance.";
+    };
+
     settings = mkOption {
       type = types.submodule {
         freeformType = format.type;
@@ -116,24 +169,29 @@ in
       '';
     };
 
+    allowMissingLocks = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether a baseline in the store may lack the locks of some checks. Otherwise each check needs a valid one, or the
+        build of the system fails; a check that has none reports drift.
+      '';
+    };
+
     timerConfig = mkOption {
-      type = types.nullOr (types.attrsOf unitOption);
-      default = {
-        OnCalendar = "daily";
-      };
-      # Whoever only says when still gets what a fleet wants.
-      apply = unlessSet {
+      type = timerType "daily" {
         RandomizedDelaySec = "15m";
         Persistent = true;
       };
+      default = { };
       example = {
         OnCalendar = "hourly";
         RandomizedDelaySec = "5m";
-        Persistent = true;
       };
       description = ''
-        When to check, as {manpage}`systemd.timer(5)` has it. `RandomizedDelaySec = "15m"` and
-        `Persistent = true` hold unless they are set here. Null makes no timer: the unit then runs
+        When to check, as {manpage}`systemd.timer(5)` has it; any of its keys can be set. A calendar that
+        systemd does not understand fails the build of the system. Null makes no timer: the unit then runs
         only when something starts it.
       '';
     };
@@ -153,29 +211,39 @@ in
       };
 
       timerConfig = mkOption {
-        type = types.nullOr (types.attrsOf unitOption);
-        default = {
-          OnCalendar = "*:0/15";
+        type = timerType "*:0/15" {
+          RandomizedDelaySec = "1m";
+          Persistent = false;
         };
-        apply = unlessSet { RandomizedDelaySec = "1m"; };
+        default = { };
         example = {
           OnUnitInactiveSec = "5m";
           OnBootSec = "5m";
         };
         description = ''
-          When to check incrementally, as {manpage}`systemd.timer(5)` has it.
-          `RandomizedDelaySec = "1m"` holds unless it is set here. Null makes no timer.
+          When to check incrementally, as {manpage}`systemd.timer(5)` has it. Null makes no timer.
         '';
       };
     };
 
+    checkAfterSwitch = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether to check after each switch to a configuration, and after each boot, beside {option}`timerConfig`: a
+        new baseline is otherwise first tried when the timer fires. The switch does not wait for the check.
+      '';
+    };
+
     every = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr (types.strMatching "[1-9][0-9]{0,8}[smhd]");
       default = null;
       example = "24h";
       description = ''
-        How often {option}`timerConfig` runs the check (`90s`, `30m`, `24h`, `7d`), for the metrics: an alert tells of a run that is
-        overdue. Null leaves it out, and the alert takes a day for it.
+        How often the check runs (`90s`, `30m`, `24h`, `7d`), for the metrics: an alert tells of a run that is overdue. Null
+        takes the longest time between two runs of {option}`timerConfig`'s `OnCalendar`, worked out by `systemd-analyze`
+        when the system is built; with another kind of timer, or none, it is left out, and the alert takes a day for it.
       '';
     };
 
@@ -334,7 +402,10 @@ in
       type = types.str;
       default = "driftlock";
       example = "odoo";
-      description = "The group that the check runs as, and whose members may read the reports.";
+      description = ''
+        The group that the check runs as, and whose members may read the reports. `driftlock` is made by this module,
+        whatever {option}`user` is; any other has to exist.
+      '';
     };
 
     supplementaryGroups = mkOption {

@@ -24,10 +24,10 @@ rec {
     in
     lib.filter (path: !lib.any (other: isBelow other path) all) all;
 
-  # One word of a path list in a unit file; a missing source is driftlock's to report, so it is optional.
-  bind =
+  # One word of a path list in a unit file.
+  word =
     path:
-    "-\""
+    "\""
     +
       lib.replaceStrings
         [
@@ -42,4 +42,7 @@ rec {
         ]
         path
     + "\"";
+
+  # A missing source is driftlock's to report, so it is optional.
+  bind = path: "-" + word path;
 }

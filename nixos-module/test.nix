@@ -47,12 +47,7 @@
         "chmod 600 /root/app/f",
     )
 
-    machine.succeed("printf 'http://127.0.0.1:8099/cgi-bin/hook\\n' >/etc/driftlock-webhook", "chmod 600 /etc/driftlock-webhook")
-    machine.succeed(
-        "cat >/var/lib/sink/cgi-bin/hook <<'EOF'\n#!/bin/sh\ncat >$(mktemp /var/lib/sink/told/XXXXXX)\n"
-        "printf 'Status: 200\\r\\n\\r\\n'\nEOF",
-        "chmod 755 /var/lib/sink/cgi-bin/hook",
-    )
+    machine.succeed("printf 'http://127.0.0.1:8099/hook\\n' >/etc/driftlock-webhook", "chmod 600 /etc/driftlock-webhook")
 
     with subtest("no timer where timerConfig is null"):
         machine.fail("systemctl cat driftlock-stacks.timer")

@@ -14,6 +14,8 @@
   instance,
   declared,
   declaration,
+  # A file with what is between two runs at most.
+  every,
   # Its directory below /var/lib, and what it is started with beside what every check is.
   state,
   arguments,
@@ -30,6 +32,10 @@ let
   covers = directory: lib.any (path: paths.isAtOrBelow path directory) visible;
   reachesInto = directory: lib.any (paths.isBelow directory) visible;
   touches = directory: covers directory || reachesInto directory;
+
+  # Only the full check has a schedule that it must not miss.
+  hasSchedule = metricsDirectory != null && unit == name;
+  isDerived = hasSchedule && instance.every == null;
 
   capabilities = lib.optionals instance.readAll [ "CAP_DAC_READ_SEARCH" ];
   root = "driftlock-root/${unit}";
@@ -52,35 +58,39 @@ in
   environment.TZ = "UTC";
   # Until root says otherwise, in the file below.
   environment.WINDOW = "";
+  environment.EVERY = lib.mkIf isDerived "";
+  # An absent mount is a unit that could not start, and not a root without files.
+  unitConfig.RequiresMountsFor = map paths.word visible;
 
   serviceConfig = {
     Type = "oneshot";
-    ExecStart = lib.concatStringsSep " " [
-      (utils.escapeSystemdExecArgs [
-        (lib.getExe package)
-        "--config"
-        "${declaration}"
-        "--require-sandbox"
-        "check"
-        "--local"
-      ])
-      # The words of a maintenance window, or none.
-      "$WINDOW"
-      (utils.escapeSystemdExecArgs (
-        arguments
-        ++ lib.optionals (metricsDirectory != null) [
-          "--metrics"
-          "${metricsDirectory}/driftlock-${unit}.prom"
-        ]
-        # Only the full check has a schedule that it must not miss.
-        ++ lib.optionals (metricsDirectory != null && instance.every != null && unit == name) [
-          "--every"
-          instance.every
-        ]
-        ++ instance.extraFlags
-      ))
-    ];
-    EnvironmentFile = "-/run/driftlock/${name}.window";
+    ExecStart =
+      lib.concatStringsSep " " [
+        (utils.escapeSystemdExecArgs [
+          (lib.getExe package)
+          "--config"
+          "${declaration}"
+          "--require-sandbox"
+          "check"
+          "--local"
+        ])
+        # The words of a maintenance window, or none.
+        "$WINDOW"
+        (utils.escapeSystemdExecArgs (
+          arguments
+          ++ lib.optionals (metricsDirectory != null) [
+            "--metrics"
+            "${metricsDirectory}/driftlock-${unit}.prom"
+          ]
+          ++ lib.optionals (hasSchedule && instance.every != null) [
+            "--every"
+            instance.every
+          ]
+          ++ instance.extraFlags
+        ))
+      ]
+      + lib.optionalString isDerived " $EVERY";
+    EnvironmentFile = [ "-/run/driftlock/${name}.window" ] ++ lib.optional isDerived "${every}";
     ExecStopPost = utils.escapeSystemdExecArgs [
       (lib.getExe' pkgs.bash "bash")
       "${./reports.sh}"

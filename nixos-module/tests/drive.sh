@@ -43,11 +43,9 @@ sh_inside '
 '
 
 sh_inside '
-  printf "http://127.0.0.1:8099/cgi-bin/hook\n" >/etc/driftlock-webhook
+  printf "http://127.0.0.1:8099/hook\n" >/etc/driftlock-webhook
   chmod 600 /etc/driftlock-webhook
   systemctl start note-sink
-  printf "#!/bin/sh\ncat >\$(mktemp /var/lib/sink/told/XXXXXX)\nprintf \"Status: 200\\r\\n\\r\\n\"\n" >/var/lib/sink/cgi-bin/hook
-  chmod 755 /var/lib/sink/cgi-bin/hook
 '
 
 step "no timer where timerConfig is null"

@@ -14,6 +14,8 @@ let
     (lib.evalModules {
       modules = [
         ../.
+        # Again, as a flake gives it: two roles may import it.
+        (import ../.)
         "${nixpkgs}/nixos/modules/misc/assertions.nix"
         {
           config._module.check = false;
@@ -92,6 +94,7 @@ let
     testTimerHasDefaults = {
       expr = (one "/srv/a" { timerConfig.OnCalendar = "hourly"; }).systemd.timers.driftlock-x.timerConfig;
       expected = {
+        FixedRandomDelay = true;
         OnCalendar = "hourly";
         Persistent = true;
         RandomizedDelaySec = "15m";
@@ -393,12 +396,15 @@ let
         ];
         timers = {
           driftlock-x = {
+            FixedRandomDelay = true;
             OnCalendar = "daily";
             Persistent = true;
             RandomizedDelaySec = "15m";
           };
           driftlock-x-incremental = {
+            FixedRandomDelay = true;
             OnCalendar = "*:0/15";
+            Persistent = false;
             RandomizedDelaySec = "1m";
           };
         };
@@ -560,7 +566,7 @@ let
         none = (one "/srv/a" { }).systemd.services.driftlock-x.environment.WINDOW;
       };
       expected = {
-        EnvironmentFile = "-/run/driftlock/x.window";
+        EnvironmentFile = [ "-/run/driftlock/x.window" ];
         words = true;
         none = "";
       };
@@ -677,16 +683,36 @@ let
       expr = lib.attrNames (one "/srv/a" { }).users.users;
       expected = [ "driftlock" ];
     };
+    # Its group is: the unit could not start without.
     testForeignAccountIsNot = {
       expr = (one "/srv/a" { user = "odoo"; }).users;
+      expected.groups.driftlock = { };
+    };
+    testForeignAccountAndGroupAreNot = {
+      expr =
+        (one "/srv/a" {
+          user = "odoo";
+          group = "odoo";
+        }).users;
       expected = { };
     };
+  }
+  // import ./instances.nix {
+    inherit
+      lib
+      check
+      evaluate
+      evaluateWith
+      one
+      service
+      ;
   }
   // import ./refusals.nix {
     inherit
       lib
       check
       evaluate
+      evaluateWith
       one
       refusals
       ;

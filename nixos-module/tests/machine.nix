@@ -56,6 +56,7 @@ in
       settings.check.stored = files "/srv/stored";
       locks = ./baseline;
       timerConfig = null;
+      checkAfterSwitch = true;
     };
 
     ticking = {
@@ -102,16 +103,16 @@ in
     driftlock-ticking.startLimitIntervalSec = 0;
     driftlock-cached-incremental.startLimitIntervalSec = 0;
 
-    # Keeps what is posted to it, as /var/lib/sink/cgi-bin/hook does.
+    # Keeps what is posted to it. Its directories are there by the time that starting it has ended.
     note-sink = {
       wantedBy = [ "multi-user.target" ];
       serviceConfig = {
+        Type = "exec";
         StateDirectory = [
           "sink"
           "sink/told"
-          "sink/cgi-bin"
         ];
-        ExecStart = "${lib.getExe' pkgs.busybox "busybox"} httpd -f -p 127.0.0.1:8099 -h /var/lib/sink";
+        ExecStart = "${lib.getExe' pkgs.python3 "python3"} ${./sink.py} /var/lib/sink/told";
       };
     };
 

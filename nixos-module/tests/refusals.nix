@@ -3,6 +3,7 @@
   lib,
   check,
   evaluate,
+  evaluateWith,
   one,
   refusals,
 }:
@@ -36,7 +37,7 @@ in
     expected = at ".settings.check.c.root" ++ at ".settings.check.c.root";
   };
   testOwnReports = {
-    expr = lib.concatMap (root: refusedAt (one root { })) [
+    expr = lib.concatMap (root: refusedAt (one root { locks = "/nix/store/locks"; })) [
       "/var"
       "/var/lib/driftlock/x/reports"
     ];
@@ -75,11 +76,11 @@ in
     expected = [ "services.driftlock.instances.a b" ];
   };
   testTimerThatNeverFires = {
-    expr = refusedAt (one "/srv/a" { timerConfig.Persistent = true; });
+    expr = refusedAt (one "/srv/a" { timerConfig.OnCalendar = null; });
     expected = at ".timerConfig";
   };
   testIncrementalTimerThatNeverFires = {
-    expr = refusedAt (one "/srv/a" { statCache.timerConfig = lib.mkForce { Persistent = true; }; });
+    expr = refusedAt (one "/srv/a" { statCache.timerConfig.OnCalendar = null; });
     expected = at ".statCache.timerConfig";
   };
   testStatCacheWithoutFullCheck = {
@@ -114,5 +115,58 @@ in
       };
     });
     expected = at ".statCache.enable";
+  };
+  # Each new baseline, and each run, would be drift.
+  testLocksInARoot = {
+    expr = lib.concatMap (locks: refusedAt (one "/srv/a" { inherit locks; })) [
+      "/srv/a"
+      "/srv/a/audit//locks"
+      "/srv/ab"
+    ];
+    expected = at ".locks" ++ at ".locks";
+  };
+  testMetricsInARoot = {
+    expr =
+      lib.concatMap
+        (
+          metricsDirectory:
+          refusedAt (
+            evaluateWith { inherit metricsDirectory; } {
+              x = {
+                settings.check.c = check "/srv/a";
+                locks = "/var/lib/baseline";
+              };
+            }
+          )
+        )
+        [
+          "/srv/a"
+          "/srv/a/metrics"
+          "/srv/metrics"
+        ];
+    expected = at ".settings.check.c.root" ++ at ".settings.check.c.root";
+  };
+  # By their types.
+  testValuesThatAreNone = {
+    expr =
+      map
+        (
+          more:
+          (builtins.tryEval (lib.deepSeq (one "/srv/a" more).services.driftlock.instances.x true)).success
+        )
+        [
+          { every = "24h"; }
+          { every = "1 day"; }
+          { every = "0h"; }
+          { settings.check.c.kind = lib.mkForce "trees"; }
+          { settings.check.c.kind = lib.mkForce "tree"; }
+        ];
+    expected = [
+      true
+      false
+      false
+      true
+      false
+    ];
   };
 }

@@ -1,0 +1,30 @@
+# What can be meant, and is more likely forgotten.
+{
+  lib,
+  name,
+  instance,
+  metricsDirectory,
+}:
+let
+  option = "services.driftlock.instances.${name}";
+  tells = instance.notify != null || instance.onDrift ++ instance.onTrouble != [ ];
+  runs =
+    instance.timerConfig != null
+    || instance.checkAfterSwitch
+    || (instance.statCache.enable && instance.statCache.timerConfig != null);
+  inherit (instance) every readAll;
+in
+lib.optional (tells && !runs)
+  "${option}.timerConfig: null, so nothing runs the check by itself, and what it would tell of is told only after runs by hand"
+++ lib.optional (
+  instance.statCache.enable && instance.statCache.timerConfig == null
+) "${option}.statCache.timerConfig: null, so nothing runs the incremental check by itself"
+++ lib.optional (
+  every != null && metricsDirectory == null
+) "${option}.every: it is for the metrics, and services.driftlock.metricsDirectory is null"
+++
+  lib.optional (every != null && instance.timerConfig == null)
+    "${option}.every: timerConfig is null, so no run is due every ${toString every}; the alert about one that is overdue will fire"
+++
+  lib.optional (readAll && instance.user != "driftlock")
+    "${option}.readAll: it lets the user ${instance.user} read what only root may, and ${instance.user} is no user of driftlock's own"
