@@ -30,19 +30,29 @@
         default = driftlock;
       });
 
-      overlays.default = final: _prev: {
-        driftlock = final.callPackage ./nix/package.nix { };
+      overlays.default = import ./nix/overlay.nix;
+
+      # Locks as derivations, with the packages of the caller: docs/nix.md.
+      lib.for = import ./nix/lib/for.nix;
+
+      flakeModules = rec {
+        driftlock = import ./nix/flake-module.nix;
+        default = driftlock;
+      };
+
+      templates = {
+        default = {
+          path = ./templates/machine;
+          description = "A NixOS machine with one instance of driftlock and its first baseline";
+        };
+        ci = {
+          path = ./templates/ci;
+          description = "A repository whose locks are checked and written anew by Nix";
+        };
       };
 
       nixosModules = rec {
-        driftlock =
-          { pkgs, ... }:
-          {
-            imports = [ ./nixos-module ];
-            services.driftlock.package =
-              lib.mkDefault
-                self.packages.${pkgs.stdenv.hostPlatform.system}.driftlock;
-          };
+        driftlock = import ./nixos-module;
         default = driftlock;
       };
 

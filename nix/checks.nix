@@ -72,5 +72,8 @@ in
         lib.concatMapStringsSep ", " (option: option.name) lacking
       }";
 
+  lib = import ./tests/evaluation.nix { inherit pkgs lib driftlock; };
+
   vm = pkgs.testers.runNixOSTest (import ../nixos-module/test.nix { inherit nixosModule; });
 }
+// import ./tests/builds.nix { inherit pkgs lib driftlock; }

@@ -10,6 +10,5 @@ mod launched;
 mod liars;
 mod one;
 mod pushed;
-mod refused;
 mod seed;
 pub mod site;

@@ -1,0 +1,92 @@
+# For flake-parts: `perSystem.driftlock.<name>` gives a check and an app.
+{ lib, flake-parts-lib, ... }:
+let
+  inherit (lib) literalExpression mkOption types;
+in
+{
+  key = "driftlock#flakeModules.default";
+  _file = "driftlock#flakeModules.default";
+
+  options.perSystem = flake-parts-lib.mkPerSystemOption (
+    { config, pkgs, ... }:
+    let
+      locksOf = import ./lib/for.nix pkgs;
+      sourceOf = lock: {
+        inherit (lock)
+          src
+          declaration
+          roots
+          checks
+          ;
+      };
+    in
+    {
+      options.driftlock = mkOption {
+        type = types.attrsOf (
+          types.submodule (
+            { config, ... }:
+            {
+              options = {
+                src = mkOption {
+                  type = types.raw;
+                  example = literalExpression "./.";
+                  description = "The source tree that the declaration's roots lie in.";
+                };
+                declaration = mkOption {
+                  type = types.raw;
+                  default = config.src + "/driftlock.toml";
+                  defaultText = literalExpression ''src + "/driftlock.toml"'';
+                  example = literalExpression "./infra/driftlock.toml";
+                  description = "The declaration: a TOML or JSON file, or what it holds.";
+                };
+                roots = mkOption {
+                  type = types.attrsOf types.raw;
+                  default = { };
+                  example = literalExpression "{ addon_hashes = inputs.addons; }";
+                  description = "Check → what is read in the place of its root.";
+                };
+                checks = mkOption {
+                  type = types.nullOr (types.listOf types.str);
+                  default = null;
+                  example = [ "addon_hashes" ];
+                  description = "The checks to lock. Null for all of kinds `files` and `trees`.";
+                };
+                locks = mkOption {
+                  type = types.path;
+                  example = literalExpression "./audit/locks";
+                  description = "The locks that are committed.";
+                };
+                into = mkOption {
+                  type = types.str;
+                  default = "audit/locks";
+                  example = "infra/locks";
+                  description = "Where in the work tree the app writes them.";
+                };
+              };
+            }
+          )
+        );
+        default = { };
+        example = literalExpression "{ stacks = { src = ./.; locks = ./audit/locks; }; }";
+        description = ''
+          Locks to keep current: each gives the check `driftlock-<name>` and the app `update-locks-<name>`.
+        '';
+      };
+
+      config = {
+        checks = lib.mapAttrs' (
+          name: lock:
+          lib.nameValuePair "driftlock-${name}" (
+            locksOf.checkLock (sourceOf lock // { inherit (lock) locks; })
+          )
+        ) config.driftlock;
+        apps = lib.mapAttrs' (
+          name: lock:
+          lib.nameValuePair "update-locks-${name}" (
+            locksOf.updateLocks (sourceOf lock // { inherit (lock) into; })
+          )
+        ) config.driftlock;
+      };
+    }
+  );
+}
