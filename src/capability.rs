@@ -16,7 +16,7 @@ pub mod launcher;
 mod program;
 mod within;
 
-pub use circumstances::{Circumstances, circumstances};
+pub use circumstances::{Circumstances, circumstances, ssh_version};
 pub use declared::{DECLARATION_NAMES, Declared, declaration};
 pub use directory::{Directory, beside, existing, export, future, here, locks, reports, root, writable};
 pub use program::{Program, program};

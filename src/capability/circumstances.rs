@@ -1,7 +1,9 @@
-//! Who runs, and what the clocks say: what the stat cache is bound to.
+//! Who runs, and what the clocks say: what the stat cache is bound to. And which `ssh` there is.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::declared::read;
 
@@ -52,4 +54,12 @@ fn clocks() -> (i64, i64) {
         (after - before, (now, now - before))
     });
     tries.min().map_or((0, 0), |(_, clocks)| clocks)
+}
+
+/// Which OpenSSH `ssh` is: what `ssh -V` prints. Nothing if there is none.
+#[must_use]
+pub fn ssh_version() -> Option<String> {
+    let mut command = Command::new(super::launcher::on_path(OsStr::new("ssh"))?);
+    let output = command.arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).output().ok()?;
+    String::from_utf8(output.stderr).ok()
 }

@@ -325,7 +325,7 @@ fn prepare(command: &[u8], descriptors: Vec<OwnedFd>) -> Option<Prepared> {
 }
 
 /// Where a program is that is named without a slash.
-fn on_path(program: &OsStr) -> Option<PathBuf> {
+pub(super) fn on_path(program: &OsStr) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let runs = |path: &PathBuf| {
         path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)

@@ -66,6 +66,9 @@ pub struct Servers {
     /// Log in with this private key, on every server
     #[arg(long, value_name = "FILE")]
     pub ssh_key: Option<PathBuf>,
+    /// Connect to this port, on every server
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub ssh_port: Option<u16>,
     /// Send this program along, for servers that have none: it has to be a static build
     #[arg(long)]
     pub push: bool,

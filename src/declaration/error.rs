@@ -66,6 +66,8 @@ pub enum Problem {
     Name { what: &'static str, name: String },
     #[error("`{}` can't be a host", shown(.host))]
     Host { host: String },
+    #[error("`{}` has the port {} behind it", shown(.host), shown(.port))]
+    HostWithPort { host: String, port: String },
     #[error("`{}` can't be a user", shown(.user))]
     User { user: String },
     #[error("{number} is no port")]
@@ -188,6 +190,13 @@ impl Problem {
             Self::Name { .. } => "write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),
             Self::Host { .. } => {
                 "write a name, an address, or an alias from `~/.ssh/config`, without user and port".to_owned()
+            }
+            Self::HostWithPort { host, port } => {
+                format!(
+                    "write `{}` and `{}`",
+                    setting(format, "host", &format!("\"{}\"", shown(host))),
+                    setting(format, "port", &shown(port))
+                )
             }
             Self::User { .. } => "write the name of a user on the server".to_owned(),
             Self::Port { .. } => "write a number from 1 to 65535".to_owned(),

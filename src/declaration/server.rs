@@ -60,10 +60,24 @@ pub fn servers(
     declared.iter().map(server).collect()
 }
 
-/// What can stand behind `ssh --`: a name, an address, or an alias from ssh's configuration.
+/// What can stand behind `ssh --`: a name, an address, or an alias from ssh's configuration. Brackets around an address
+/// are taken off.
 fn host(host: &str) -> Result<String, Problem> {
-    let fits = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:%[]".contains(&byte));
-    let starts = host.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || b":[_".contains(&byte));
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, "")) => return self::host(address),
+        Some((address, rest)) => (address, rest.strip_prefix(':')),
+        // An address of several colons stands for itself: `::1`.
+        None => host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port))),
+    };
+    if let Some(port) = port
+        && !port.is_empty()
+        && port.bytes().all(|byte| byte.is_ascii_digit())
+        && !name.is_empty()
+    {
+        return Err(Problem::HostWithPort { host: name.to_owned(), port: port.to_owned() });
+    }
+    let fits = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:%".contains(&byte));
+    let starts = host.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || b":_".contains(&byte));
     if fits && starts && host.len() <= LONGEST_HOST {
         Ok(host.to_owned())
     } else {

@@ -1,5 +1,6 @@
 //! One conversation with a server, over the streams of an `ssh` that is started for it, and the clocks that bound it.
 
+mod cause;
 mod said;
 
 use std::cell::RefCell;
@@ -15,7 +16,8 @@ use crate::capability::Program;
 use crate::capability::launcher::{Ended, Launcher, Streams, TICK};
 use crate::sandbox::Requirement;
 use crate::trouble::Trouble;
-use said::{Said, advice};
+use cause::Cause;
+use said::Said;
 
 /// How long a server may take.
 #[derive(Clone, Copy, Debug)]
@@ -193,7 +195,7 @@ impl Watch<'_> {
         if let Some(clock) = self.state().clocks.get_mut(index) {
             (clock.started, clock.heard) = (now, now);
         }
-        let said = RefCell::new(Said { stderr, tail: Vec::new() });
+        let said = RefCell::new(Said::new(stderr));
         // An `ssh` that has ended does not read; what it says about that is worth more than the broken pipe.
         let _ = self.send(index, &stdin, request, program, &said);
         drop(stdin);
@@ -210,8 +212,8 @@ impl Watch<'_> {
         }
         self.wait_for(index, true);
         let (ended, over) = self.end(index);
-        let said = said.into_inner().shown();
-        let result = answered.map_err(|error| self.explain(&error, ended, over, program.is_some(), &said));
+        let mut said = said.into_inner();
+        let result = answered.map_err(|error| self.explain(&error, ended, over, program.is_some(), &mut said));
         (head, result)
     }
 
@@ -258,8 +260,10 @@ impl Watch<'_> {
         ended: Option<Ended>,
         over: Option<Over>,
         pushed: bool,
-        said: &str,
+        said: &mut Said,
     ) -> Trouble {
+        let cause = said.cause();
+        let said = &*said.shown();
         let because = |problem: String| if said.is_empty() { problem } else { format!("{problem}: {said}") };
         match (error, over, ended) {
             (AnswerError::Told(_), ..) => {}
@@ -267,7 +271,9 @@ impl Watch<'_> {
                 let seconds = self.limits.idle.as_secs();
                 return Trouble::new(
                     because(format!("nothing was heard from it for {seconds} seconds")),
-                    "see whether the machine and its disks respond, or give it longer with --idle-timeout",
+                    "see whether the machine and its disks respond, and whether a forced command (`ForceCommand`, \
+                     `command=` in authorized_keys) runs something else than `driftlock collect`, or give it longer with \
+                     --idle-timeout",
                 );
             }
             (_, Some(Over::Total), _) => {
@@ -282,7 +288,11 @@ impl Watch<'_> {
                 return Trouble::new(format!("ssh could not be started: {errno}"), "install OpenSSH's client, on PATH");
             }
             (error, None, Some(Ended::Code(255))) if error.is_end() => {
-                return Trouble::new(because(format!("{error}, and ssh failed")), advice(said));
+                let problem = cause.problem().map_or_else(|| format!("{error}, and ssh failed"), str::to_owned);
+                return Trouble::new(because(problem), cause.remedy());
+            }
+            (error, None, _) if error.is_end() && cause == Cause::Password => {
+                return Trouble::new(because(cause.problem().unwrap_or_default().to_owned()), cause.remedy());
             }
             (AnswerError::Nothing, None, Some(Ended::Code(126 | 127))) => {
                 let remedy = if pushed {

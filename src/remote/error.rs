@@ -50,9 +50,12 @@ impl AnswerError {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            Self::Nothing => "see whether `driftlock collect` starts there".to_owned(),
+            Self::Nothing => "see whether `driftlock collect` starts there, and whether a forced command (`ForceCommand`, \
+                              `command=` in authorized_keys) runs something else"
+                .to_owned(),
             Self::NotAnAnswer { .. } => {
-                "let its shell print nothing when it is not interactive, and `driftlock` there be this program"
+                "let its shell print nothing when it is not interactive, and `driftlock` there be this program; if a \
+                 forced command is set (`ForceCommand`, `command=` in authorized_keys), it has to be `driftlock collect`"
                     .to_owned()
             }
             Self::Version { .. } => {

@@ -32,12 +32,36 @@ const OPTIONS: [&str; 15] = [
     "RequestTTY=no",
 ];
 
+/// The same, for an `ssh` that knows them; see [`Version`].
+const NEWER_OPTIONS: [&str; 3] = [
+    // There is a session, it reads what we send, and it does not go into the background.
+    "SessionType=default",
+    "StdinNull=no",
+    "ForkAfterAuthentication=no",
+];
+
+/// Version and release of OpenSSH.
+pub type Version = (u32, u32);
+
+/// The first OpenSSH that has [`NEWER_OPTIONS`]; an older one ends with an error if it is given them.
+const NEWER: Version = (8, 7);
+
+/// The version in what `ssh -V` prints: `OpenSSH_9.2p1 Debian-2, …`. Nothing if it is another program.
+#[must_use]
+pub fn version(printed: &str) -> Option<Version> {
+    let (_, rest) = printed.split_once("OpenSSH_")?;
+    let (version, rest) = rest.split_once('.')?;
+    let release = rest.split(|character: char| !character.is_ascii_digit()).next()?;
+    Some((version.rsplit('_').next()?.parse().ok()?, release.parse().ok()?))
+}
+
 /// What the command line says of all connections.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     pub user: Option<String>,
     /// Taken as it is: relative to the working directory.
     pub key: Option<PathBuf>,
+    pub port: Option<u16>,
 }
 
 /// The private key for a server, if one is named. One that begins with `~` is for `ssh` to find.
@@ -48,18 +72,29 @@ pub fn key(server: &Server, overrides: &Overrides, base: &Path) -> Option<PathBu
     overrides.key.clone().or_else(declared)
 }
 
-/// The arguments of `ssh`, itself the first, that run `remote` on a server. `base` is the declaration's directory.
+/// The arguments of `ssh`, itself the first, that run `remote` on a server. `base` is the declaration's directory,
+/// `version` that of `ssh`, if it is known.
 #[must_use]
-pub fn command(server: &Server, overrides: &Overrides, base: &Path, connect: Duration, remote: &str) -> Vec<OsString> {
+pub fn command(
+    server: &Server,
+    overrides: &Overrides,
+    base: &Path,
+    connect: Duration,
+    version: Option<Version>,
+    remote: &str,
+) -> Vec<OsString> {
     let mut command: Vec<OsString> = vec!["ssh".into(), "-T".into()];
     let mut option = |option: String| command.extend(["-o".into(), option.into()]);
     OPTIONS.into_iter().for_each(|text| option(text.to_owned()));
+    if version.is_some_and(|version| version >= NEWER) {
+        NEWER_OPTIONS.into_iter().for_each(|text| option(text.to_owned()));
+    }
     option(format!("ConnectTimeout={}", connect.as_secs().max(1)));
     if let Some(key) = key(server, overrides, base) {
         // Only that one: a server that sees many keys fail ends the connection.
         command.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.into()]);
     }
-    if let Some(port) = server.port {
+    if let Some(port) = overrides.port.or(server.port) {
         command.extend(["-p".into(), port.to_string().into()]);
     }
     if let Some(user) = overrides.user.as_ref().or(server.user.as_ref()) {
@@ -85,7 +120,8 @@ mod tests {
     }
 
     fn tail(server: &Server, overrides: &Overrides) -> String {
-        let command = command(server, overrides, Path::new("/repo"), Duration::from_secs(7), "driftlock collect");
+        let connect = Duration::from_secs(7);
+        let command = command(server, overrides, Path::new("/repo"), connect, Some((8, 6)), "driftlock collect");
         let command: Vec<_> = command.iter().map(|argument| argument.to_str().unwrap()).collect();
         let (start, rest) = command.split_at(2 + 2 * OPTIONS.len());
         assert_eq!(start[..4], ["ssh", "-T", "-o", "BatchMode=yes"]);
@@ -99,13 +135,31 @@ mod tests {
         assert_eq!(tail(&server(), &Overrides::default()), format!("{key} /repo/keys/web {end}"));
         let home = Server { key: Some("~/.ssh/web".into()), ..server() };
         assert_eq!(tail(&home, &Overrides::default()), format!("{key} ~/.ssh/web {end}"));
-        let overrides = Overrides { user: Some("root".to_owned()), key: Some("k".into()) };
-        assert_eq!(
-            tail(&server(), &overrides),
-            format!("{key} k -p 2222 -l root -- web.example.org driftlock collect")
-        );
+        let overrides = Overrides { user: Some("root".to_owned()), key: Some("k".into()), port: Some(22) };
+        assert_eq!(tail(&server(), &overrides), format!("{key} k -p 22 -l root -- web.example.org driftlock collect"));
         let plain = Server { user: None, key: None, port: None, ..server() };
         let plain = tail(&plain, &Overrides::default());
         assert_eq!(plain, "-o ConnectTimeout=7 -- web.example.org driftlock collect");
+    }
+
+    #[test]
+    fn an_older_ssh_is_given_what_it_knows() {
+        for (printed, expected) in [
+            ("OpenSSH_9.2p1 Debian-2+deb12u6, OpenSSL 3.0.19 27 Jan 2026", Some((9, 2))),
+            ("OpenSSH_10.0p2, LibreSSL 4.1.0", Some((10, 0))),
+            ("OpenSSH_for_Windows_8.1p1, LibreSSL 3.0.2", Some((8, 1))),
+            ("OpenSSH_8.6p1", Some((8, 6))),
+            ("Dropbear v2022.83", None),
+            ("", None),
+        ] {
+            assert_eq!(version(printed), expected, "{printed}");
+        }
+        let options = |version| {
+            let server = Server { user: None, key: None, port: None, ..server() };
+            command(&server, &Overrides::default(), Path::new("/"), Duration::from_secs(7), version, "x").len()
+        };
+        assert_eq!(options(None), options(Some((8, 6))));
+        assert_eq!(options(Some((8, 7))), options(None) + 2 * NEWER_OPTIONS.len());
+        assert_eq!(options(Some((10, 0))), options(Some((8, 7))));
     }
 }

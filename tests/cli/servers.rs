@@ -10,5 +10,6 @@ mod launched;
 mod liars;
 mod one;
 mod pushed;
+mod refused;
 mod seed;
 pub mod site;

@@ -53,8 +53,9 @@ impl Connections {
             })?,
         };
         let connect = Duration::from_secs(options.connect_timeout.map_or(15, |seconds| seconds.get().into()));
-        let overrides = ssh::Overrides { user, key: options.ssh_key.clone() };
-        let command = |server: &Server| ssh::command(server, &overrides, &declared.base, connect, &remote);
+        let overrides = ssh::Overrides { user, key: options.ssh_key.clone(), port: options.ssh_port };
+        let version = capability::ssh_version().and_then(|printed| ssh::version(&printed));
+        let command = |server: &Server| ssh::command(server, &overrides, &declared.base, connect, version, &remote);
         let commands: Vec<_> = servers.iter().map(command).collect();
         // Without the one that was meant, `ssh` would try others.
         let no_key = |server: &Server| {

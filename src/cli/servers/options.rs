@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::capability::{Declared, shown};
 use crate::cli::arguments::Servers;
-use crate::declaration::Server;
+use crate::declaration::{Problem, Server};
 use crate::path::escaped;
 use crate::remote::connection::Limits;
 use crate::trouble::Trouble;
@@ -23,6 +23,7 @@ impl Servers {
         let given = [
             (self.ssh_user.is_some(), "--ssh-user"),
             (self.ssh_key.is_some(), "--ssh-key"),
+            (self.ssh_port.is_some(), "--ssh-port"),
             (self.push, "--push"),
             (self.push_binary.is_some(), "--push-binary"),
             (self.jobs.is_some(), "--jobs"),
@@ -66,10 +67,16 @@ impl Servers {
                     let known: Vec<_> = known.iter().map(|server| server.name.as_str()).collect();
                     let declared =
                         if known.is_empty() { String::new() } else { format!("one of {}, or ", known.join(", ")) };
-                    Trouble::new(
-                        format!("--server {}: {problem}", escaped(given.as_bytes())),
-                        format!("name {declared}a host as OpenSSH knows it"),
-                    )
+                    let remedy = match &problem {
+                        Problem::HostWithPort { host, port } => {
+                            let user = given.rsplit_once('@').map_or("", |(user, _)| user);
+                            let at = if user.is_empty() { "" } else { "@" };
+                            let name = escaped([user, at, host].concat().as_bytes()).to_string();
+                            format!("write `--server {name} --ssh-port {port}`")
+                        }
+                        _ => format!("name {declared}a host as OpenSSH knows it"),
+                    };
+                    Trouble::new(format!("--server {}: {problem}", escaped(given.as_bytes())), remedy)
                 })?,
             };
             match meant.iter().find(|other| other.name == server.name) {

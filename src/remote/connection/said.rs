@@ -1,25 +1,35 @@
-//! What `ssh` and the server say on stderr, and what to do about it.
+//! What `ssh` and the server say on stderr.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::cause::Cause;
 use crate::path::escaped;
 
-/// The most that is kept of what `ssh` and the server say on stderr, in bytes, and the most that is shown of it.
-const STDERR_LIMIT: usize = 16 << 10;
-const STDERR_SHOWN: usize = 600;
+/// The most that is kept of the beginning and of the end of what is said, in bytes, and the most that is shown.
+const HEAD_LIMIT: usize = 64 << 10;
+const TAIL_LIMIT: usize = 16 << 10;
+const SHOWN_LIMIT: usize = 600;
 
 /// What `ssh` and the server say on stderr.
 #[derive(Debug)]
 pub(super) struct Said {
-    pub(super) stderr: OwnedFd,
-    /// The end of it.
-    pub(super) tail: Vec<u8>,
+    stderr: OwnedFd,
+    /// The beginning of it: what `ssh` itself says of a connection that fails comes first.
+    head: Vec<u8>,
+    /// The end of it, after the beginning.
+    tail: Vec<u8>,
+    /// Whether something between the two was left out.
+    cut: bool,
 }
 
 impl Said {
+    pub(super) const fn new(stderr: OwnedFd) -> Self {
+        Self { stderr, head: Vec::new(), tail: Vec::new(), cut: false }
+    }
+
     /// Takes what is there, so that nobody waits for room to say more.
     pub(super) fn listen(&mut self) {
         let mut buffer = [0; 4 << 10];
@@ -33,25 +43,46 @@ impl Said {
                 Err(_) | Ok(0) => break,
                 Ok(read) => {
                     heard |= read == buffer.len();
-                    self.tail.extend_from_slice(&buffer[..read]);
-                    if self.tail.len() > 2 * STDERR_LIMIT {
-                        self.tail.drain(..self.tail.len() - STDERR_LIMIT);
-                    }
+                    self.keep(&buffer[..read]);
                 }
             }
         }
     }
 
-    /// Its last lines, in one and harmless.
-    pub(super) fn shown(mut self) -> String {
+    fn keep(&mut self, said: &[u8]) {
+        let (head, tail) = said.split_at(said.len().min(HEAD_LIMIT - self.head.len()));
+        self.head.extend_from_slice(head);
+        self.tail.extend_from_slice(tail);
+        if self.tail.len() > 2 * TAIL_LIMIT {
+            self.tail.drain(..self.tail.len() - TAIL_LIMIT);
+            self.cut = true;
+        }
+    }
+
+    /// Why the connection failed, by all that was said.
+    pub(super) fn cause(&mut self) -> Cause {
         self.listen();
-        let text = String::from_utf8_lossy(&self.tail);
+        Cause::of(&self.whole())
+    }
+
+    /// All that is kept. After what was left out it goes on with a whole line.
+    fn whole(&self) -> Vec<u8> {
+        let line =
+            if self.cut { self.tail.iter().position(|&byte| byte == b'\n').unwrap_or(self.tail.len()) } else { 0 };
+        [&*self.head, &self.tail[line..]].concat()
+    }
+
+    /// Its last lines, in one and harmless.
+    pub(super) fn shown(&mut self) -> String {
+        self.listen();
+        let whole = self.whole();
+        let text = String::from_utf8_lossy(&whole);
         let mut shown = String::new();
         // An `ssh` that was built without something says so of each option about it.
         let says = |line: &&str| line.chars().any(char::is_alphanumeric) && !line.contains(": Unsupported option ");
         for line in text.lines().map(str::trim).filter(says).rev() {
             let line = escaped(line.as_bytes()).to_string();
-            if shown.len() + line.len() > STDERR_SHOWN {
+            if shown.len() + line.len() > SHOWN_LIMIT {
                 break;
             }
             shown = if shown.is_empty() { line } else { format!("{line}; {shown}") };
@@ -60,33 +91,28 @@ impl Said {
     }
 }
 
-/// What to do about what `ssh` says.
-pub(super) fn advice(said: &str) -> &'static str {
-    const ADVICE: [(&str, &str); 7] = [
-        (
-            "IDENTIFICATION HAS CHANGED",
-            "someone may be in between: ask the server's administrator for its host key; if it was changed on purpose, \
-             remove the old one with `ssh-keygen -R HOST`, and add the new one",
-        ),
-        (
-            "host key",
-            "add its host key: connect once by hand with `ssh HOST`, or `ssh-keyscan HOST >>~/.ssh/known_hosts`, and \
-             compare the fingerprint with what the server's own console prints for `ssh-keygen -lf \
-             /etc/ssh/ssh_host_ed25519_key.pub`",
-        ),
-        (
-            "Host key verification failed",
-            "add its host key: connect once by hand with `ssh HOST`, and compare the fingerprint with the server's own",
-        ),
-        (
-            "Permission denied",
-            "put a public key of yours into `~/.ssh/authorized_keys` there, and name its private key with `key` or \
-             --ssh-key, unlocked or in an agent: nobody is asked for a password",
-        ),
-        ("Could not resolve", "correct the host's name, in the declaration or on the command line"),
-        ("refused", "see whether sshd runs there, and on which `port`"),
-        ("timed out", "see whether the machine is up and reachable, or give it longer with --connect-timeout"),
-    ];
-    let found = ADVICE.into_iter().find(|(words, _)| said.contains(words));
-    found.map_or("try `ssh` to it by hand, and mend what it says", |(_, advice)| advice)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Said {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(writer);
+        let mut said = Said::new(reader.into());
+        text.as_bytes().chunks(1000).for_each(|chunk| said.keep(chunk));
+        said
+    }
+
+    /// What is shown is short, and what is looked at is not.
+    #[test]
+    fn a_flood_hides_no_changed_key() {
+        let changed = "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n";
+        let flood = "please add your host key\n".repeat(20_000);
+        for text in [[changed, &flood].concat(), [&flood, changed].concat()] {
+            let mut said = said(&text);
+            assert!(said.head.len() == HEAD_LIMIT && said.tail.len() <= 2 * TAIL_LIMIT);
+            assert_eq!(said.cause(), Cause::ChangedHostKey);
+            assert!(said.shown().len() <= SHOWN_LIMIT);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use super::super::harness::the_check;
 use super::site::{Far, Site, free_port};
 
 /// Checks the host `web`, which fails; gives problem and remedy.
-fn fails(site: &Site, more: &[&str]) -> (String, String) {
+pub fn fails(site: &Site, more: &[&str]) -> (String, String) {
     let arguments = [&["check", "--server", "web", "--json"], more].concat();
     let started = Instant::now();
     let report = site.driftlock(&arguments).code(2).json();
@@ -23,24 +23,6 @@ fn fails(site: &Site, more: &[&str]) -> (String, String) {
     );
     let text = |key: &str| collection["trouble"][key].as_str().unwrap().to_owned();
     (text("problem"), text("remedy"))
-}
-
-#[test]
-fn host_keys_are_verified() {
-    let site = Site::new(&[("web", Far::Driftlock)]);
-    site.know("");
-    let (problem, remedy) = fails(&site, &[]);
-    assert!(problem.contains("host key is known for"), "{problem}");
-    assert!(remedy.contains("ssh-keyscan") && remedy.contains("fingerprint"), "{remedy}");
-    assert_eq!(fs::read(site.world.path("known_hosts")).unwrap(), b"", "nothing was learnt");
-
-    site.know("other_key");
-    let (problem, remedy) = fails(&site, &[]);
-    assert!(problem.contains("Host key verification failed"), "{problem}");
-    assert!(remedy.contains("host key"), "{remedy}");
-
-    site.know("host_key");
-    site.driftlock(&["check", "--server", "web"]).code(0);
 }
 
 #[test]
