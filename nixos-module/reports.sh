@@ -1,18 +1,14 @@
 #!/usr/bin/env bash
-# reports.sh STATE KEEP: after a run, points STATE/latest at the newest report and removes the oldest ones
-# until KEEP are left ("all" keeps all). Reports are folders of STATE/reports, named by their time.
+# reports.sh STATE KEEP DRIFTLOCK: after a run, points STATE/latest at the newest report and removes the oldest ones
+# until KEEP are left ("all" keeps all). Which is newer, and what is no report, the program DRIFTLOCK says; it tells
+# the journal what is wrong with the reports.
 set -euo pipefail
-export LC_ALL=C # the order of the names is that of the times
-shopt -s nullglob
 
 cd -- "$1"
 keep=$2
+driftlock=$3
 
-reports=()
-for folder in reports/[0-9]*/; do
-  folder=${folder%/}
-  [ -L "$folder" ] || reports+=("$folder")
-done
+mapfile -t reports < <("$driftlock" report --list reports)
 count=${#reports[@]}
 [ "$count" -gt 0 ] || exit 0
 

@@ -96,6 +96,7 @@ in
       "${./reports.sh}"
       state
       (if instance.retainReports == null then "all" else toString instance.retainReports)
+      (lib.getExe package)
     ];
     SyslogIdentifier = "driftlock";
     LogExtraFields = "DRIFTLOCK_INSTANCE=${name}";

@@ -138,6 +138,12 @@ pub fn now() -> (String, String) {
     (now.strftime("%Y%m%d_%H%M%S").to_string(), now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
 }
 
+/// The time, for whoever compares it with times that were written down: by the clock alone, in any zone.
+#[must_use]
+pub fn moment() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// Whether stdout is to be coloured when nobody says: on a terminal, unless `NO_COLOR` is set.
 ///
 /// Source: <https://no-color.org>.

@@ -191,7 +191,7 @@ fn broken_reports_of_servers_are_not() {
 fn reports_of_several_servers_are_valid_and_broken_ones_are_not() {
     let fleet = |servers| {
         let driftlock::report::Report { timestamp, started, sandbox, .. } = samples::seed_pass();
-        let fleet = driftlock::report::fleet::Fleet { timestamp, started, sandbox, servers };
+        let fleet = driftlock::report::fleet::Fleet { timestamp, started, previous: None, sandbox, servers };
         let mut out = Vec::new();
         driftlock::report::json::write_fleet(&mut out, &fleet).unwrap();
         serde_json::from_slice::<Value>(&out).unwrap()

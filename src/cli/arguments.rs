@@ -131,10 +131,15 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
                             driftlock report\n  \
                             driftlock report --format html > driftlock.html\n  \
+                            driftlock report --list /var/lib/driftlock/reports | tail -n 1\n  \
                             driftlock report --format slack audit/runtime/20260129_153042")]
     Report {
-        /// The folder of a report, or its JSON [default: the latest below the declaration's `reports`]
+        /// The folder of a report, or its JSON [default: the latest below the declaration's `reports`]; with --list, a
+        /// directory of reports
         report: Option<PathBuf>,
+        /// Print the folders of all reports, the oldest first, and nothing else
+        #[arg(long, conflicts_with_all = ["format", "title"])]
+        list: bool,
         #[command(flatten)]
         form: Form,
     },

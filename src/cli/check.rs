@@ -11,13 +11,14 @@ use super::arguments::{CheckArguments, Common};
 use super::metrics::Metrics;
 use super::render::Rendering;
 use super::stat_cache::StatCache;
-use super::{after_printing, complain, exit, progress, render};
+use super::{after_printing, complain, exit, history, progress, render};
 use crate::baseline::Baseline;
 use crate::capability::{self, Directory, shown};
 use crate::compare::{self, Comparison};
 use crate::declaration::Check;
 use crate::manifest::{Kind, json};
 use crate::path::escaped;
+use crate::report::chain::Previous;
 use crate::report::fleet::Reports;
 use crate::report::places::Places;
 use crate::report::{self, CheckReport, Outcome, Report, Window, WindowError, text::Style};
@@ -52,9 +53,9 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     if stat_cache.is_some_and(|stat_cache| !stat_cache.keep()) {
         code |= exit::TROUBLE;
     }
+    code |= metrics.map_or(0, |metrics| metrics.keep(Reports::One(&report)));
+    let kept = reports.and_then(|reports| keep_one(&mut report, &reports, &directory));
     let found = Reports::One(&report);
-    code |= metrics.map_or(0, |metrics| metrics.keep(found));
-    let kept = reports.and_then(|reports| keep_one(&report, &reports, &directory));
     let places = if rendering.has_places() { places(&run, found) } else { Places::default() };
     Ok(conclude(code, kept, |kept| rendering.print(found, &places, kept)))
 }
@@ -109,8 +110,11 @@ pub fn places(run: &Run, reports: Reports<'_>) -> Places {
 }
 
 /// Writes the folder of one report, and gives the path of its JSON.
-pub fn keep_one(report: &Report, reports: &Directory, shown: &str) -> Result<String, Trouble> {
-    keep(&report.timestamp, reports, shown, |folder| put(folder, report))
+pub fn keep_one(report: &mut Report, reports: &Directory, shown: &str) -> Result<String, Trouble> {
+    keep(&report.timestamp.clone(), reports, shown, |folder, previous| {
+        report.previous = previous;
+        put(folder, report)
+    })
 }
 
 /// Writes one report into its folder.
@@ -121,14 +125,16 @@ pub fn put(folder: &Dir, report: &Report) -> io::Result<()> {
     store::replace(folder, report::JSON_NAME, |out| report::json::write(out, report))
 }
 
-/// Makes the folder of a run and has it filled; gives the path of the JSON in it.
+/// Makes the folder of a run and has it filled, with the report that was kept before it; gives the path of the JSON in it.
 pub fn keep(
     timestamp: &str,
     reports: &Directory,
     shown: &str,
-    fill: impl FnOnce(&Dir) -> io::Result<()>,
+    fill: impl FnOnce(&Dir, Option<Previous>) -> io::Result<()>,
 ) -> Result<String, Trouble> {
     let failed = |name: &str, error: &io::Error| not_written(&format!("the report {shown}/{name}"), error);
+    let _held = history::hold(&reports.dir).map_err(|error| failed(timestamp, &error))?;
+    let previous = history::previous(&reports.dir).map_err(|error| failed(timestamp, &error))?;
     let mut name = timestamp.to_owned();
     let mut number = 1;
     // Two runs in one second get folders of their own.
@@ -140,7 +146,7 @@ pub fn keep(
         name = format!("{timestamp}_{number}");
     }
     let write = || -> io::Result<()> {
-        fill(&reports.dir.open_dir(&name)?)?;
+        fill(&reports.dir.open_dir(&name)?, previous)?;
         store::sync(&reports.dir)
     };
     write().map_err(|error| failed(&name, &error))?;
@@ -234,6 +240,7 @@ fn check(
     Report {
         timestamp,
         started,
+        previous: None,
         duration: since(begun),
         bytes,
         window: None,

@@ -9,6 +9,7 @@ mod diff_servers;
 mod export;
 mod generate;
 mod hash;
+mod history;
 mod init;
 mod lock;
 mod metrics;
@@ -54,7 +55,8 @@ pub fn run() -> ExitCode {
         Command::Lock { dry_run, from } => lock::run(&common, dry_run, from.as_deref()),
         Command::Check(arguments) if arguments.servers.are_named() => servers::check(&common, &arguments),
         Command::Check(arguments) => arguments.servers.none().and_then(|()| check::run(&common, &arguments)),
-        Command::Report { report, form } => report::run(&common, report.as_deref(), &form),
+        Command::Report { report, list: true, .. } => report::list(&common, report.as_deref()),
+        Command::Report { report, form, .. } => report::run(&common, report.as_deref(), &form),
         Command::Diff { servers, .. } if servers.are_named() => diff_servers::run(&common, &servers),
         Command::Diff { a: Some(a), b: Some(b), servers } => servers.none().and_then(|()| diff::run(&common, &a, &b)),
         Command::Diff { .. } => Err(Trouble::new("diff compares two sides, and they are not named", "name A and B")),

@@ -1,14 +1,17 @@
 //! `driftlock report`: a report that a `check` has kept, in another form.
 
+use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use cap_std::fs::{Dir, File};
 
 use super::arguments::{Common, Form};
+use super::history::{self, History};
 use super::render::{self, Rendering};
-use super::{after_printing, stored};
+use super::{after_printing, complain, exit, stored};
 use crate::capability::{self, Declared, Directory, Operand, shown};
+use crate::report::chain::Dated;
 use crate::report::fleet::{Fleet, Reports};
 use crate::report::json::Kept;
 use crate::report::places::Places;
@@ -17,7 +20,8 @@ use crate::sandbox::Grants;
 use crate::session;
 use crate::trouble::Trouble;
 
-/// Prints a report. The exit code says only whether that could be done.
+/// Prints a report. The exit code says only whether that could be done, and whether the reports beside the latest are in
+/// order.
 ///
 /// # Errors
 /// A report that can't be found or read, or is refused.
@@ -33,6 +37,7 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
     };
     grants.read.extend(locks.as_ref().map(|locks| locks.as_fd()));
     let requirement = common.request().requirement;
+    let mut code = 0;
     let (report, path) = match (report, &declared) {
         (Some(path), _) => {
             let (file, path) = open(path)?;
@@ -43,8 +48,10 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
             let reports = declared.base.join(&declared.declaration.reports);
             let directory = capability::reports(&reports)?;
             grants.read.push(directory.as_fd());
+            let offset = offset();
             session::enter(&grants, requirement)?;
-            let (file, path) = latest(&directory, &reports)?;
+            let (file, path, in_order) = latest(&directory, &reports, &offset)?;
+            code |= if in_order { 0 } else { exit::TROUBLE };
             (read(file, &path)?, path)
         }
         (None, None) => return Err(Trouble::new("no report was named", "name the folder of a report")),
@@ -55,7 +62,7 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
     };
     let locks = locks.as_ref().map(|locks| &locks.dir);
     let places = declared.map_or_else(Places::default, |declared| render::places(&declared, locks, reports));
-    Ok(after_printing(0, rendering.print(reports, &places, Some(&shown(&path)))))
+    Ok(after_printing(code, rendering.print(reports, &places, Some(&shown(&path)))))
 }
 
 /// The declaration, if it is needed: to find the latest report, or to point to its lines. A report that was named can
@@ -100,51 +107,64 @@ fn open_in(folder: &Dir, path: &Path) -> Result<(File, PathBuf), Trouble> {
     Ok((file, path.join(JSON_NAME)))
 }
 
-/// The newest report by the names of the folders, which are the times of the runs.
-fn latest(reports: &Directory, path: &Path) -> Result<(File, PathBuf), Trouble> {
-    let unreadable = |error: &std::io::Error| {
-        Trouble::new(format!("the reports directory {} could not be read: {error}", shown(path)), "see why")
-    };
-    let mut newest: Option<(String, u32)> = None;
-    for entry in reports.dir.entries().map_err(|error| unreadable(&error))? {
-        let entry = entry.map_err(|error| unreadable(&error))?;
-        if let Some(folder) = entry.file_name().to_str().and_then(folder) {
-            newest = newest.max(Some(folder));
+/// The latest report in a directory, and whether all that lies there is in order; what is not is told.
+fn latest(reports: &Directory, path: &Path, offset: &str) -> Result<(File, PathBuf, bool), Trouble> {
+    let history = history(reports, path)?;
+    let mut unreadable = false;
+    let mut digest = |report: &Dated| match history::digest(&reports.dir, &report.name) {
+        Ok(digest) => Some(digest),
+        Err(error) => {
+            unreadable = true;
+            complain(&stored::unreadable(&path.join(&report.name).join(JSON_NAME), &error));
+            None
         }
-    }
-    let Some((time, number)) = newest else {
+    };
+    let in_order = !history.complain(path, &mut digest) && !unreadable;
+    let folders = history.folders(offset);
+    let Some(name) = folders.last() else {
         return Err(Trouble::new(format!("there is no report in {}", shown(path)), "run `driftlock check` first"));
     };
-    let name = if number == 1 { time } else { format!("{time}_{number}") };
-    let failed = |error: &std::io::Error| {
-        Trouble::new(format!("{} could not be opened: {error}", shown(&path.join(&name))), "check its permissions")
+    let failed = |error: &io::Error| {
+        Trouble::new(format!("{} could not be opened: {error}", shown(&path.join(name))), "check its permissions")
     };
-    let folder = reports.dir.open_dir(&name).map_err(|error| failed(&error))?;
-    open_in(&folder, &path.join(&name))
+    let folder = reports.dir.open_dir(name).map_err(|error| failed(&error))?;
+    open_in(&folder, &path.join(name)).map(|(file, path)| (file, path, in_order))
 }
 
-/// `20260129_153042`, and with `_2` and so on for others of the same second. A folder of any other name is no report's.
-fn folder(name: &str) -> Option<(String, u32)> {
-    let (time, rest) = name.split_at_checked("20260129_153042".len())?;
-    let is_time = time.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'_' } else { byte.is_ascii_digit() });
-    let number = match rest.strip_prefix('_') {
-        None if rest.is_empty() => 1,
-        None => return None,
-        Some(number) => number.parse().ok().filter(|&parsed: &u32| parsed > 1 && parsed.to_string() == number)?,
-    };
-    is_time.then(|| (time.to_owned(), number))
+fn history(reports: &Directory, path: &Path) -> Result<History, Trouble> {
+    History::read(&reports.dir).map_err(|error| {
+        let remedy = "correct its permissions, or name the folder of a report";
+        Trouble::new(format!("the reports directory {} could not be read: {error}", shown(path)), remedy)
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// How far local time is from UTC, such as `+09:00`. Asked before the sandbox is entered, which hides the time zone.
+fn offset() -> String {
+    capability::now().1.get("2026-01-29T15:30:42".len()..).unwrap_or("Z").to_owned()
+}
 
-    #[test]
-    fn a_folder_is_known_by_its_name() {
-        let names = ["20260129_153042", "20260129_153042_2", "20260129_153042_10", "20260129_153043"].map(folder);
-        assert!(names.iter().all(Option::is_some) && names.is_sorted());
-        for other in ["", "latest", "20260129-153042", "20260129_153042_1", "20260129_153042_02", "20260129_153042x"] {
-            assert_eq!(folder(other), None, "{other}");
-        }
+/// Prints the folders of all reports in a directory, the oldest first.
+///
+/// # Errors
+/// A directory that can't be found or read.
+pub fn list(common: &Common, directory: Option<&Path>) -> Result<u8, Trouble> {
+    if common.json {
+        return Err(Trouble::new("--list prints the paths of folders, and no JSON", "leave out --json"));
     }
+    let path = match directory {
+        Some(path) => path.to_path_buf(),
+        None => {
+            let declared = capability::declaration(common.config.as_deref())?;
+            declared.base.join(&declared.declaration.reports)
+        }
+    };
+    let reports = capability::reports(&path)?;
+    let offset = offset();
+    session::enter(&Grants { read: vec![reports.as_fd()], ..Grants::default() }, common.request().requirement)?;
+    let history = history(&reports, &path)?;
+    let code = if history.complain(&path, |_| None) { exit::TROUBLE } else { 0 };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut folders = history.folders(&offset).into_iter();
+    let printed = folders.try_for_each(|name| writeln!(out, "{}", shown(&path.join(name))));
+    Ok(after_printing(code, printed.and_then(|()| out.flush())))
 }

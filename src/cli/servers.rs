@@ -59,18 +59,17 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     });
     // Whoever names one server gets the report of that server.
     if let ([_], false, [_]) = (&options.servers[..], options.all_servers, &found[..])
-        && let Some(report) = found.pop()
+        && let Some(mut report) = found.pop()
     {
-        let found = Reports::One(&report);
-        let code = report.exit_code() | metrics.map_or(0, |metrics| metrics.keep(found));
-        let kept = reports.and_then(|reports| keep_one(&report, &reports, &directory));
-        return Ok(conclude(code, kept, |kept| print(&rendering, &run, found, kept)));
+        let code = report.exit_code() | metrics.map_or(0, |metrics| metrics.keep(Reports::One(&report)));
+        let kept = reports.and_then(|reports| keep_one(&mut report, &reports, &directory));
+        return Ok(conclude(code, kept, |kept| print(&rendering, &run, Reports::One(&report), kept)));
     }
-    let fleet = Fleet { timestamp, started, sandbox: run.enforced.clone(), servers: found };
-    let found = Reports::Several(&fleet);
-    let code = fleet.exit_code() | metrics.map_or(0, |metrics| metrics.keep(found));
+    let mut fleet = Fleet { timestamp, started, previous: None, sandbox: run.enforced.clone(), servers: found };
+    let code = fleet.exit_code() | metrics.map_or(0, |metrics| metrics.keep(Reports::Several(&fleet)));
     let kept = reports.and_then(|reports| {
-        keep(&fleet.timestamp, &reports, &directory, |folder| {
+        keep(&fleet.timestamp.clone(), &reports, &directory, |folder, previous| {
+            fleet.previous = previous;
             folder.create_dir("servers")?;
             let servers = folder.open_dir("servers")?;
             for report in &fleet.servers {
@@ -84,7 +83,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
             crate::store::replace(folder, report::JSON_NAME, |out| report::json::write_fleet(out, &fleet))
         })
     });
-    Ok(conclude(code, kept, |kept| print(&rendering, &run, found, kept)))
+    Ok(conclude(code, kept, |kept| print(&rendering, &run, Reports::Several(&fleet), kept)))
 }
 
 fn print(rendering: &Rendering<'_>, run: &Run, reports: Reports<'_>, kept: Option<&str>) -> io::Result<()> {
@@ -149,6 +148,7 @@ fn one(
     Report {
         timestamp: timestamp.to_owned(),
         started: started.to_owned(),
+        previous: None,
         missing_locks: missing_locks(&checks),
         checks,
         sandbox: run.enforced.clone(),

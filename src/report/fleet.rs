@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::chain::Previous;
 use super::status::sum;
 use super::{Report, Status, Window, json};
 use crate::compare::Counts;
@@ -15,6 +16,8 @@ pub struct Fleet {
     /// When the run started, as in a [`Report`].
     pub timestamp: String,
     pub started: String,
+    /// As in a [`Report`]. Those of its servers have none.
+    pub previous: Option<Previous>,
     /// The layers that held around this process.
     pub sandbox: Enforced,
     /// In the order in which they were named. Each has its [`server`](Report::server).

@@ -13,10 +13,12 @@
 mod details;
 mod document;
 mod error;
+mod head;
 mod parsed;
 mod restored;
 
 pub use error::ReportError;
+pub use head::{Head, head};
 pub use parsed::{Kept, Parsed, ParsedCheck, ParsedFleet, ParsedUnverified, parse, parse_kept};
 
 use std::io::{self, Write};

@@ -4,6 +4,7 @@
 //!
 //! Names, paths and links in a [`Report`] are raw; whatever shows them makes them harmless.
 
+pub mod chain;
 pub mod changes;
 pub mod difference;
 mod findings;
@@ -34,6 +35,7 @@ use crate::manifest::Kind;
 use crate::remote::Head;
 use crate::sandbox::Enforced;
 pub use crate::trouble::Trouble;
+use chain::Previous;
 
 /// The name of the JSON report in its folder.
 pub const JSON_NAME: &str = "drift_report.json";
@@ -48,6 +50,8 @@ pub struct Report {
     pub timestamp: String,
     /// The same moment as RFC 3339 has it, with the offset from UTC.
     pub started: String,
+    /// The report that was kept before it in the same place; nothing if there was none, or it is not kept itself.
+    pub previous: Option<Previous>,
     /// How long reading and comparing took. Reports have it in milliseconds.
     pub duration: Duration,
     /// What was read of files' contents, in bytes.

@@ -5,6 +5,7 @@ mod declared;
 mod diff;
 mod generated;
 mod hash;
+mod history;
 mod init;
 mod lock;
 mod metrics;

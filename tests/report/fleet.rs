@@ -38,7 +38,7 @@ fn servers(number: usize) -> Vec<Report> {
 
 fn text(servers: Vec<Report>, width: Option<u16>) -> String {
     let Report { timestamp, started, sandbox, .. } = samples::seed_pass();
-    let fleet = Fleet { timestamp, started, sandbox, servers };
+    let fleet = Fleet { timestamp, started, previous: None, sandbox, servers };
     let mut out = Vec::new();
     write_fleet(&mut out, &fleet, Style { width, ..Style::default() }, None).unwrap();
     String::from_utf8(out).unwrap()

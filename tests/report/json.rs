@@ -74,7 +74,7 @@ fn keys_stand_in_the_order_of_the_seed() {
         |filter: &str| jq(&format!("{filter} | keys_unsorted | join(\" \")"), &samples::json(&samples::seed_fail()));
     assert_eq!(
         keys("."),
-        "schema driftlock timestamp started duration_ms bytes mode server window sandbox checks summary counts overall exit_code\n"
+        "schema driftlock timestamp started previous duration_ms bytes mode server window sandbox checks summary counts overall exit_code\n"
     );
     assert_eq!(
         keys(".checks[1]"),
@@ -270,12 +270,17 @@ fn what_was_trusted_is_told() {
     assert_eq!(parsed.checks.iter().map(|check| check.trusted).collect::<Vec<_>>(), [0, 0, 3]);
 }
 
+/// What a report can say of the one before it.
+fn previous(report: &str, started: &str, content: &str) -> Value {
+    json!({"report": report, "started": started, "digest": samples::sha256(content.as_bytes()).sri()})
+}
+
 /// A way to spoil a report, and what then is refused: `true` for a contradiction, `false` for its form.
 type Edit = (bool, fn(&mut Value));
 
 #[test]
 fn a_report_changed_by_hand_is_refused() {
-    let edits: [Edit; 43] = [
+    let edits: [Edit; 49] = [
         (false, |report| report["new"] = json!(1)),
         (false, |report| drop(report.as_object_mut().unwrap().remove("counts"))),
         (false, |report| drop(report["checks"][1].as_object_mut().unwrap().remove("trouble"))),
@@ -297,6 +302,12 @@ fn a_report_changed_by_hand_is_refused() {
         (true, |report| report["checks"][1]["trusted"] = json!(3)),
         (false, |report| report["started"] = json!("yesterday")),
         (false, |report| report["duration_ms"] = json!(-1)),
+        (false, |report| drop(report.as_object_mut().unwrap().remove("previous"))),
+        (false, |report| report["previous"] = json!({})),
+        (false, |report| report["previous"] = previous("20260128_153042", "2026-01-28T15:30:43+09:00", "x")),
+        (false, |report| report["previous"] = previous("20260128_153042_1", "2026-01-28T15:30:42+09:00", "x")),
+        (false, |report| report["previous"] = previous("../1", "2026-01-28T15:30:42+09:00", "x")),
+        (false, |report| report["previous"]["digest"] = json!("sha256-short")),
         (false, |report| report["window"] = json!({"until": "2026-01-29T18:00:00+09:00", "reason": "x"})),
         (false, |report| report["window"] = json!({"until": "2026-01-29T09:00:00Z", "reason": "a\u{1b}"})),
         (false, |report| report["sandbox"]["landlock"]["restrictions"] = json!(["everything"])),
@@ -321,7 +332,7 @@ fn a_report_changed_by_hand_is_refused() {
         (true, |report| report["checks"][0]["kind"] = json!("files")),
     ];
     for (number, (contradiction, edit)) in edits.into_iter().enumerate() {
-        let mut report = value(&samples::seed_fail());
+        let mut report = value(&Report { previous: samples::continued().previous, ..samples::seed_fail() });
         edit(&mut report);
         let error = parse(report.to_string().as_bytes()).expect_err(&number.to_string());
         match error {
@@ -379,6 +390,11 @@ fn a_report_of_several_servers_that_contradicts_itself_is_refused() {
         (|fleet| fleet["servers"][1]["timestamp"] = json!("20260129_153043"), "server b: its `timestamp` should be"),
         (|fleet| fleet["sandbox"]["seccomp"] = json!(false), "its servers were not checked in one run"),
         (|fleet| fleet["started"] = json!("2026-01-29T15:30:42Z"), "its servers were not checked in one run"),
+        (|fleet| fleet["previous"] = json!(1), "it does not keep to its form"),
+        (
+            |fleet| fleet["servers"][1]["previous"] = previous("20260128_153042", "2026-01-28T15:30:42Z", "x"),
+            "its servers were not checked in one run",
+        ),
         (
             |fleet| {
                 let name = json!("other_hashes");

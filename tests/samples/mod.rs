@@ -12,6 +12,7 @@ use driftlock::manifest::{
     Attributes, Container, Content, Entries, Kind, LockError, Mount, Observed, Record, Sha256Digest, Unverified,
 };
 use driftlock::remote::Head;
+use driftlock::report::chain::Previous;
 use driftlock::report::fleet::Fleet;
 use driftlock::report::{CheckReport, Outcome, Report, ServerReport, Trouble, Window};
 use driftlock::sandbox::{Enforced, Landlock};
@@ -121,6 +122,7 @@ pub fn report(checks: Vec<CheckReport>) -> Report {
     Report {
         timestamp: "20260129_153042".to_owned(),
         started: "2026-01-29T15:30:42+09:00".to_owned(),
+        previous: None,
         duration: Duration::from_millis(1234),
         bytes: 56_789,
         window: None,
@@ -276,7 +278,7 @@ pub fn fleet(servers: Vec<Report>) -> Fleet {
     for report in &mut servers {
         (report.timestamp, report.started) = (timestamp.clone(), started.clone());
     }
-    Fleet { timestamp, started, sandbox, servers }
+    Fleet { timestamp, started, previous: None, sandbox, servers }
 }
 
 /// 200 servers: 30 that drifted alike, 5 that drifted otherwise, 5 that could not be asked.
@@ -320,6 +322,7 @@ pub fn fleets() -> Vec<(&'static str, Fleet)> {
         ("containers", fleet(vec![on("a", report(vec![containers(), container_files()]))])),
         ("hostile", fleet(HOSTILE.iter().map(|name| on(name, hostile())).collect())),
         ("window", window),
+        ("continued", Fleet { previous: continued().previous, ..fleet(vec![on("a", seed_pass())]) }),
         ("many", fleet((0..4).map(|number| on(number.to_string(), report(vec![many(5000)]))).collect())),
         ("large", large_fleet()),
     ]
@@ -369,6 +372,13 @@ pub fn hostile() -> Report {
     let trouble = Trouble { problem: text.clone(), remedy: "\u{1b}]0;x\u{7}; or so".to_owned() };
     let failed = check(&text, Kind::Files, &text, Outcome::Failed(trouble));
     report(vec![trees, failed, check("a;\u{9b}b_files", Kind::Files, ".", Outcome::NoLock)])
+}
+
+/// A report that another one was kept before.
+pub fn continued() -> Report {
+    let started = "2026-01-28T15:30:42+09:00".to_owned();
+    let previous = Previous { report: "20260128_153042_2".to_owned(), started, digest: sha256(b"report") };
+    Report { previous: Some(previous), ..seed_pass() }
 }
 
 /// The two checks of the seed's failure, after a run that did not read everything.
@@ -521,6 +531,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("containers", report(vec![containers(), container_files()])),
         ("hostile", hostile()),
         ("window", in_window()),
+        ("continued", continued()),
         ("server", of_server(seed_fail(), None)),
         ("unreached", unreached()),
         ("many", report(vec![many(5000)])),

@@ -5,9 +5,11 @@
 
 mod entry;
 mod fleet;
+mod previous;
 
 pub(super) use entry::{DriftItem, PathItem, UnverifiedItem};
 pub(super) use fleet::{FleetDocument, of_fleet};
+pub(super) use previous::PreviousItem;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -27,6 +29,8 @@ pub(super) struct Document<C> {
     pub driftlock: String,
     pub timestamp: String,
     pub started: String,
+    #[serde(deserialize_with = "present")]
+    pub previous: Option<PreviousItem>,
     pub duration_ms: u64,
     pub bytes: u64,
     pub mode: Mode,
@@ -274,6 +278,7 @@ pub(super) fn of(report: &Report) -> Document<Written<'_>> {
         driftlock: env!("CARGO_PKG_VERSION").to_owned(),
         timestamp: report.timestamp.clone(),
         started: report.started.clone(),
+        previous: report.previous.as_ref().map(PreviousItem::from),
         duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
         bytes: report.bytes,
         mode: if report.server.is_some() { Mode::Server } else { Mode::Local },

@@ -13,6 +13,7 @@ use crate::compare::{Counts, Drift};
 use crate::manifest::Kind;
 use crate::path::EntryPath;
 use crate::remote;
+use crate::report::chain::{Previous, timestamp};
 use crate::report::fleet::FleetSummary;
 use crate::report::status::sum;
 use crate::report::{LOCK_FILES_EXIST, SERVER_COLLECTION, Status, Summary, Trouble, Window};
@@ -25,6 +26,7 @@ pub struct Parsed {
     pub driftlock: String,
     pub timestamp: String,
     pub started: String,
+    pub previous: Option<Previous>,
     pub duration_ms: u64,
     pub bytes: u64,
     /// `local` or `server`.
@@ -92,7 +94,7 @@ struct Head {
 #[derive(Debug)]
 pub enum Kept {
     One(Box<Parsed>),
-    Several(ParsedFleet),
+    Several(Box<ParsedFleet>),
 }
 
 /// The report of several servers that was read back. Its sums are those of its parts only once it is
@@ -102,6 +104,7 @@ pub struct ParsedFleet {
     pub driftlock: String,
     pub timestamp: String,
     pub started: String,
+    pub previous: Option<Previous>,
     pub sandbox: Enforced,
     pub servers: Vec<Parsed>,
     pub summary: FleetSummary,
@@ -128,7 +131,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ReportError> {
 pub fn parse_kept(bytes: &[u8]) -> Result<Kept, ReportError> {
     match schema(bytes)?.as_str() {
         SCHEMA => one(document(bytes)?).map(|parsed| Kept::One(Box::new(parsed))),
-        _ => several(document(bytes)?).map(Kept::Several),
+        _ => several(document(bytes)?).map(|parsed| Kept::Several(Box::new(parsed))),
     }
 }
 
@@ -167,9 +170,11 @@ fn several(document: FleetDocument<Read>) -> Result<ParsedFleet, ReportError> {
             other => other,
         })
     });
+    let form = |problem| ReportError::Form { problem };
     Ok(ParsedFleet {
+        previous: document.previous.map(Previous::try_from).transpose().map_err(form)?,
         servers: servers.collect::<Result<_, _>>()?,
-        sandbox: sandbox(document.sandbox).map_err(|problem| ReportError::Form { problem })?,
+        sandbox: sandbox(document.sandbox).map_err(form)?,
         driftlock: document.driftlock,
         timestamp: document.timestamp,
         started: document.started,
@@ -186,6 +191,7 @@ fn one(document: Document<Read>) -> Result<Parsed, ReportError> {
     }
     let form = |problem| ReportError::Form { problem };
     let parsed = Parsed {
+        previous: document.previous.map(Previous::try_from).transpose().map_err(form)?,
         window: document.window.map(window).transpose().map_err(form)?,
         sandbox: sandbox(document.sandbox).map_err(form)?,
         server: document.server.map(server),
@@ -241,9 +247,7 @@ fn times(report: &Parsed) -> Result<(), ReportError> {
     if report.started.parse::<jiff::Timestamp>().is_err() {
         return form(format!("`started`, {:?}, is no time", report.started));
     }
-    let (date, time) = report.started.split_once(['T', 't', ' ']).unwrap_or_default();
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
-    let expected = format!("{}_{}", digits(date), digits(time.get(..8).unwrap_or_default()));
+    let expected = timestamp(&report.started);
     if report.timestamp != expected {
         let problem = format!("its `timestamp` should be {expected}");
         return Err(ReportError::Inconsistent { problem });

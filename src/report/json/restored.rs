@@ -34,6 +34,7 @@ impl Parsed {
         let report = Report {
             timestamp: self.timestamp,
             started: self.started,
+            previous: self.previous,
             duration: Duration::from_millis(self.duration_ms),
             bytes: self.bytes,
             window: self.window,
@@ -70,6 +71,7 @@ impl ParsedFleet {
             (&server.driftlock, &server.timestamp, &server.started) == (&self.driftlock, &self.timestamp, &self.started)
                 && (&server.sandbox, &server.window) == (&self.sandbox, &window)
                 && names(server) == checks
+                && server.previous.is_none()
         };
         if !self.servers.iter().all(of_one_run) {
             return inconsistent("its servers were not checked in one run");
@@ -80,8 +82,8 @@ impl ParsedFleet {
             return inconsistent("a server has no name, or that of another");
         }
         let servers = self.servers.into_iter().map(Parsed::into_report).collect::<Result<Vec<_>, _>>()?;
-        let Self { timestamp, started, sandbox, .. } = self;
-        let fleet = Fleet { timestamp, started, sandbox, servers };
+        let Self { timestamp, started, previous, sandbox, .. } = self;
+        let fleet = Fleet { timestamp, started, previous, sandbox, servers };
         if self.summary != fleet.summary() || self.counts != fleet.counts() {
             return inconsistent("its summary or its counts do not fit its servers");
         }

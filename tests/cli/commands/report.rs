@@ -55,23 +55,6 @@ fn without_a_format_it_is_text_or_json() {
 }
 
 #[test]
-fn the_latest_report_is_the_one_of_the_latest_time() {
-    let world = drifted(FILES);
-    world.driftlock(["check"]).code(1);
-    let reports = world.path("reports");
-    let made = names(&reports).remove(0);
-    for name in
-        ["20990101_000000", "20990101_000000_2", "20990101_000000_10", "20990101_000000_9", "29990101-0", "latest"]
-    {
-        fs::create_dir(reports.join(name)).unwrap();
-        let json = fs::read_to_string(reports.join(&made).join("drift_report.json")).unwrap();
-        fs::write(reports.join(name).join("drift_report.json"), json).unwrap();
-    }
-    let text = world.driftlock(["report"]).code(0).stdout();
-    says(&text, &["\nReport: reports/20990101_000000_10/drift_report.json\n"]);
-}
-
-#[test]
 fn annotations_are_on_the_lines_of_the_declaration_and_of_the_lock() {
     let text_lock = format!("{FILES}lock = \"tree.lock.txt\"\n");
     for (declaration, lock) in [(FILES, "tree.lock.json"), (&text_lock, "tree.lock.txt")] {

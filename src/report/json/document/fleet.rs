@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CountsItem, Document, Mode, Sandbox, Written, of, sandbox};
+use super::{CountsItem, Document, Mode, PreviousItem, Sandbox, Written, of, present, sandbox};
 use crate::report::Status;
 use crate::report::fleet::{Fleet, FleetSummary};
 use crate::report::json::FLEET_SCHEMA;
@@ -15,6 +15,8 @@ pub(in crate::report::json) struct FleetDocument<C> {
     pub driftlock: String,
     pub timestamp: String,
     pub started: String,
+    #[serde(deserialize_with = "present")]
+    pub previous: Option<PreviousItem>,
     pub mode: Mode,
     pub sandbox: Sandbox,
     pub servers: Vec<Document<C>>,
@@ -31,6 +33,7 @@ pub(in crate::report::json) fn of_fleet(fleet: &Fleet) -> FleetDocument<Written<
         driftlock: env!("CARGO_PKG_VERSION").to_owned(),
         timestamp: fleet.timestamp.clone(),
         started: fleet.started.clone(),
+        previous: fleet.previous.as_ref().map(PreviousItem::from),
         mode: Mode::Server,
         sandbox: sandbox(&fleet.sandbox),
         servers: fleet.servers.iter().map(of).collect(),

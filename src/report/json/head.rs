@@ -1,0 +1,58 @@
+//! The beginning of a report: which it is, without reading all of it.
+
+use std::io::{BufReader, Read};
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::document::PreviousItem;
+use super::{FLEET_SCHEMA, SCHEMA};
+use crate::report::chain::Previous;
+
+/// What a report says of itself before it says anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub started: String,
+    pub previous: Option<Previous>,
+}
+
+/// How far the beginning goes at most, in bytes. As driftlock writes it, it has less than 1,000.
+const LIMIT: u64 = 64 << 10;
+
+/// Reads the beginning of a report of either form; nothing if it has none that we would write.
+pub fn head(input: impl Read) -> Option<Head> {
+    let mut found = Found::default();
+    let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1024, input.take(LIMIT)));
+    // That it goes on behind what was looked for is an error to serde, and none to us.
+    let _ = reader.deserialize_map(&mut found);
+    let is_ours = found.schema.is_some_and(|schema| schema == SCHEMA || schema == FLEET_SCHEMA);
+    let previous = found.previous?.map(Previous::try_from).transpose().ok()?;
+    Some(Head { started: found.started.filter(|_| is_ours)?, previous })
+}
+
+#[derive(Default)]
+struct Found {
+    schema: Option<String>,
+    started: Option<String>,
+    previous: Option<Option<PreviousItem>>,
+}
+
+impl<'de> Visitor<'de> for &mut Found {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a report")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while self.schema.is_none() || self.started.is_none() || self.previous.is_none() {
+            match map.next_key::<String>()?.as_deref() {
+                None => break,
+                Some("schema") => self.schema = Some(map.next_value()?),
+                Some("started") => self.started = Some(map.next_value()?),
+                Some("previous") => self.previous = Some(map.next_value()?),
+                Some(_) => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
