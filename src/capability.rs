@@ -13,6 +13,7 @@ mod circumstances;
 mod declared;
 mod directory;
 pub mod launcher;
+mod ownership;
 mod program;
 mod within;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::shown;
+use super::{ownership, shown};
 use crate::declaration::{self, Declaration};
 use crate::trouble::Trouble;
 
@@ -28,7 +28,8 @@ const DECLARATION_LIMIT: u64 = 4 << 20;
 /// Reads the declaration: the file given, or `driftlock.toml` (or `.json`) here or in a directory above.
 ///
 /// # Errors
-/// None found, two beside one another, one that can't be read, and whatever is wrong in it.
+/// None found, two beside one another, one that belongs to another user and was not given, one that can't be read, and
+/// whatever is wrong in it.
 pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
     let file = match given {
         Some(file) => file.to_path_buf(),
@@ -44,13 +45,18 @@ pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
             ));
         }
     };
-    let bytes = read(&file, DECLARATION_LIMIT).map_err(|error| {
+    let unreadable = |error: io::Error| {
         let remedy = match error.kind() {
             io::ErrorKind::NotFound => "write one with `driftlock init`, or say where it is with --config FILE",
             _ => "say with --config FILE which file to read, or correct its permissions",
         };
         Trouble::new(format!("the declaration {} could not be read: {error}", shown(&file)), remedy)
-    })?;
+    };
+    let opened = open(&file).map_err(unreadable)?;
+    if given.is_none() {
+        ownership::trusted(&file, &opened)?;
+    }
+    let bytes = contents(opened, DECLARATION_LIMIT).map_err(unreadable)?;
     // The error says what to write instead, all in one.
     let declaration =
         Declaration::parse(&shown(&file), format, &bytes).map_err(|error| Trouble::new(error.to_string(), ""))?;
@@ -88,13 +94,21 @@ fn find_declaration() -> Result<PathBuf, Trouble> {
 
 /// Reads a regular file of limited size whole.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    use std::io::Read as _;
+    contents(open(path)?, limit)
+}
+
+fn open(path: &Path) -> io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     // A FIFO in its place must not hold the run up.
     let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
+    Ok(file)
+}
+
+fn contents(file: std::fs::File, limit: u64) -> io::Result<Vec<u8>> {
+    use std::io::Read as _;
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {

@@ -7,7 +7,7 @@ use std::process::Command;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::harness::{TREES, World, unprivileged};
-use crate::watch::{refused, refused_and_untouched, says, snapshot};
+use crate::watch::{names, refused, refused_and_untouched, says, snapshot};
 
 /// The commands that read a declaration.
 const READERS: [&[&str]; 5] = [&["check"], &["check", "--json"], &["lock"], &["lock", "--dry-run"], &["capabilities"]];
@@ -177,4 +177,82 @@ fn working_directory_that_was_removed() {
     command.args(["-c", "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" check"]);
     command.arg(env!("CARGO_BIN_EXE_driftlock"));
     refused(world.command(command), &["working directory", "--config FILE"]);
+}
+
+/// The users of the tests below: whoever runs them, and two that others are.
+const ALICE: u32 = 65_533;
+const BOB: u32 = 65_534;
+
+/// Runs driftlock as a user, from a directory of the world.
+fn as_user<'a>(world: &'a World, user: u32, directory: &str, arguments: &[&str]) -> crate::harness::Run<'a> {
+    let copy = world.path("driftlock-copy");
+    if !copy.exists() {
+        // By another process: see `unprivileged`.
+        let mut install = Command::new("install");
+        install.args(["-m", "755", env!("CARGO_BIN_EXE_driftlock")]).arg(&copy);
+        assert!(install.status().unwrap().success());
+    }
+    let mut command = Command::new("setpriv");
+    command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]).arg(copy);
+    command.args(arguments);
+    let mut run = world.command(command);
+    run.command.current_dir(world.path(directory));
+    run
+}
+
+#[test]
+fn of_another_user_is_not_used_unless_it_is_named() {
+    use std::os::unix::fs::{chown, lchown};
+    let world = World::new();
+    world.write("a", "a");
+    fs::create_dir_all(world.path("below/here")).unwrap();
+    let declaration = world.path("driftlock.toml");
+    let own = |user: u32| chown(&declaration, Some(user), Some(user)).unwrap();
+    // A place where all may write, as /tmp.
+    fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o1777)).unwrap();
+    let more: [&[&str]; 2] = [&["report"], &["export", "--output", "x"]];
+    for reader in READERS.iter().chain(&more) {
+        for directory in ["", "below/here"] {
+            let found = if directory.is_empty() { "driftlock.toml" } else { "../../driftlock.toml" };
+            for (owner, user) in [(BOB, 0), (ALICE, BOB)] {
+                own(owner);
+                let said = as_user(&world, user, directory, reader).code(2).stderr();
+                let whose = format!("it belongs to the user {owner}, and this is the user {user}");
+                let named = format!("if you want it to be used all the same, name it: --config {found}");
+                says(&said, &[&format!("the declaration {found} was found and is not used"), &whose, &named]);
+            }
+        }
+    }
+    assert_eq!(names(world.path("")), ["below", "driftlock-copy", "driftlock.toml", "root"], "nothing was written");
+    let lock = |user: u32, more: &[&str], code: i32| {
+        let arguments = [&["lock", "--dry-run"], more].concat();
+        as_user(&world, user, "below/here", &arguments).code(code).stderr()
+    };
+    // One's own, root's, and what was named.
+    own(BOB);
+    fs::create_dir(world.path("locks")).unwrap();
+    lchown(world.path("locks"), Some(BOB), Some(BOB)).unwrap();
+    lock(BOB, &[], 0);
+    lock(0, &["--config", "../../driftlock.toml"], 0);
+    own(0);
+    lock(BOB, &[], 0);
+    lock(0, &[], 0);
+    // Who has become root by sudo brings what is theirs, and nobody else's; and only root does.
+    own(ALICE);
+    let by_sudo = |user: u32, sudo: u32, code: i32| {
+        let run = as_user(&world, user, "below/here", &["lock", "--dry-run"]);
+        run.env("SUDO_UID", &sudo.to_string()).code(code);
+    };
+    by_sudo(0, ALICE, 0);
+    by_sudo(0, BOB, 2);
+    by_sudo(BOB, ALICE, 2);
+    // Root's own file, that others can write, or that another's link leads to.
+    own(0);
+    fs::set_permissions(&declaration, fs::Permissions::from_mode(0o646)).unwrap();
+    says(&lock(0, &[], 2), &["../../driftlock.toml was found and is not used: every user may write to it"]);
+    fs::set_permissions(&declaration, fs::Permissions::from_mode(0o664)).unwrap();
+    lock(0, &[], 0);
+    symlink("../../driftlock.toml", world.path("below/here/driftlock.toml")).unwrap();
+    lchown(world.path("below/here/driftlock.toml"), Some(BOB), Some(BOB)).unwrap();
+    says(&lock(0, &[], 2), &["the declaration driftlock.toml was found and is not used: it belongs to the user 65534"]);
 }
