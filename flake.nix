@@ -14,12 +14,25 @@
       forEachSystem = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
     in
     {
-      packages = forEachSystem (pkgs: rec {
-        driftlock = pkgs.callPackage ./nix/package.nix { };
-        # One binary without a dynamic loader, to push to hosts of any distribution.
-        static = pkgs.pkgsStatic.callPackage ./nix/package.nix { };
-        default = driftlock;
-      });
+      packages = forEachSystem (
+        pkgs:
+        let
+          driftlock = pkgs.callPackage ./nix/package.nix { };
+          # One binary without a dynamic loader, to push to hosts of any distribution.
+          static = pkgs.pkgsStatic.callPackage ./nix/package.nix { };
+        in
+        {
+          inherit driftlock static;
+          default = driftlock;
+        }
+        # A nixpkgs that is cut down to lib and nixos/ has no dockerTools.
+        // lib.optionalAttrs (pkgs ? dockerTools) {
+          image = import ./nix/image.nix {
+            inherit (pkgs) dockerTools;
+            driftlock = static;
+          };
+        }
+      );
 
       apps = forEachSystem (pkgs: rec {
         driftlock = {

@@ -36,6 +36,8 @@ in
   # What needs neither root nor mounts, which a build has not; `scripts/test` runs the whole suite.
   tests = cargo "tests" [
     pkgs.jq
+    pkgs.libxml2.bin
+    pkgs.prometheus.cli
     (pkgs.python3.withPackages (packages: [ packages.jsonschema ]))
   ] "cargo test --release --offline --lib --test report --test report_schema";
 

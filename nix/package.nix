@@ -6,6 +6,9 @@
   rustPlatform,
   runCommand,
   installShellFiles,
+  testers,
+  path,
+  pkgs ? import path { inherit (stdenv.hostPlatform) system; },
   # What follows is left out by package sets that are cut down, or older.
   buildPackages ? { },
   versionCheckHook ? null,
@@ -36,50 +39,68 @@ let
     "docs"
     "docs/.*\\.json"
   ];
-in
-rustPlatform.buildRustPackage {
-  pname = manifest.name;
-  inherit (manifest) version;
+  driftlock = rustPlatform.buildRustPackage {
+    pname = manifest.name;
+    inherit (manifest) version;
 
-  src = runCommand "driftlock-source" { } ''
-    cp -r ${sources} $out
-    chmod u+w $out
-    cp ${cargoToml} $out/Cargo.toml
-  '';
+    src = runCommand "driftlock-source" { } ''
+      cp -r ${sources} $out
+      chmod u+w $out
+      cp ${cargoToml} $out/Cargo.toml
+    '';
 
-  cargoLock.lockFile = ../Cargo.lock;
+    cargoLock.lockFile = ../Cargo.lock;
 
-  nativeBuildInputs = [ installShellFiles ];
+    nativeBuildInputs = [ installShellFiles ];
 
-  # The suite needs strace, Nix and loop mounts: `nix flake check` runs what of it a build sandbox allows.
-  doCheck = false;
+    # The suite needs strace, Nix and loop mounts: `nix flake check` runs what of it a build sandbox allows.
+    doCheck = false;
 
-  # Man pages and completions come out of the binary itself.
-  postInstall = lib.optionalString (canRun || canEmulate) ''
-    ${emulator}$out/bin/driftlock man --output man
-    installManPage man/*
-    for shell in bash zsh fish; do
-      ${emulator}$out/bin/driftlock completions $shell >driftlock.$shell
-    done
-    installShellCompletion driftlock.{bash,zsh,fish}
-  '';
+    # Man pages and completions come out of the binary itself.
+    postInstall = lib.optionalString (canRun || canEmulate) ''
+      ${emulator}$out/bin/driftlock man --output man
+      installManPage man/*
+      for shell in bash zsh fish; do
+        ${emulator}$out/bin/driftlock completions $shell >driftlock.$shell
+      done
+      installShellCompletion driftlock.{bash,zsh,fish}
+    '';
 
-  doInstallCheck = canRun && versionCheckHook != null;
-  nativeInstallCheckInputs = lib.optional (versionCheckHook != null) versionCheckHook;
+    doInstallCheck = canRun && versionCheckHook != null;
+    nativeInstallCheckInputs = lib.optional (versionCheckHook != null) versionCheckHook;
 
-  passthru = lib.optionalAttrs (nix-update-script != null) { updateScript = nix-update-script { }; };
+    passthru = {
+      tests = {
+        module = import ../nixos-module/tests/evaluation.nix {
+          inherit pkgs lib driftlock;
+          nixpkgs = path;
+        };
+        lib = import ./tests/evaluation.nix { inherit pkgs lib driftlock; };
+        vm = testers.runNixOSTest (
+          import ../nixos-module/test.nix {
+            nixosModule = {
+              imports = [ (import ../nixos-module) ];
+              services.driftlock.package = driftlock;
+            };
+          }
+        );
+      };
+    }
+    // lib.optionalAttrs (nix-update-script != null) { updateScript = nix-update-script { }; };
 
-  meta = {
-    inherit (manifest) description;
-    inherit homepage;
-    changelog = "${homepage}/blob/v${manifest.version}/CHANGELOG.md";
-    license = with lib.licenses; [
-      mit
-      asl20
-    ];
-    # To be named when it is proposed to nixpkgs: an entry there has a person's account.
-    maintainers = [ ];
-    mainProgram = "driftlock";
-    platforms = lib.platforms.linux;
+    meta = {
+      inherit (manifest) description;
+      inherit homepage;
+      changelog = "${homepage}/blob/v${manifest.version}/CHANGELOG.md";
+      license = with lib.licenses; [
+        mit
+        asl20
+      ];
+      # To be named when it is proposed to nixpkgs: an entry there has a person's account.
+      maintainers = [ ];
+      mainProgram = "driftlock";
+      platforms = lib.platforms.linux;
+    };
   };
-}
+in
+driftlock

@@ -1,40 +1,48 @@
 # All that building, testing and linting take: what the README's commands call is here.
 { pkgs }:
 pkgs.mkShell {
-  packages = with pkgs; [
-    cargo
-    cargo-deny
-    clippy
-    rust-analyzer
-    rustc
-    rustfmt
+  packages = [
+    pkgs.cargo
+    pkgs.cargo-deny
+    pkgs.clippy
+    pkgs.rust-analyzer
+    pkgs.rustc
+    pkgs.rustfmt
+    # The certificates that cargo and git fetch with.
+    pkgs.cacert
     # Oracles and file systems of the test suite.
-    btrfs-progs
-    docker
-    e2fsprogs
-    fish
-    gcc
-    groff
-    jq
-    libxml2
-    man
-    nix
-    openssh
-    pkgsStatic.busybox
-    podman
-    procps
-    prometheus
-    (writeShellScriptBin "prometheus-node-exporter" ''exec ${prometheus-node-exporter}/bin/node_exporter "$@"'')
-    (python3.withPackages (packages: [ packages.jsonschema ]))
-    strace
-    tcsh
-    time
-    unixtools.script
-    util-linux
-    xfsprogs
-    zsh
+    pkgs.btrfs-progs
+    pkgs.curl
+    pkgs.docker
+    pkgs.e2fsprogs
+    pkgs.fish
+    pkgs.gcc
+    pkgs.git
+    pkgs.groff
+    pkgs.jq
+    pkgs.libxml2.bin
+    pkgs.man-db
+    pkgs.nix
+    pkgs.openssh
+    pkgs.pkgsStatic.busybox
+    pkgs.podman
+    pkgs.procps
+    pkgs.prometheus
+    pkgs.prometheus.cli
+    (pkgs.writeShellScriptBin "prometheus-node-exporter" ''exec ${pkgs.prometheus-node-exporter}/bin/node_exporter "$@"'')
+    (pkgs.python3.withPackages (packages: [ packages.jsonschema ]))
+    pkgs.strace
+    pkgs.tcsh
+    pkgs.time
+    pkgs.unixtools.script
+    pkgs.util-linux
+    pkgs.xfsprogs
+    pkgs.zsh
     # Linters of what is not Rust.
-    nixfmt
-    shellcheck
+    pkgs.nixfmt
+    pkgs.shellcheck
   ];
+
+  # Behind the machine's own, which is setuid. This one can only be used by root, who becomes another user with it.
+  shellHook = "export PATH=$PATH:${pkgs.sudo}/bin";
 }
