@@ -51,6 +51,8 @@ fn main() {
             one_file_system: false,
             nar,
             known: None,
+            links_on_the_way: false,
+            reach: None,
         };
         collect(&[task], threads, &Progress::default()).remove(0)
     };

@@ -7,7 +7,10 @@
 
 use std::fmt;
 
-/// A valid path below a root. Its order is that of its bytes.
+/// The path of the root itself: an entry only where a check asks for attributes.
+pub const ROOT: &[u8] = b".";
+
+/// A valid path below a root, or [`ROOT`]. Its order is that of its bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryPath(Box<[u8]>);
 
@@ -33,7 +36,9 @@ impl EntryPath {
     /// The first rule of this module's documentation that the bytes break.
     pub fn new(bytes: impl Into<Box<[u8]>>) -> Result<Self, PathError> {
         let bytes = bytes.into();
-        check(&bytes)?;
+        if *bytes != *ROOT {
+            check(&bytes)?;
+        }
         Ok(Self(bytes))
     }
 
@@ -178,12 +183,14 @@ mod tests {
             (b"a/", PathError::EmptyName),
             (b"a/./b", PathError::Dots),
             (b"..", PathError::Dots),
+            (b"./a", PathError::Dots),
+            (b"a/.", PathError::Dots),
             (b"a/../b", PathError::Dots),
             (b"a\0b", PathError::Nul),
         ] {
             assert_eq!(EntryPath::new(bytes).unwrap_err(), error, "{bytes:?}");
         }
-        for bytes in [&b"a"[..], b"a/b", b"...", b"\xff\n", b" ", b"a/.b"] {
+        for bytes in [&b"a"[..], b"a/b", b"...", b"\xff\n", b" ", b"a/.b", b"."] {
             assert_eq!(EntryPath::new(bytes).unwrap().as_bytes(), bytes);
         }
     }

@@ -5,10 +5,12 @@
 //! sandbox, walks, and answers ([`answer`]) in lines of JSON:
 //!
 //! ```text
-//! {"driftlock_collect":2,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
+//! {"driftlock_collect":3,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
 //! {"progress":{"entries":0,"bytes":0}}                                          every two seconds while it walks, and then
 //! {"check":"compose_hashes","resolved_root":"/srv/stacks","failed":null}        each check, in the order of the request
 //! {"mount":"path"} or {"mount_base64":"…"}                                      where another file system begins
+//! {"uncovered":{"glob":"*.cnf","list":"include"}}                               what lies on the way and is not looked at
+//! {"uncovered":{"path":"current","target":"/opt/web"}}
 //! {"path":"web/docker-compose.yml","type":"file",…}                             an entry line as a lock has it
 //! {"unverified":"could not open it: …","path":"web/secret"}                     an entry that could not be read
 //! {"unverified":null,"path":"traefik"}                                          a container that is declared and not there
@@ -45,10 +47,10 @@ pub mod request;
 pub mod ssh;
 
 pub use error::AnswerError;
-pub use read::{Answer, Collected, Head};
+pub use read::{Answer, Beside, Collected, Head};
 
 /// The version of what is said over the connection. It changes with the form of request or answer.
-pub const PROTOCOL: u64 = 2;
+pub const PROTOCOL: u64 = 3;
 
 /// The longest line of either side, in bytes: that of an entry in a lock.
 const LINE_LIMIT: u64 = 16 << 20;

@@ -20,7 +20,7 @@ use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
 use crate::store::NotSynced;
 use crate::trouble::Trouble;
-use crate::walk;
+use crate::walk::{self, Reach};
 use collected::Source;
 
 /// What a run is going to do with the locks directory.
@@ -49,6 +49,8 @@ pub struct Session {
     selected: Vec<usize>,
     /// The root or the engine of each selected check.
     sources: Vec<Result<Source, Trouble>>,
+    /// Where the roots of the other checks lie, which are not opened.
+    beyond: Vec<(usize, PathBuf)>,
     locks: Option<Directory>,
     locks_access: LocksAccess,
     /// How the roots of checks may be spelled in locks of the scripts, by the checks' names.
@@ -105,18 +107,26 @@ impl Session {
         source: impl Fn(&Declared, &Check) -> Result<Source, Trouble>,
     ) -> Result<Self, Trouble> {
         // Before anything is opened, and before a directory is created.
+        capability::raise_descriptor_limit();
         sandbox::required(request.requirement).map_err(|error| not_entered(&error, request.requirement))?;
         let declared = capability::declaration(request.config.as_deref())?;
         let selected = select(&declared, &request.checks)?;
         let checks = selected.iter().map(|&index| &declared.declaration.checks[index]);
         let sources: Vec<_> = checks.clone().map(|check| source(&declared, check)).collect();
         let spellings = checks.filter_map(|check| Some((check.name.clone(), spellings(&declared, check)?))).collect();
+        let others = declared.declaration.checks.iter().enumerate();
+        let others = others.filter(|(index, check)| check.engine.is_none() && selected.binary_search(index).is_err());
+        let beyond = others
+            .filter(|(_, check)| check.modes.local)
+            .filter_map(|(index, check)| Some((index, capability::future(&declared.base.join(&check.root))?)))
+            .collect();
         let path = declared.base.join(&declared.declaration.locks);
         let threads = request.threads.unwrap_or_else(walk::default_threads);
         let mut session = Self {
             declared,
             selected,
             sources,
+            beyond,
             spellings,
             locks: None,
             locks_access,
@@ -149,6 +159,7 @@ impl Session {
         threads: Option<NonZeroUsize>,
         requirement: Requirement,
     ) -> Result<Self, Trouble> {
+        capability::raise_descriptor_limit();
         sandbox::required(requirement).map_err(|error| not_entered(&error, requirement))?;
         let sources = declaration.checks.iter().map(|check| match within {
             [] => Source::open(Path::new(""), check),
@@ -161,6 +172,7 @@ impl Session {
             declared,
             selected,
             sources,
+            beyond: Vec::new(),
             spellings: HashMap::new(),
             locks: None,
             locks_access: LocksAccess::Read,
@@ -180,6 +192,24 @@ impl Session {
         self.sources.iter().map(|source| source.as_ref().ok()?.root())
     }
 
+    /// What all declared checks cover, those that this run passes over too.
+    pub(super) fn reach(&self) -> Reach<'_> {
+        let mut reach = Reach::default();
+        let checks = &self.declared.declaration.checks;
+        for (&index, source) in self.selected.iter().zip(&self.sources) {
+            let check = &checks[index];
+            if let Ok(Source::Root(root)) = source
+                && let Some(path) = root.resolved.as_deref().filter(|_| check.modes.local)
+            {
+                reach.add(path, check.kind, &check.selection, Some(root.as_fd()));
+            }
+        }
+        for (index, path) in &self.beyond {
+            reach.add(path, checks[*index].kind, &checks[*index].selection, None);
+        }
+        reach
+    }
+
     /// The locks directory; nothing if there is none.
     #[must_use]
     pub const fn locks(&self) -> Option<&Directory> {
@@ -191,7 +221,6 @@ impl Session {
     /// # Errors
     /// A sandbox that can't be entered, or is less than was required.
     pub fn enter<'a>(self, write: impl IntoIterator<Item = &'a Directory>) -> Result<Run, Trouble> {
-        capability::raise_descriptor_limit();
         let mut grants = Grants::default();
         grants.read.extend(self.sources.iter().flatten().filter_map(Source::root).map(AsFd::as_fd));
         if let Some(locks) = &self.locks {

@@ -190,6 +190,7 @@ fn check(
     let checks = run.session.checks().zip(baselines).zip(collections).enumerate();
     let checks = checks.map(|(index, ((check, baseline), collection))| {
         let mut mounts = Vec::new();
+        let mut uncovered = Vec::new();
         let mut trusted = 0;
         let old_lock = baseline.as_ref().ok().and_then(Baseline::old);
         let outcome = match (baseline, collection) {
@@ -206,6 +207,7 @@ fn check(
                 };
                 let equal = compared.as_ref().ok().and_then(Comparison::equal).filter(|_| collection.is_as_listed());
                 mounts = std::mem::take(&mut collection.mounts);
+                uncovered = std::mem::take(&mut collection.uncovered);
                 trusted = collection.learned.trusted.len() as u64;
                 if let Some(stat_cache) = &mut stat_cache {
                     stat_cache.learn(index, std::mem::take(&mut collection.learned), equal, &baseline);
@@ -215,7 +217,13 @@ fn check(
                     Ok(comparison) => {
                         // A stream of what was collected has no errors of its own.
                         let live = || json::digest(&mut collection.entries()).ok().map(|digest| digest.sri());
-                        judge(check, &check.place(), comparison, baseline.stated_digest(), live)
+                        judge(
+                            check,
+                            (&check.place(), collection.root_is_empty),
+                            comparison,
+                            baseline.stated_digest(),
+                            live,
+                        )
                     }
                 };
                 // Freeing every name by itself takes some milliseconds, and the process is about to end.
@@ -230,6 +238,8 @@ fn check(
             root: check.place(),
             resolved_root: run.resolved_root(index),
             lock: run.lock_path(check),
+            uncovered: if matches!(outcome, Outcome::Compared { .. }) { uncovered } else { Vec::new() },
+            uncovered_is_trouble: check.uncovered_is_trouble,
             outcome,
             mounts,
             trusted,
@@ -262,16 +272,19 @@ pub fn missing_locks(checks: &[CheckReport]) -> Vec<String> {
     missing.map(|check| check.lock.clone()).collect()
 }
 
-/// The outcome of a check that was compared. `place` is where its entries are, and `live` gives the digest of what was there.
+/// The outcome of a check that was compared. `place` is where its entries are, and whether that is known to be empty; `live`
+/// gives the digest of what was there.
 pub fn judge(
     check: &Check,
-    place: &str,
+    (place, is_empty): (&str, bool),
     comparison: Comparison,
     stated: Option<&str>,
     live: impl FnOnce() -> Option<String>,
 ) -> Outcome {
-    if comparison.counts.entries == 0 && !check.allow_empty {
-        return Outcome::Failed(nothing_found(check, place));
+    // Where attributes are asked for, the root itself is an entry, and one entry is nothing but that.
+    let none = u64::from(!check.attributes.is_empty() && matches!(check.kind, Kind::Files | Kind::Trees));
+    if comparison.counts.entries <= none && !check.allow_empty {
+        return Outcome::Failed(nothing_found(check, place, is_empty));
     }
     let digest = stated.map(str::to_owned);
     let live_digest = match comparison.counts {
@@ -283,7 +296,7 @@ pub fn judge(
 }
 
 /// What to say of a check that has nothing to check in this place.
-pub fn nothing_found(check: &Check, place: &str) -> Trouble {
+pub fn nothing_found(check: &Check, place: &str, is_empty: bool) -> Trouble {
     if check.kind == Kind::Containers {
         return Trouble::new(
             format!("the check {} finds nothing: the engine has no containers", check.name),
@@ -291,6 +304,13 @@ pub fn nothing_found(check: &Check, place: &str) -> Trouble {
         );
     }
     let root = escaped(place.as_bytes()).to_string();
+    if is_empty {
+        return Trouble::new(
+            format!("the check {} finds nothing: the root {root} is empty", check.name),
+            "see whether it is a submodule that is not checked out (`git submodule update --init`), or a file system that is \
+             not mounted; write `allow_empty = true` if that is what you expect",
+        );
+    }
     let include = check.selection.include.join("\", \"");
     let problem = if include.is_empty() {
         format!("the check {} finds nothing: {root} is empty, or all of it is excluded", check.name)

@@ -93,6 +93,8 @@ fn collect(
         one_file_system: false,
         nar: if format == HashFormat::Nar { NarOf::Root } else { NarOf::Nothing },
         known: None,
+        links_on_the_way: false,
+        reach: None,
     };
     walk::collect(&[task], threads, progress).pop()
 }

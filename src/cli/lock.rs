@@ -12,9 +12,9 @@ use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, shown};
 use crate::compare::{self, Comparison};
 use crate::declaration::{Check, LockFormat};
-use crate::manifest::{Entries, LockError, Sha256Digest, json, text};
-use crate::path::escaped;
-use crate::report::{self, changes};
+use crate::manifest::{Entries, LockError, Sha256Digest, Uncovered, json, text};
+use crate::path::{ROOT, escaped};
+use crate::report::{self, changes, uncovered};
 use crate::session::{Collected, LocksAccess, Run, Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
@@ -37,6 +37,8 @@ struct Change {
     since: Option<Comparison>,
     /// Whether the file was, or in a dry run would be, written.
     written: bool,
+    /// What lies on the way and is not looked at.
+    uncovered: Vec<Uncovered>,
     /// Which lock of the scripts that one was.
     old_lock: Option<OldLock>,
 }
@@ -126,7 +128,7 @@ fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Chan
         let locks = run.locks().ok_or_else(|| Trouble::new("there is no locks directory", "report this as a bug"))?;
         write(locks, check, live, digest).map_err(|error| not_written(&run.new_lock_path(check), &error))?;
     }
-    Ok(Change { entries, since, written: changed, old_lock })
+    Ok(Change { entries, since, written: changed, uncovered: live.uncovered.clone(), old_lock })
 }
 
 /// Writes a lock, whatever is there.
@@ -159,11 +161,13 @@ fn is_canonical(run: &Run, check: &Check, live: &Collected) -> bool {
 /// where they are.
 pub fn acceptable(check: &Check, place: &str, live: &Collected) -> Result<u64, Trouble> {
     let mut count: u64 = 0;
+    let mut below: u64 = 0;
     let mut unverified = Vec::new();
     let mut others = Vec::new();
     let mut entries = live.entries();
     while let Ok(Some(entry)) = entries.next() {
         count += 1;
+        below += u64::from(entry.path != ROOT);
         match entry.state {
             Err(reason) => unverified.push(format!("{}: {reason}", escaped(entry.path))),
             Ok(record) if check.lock.format == LockFormat::Sha256sum && record.content.sha256().is_none() => {
@@ -178,8 +182,8 @@ pub fn acceptable(check: &Check, place: &str, live: &Collected) -> Result<u64, T
             "run driftlock as a user who may read them, or `exclude` them; the old lock is untouched",
         ));
     }
-    if count == 0 && !check.allow_empty {
-        return Err(nothing_found(check, place));
+    if below == 0 && !check.allow_empty {
+        return Err(nothing_found(check, place, live.root_is_empty));
     }
     if count == 0 && check.lock.format == LockFormat::Sha256sum {
         return Err(Trouble::new(
@@ -194,6 +198,13 @@ pub fn acceptable(check: &Check, place: &str, live: &Collected) -> Result<u64, T
         return Err(Trouble::new(
             format!("the check {} was not locked: {}", check.name, listed(&others, "can't be in a sha256sum lock")),
             "leave `lock` out of the check, so that it gets a JSON lock, or `exclude` them",
+        ));
+    }
+    if check.uncovered_is_trouble && !live.uncovered.is_empty() {
+        let sentences = uncovered::sentences(place, &live.uncovered).join("; ");
+        return Err(Trouble::new(
+            format!("the check {} was not locked: {sentences}", check.name),
+            uncovered::remedy(&live.uncovered),
         ));
     }
     Ok(count)
@@ -238,6 +249,9 @@ fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io
                 changes::write(&mut out, done.check.kind, &done.check.place(), since)?;
             }
         }
+        for sentence in uncovered::sentences(&done.check.place(), &change.uncovered) {
+            writeln!(out, "[WARN] {}: {sentence}", done.check.name)?;
+        }
     }
     out.flush()
 }
@@ -260,6 +274,7 @@ fn print_json(all: &[Done<'_>], dry_run: bool) -> io::Result<()> {
                 "result": result,
                 "old_lock": change.and_then(|change| change.old_lock).map(OldLock::name),
                 "entries": change.map(|change| change.entries),
+                "uncovered": change.map_or_else(Vec::new, |change| report::json::uncovered(&change.uncovered)),
                 "since_last_lock": change.and_then(|change| change.since.as_ref()).map(changes::value),
                 "trouble": trouble.map(|trouble| serde_json::json!({"problem": trouble.problem, "remedy": trouble.remedy})),
             })

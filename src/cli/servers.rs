@@ -17,10 +17,10 @@ use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, raw};
 use crate::compare;
 use crate::declaration::{Check, Server};
-use crate::manifest::LockError;
+use crate::manifest::{LockError, Uncovered};
 use crate::path::escaped;
 use crate::remote::request::{Asked, Extent};
-use crate::remote::{Answer, AnswerError};
+use crate::remote::{Answer, AnswerError, Beside};
 use crate::report::fleet::{Fleet, Reports};
 use crate::report::places::Places;
 use crate::report::{self, CheckReport, Outcome, Report, ServerReport};
@@ -99,6 +99,7 @@ struct Pending<'a> {
     state: Result<Baseline, Box<Outcome>>,
     resolved_root: Option<String>,
     mounts: Vec<Vec<u8>>,
+    uncovered: Vec<Uncovered>,
     old_lock: Option<OldLock>,
 }
 
@@ -117,7 +118,7 @@ fn one(
             (state, _) => state,
         };
         let old_lock = state.as_ref().ok().and_then(Baseline::old);
-        Pending { check, root, state, resolved_root: None, mounts: Vec::new(), old_lock }
+        Pending { check, root, state, resolved_root: None, mounts: Vec::new(), uncovered: Vec::new(), old_lock }
     };
     let mut all: Vec<_> = run.session.checks().map(pending).collect();
     let asked = all.iter().filter(|pending| pending.state.is_ok());
@@ -142,6 +143,8 @@ fn one(
             trusted: 0,
             outcome: pending.state.err().map_or(Outcome::NotCollected, |outcome| *outcome),
             mounts: pending.mounts,
+            uncovered: pending.uncovered,
+            uncovered_is_trouble: pending.check.uncovered_is_trouble,
             old_lock: pending.old_lock,
         })
         .collect();
@@ -186,13 +189,16 @@ fn receive<R: io::BufRead>(
         return Err(AnswerError::TooDifferent { check: check.name.clone() });
     }
     // What was wrong with the answer comes first: a comparison with it says nothing.
-    let (mounts, live) = collected.finish(budget)?;
+    let Beside { mounts, uncovered, digest: live } = collected.finish(budget)?;
     let outcome = match compared {
-        Ok(comparison) => judge(check, &place(check, Some(root)), comparison, baseline.stated_digest(), || Some(live)),
+        Ok(comparison) => {
+            judge(check, (&place(check, Some(root)), false), comparison, baseline.stated_digest(), || Some(live))
+        }
         Err(error) => Outcome::Failed(run.refused(check, &error)),
     };
     pending.resolved_root = resolved_root;
     pending.mounts = mounts;
+    pending.uncovered = if matches!(outcome, Outcome::Compared { .. }) { uncovered } else { Vec::new() };
     pending.state = Err(Box::new(outcome));
     Ok(())
 }

@@ -10,10 +10,10 @@ use super::client::Client;
 use super::error::EngineError;
 use super::stream::Patience;
 use super::tar::{Archive, EntryKind, Header, Source};
-use crate::declaration::Selection;
+use crate::declaration::{Matched, Selection};
 use crate::digest::Sha256;
-use crate::manifest::{AttributeSet, Attributes, Content, List, Record};
-use crate::path::EntryPath;
+use crate::manifest::{AttributeSet, Attributes, Content, List, Record, Uncovered};
+use crate::path::{EntryPath, ROOT, directories_above};
 
 /// The most entries of an archive, and the most bytes that their paths and links take.
 const MOST_ENTRIES: usize = 1_000_000;
@@ -51,7 +51,11 @@ const MODE_SYMLINK: u32 = 1 << 27;
 ///
 /// # Errors
 /// An engine that can't be asked, or gives no sense; a container or a root that is not there.
-pub fn files(socket: BorrowedFd<'_>, files: &Files<'_>, patience: Patience) -> Result<List, EngineError> {
+pub fn files(
+    socket: BorrowedFd<'_>,
+    files: &Files<'_>,
+    patience: Patience,
+) -> Result<(List, Vec<Uncovered>), EngineError> {
     let mut client = Client::new(socket, patience)?;
     if client.is_podman && files.attributes.owner {
         return Err(EngineError::NoOwners);
@@ -91,12 +95,21 @@ fn path_stat(stat: Option<&str>) -> Result<PathStat, EngineError> {
 }
 
 /// Reads a whole archive. What is not selected is read, too: a hard link to it may be.
-fn collect(source: impl Source, selection: &Selection, attributes: AttributeSet) -> Result<List, EngineError> {
+fn collect(
+    source: impl Source,
+    selection: &Selection,
+    attributes: AttributeSet,
+) -> Result<(List, Vec<Uncovered>), EngineError> {
     let mut archive = Archive::new(source);
     let mut all: BTreeMap<EntryPath, Record> = BTreeMap::new();
     let (mut names, mut contents) = (0, 0_u64);
     while let Some(header) = archive.next()? {
-        let Some(path) = path(&header.path)? else { continue };
+        let path = match path(&header.path)? {
+            Some(path) => path,
+            // The root itself has nothing but attributes to record.
+            None if attributes.is_empty() || !matches!(header.kind, EntryKind::Directory) => continue,
+            None => EntryPath::new(ROOT).map_err(|error| EngineError::malformed(error.to_string()))?,
+        };
         names += header.path.len();
         contents = contents.saturating_add(header.size);
         for (what, found, limit) in [
@@ -120,24 +133,38 @@ fn collect(source: impl Source, selection: &Selection, attributes: AttributeSet)
             return Err(EngineError::malformed("the archive has an entry twice"));
         }
     }
-    let kept = all.into_iter().filter(|(path, record)| {
-        !matches!(record.content, Content::Directory { .. }) && picks(selection, path.as_bytes())
-    });
-    Ok(List::new(kept.map(|(path, record)| (path, Ok(record))).collect()))
+    let mut matched = selection.unmatched_yet();
+    let picked = |(path, record): &(EntryPath, Record)| {
+        path.as_bytes() == ROOT || picks(selection, path.as_bytes(), &record.content, &mut matched)
+    };
+    let mut kept: Vec<_> = all.into_iter().filter(picked).map(|(path, record)| (path, Ok(record))).collect();
+    // The root alone is nothing that was found.
+    if kept.iter().all(|(path, _)| path.as_bytes() == ROOT) {
+        kept.clear();
+    }
+    Ok((List::new(kept), selection.unmatched(&matched)))
 }
 
-fn picks(selection: &Selection, path: &[u8]) -> bool {
-    let above = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(slash, _)| &path[..slash]);
-    selection.includes(path) && !selection.excludes(path) && !above.into_iter().any(|above| selection.excludes(above))
+/// Whether a path is recorded: as below a root on this machine, with the links on the way of a glob.
+fn picks(selection: &Selection, path: &[u8], content: &Content, matched: &mut Matched) -> bool {
+    if directories_above(path).chain([path]).any(|path| selection.excludes_noting(path, matched)) {
+        return false;
+    }
+    match content {
+        Content::Directory { .. } => false,
+        Content::Symlink { .. } => selection.includes_noting(path, matched) || selection.descends(path),
+        _ => selection.includes_noting(path, matched),
+    }
 }
 
 /// A path in the archive as one below the root; nothing for the root itself.
 fn path(bytes: &[u8]) -> Result<Option<EntryPath>, EngineError> {
     let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
-    if bytes == b"." {
+    let bytes = bytes.strip_prefix(b"./").unwrap_or(bytes);
+    if bytes == ROOT {
         return Ok(None);
     }
-    let path = EntryPath::new(bytes.strip_prefix(b"./").unwrap_or(bytes));
+    let path = EntryPath::new(bytes);
     path.map(Some).map_err(|error| EngineError::malformed(format!("the archive has a path that is none: {error}")))
 }
 

@@ -101,8 +101,13 @@ pub enum Problem {
     EmptyModes,
     #[error("`{}` is listed twice", shown(.value))]
     ListedTwice { value: String },
+    /// `below`: what is left of it without the root that it starts with.
     #[error("glob `{}` is absolute", shown(.glob))]
-    GlobAbsolute { glob: String },
+    GlobAbsolute { glob: String, below: Option<String> },
+    #[error("glob `{}` has `**` inside of a name, where it is no more than `*`", shown(.glob))]
+    GlobStars { glob: String, instead: String },
+    #[error("glob `{}` begins with `!`, and globs can't be negated", shown(.glob))]
+    GlobNegated { glob: String },
     #[error("glob `{}` has the name `{name}` in it, which no path below a root has", shown(.glob))]
     GlobDots { glob: String, name: &'static str },
     #[error("glob `{}` has an empty name in it (`//`, or `/` at its end)", shown(.glob))]
@@ -224,10 +229,22 @@ impl Problem {
             }
             Self::EmptyModes => "write `local`, `server` or both, or leave `modes` out".to_owned(),
             Self::ListedTwice { .. } => "remove one".to_owned(),
-            Self::GlobAbsolute { glob } => match glob.trim_start_matches('/') {
-                "" => "write it relative to the check's root".to_owned(),
-                relative => format!("write it relative to the check's root, like `{}`", shown(relative)),
-            },
+            Self::GlobAbsolute { below: Some(below), .. } => format!("write `{}`, without the check's root", shown(below)),
+            Self::GlobAbsolute { below: None, .. } => {
+                "it has to be relative to the check's root: write what is left of it without the root's path".to_owned()
+            }
+            Self::GlobStars { instead, .. } => format!("write `{}`", shown(instead)),
+            Self::GlobNegated { glob } => {
+                let name = shown(glob.trim_start_matches('!'));
+                let wanted = match format {
+                    Format::Toml => format!("'\\!{name}'"),
+                    Format::Json => format!("\"\\\\!{name}\""),
+                };
+                format!(
+                    "write `{wanted}` for a name that begins with `!`; for all but some, let `include` name those that are \
+                     wanted, in a check of kind `files`"
+                )
+            }
             Self::GlobDots { name, .. } => match *name {
                 ".." => "write it relative to the check's root, or choose a root further up".to_owned(),
                 _ => "leave it out".to_owned(),

@@ -30,12 +30,28 @@ pub fn check(glob: &str) -> Result<(), Problem> {
     if glob.len() > LONGEST || count('{') > MOST_BRACES || count('/') > MOST_SLASHES {
         return Err(Problem::GlobTooLarge { glob: glob.to_owned() });
     }
+    if glob.starts_with('!') {
+        return Err(Problem::GlobNegated { glob: glob.to_owned() });
+    }
     let mut names = START;
     // For each open brace: what the name could be before it, and after the alternatives that are past.
     let mut braces: Vec<(Names, Names)> = Vec::new();
     let mut rest = glob.chars();
+    // Whether `**` may stand here: where a name or an alternative begins.
+    let mut begins = true;
     while let Some(character) = rest.next() {
+        let began = std::mem::replace(&mut begins, matches!(character, '/' | '{' | ','));
         match character {
+            '*' if rest.as_str().starts_with('*') => {
+                let behind = rest.as_str().trim_start_matches('*');
+                let whole = rest.as_str().len() == behind.len() + 1;
+                let ends = behind.is_empty() || behind.starts_with(['/', '}', ',']);
+                if !(began && whole && ends) {
+                    return Err(Problem::GlobStars { glob: glob.to_owned(), instead: in_own_names(glob) });
+                }
+                rest = behind.chars();
+                names = OTHER;
+            }
             '/' => {
                 ends(glob, names)?;
                 names = EMPTY;
@@ -65,6 +81,21 @@ pub fn check(glob: &str) -> Result<(), Problem> {
     ends(glob, names)
 }
 
+/// A glob with `**` inside of names, with that as a name of its own: `a/**.conf` as `a/**/*.conf`.
+fn in_own_names(glob: &str) -> String {
+    let name = |name: &str| {
+        let parts: Vec<_> = name.split("**").map(|part| part.trim_matches('*')).collect();
+        match parts[..] {
+            [only] => only.to_owned(),
+            ["", ""] => "**".to_owned(),
+            ["", rest] => format!("**/*{rest}"),
+            [rest, ""] => format!("{rest}*/**"),
+            _ => parts.join("*"),
+        }
+    };
+    glob.split('/').map(name).collect::<Vec<_>>().join("/")
+}
+
 /// What the names can be after one more character.
 fn then(names: Names, character: char) -> Names {
     if character != '.' {
@@ -83,7 +114,7 @@ fn then(names: Names, character: char) -> Names {
 fn ends(glob: &str, names: Names) -> Result<(), Problem> {
     let glob = glob.to_owned();
     if names & START != 0 {
-        Err(Problem::GlobAbsolute { glob })
+        Err(Problem::GlobAbsolute { glob, below: None })
     } else if names & EMPTY != 0 {
         Err(Problem::GlobEmptyName { glob })
     } else if names & DOT_DOT != 0 {
@@ -130,9 +161,9 @@ mod tests {
     fn follows_every_alternative() {
         let glob = |glob: &str| glob.to_owned();
         for (text, problem) in [
-            ("/etc/*", Problem::GlobAbsolute { glob: glob("/etc/*") }),
-            ("{a,/b}", Problem::GlobAbsolute { glob: glob("{a,/b}") }),
-            ("{a,}/b", Problem::GlobAbsolute { glob: glob("{a,}/b") }),
+            ("/etc/*", Problem::GlobAbsolute { glob: glob("/etc/*"), below: None }),
+            ("{a,/b}", Problem::GlobAbsolute { glob: glob("{a,/b}"), below: None }),
+            ("{a,}/b", Problem::GlobAbsolute { glob: glob("{a,}/b"), below: None }),
             ("../a", Problem::GlobDots { glob: glob("../a"), name: ".." }),
             ("a/..", Problem::GlobDots { glob: glob("a/.."), name: ".." }),
             ("a{/..,b}/c", Problem::GlobDots { glob: glob("a{/..,b}/c"), name: ".." }),
@@ -151,6 +182,36 @@ mod tests {
             "\\",
         ] {
             assert_eq!(check(text), Ok(()), "{text}");
+        }
+    }
+
+    /// `globset` takes them for `*`, so what lies deeper would be passed over.
+    #[test]
+    fn two_stars_inside_of_a_name_are_refused() {
+        for (glob, instead) in [
+            ("**.conf", "**/*.conf"),
+            ("nginx/**.conf", "nginx/**/*.conf"),
+            ("**cache", "**/*cache"),
+            ("**cache/x", "**/*cache/x"),
+            ("conf**", "conf*/**"),
+            ("a**b", "a*b"),
+            ("a/***", "a/**"),
+            ("{a,**b}", "{a,*b}"),
+            ("{a,b}**", "{a,b}*/**"),
+        ] {
+            let problem = Problem::GlobStars { glob: glob.to_owned(), instead: instead.to_owned() };
+            assert_eq!(check(glob), Err(problem), "{glob}");
+        }
+        for glob in ["**", "**/*.conf", "a/**", "a/**/b", "{**/a,b/**}", "\\**", "[**]a", "a{/**,b}"] {
+            assert_eq!(check(glob), Ok(()), "{glob}");
+        }
+    }
+
+    #[test]
+    fn a_negated_glob_is_refused() {
+        assert_eq!(check("!x"), Err(Problem::GlobNegated { glob: "!x".to_owned() }));
+        for glob in ["\\!x", "a!x", "[!x]", "a/!x"] {
+            assert_eq!(check(glob), Ok(()), "{glob}");
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod engine;
 mod error;
 mod globs;
 mod json;
+mod matched;
 mod section;
 pub mod selection;
 mod server;
@@ -18,6 +19,7 @@ mod validate;
 mod value;
 
 pub use error::{DeclarationError, Problem};
+pub use matched::Matched;
 pub use selection::Selection;
 pub use server::user;
 
@@ -88,11 +90,19 @@ pub struct Check {
     pub allow_empty: bool,
     /// Whether another file system mounted below the root is refused instead of noted.
     pub one_file_system: bool,
+    /// Whether what is uncovered is trouble instead of a warning.
+    pub uncovered_is_trouble: bool,
     /// For `containers` and `container_files`, and for no others.
     pub engine: Option<Engine>,
 }
 
 impl Check {
+    /// Whether a link on the way of a glob is an entry, too. A lock in the format of `sha256sum` can't hold it.
+    #[must_use]
+    pub const fn records_links_on_the_way(&self) -> bool {
+        matches!(self.lock.format, LockFormat::Json)
+    }
+
     /// Where its entries are, as the operator knows it: the root, or `nginx:/etc/nginx` as `docker cp` would have it. Not
     /// made harmless; empty for containers, which are known by their names alone.
     #[must_use]

@@ -13,8 +13,8 @@ pub struct Selection {
     pub include: Vec<String>,
     pub exclude: Vec<String>,
     /// `None`: everything is included.
-    included: Option<GlobSet>,
-    excluded: GlobSet,
+    pub(super) included: Option<GlobSet>,
+    pub(super) excluded: GlobSet,
     /// Directories that may hold something included: where there is no use in looking, nothing is opened.
     leads: GlobSet,
 }

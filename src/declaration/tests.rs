@@ -142,7 +142,7 @@ fn a_refusal_is_typed() {
 fn refuses_unknown_keys() {
     const DOT: &str = "unknown key, or a check's name with an unquoted dot in it";
     const CHECK: &str = "`kind`, `root`, `server_root`, `include`, `exclude`, `attributes`, `lock`, `modes`, \
-                         `allow_empty` or `one_file_system`";
+                         `allow_empty`, `one_file_system` or `uncovered`";
     for (written, remedy) in [
         ("inclued", "`include`"),
         ("excludes", "`exclude`"),
@@ -279,8 +279,16 @@ fn refuses_strings_that_say_nothing_or_hold_nul() {
 #[test]
 fn refuses_globs() {
     for (glob, message) in [
-        ("/etc/*", "glob `/etc/*` is absolute; write it relative to the check's root, like `etc/*`"),
-        ("/", "glob `/` is absolute; write it relative to the check's root"),
+        (
+            "/etc/*",
+            "glob `/etc/*` is absolute; \
+             it has to be relative to the check's root: write what is left of it without the root's path",
+        ),
+        (
+            "/",
+            "glob `/` is absolute; \
+             it has to be relative to the check's root: write what is left of it without the root's path",
+        ),
         (
             "a/../b",
             "glob `a/../b` has the name `..` in it, which no path below a root has; \

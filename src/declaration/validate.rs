@@ -23,12 +23,25 @@ pub(super) const CHECK_KEYS: &[&str] = &[
     "modes",
     "allow_empty",
     "one_file_system",
+    "uncovered",
 ];
 const CONTAINERS_KEYS: &[&str] = &["kind", "socket", "containers", "attributes", "lock", "modes", "allow_empty"];
-const CONTAINER_FILES_KEYS: &[&str] =
-    &["kind", "socket", "container", "root", "include", "exclude", "attributes", "lock", "modes", "allow_empty"];
+const CONTAINER_FILES_KEYS: &[&str] = &[
+    "kind",
+    "socket",
+    "container",
+    "root",
+    "include",
+    "exclude",
+    "attributes",
+    "lock",
+    "modes",
+    "allow_empty",
+    "uncovered",
+];
 const KINDS: &[&str] = &["files", "trees", "containers", "container_files"];
 const MODES: &[&str] = &["local", "server"];
+const UNCOVERED: &[&str] = &["warn", "trouble"];
 /// What reports call checks of their own: whether the locks are there, and whether servers were reached.
 const RESERVED: &[&str] = &["lock_files_exist", "server_collection", "live"];
 const LONGEST_CHECK_NAME: usize = 100;
@@ -112,6 +125,7 @@ fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize),
         modes: modes(section)?,
         allow_empty: section.boolean("allow_empty")?,
         one_file_system: section.boolean("one_file_system")?,
+        uncovered_is_trouble: uncovered(section)?,
         engine,
     };
     Ok((check, lock_at))
@@ -217,9 +231,30 @@ fn selection(section: Section<'_>, kind: Kind) -> Result<Selection, DeclarationE
 fn globs<'a>(section: Section<'a>, name: &str, example: &'static str) -> Result<Vec<Text<'a>>, DeclarationError> {
     let globs = section.strings(name, example)?.unwrap_or_default();
     for glob in &globs {
-        globs::check(glob.text).map_err(|problem| section.error(glob.at, name, problem))?;
+        globs::check(glob.text).map_err(|problem| {
+            let problem = match problem {
+                Problem::GlobAbsolute { glob, .. } => {
+                    Problem::GlobAbsolute { below: below_a_root(section, &glob), glob }
+                }
+                problem => problem,
+            };
+            section.error(glob.at, name, problem)
+        })?;
     }
     Ok(globs)
+}
+
+/// What is left of an absolute glob without the root of its check, here or on a server.
+fn below_a_root(section: Section<'_>, glob: &str) -> Option<String> {
+    let roots = ["root", "server_root"].into_iter().filter_map(|key| section.string(key, "").ok().flatten());
+    let below = roots.filter_map(|root| {
+        // Nobody knows here where a relative root lies, but the glob may name it.
+        let is_absolute = root.text.starts_with('/');
+        let root = root.text.trim_start_matches("./").trim_matches('/');
+        let (above, below) = glob.split_once(&format!("/{root}/"))?;
+        (!root.is_empty() && (above.is_empty() || !is_absolute)).then(|| below.to_owned())
+    });
+    below.filter(|below| globs::check(below).is_ok()).min_by_key(String::len)
 }
 
 fn attributes(section: Section<'_>, kind: Kind) -> Result<AttributeSet, DeclarationError> {
@@ -233,6 +268,18 @@ fn attributes(section: Section<'_>, kind: Kind) -> Result<AttributeSet, Declarat
         }
     }
     Ok(attributes)
+}
+
+/// Whether what is uncovered is trouble.
+fn uncovered(section: Section<'_>) -> Result<bool, DeclarationError> {
+    match section.string("uncovered", "\"trouble\"")? {
+        None => Ok(false),
+        Some(Text { at, text }) => match text {
+            "warn" => Ok(false),
+            "trouble" => Ok(true),
+            _ => Err(section.error(at, "uncovered", unknown("word", text, UNCOVERED))),
+        },
+    }
 }
 
 fn modes(section: Section<'_>) -> Result<Modes, DeclarationError> {

@@ -3,10 +3,12 @@
 //! `docs/lock-format.md` specifies both lock formats. [`json`] writes and reads `<check>.lock.json`, the only place
 //! that does; [`text`] does the same for the format of `sha256sum`.
 
+pub mod bytes;
 pub mod container;
 pub mod json;
 pub mod list;
 pub mod text;
+mod uncovered;
 
 use std::fmt;
 
@@ -15,6 +17,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use crate::path::EntryPath;
 pub use container::{Container, Mount};
 pub use list::List;
+pub use uncovered::{GlobList, Uncovered, UncoveredItem};
 
 /// A SHA-256 digest.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,7 @@
 use std::io::{self, Write};
 
 use super::{Content, Entries, Entry, LockError, Observed, Record, Sha256Digest};
-use crate::path::{EntryPath, PathError};
+use crate::path::{self, EntryPath, PathError};
 
 /// Writes a lock. Everything in `entries` has to be a regular file; whoever calls this has made sure of it.
 ///
@@ -22,7 +22,7 @@ pub fn write(out: &mut impl Write, entries: &mut impl Entries) -> io::Result<()>
     let invalid = |problem: String| io::Error::new(io::ErrorKind::InvalidData, problem);
     while let Some(entry) = entries.next().map_err(|error| invalid(error.to_string()))? {
         let digest = entry.state.ok().and_then(|record| record.content.sha256());
-        let digest = digest.ok_or_else(|| invalid(format!("{} is no file", crate::path::escaped(entry.path))))?;
+        let digest = digest.ok_or_else(|| invalid(format!("{} is no file", path::escaped(entry.path))))?;
         line.clear();
         push_line(&mut line, digest, entry.path);
         out.write_all(&line)?;
@@ -102,7 +102,7 @@ impl Reader {
     /// The first path that is not relative to the root, or is there twice.
     pub fn of_lines(lines: Vec<Line>) -> Result<Self, LockError> {
         let entries = lines.into_iter().map(|Line { number, digest, path }| {
-            let path = EntryPath::new(path).map_err(|error| {
+            let path = path::check(&path).and_then(|()| EntryPath::new(path)).map_err(|error| {
                 let problem = match error {
                     PathError::Absolute => "its path is absolute; paths are relative to the check's root",
                     PathError::Dots => "its path has a `.` or `..` in it; paths are relative to the check's root",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{PROTOCOL, inventory};
 use crate::container::Inventory;
 use crate::digest::Sha256;
-use crate::manifest::{Entries as _, Unverified, json::entry_line};
+use crate::manifest::{Entries as _, UncoveredItem, Unverified, json::entry_line};
 use crate::sandbox::Enforced;
 use crate::session::Collected;
 use crate::trouble::Trouble;
@@ -75,6 +75,9 @@ pub fn check(
                 Ok(path) => json!({ "mount": path }).to_string(),
                 Err(_) => json!({ "mount_base64": BASE64.encode(mount) }).to_string(),
             })?;
+        }
+        for uncovered in &collection.uncovered {
+            lines.line(&json!({ "uncovered": UncoveredItem::from(uncovered) }).to_string())?;
         }
         let mut entries = collection.entries();
         while let Some(entry) = entries.next().map_err(io::Error::other)? {

@@ -4,7 +4,7 @@ mod collected;
 mod engine;
 mod lines;
 
-pub use collected::Collected;
+pub use collected::{Beside, Collected};
 
 use std::io::{BufRead, Read as _};
 

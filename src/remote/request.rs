@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::PROTOCOL;
-use crate::declaration::{Check, Declaration, Format};
+use crate::declaration::{Check, Declaration, Format, LockFormat};
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::trouble::Trouble;
@@ -154,6 +154,13 @@ impl Serialize for Keys<'_> {
             }
             table.serialize_entry("exclude", &check.selection.exclude)?;
         }
+        // Which entries there are depends on the format.
+        if check.lock.format == LockFormat::Sha256sum {
+            table.serialize_entry("lock", &check.lock.name)?;
+        }
+        if check.kind != Kind::Containers {
+            table.serialize_entry("allow_empty", &check.allow_empty)?;
+        }
         table.serialize_entry("attributes", &check.attributes.names().collect::<Vec<_>>())?;
         table.end()
     }
@@ -216,11 +223,11 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_refused() {
-        let good = r#"{"driftlock_collect":2,"require_sandbox":false,"export":false,"declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
+        let good = r#"{"driftlock_collect":3,"require_sandbox":false,"export":false,"declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
         assert!(parse(good.as_bytes()).is_ok());
         for (from, to, problem) in [
-            ("2,", "1,", "its version is 1, and only 2 is known here"),
-            ("{\"driftlock_collect\":2,", "{", "missing field `driftlock_collect`"),
+            ("3,", "1,", "its version is 1, and only 3 is known here"),
+            ("{\"driftlock_collect\":3,", "{", "missing field `driftlock_collect`"),
             ("\"export\":false,", "", "missing field `export`"),
             ("false,", "false,\"more\":1,", "unknown field `more`"),
             ("\"root\":\"/a\"", "\"root\":\"a\"", "the root or the socket of the check a is not absolute"),

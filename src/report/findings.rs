@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use super::fleet::Reports;
 use super::places::{Place, Places};
 use super::text::describe;
+use super::uncovered;
 use super::words::{Prose, counted, grouped, shown};
 use super::{CheckReport, Outcome, Report, SERVER_COLLECTION, Status, Trouble};
-use crate::compare::{Drift, UnverifiedEntry};
-use crate::manifest::Kind;
-use crate::path::{EntryPath, escaped};
+use crate::compare::{Change, Comparison, Drift, UnverifiedEntry};
+use crate::manifest::{Kind, Uncovered};
+use crate::path::{EntryPath, ROOT, escaped};
 
 /// One thing that is wrong.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,8 @@ pub enum Finding<'a> {
     Failed(&'a Trouble),
     Drift(&'a Drift),
     Unverified(&'a UnverifiedEntry),
+    /// Where that is trouble.
+    Uncovered(&'a Uncovered),
 }
 
 /// All that is wrong with a check, drift first.
@@ -28,7 +31,8 @@ pub(super) fn of(check: &CheckReport) -> Vec<Finding<'_>> {
         Outcome::Failed(trouble) => vec![Finding::Failed(trouble)],
         Outcome::Compared { comparison, .. } => {
             let drift = comparison.drift.iter().map(Finding::Drift);
-            drift.chain(comparison.unverified.iter().map(Finding::Unverified)).collect()
+            let uncovered = check.uncovered.iter().filter(|_| check.uncovered_is_trouble).map(Finding::Uncovered);
+            drift.chain(comparison.unverified.iter().map(Finding::Unverified)).chain(uncovered).collect()
         }
     }
 }
@@ -105,12 +109,13 @@ impl Finding<'_> {
             Self::Failed(_) => "trouble",
             Self::Drift(drift) => drift.change.name(),
             Self::Unverified(_) => "unverified",
+            Self::Uncovered(_) => "uncovered",
         }
     }
 
     /// Whether it is trouble, and not drift.
     pub(super) const fn is_trouble(self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Unverified(_))
+        matches!(self, Self::Failed(_) | Self::Unverified(_) | Self::Uncovered(_))
     }
 
     /// In one line, with its path. Harmless.
@@ -134,8 +139,43 @@ impl Finding<'_> {
             Self::Unverified(entry) => {
                 format!("unverified: {}: {}", path(&entry.path), Prose(&entry.reason.to_string()))
             }
+            Self::Uncovered(uncovered) => uncovered::message(&check.root, uncovered),
         }
     }
+}
+
+/// What to say in the place of all that was removed, where nothing that is locked is left. Harmless.
+pub(super) fn emptied(check: &CheckReport) -> Option<String> {
+    let Outcome::Compared { comparison: Comparison { drift, counts, .. }, .. } = &check.outcome else { return None };
+    if !matches!(check.kind, Kind::Files | Kind::Trees) || drift.len() < 2 {
+        return None;
+    }
+    let is_root = |drift: &&Drift| drift.path.as_bytes() == ROOT;
+    let removed = |drift: &Drift| drift.change == Change::Removed;
+    // The root itself is an entry where attributes are asked for, and it is there.
+    let of_root = drift.iter().filter(is_root).count() as u64;
+    let asks = drift.iter().any(|drift| drift.expected.as_ref().is_some_and(|record| record.attributes.is_some()));
+    let others = if asks { counts.verified.saturating_sub(1 - of_root) } else { counts.verified };
+    let all = others == 0 && counts.unverified == 0 && drift.iter().all(|drift| is_root(&drift) || removed(drift));
+    all.then(|| {
+        let gone = counted(drift.len() as u64 - of_root, "locked entry", "locked entries");
+        let root = escaped(check.root.as_bytes());
+        format!(
+            "{root} is empty, or has nothing of what is locked: all {gone} are gone; is it a submodule that is not checked \
+             out, or a file system that is not mounted?"
+        )
+    })
+}
+
+/// What is uncovered where that is no trouble, a line a check and sort; what is the same on several servers once. Harmless.
+pub(super) fn warnings(reports: Reports<'_>) -> Vec<String> {
+    let checks = reports.all().iter().flat_map(|report| &report.checks).filter(|check| !check.uncovered_is_trouble);
+    let mut known = HashSet::new();
+    let all = checks.flat_map(|check| {
+        let name = Prose(&check.name).to_string();
+        uncovered::sentences(&check.root, &check.uncovered).into_iter().map(move |said| format!("{name}: {said}"))
+    });
+    all.filter(|line| known.insert(line.clone())).collect()
 }
 
 /// How a check ended, in a few words. Harmless.
@@ -152,7 +192,11 @@ pub(super) fn sentence(check: &CheckReport) -> String {
                 _ => ("entry", "entries"),
             };
             let all = counted(counts.entries, one, many);
-            match (counts.drifted, counts.unverified) {
+            let uncovered = match check.uncovered_count() {
+                0 => String::new(),
+                number => format!(", {} uncovered", grouped(number)),
+            };
+            let sentence = match (counts.drifted, counts.unverified) {
                 (0, 0) if counts.entries == 1 => format!("its 1 {one} verified"),
                 (0, 0) => format!("all {all} verified"),
                 (drifted, 0) => format!("{} of {all} drifted", grouped(drifted)),
@@ -160,7 +204,8 @@ pub(super) fn sentence(check: &CheckReport) -> String {
                 (drifted, unverified) => {
                     format!("{} of {all} drifted, {} unverified", grouped(drifted), grouped(unverified))
                 }
-            }
+            };
+            sentence + &uncovered
         }
     }
 }
@@ -193,6 +238,10 @@ pub(super) fn headline(reports: Reports<'_>) -> String {
     if counts.unverified > 0 {
         parts.push(format!("{} unverified", counted(counts.unverified, "entry", "entries")));
     }
+    let uncovered: u64 = checks().map(CheckReport::uncovered_count).sum();
+    if checks().any(CheckReport::uncovered_is_wrong) {
+        parts.push(format!("{} uncovered", grouped(uncovered)));
+    }
     match number(|check| matches!(check.outcome, Outcome::Failed(_))) {
         0 => {}
         failed => parts.push(format!("{} could not be carried out", counted(failed, "check", "checks"))),
@@ -206,8 +255,12 @@ pub(super) fn headline(reports: Reports<'_>) -> String {
         if let Reports::Several(fleet) = reports {
             parts.push(counted(fleet.summary().total, "server", "servers"));
         }
-        let passed = counted(number(|check| check.status() == Status::Pass), "check", "checks");
+        let passed = reports.all().iter().map(|report| report.summary().passed).sum();
+        let passed = counted(passed, "check", "checks");
         parts.push(format!("{passed} passed, {} verified", counted(counts.entries, "entry", "entries")));
+        if uncovered > 0 {
+            parts.push(format!("{} uncovered", grouped(uncovered)));
+        }
     }
     format!("{}: {}", verdict(reports.exit_code()), parts.join(", "))
 }

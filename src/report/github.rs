@@ -33,7 +33,8 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: 
     let found = together(reports);
     let is_expected = |finding: &Told<'_>| expected && !finding.found.finding.is_trouble();
     // A layer that did not hold is a warning, too.
-    let taken = reports.sandbox().missing().count();
+    let uncovered = findings::warnings(reports);
+    let taken = reports.sandbox().missing().count() + usize::from(!uncovered.is_empty());
     let mut rest = Vec::new();
     for (level, most, of_level) in [("error", MOST, false), ("warning", MOST - taken, true)] {
         let mut all: Vec<_> = found.iter().filter(|finding| is_expected(finding) == of_level).collect();
@@ -49,6 +50,17 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: 
     }
     for missing in reports.sandbox().missing() {
         writeln!(out, "::warning title=driftlock::{missing} did not hold during this run")?;
+    }
+    match &uncovered[..] {
+        [] => {}
+        [only] => writeln!(out, "::warning title=driftlock::{}", Data(only))?,
+        [first, more @ ..] => {
+            let more = counted(more.len() as u64, "more warning", "more warnings");
+            writeln!(out, "::warning title=driftlock::{}", Data(&format!("{first}; {more} in the log of this step")))?;
+        }
+    }
+    for warning in uncovered.iter().skip(1) {
+        writeln!(out, "warning: {}", Plain(warning))?;
     }
     for (level, finding) in rest {
         writeln!(out, "{level}: {}", Plain(&format!("{}: {}", finding.found.check_name(), finding.message())))?;

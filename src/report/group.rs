@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::compare::Drift;
 use crate::manifest::{Content, Kind, Record};
+use crate::path::ROOT;
 
 /// What one `[FAIL]` line is about, and what drifted there.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,7 +82,8 @@ pub fn groups(kind: Kind, drift: &[Drift]) -> Vec<Group<'_>> {
                 if let Some((from, away)) = moved_away(&item) {
                     put(first_name(from), true, away);
                 }
-                put(module, module.len() < item.path.len() || is_about_directory(&item), item);
+                let is_module = module != ROOT && (module.len() < item.path.len() || is_about_directory(&item));
+                put(module, is_module, item);
             }
         }
     }

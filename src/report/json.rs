@@ -30,7 +30,7 @@ use super::Report;
 use super::fleet::Fleet;
 use crate::compare::{Comparison, Drift};
 use crate::digest::Sha256;
-use crate::manifest::Sha256Digest;
+use crate::manifest::{Sha256Digest, Uncovered, UncoveredItem};
 use crate::path::is_hazardous;
 
 /// What `schema` says in a report of this form. The number changes when a field changes its meaning or goes.
@@ -115,6 +115,13 @@ pub(super) fn drift_item(drift: &Drift) -> serde_json::Value {
 /// What a comparison could not verify, as a report has it.
 pub(super) fn unverified_value(found: &Comparison) -> serde_json::Value {
     serde_json::to_value(document::Unverifieds(Some(found))).unwrap_or_default()
+}
+
+/// What is uncovered, as a report has it.
+#[must_use]
+pub fn uncovered(all: &[Uncovered]) -> Vec<serde_json::Value> {
+    // Strings only: nothing that could fail to be JSON.
+    all.iter().map(|one| serde_json::to_value(UncoveredItem::from(one)).unwrap_or_default()).collect()
 }
 
 /// Pretty-printed JSON in which hazardous characters are escaped, also those that JSON allows as they are.

@@ -86,6 +86,8 @@ fn suite(out: &mut impl Write, report: &Report) -> io::Result<()> {
         property(out, "server.sandbox.landlock", &landlock(head.landlock))?;
         property(out, "server.sandbox.seccomp", held(head.seccomp))?;
     }
+    let uncovered: u64 = report.checks.iter().map(CheckReport::uncovered_count).sum();
+    property(out, "uncovered", &uncovered.to_string())?;
     if let Some(window) = &report.window {
         property(out, "window.until", &window.until())?;
         property(out, "window.reason", &window.reason)?;

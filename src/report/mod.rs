@@ -20,6 +20,7 @@ pub mod sarif;
 pub mod slack;
 mod status;
 pub mod text;
+pub mod uncovered;
 mod window;
 mod words;
 
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use crate::baseline::OldLock;
 use crate::compare::{Comparison, Counts};
-use crate::manifest::Kind;
+use crate::manifest::{Kind, Uncovered};
 use crate::remote::Head;
 use crate::sandbox::Enforced;
 pub use crate::trouble::Trouble;
@@ -94,6 +95,10 @@ pub struct CheckReport {
     pub outcome: Outcome,
     /// Paths below the root (exact bytes) where another file system begins.
     pub mounts: Vec<Vec<u8>>,
+    /// What lies on its way and is not looked at, sorted; of a check that was compared.
+    pub uncovered: Vec<Uncovered>,
+    /// Whether that is trouble instead of a warning.
+    pub uncovered_is_trouble: bool,
     /// Files whose contents were not read: the stat cache has their digests from a run before.
     pub trusted: u64,
     /// Which lock of the scripts that driftlock replaces it was compared with, if it was one.
@@ -132,10 +137,16 @@ impl CheckReport {
     #[must_use]
     pub const fn troubled(&self) -> bool {
         match &self.outcome {
-            Outcome::Compared { comparison, .. } => comparison.counts.unverified > 0,
+            Outcome::Compared { comparison, .. } => comparison.counts.unverified > 0 || self.uncovered_is_wrong(),
             Outcome::Failed(_) => true,
             Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => false,
         }
+    }
+
+    /// Whether something is uncovered, and that is trouble.
+    #[must_use]
+    pub const fn uncovered_is_wrong(&self) -> bool {
+        self.uncovered_is_trouble && !self.uncovered.is_empty()
     }
 
     /// Its counts; all zero if nothing was compared.

@@ -77,7 +77,7 @@ impl Places {
         let path = match finding {
             Finding::Drift(drift) => drift.from.as_ref().unwrap_or(&drift.path),
             Finding::Unverified(entry) => &entry.path,
-            Finding::Failed(_) | Finding::MissingLock => return declared.clone(),
+            Finding::Uncovered(_) | Finding::Failed(_) | Finding::MissingLock => return declared.clone(),
         };
         match lock.lines.get(path.as_bytes()) {
             Some(&line) => Place { file: lock.file.clone(), line },

@@ -147,6 +147,10 @@ fn checks(page: &mut Page<'_, impl Write>, subjects: &[Subject<'_>]) -> io::Resu
             page.sample("driftlock_check_entries", &labels, number)?;
         }
     }
+    page.head("driftlock_check_uncovered", "Globs that match nothing, and links to what no check covers.")?;
+    for (subject, name, check) in all() {
+        page.sample("driftlock_check_uncovered", &subject.labels(&[("check", &name)]), check.uncovered_count())?;
+    }
     page.head("driftlock_check_changes", "Differences between a lock and what is there, by their sort.")?;
     for (subject, name, check) in all() {
         let drift: &[Drift] = match &check.outcome {

@@ -8,13 +8,14 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::findings::{self, Finding, Found, headline};
+use super::findings::{self, Finding, Found, headline, warnings};
 use super::fleet::Reports;
 use super::json::write_value;
 use super::places::{Place, Places};
 use super::words::{Prose, counted, shown};
 use crate::compare::Change;
 use crate::digest::Sha256;
+use crate::manifest::Uncovered;
 use crate::path::escaped;
 
 /// Results that a run may have. GitHub shows 5,000 of them, passes over the others without a word, and refuses all of them
@@ -58,10 +59,13 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: 
             "executionSuccessful": !trouble,
             "exitCode": reports.exit_code(),
             "startTimeUtc": reports.started().parse::<jiff::Timestamp>().map(|time| time.to_string()).unwrap_or_default(),
-            "toolExecutionNotifications": reports.sandbox().missing().map(|missing| json!({
-                "level": "warning",
-                "message": { "text": format!("{missing} did not hold during this run") },
-            })).collect::<Vec<_>>(),
+            "toolExecutionNotifications": reports
+                .sandbox()
+                .missing()
+                .map(|missing| format!("{missing} did not hold during this run"))
+                .chain(warnings(reports))
+                .map(|text| json!({ "level": "warning", "message": { "text": text } }))
+                .collect::<Vec<_>>(),
         }],
         "columnKind": "unicodeCodePoints",
         "results": results,
@@ -87,6 +91,7 @@ fn rules() -> Vec<Value> {
     let others = [
         ("missing_lock", "A check has no lock file"),
         ("unverified", "An entry could not be read, or did not hold still"),
+        ("uncovered", "A glob matches nothing, or a link leads to what no check covers"),
         ("trouble", "A check could not be carried out, or a server not be asked"),
         (LEFT_OUT, "There are more findings than this form has room for"),
     ];
@@ -102,7 +107,8 @@ fn result(found: &Found<'_>, place: &Place, expected: bool) -> Value {
     let path = match found.finding {
         Finding::Drift(drift) => Some(&drift.path),
         Finding::Unverified(entry) => Some(&entry.path),
-        Finding::Failed(_) | Finding::MissingLock => None,
+        Finding::Uncovered(Uncovered::Link { path, .. }) => Some(path),
+        Finding::Uncovered(Uncovered::Glob { .. }) | Finding::Failed(_) | Finding::MissingLock => None,
     };
     let name = Prose(found.check_name()).to_string();
     let server = found.server().map(|server| escaped(server.as_bytes()).to_string());

@@ -10,11 +10,12 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::findings::{headline, sentence, verdict};
+use super::findings::{emptied, headline, sentence, verdict};
 use super::fleet::Reports;
 use super::group::{self, Item};
 use super::json::write_value;
 use super::text::describe;
+use super::uncovered;
 use super::words::{Prose, capitalized, counted, grouped, shown};
 use super::{CheckReport, Outcome, Status, Trouble};
 use crate::path::escaped;
@@ -163,6 +164,9 @@ fn check(check: &CheckReport, room: usize, lines: usize) -> String {
         Outcome::Failed(_) | Outcome::NoLock => format!("{name}: {}", code(&sentence(check))),
     };
     let Outcome::Compared { comparison, .. } = &check.outcome else { return text };
+    if let Some(emptied) = emptied(check) {
+        return format!("{text}\n• {}", code(&emptied));
+    }
     let groups = group::groups(check.kind, &comparison.drift);
     let items = groups.iter().flat_map(|group| &group.items);
     let drift = items.map(|item| (Item::entries(item), drift(check, item)));
@@ -171,7 +175,9 @@ fn check(check: &CheckReport, room: usize, lines: usize) -> String {
         (1, format!("unverified {} {}", code(&path), code(&Prose(&entry.reason.to_string()).to_string())))
     });
     let mut hidden = 0;
-    for (number, (entries, line)) in drift.chain(unverified).enumerate() {
+    let uncovered = check.uncovered.iter().filter(|_| check.uncovered_is_trouble);
+    let uncovered = uncovered.map(|one| (1, format!("uncovered {}", code(&uncovered::item(&check.root, one)))));
+    for (number, (entries, line)) in drift.chain(unverified).chain(uncovered).enumerate() {
         // Room for the line that counts the rest.
         if hidden > 0 || number >= lines || length(&text) + length(&line) + 100 > room {
             hidden += entries;

@@ -14,12 +14,13 @@ pub use fleet::write_fleet;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::findings::share;
+use super::findings::{emptied, share};
 use super::group::{self, Group};
+use super::uncovered;
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, Outcome, Report, ServerReport};
 use crate::baseline::OldLock;
-use crate::compare::UnverifiedEntry;
+use crate::compare::{Counts, UnverifiedEntry};
 use crate::manifest::{Kind, Unverified};
 use crate::path::escaped;
 use crate::remote::Head;
@@ -71,12 +72,19 @@ pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: O
     if summary.skipped > 0 {
         page.frame(format_args!("Skipped: {}", summary.skipped))?;
     }
+    page.frame(format_args!("{}", entries(report.counts())))?;
     page.frame(format_args!(""))?;
     page.overall(report.overall())?;
     if let Some(path) = report_path {
         page.frame(format_args!("\nReport: {}", escaped(path.as_bytes())))?;
     }
     Ok(())
+}
+
+/// What became of all entries.
+fn entries(Counts { verified, drifted, unverified, .. }: Counts) -> String {
+    let [verified, drifted, unverified] = [verified, drifted, unverified].map(grouped);
+    format!("Entries: {verified} verified, {drifted} drifted, {unverified} unverified")
 }
 
 fn sandbox(page: &mut Page<impl Write>, enforced: &Enforced) -> io::Result<()> {
@@ -177,6 +185,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
             old_lock(page, check, &title)?;
             drift(page, check, &title, &groups)?;
             unverified(page, check, &title, &comparison.unverified)?;
+            uncovered(page, check, &title)?;
             trusted(page, check, &title)?;
             if !check.drifted() && !check.troubled() {
                 page.line(Tag::Pass, format_args!("{all} match baseline"))?;
@@ -206,6 +215,13 @@ fn old_lock(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io
             Ok(())
         }
     }
+}
+
+/// What lies on its way and is not looked at.
+fn uncovered(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io::Result<()> {
+    let tag = if check.uncovered_is_trouble { Tag::Fail } else { Tag::Warn };
+    let sentences = uncovered::sentences(&check.root, &check.uncovered);
+    sentences.iter().try_for_each(|sentence| page.line(tag, format_args!("{title}: {sentence}")))
 }
 
 /// That not everything was read this time.
@@ -246,6 +262,9 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn drift(page: &mut Page<impl Write>, check: &CheckReport, title: &str, groups: &[Group<'_>]) -> io::Result<()> {
+    if let Some(emptied) = emptied(check) {
+        return page.line(Tag::Fail, format_args!("{title} drift: {emptied}"));
+    }
     let lines = groups.iter().map(|group| 1 + group.items.len()).sum::<usize>();
     let most = page.lines;
     let fit = lines <= most;

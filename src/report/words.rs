@@ -1,7 +1,7 @@
 //! Words that more than one kind of report needs.
 
 pub(super) use crate::path::Prose;
-use crate::path::escaped;
+use crate::path::{ROOT, escaped};
 
 /// The check that every run makes first. No check in a declaration should have this name.
 pub const LOCK_FILES_EXIST: &str = "lock_files_exist";
@@ -31,6 +31,9 @@ pub(super) fn capitalized(text: &str) -> String {
 
 /// A path as the operator knows it: the declared root and the entry. Raw.
 pub(super) fn joined(root: &str, path: &[u8]) -> Vec<u8> {
+    if path == ROOT {
+        return root.as_bytes().to_vec();
+    }
     match root.trim_end_matches('/') {
         "" if root.starts_with('/') => [b"/", path].concat(),
         "" | "." => path.to_vec(),

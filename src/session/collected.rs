@@ -7,7 +7,7 @@ use crate::capability::{self, Directory, shown};
 use crate::container::{self, EngineError, Files, Inventory, PATIENCE};
 use crate::declaration::Check;
 use crate::manifest::list::ListEntries;
-use crate::manifest::{self, Kind, List, LockError, Observed};
+use crate::manifest::{self, Kind, List, LockError, Observed, Uncovered};
 use crate::stat_cache::Learned;
 use crate::trouble::Trouble;
 use crate::walk::{Collection, Tree, TreeEntries};
@@ -58,6 +58,10 @@ pub struct Collected {
     found: Found,
     /// Paths on which something lies that is on another mount than the directory it is in, sorted.
     pub mounts: Vec<Vec<u8>>,
+    /// What lies on the way and is not looked at, sorted.
+    pub uncovered: Vec<Uncovered>,
+    /// Whether its root has nothing in it, not even what is excluded.
+    pub root_is_empty: bool,
     /// What a stat cache is to know of its files; of containers nothing.
     pub learned: Learned,
 }
@@ -94,13 +98,25 @@ impl Collected {
 
 impl From<Collection> for Collected {
     fn from(collection: Collection) -> Self {
-        Self { found: Found::Tree(collection.tree), mounts: collection.mounts, learned: collection.learned }
+        Self {
+            found: Found::Tree(collection.tree),
+            mounts: collection.mounts,
+            uncovered: collection.uncovered,
+            root_is_empty: false,
+            learned: collection.learned,
+        }
     }
 }
 
 impl From<List> for Collected {
     fn from(list: List) -> Self {
-        Self { found: Found::List(list), mounts: Vec::new(), learned: Learned::default() }
+        Self {
+            found: Found::List(list),
+            mounts: Vec::new(),
+            uncovered: Vec::new(),
+            root_is_empty: false,
+            learned: Learned::default(),
+        }
     }
 }
 
@@ -124,6 +140,10 @@ pub(super) fn from_engine(check: &Check, socket: BorrowedFd<'_>) -> Result<Colle
     let Some(engine) = &check.engine else {
         return Err(Trouble::new(format!("the check {} has no engine", check.name), "report this as a bug"));
     };
+    let containers = |names: &[String]| {
+        let list = container::containers(socket, names, check.attributes, PATIENCE)?;
+        Ok((list, Vec::new()))
+    };
     let found = match (check.kind, &engine.containers[..]) {
         (Kind::ContainerFiles, [container]) => container::files(
             socket,
@@ -136,9 +156,13 @@ pub(super) fn from_engine(check: &Check, socket: BorrowedFd<'_>) -> Result<Colle
             },
             PATIENCE,
         ),
-        (_, names) => container::containers(socket, names, check.attributes, PATIENCE),
+        (_, names) => containers(names),
     };
-    found.map(Collected::from).map_err(|error| failed(&engine.socket, &error))
+    let found = found.map(|(list, uncovered)| Collected {
+        uncovered: if check.allow_empty { Vec::new() } else { uncovered },
+        ..Collected::from(list)
+    });
+    found.map_err(|error| failed(&engine.socket, &error))
 }
 
 /// Asks an engine for all that it has.

@@ -11,7 +11,7 @@ use crate::baseline::{Baseline, Spellings};
 use crate::capability::{raw, shown};
 use crate::container::Inventory;
 use crate::declaration::Check;
-use crate::manifest::{Kind, List, LockError};
+use crate::manifest::{Kind, List, LockError, Uncovered};
 use crate::path::escaped;
 use crate::sandbox::Enforced;
 use crate::stat_cache::Known;
@@ -67,6 +67,7 @@ impl Run {
                 Some((index, check, root))
             })
         };
+        let reach = self.session.reach();
         let tasks: Vec<Task<'_>> = roots()
             .map(|(index, check, root)| Task {
                 root: root.as_fd(),
@@ -76,12 +77,21 @@ impl Run {
                 one_file_system: check.one_file_system,
                 nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
                 known: known.get(index).and_then(Option::as_ref),
+                links_on_the_way: check.records_links_on_the_way(),
+                reach: root.resolved.as_deref().map(|path| (&reach, path)),
             })
             .collect();
         let collections = walk::collect(&tasks, self.session.threads, progress);
-        for ((index, check, _), collection) in roots().zip(collections) {
+        for ((index, check, root), collection) in roots().zip(collections) {
             collected[index] = Some(match &collection.root {
-                Ok(_) => Ok(collection.into()),
+                Ok(_) => {
+                    let mut collected = Collected::from(collection);
+                    collected.root_is_empty = root.dir.entries().is_ok_and(|mut names| names.next().is_none());
+                    if check.allow_empty {
+                        collected.uncovered.retain(|uncovered| !matches!(uncovered, Uncovered::Glob { .. }));
+                    }
+                    Ok(collected)
+                }
                 Err(reason) => Err(Trouble::new(
                     format!("the root {} could not be read: {reason}", shown(&check.root)),
                     "run driftlock as a user who may read it",

@@ -11,7 +11,8 @@ use super::observe::{self, Seen, refused};
 use super::open::{self, Mount, Purpose};
 use super::queue::Place;
 use super::tree::State;
-use super::worker::{file_content, file_record};
+use super::worker::{Notes, file_content, file_record};
+use crate::declaration::Matched;
 use crate::manifest::{Content, Record, Sha256Digest, Unverified};
 use crate::stat_cache::listing::{Listed, Names, is_target};
 use crate::stat_cache::{Fact, Known, Learned, Stamp};
@@ -43,14 +44,14 @@ pub fn list(
     place: &Place,
     above: Option<BorrowedFd<'_>>,
     parent: Option<Mount>,
-    mounts: &mut Vec<Vec<u8>>,
+    notes: &mut Notes,
     buffer: &mut Vec<u8>,
-    learned: &mut Learned,
 ) -> Result<(Opened, Nodes), Unverified> {
+    let Notes { mounts, learned, matched, .. } = notes;
     // A directory's extended attributes are to be had only if it is opened.
     let known = task.known.filter(|_| !task.attributes.xattrs);
     if let Some(known) = known
-        && let Some((at, opened, nodes)) = by_status(task, known, place, above, parent)
+        && let Some((at, opened, nodes)) = by_status(task, known, place, (above, parent), matched)
     {
         learned.listed.push(at);
         return Ok((opened, nodes));
@@ -60,7 +61,7 @@ pub fn list(
     learned.not_as_listed |= !is_the_one(place, &opened.status);
     let stamp = known.and_then(|known| known.listing_holds(&opened.status));
     let mut all = Names::default();
-    let nodes = listing::names(task, place, &opened.file, buffer, |listed, name| {
+    let nodes = listing::names(task, place, &opened.file, buffer, matched, |listed, name| {
         if stamp.is_some() {
             all.push(listed, name);
         }
@@ -84,8 +85,8 @@ fn by_status(
     task: &Task<'_>,
     known: &Known,
     place: &Place,
-    above: Option<BorrowedFd<'_>>,
-    parent: Option<Mount>,
+    (above, parent): (Option<BorrowedFd<'_>>, Option<Mount>),
+    matched: &mut Matched,
 ) -> Option<(u32, Opened, Nodes)> {
     if !known.knows_listings() {
         return None;
@@ -97,7 +98,7 @@ fn by_status(
         return None;
     }
     let (at, names) = known.find_listing(&status)?;
-    let mut picked = Picked::new(task, place);
+    let mut picked = Picked::new(task, place, matched);
     if task.selection.is_everything() {
         let (count, bytes) = names.clone().fold((0, 0), |(count, bytes), (_, name)| (count + 1, bytes + name.len()));
         picked.nodes.reserve(count, bytes);

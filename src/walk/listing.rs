@@ -12,6 +12,7 @@ use super::observe::{self, ATTEMPTS, pause, refused};
 use super::open::{self, Mount, Purpose};
 use super::queue::Place;
 use super::tree::State;
+use crate::declaration::Matched;
 use crate::manifest::{Attributes, Kind, Unverified};
 use crate::path::split_last;
 use crate::stat_cache::listing::Listed;
@@ -109,9 +110,10 @@ pub fn names(
     place: &Place,
     directory: &OwnedFd,
     buffer: &mut Vec<u8>,
+    matched: &mut Matched,
     mut all: impl FnMut(Listed, &[u8]),
 ) -> Result<Nodes, Errno> {
-    let mut picked = Picked::new(task, place);
+    let mut picked = Picked::new(task, place, matched);
     buffer.reserve(BUFFER);
     let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
     let mut entries = RawDir::new(directory, spare);
@@ -147,16 +149,17 @@ pub struct Picked<'a> {
     /// The directory's path with a `/` behind it, or nothing for the root; and room for a name.
     path: Vec<u8>,
     above: usize,
+    matched: &'a mut Matched,
     pub nodes: Nodes,
 }
 
 impl<'a> Picked<'a> {
-    pub fn new(task: &'a Task<'a>, place: &Place) -> Self {
+    pub fn new(task: &'a Task<'a>, place: &Place, matched: &'a mut Matched) -> Self {
         let mut path = place.path.to_vec();
         if !path.is_empty() {
             path.push(b'/');
         }
-        Self { task, above: path.len(), path, nodes: Nodes::default() }
+        Self { task, above: path.len(), path, matched, nodes: Nodes::default() }
     }
 
     /// Adds a name if the check has to do with it.
@@ -164,7 +167,7 @@ impl<'a> Picked<'a> {
         if !self.task.selection.is_everything() {
             self.path.truncate(self.above);
             self.path.extend_from_slice(name);
-            if !wanted(self.task, &self.path, listed.file_type == FileType::Directory) {
+            if !wanted(self.task, &self.path, listed.file_type, self.matched) {
                 return;
             }
         }
@@ -172,14 +175,16 @@ impl<'a> Picked<'a> {
     }
 }
 
-/// Whether a check has to do with a path.
-pub fn wanted(task: &Task<'_>, path: &[u8], is_directory: bool) -> bool {
-    if task.selection.excludes(path) {
+/// Whether a check has to do with a path, and which globs say so. A link that a glob could go through if it was a
+/// directory is recorded, so that pointing it elsewhere is drift.
+fn wanted(task: &Task<'_>, path: &[u8], file_type: FileType, matched: &mut Matched) -> bool {
+    if task.selection.excludes_noting(path, matched) {
         return false;
     }
     match task.kind {
         Kind::Trees => true,
-        _ if is_directory => task.selection.descends(path),
-        _ => task.selection.includes(path),
+        _ if file_type == FileType::Directory => task.selection.descends(path),
+        _ if task.selection.includes_noting(path, matched) => true,
+        _ => file_type == FileType::Symlink && task.links_on_the_way && task.selection.descends(path),
     }
 }

@@ -13,22 +13,26 @@ mod nodes;
 mod observe;
 mod open;
 mod queue;
+mod reach;
 mod tree;
 mod worker;
 
 pub use known::{fact, stamp};
+pub use reach::Reach;
 pub use tree::{Tree, TreeEntries};
 
 use std::num::NonZeroUsize;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use crate::declaration::Selection;
-use crate::manifest::{AttributeSet, Content, Kind, Record, Unverified};
+use crate::declaration::{Matched, Selection};
+use crate::manifest::{AttributeSet, Content, Kind, Record, Uncovered, Unverified};
 use crate::stat_cache::{Known, Learned};
 use queue::{Job, Place, Queue};
 use tree::DirectoryId;
+use worker::FoundInTask;
 
 /// What to collect below one root.
 #[derive(Debug)]
@@ -42,6 +46,10 @@ pub struct Task<'a> {
     /// What is known of files, directories and links that were read before. A NAR needs all bytes, so a module of which one is wanted is
     /// read whatever is known.
     pub known: Option<&'a Known>,
+    /// Whether a link on the way of a glob is an entry, too.
+    pub links_on_the_way: bool,
+    /// Where links may lead, and where the root really lies. Without it nothing is said of links.
+    pub reach: Option<(&'a Reach<'a>, &'a Path)>,
 }
 
 /// Of what the digest of the Nix archive is wanted.
@@ -64,6 +72,8 @@ pub struct Collection {
     pub root: Result<Option<crate::manifest::Sha256Digest>, Unverified>,
     /// What was taken from [`Task::known`], and what is to be added to it.
     pub learned: Learned,
+    /// What lies on the way and is not looked at, sorted.
+    pub uncovered: Vec<Uncovered>,
 }
 
 /// How far a run is, for whoever wants to show it.
@@ -153,13 +163,21 @@ impl Run<'_> {
         let count = self.directories[task].load(Ordering::Relaxed) as usize;
         let mut mounts = Vec::new();
         let mut learned = Learned::default();
+        let mut matched = Matched::default();
+        let mut links = Vec::new();
         let mut pieces = Vec::new();
         for found in found {
-            let mut found = std::mem::take(&mut found.tasks[task]);
+            let FoundInTask { pieces: piece, notes: mut found } = std::mem::take(&mut found.tasks[task]);
             mounts.append(&mut found.mounts);
             learned.append(&mut found.learned);
-            pieces.push(found.pieces);
+            matched.merge(&found.matched);
+            links.append(&mut found.links);
+            pieces.push(piece);
         }
+        links.sort();
+        links.dedup();
+        let mut uncovered = asked.selection.unmatched(&matched);
+        uncovered.extend(links);
         mounts.sort();
         // A large file is looked at twice.
         mounts.dedup();
@@ -169,6 +187,6 @@ impl Run<'_> {
             Some((_, Err(reason))) => Err(reason.clone()),
             _ => Err(Unverified::Vanished),
         };
-        Collection { tree: Tree::new(asked.kind, count, pieces), mounts, root, learned }
+        Collection { tree: Tree::new(asked.kind, count, pieces), mounts, root, learned, uncovered }
     }
 }

@@ -64,7 +64,7 @@ pub fn collect(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>) {
     let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
     let mut buffer = vec![0; BUFFER];
     // All of it is read, whatever is known.
-    worker.found.tasks[place.task].learned.news = true;
+    worker.found.tasks[place.task].notes.learned.news = true;
     nar::archive(&mut archive.pieces);
     let mut levels: Vec<Level> = Vec::new();
     levels.extend(enter(worker, place, None, parent, &mut archive));
@@ -113,13 +113,12 @@ fn enter(
     let task = &worker.run.tasks[place.task];
     let found = &mut worker.found.tasks[place.task];
     let above = above.and_then(|level| level.file.as_ref()).map(AsFd::as_fd);
-    let entered =
-        listing::open(task, &place, above, parent, &mut found.mounts).and_then(|opened| {
-            match listing::names(task, &place, &opened.file, &mut worker.buffer, |_, _| {}) {
-                Ok(names) => Ok((opened, names)),
-                Err(errno) => Err(Closed::Unverified(refused("list it", errno))),
-            }
-        });
+    let entered = listing::open(task, &place, above, parent, &mut found.notes.mounts).and_then(|opened| {
+        match listing::names(task, &place, &opened.file, &mut worker.buffer, &mut found.notes.matched, |_, _| {}) {
+            Ok(names) => Ok((opened, names)),
+            Err(errno) => Err(Closed::Unverified(refused("list it", errno))),
+        }
+    });
     match entered {
         Ok((opened, nodes)) => {
             worker.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
@@ -171,7 +170,7 @@ fn leaf(
     {
         let path = join(&level.place.path, name);
         let found = &mut worker.found.tasks[level.place.task];
-        if let Err(reason) = listing::note_mount(task, &path, status, Some(level.mount), &mut found.mounts) {
+        if let Err(reason) = listing::note_mount(task, &path, status, Some(level.mount), &mut found.notes.mounts) {
             archive.whole = false;
             return State::unverified(reason);
         }
@@ -179,6 +178,7 @@ fn leaf(
     match seen {
         Seen::Directory => State::Directory(worker.run.new_directory(level.place.task)),
         Seen::Settled(state, _) => {
+            worker.found.tasks[level.place.task].notes.note_link(task, &level.place.path, name, &state);
             if let State::Recorded(Record { content: Content::Symlink { target }, .. }) = &state {
                 nar::entry(&mut archive.pieces, name);
                 nar::symlink(&mut archive.pieces, target);

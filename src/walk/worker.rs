@@ -13,8 +13,10 @@ use super::observe::{self, Seen, refused};
 use super::open::Mount;
 use super::queue::{Job, LargeFile, Place, Work};
 use super::tree::{DirectoryId, PART, Part, Pieces, State};
-use super::{NarOf, Run, module};
-use crate::manifest::{Content, Kind, Record, Unverified};
+use super::{NarOf, Run, Task, module};
+use crate::declaration::Matched;
+use crate::manifest::{Content, Kind, Record, Uncovered, Unverified};
+use crate::path::{EntryPath, ROOT};
 use crate::stat_cache::Learned;
 use crate::stat_cache::listing::Listed;
 
@@ -44,8 +46,32 @@ impl Found {
 #[derive(Default)]
 pub struct FoundInTask {
     pub pieces: Pieces,
+    pub notes: Notes,
+}
+
+/// What one worker found for one task beside its entries.
+#[derive(Default)]
+pub struct Notes {
     pub mounts: Vec<Vec<u8>>,
     pub learned: Learned,
+    pub matched: Matched,
+    /// Links that lead to what no check covers.
+    pub links: Vec<Uncovered>,
+}
+
+impl Notes {
+    /// Looks where a link leads.
+    pub fn note_link(&mut self, task: &Task<'_>, directory: &[u8], name: &[u8], state: &State) {
+        if let State::Recorded(Record { content: Content::Symlink { target }, .. }) = state
+            && let Some((reach, root)) = task.reach
+        {
+            let path = join(directory, name);
+            if !reach.covers(root, &path, target) {
+                let path = EntryPath::new(path).ok();
+                self.links.extend(path.map(|path| Uncovered::Link { path, target: target.clone() }));
+            }
+        }
+    }
 }
 
 /// Where what becomes of a file belongs.
@@ -71,7 +97,8 @@ struct Batch {
 /// Works until nothing is left to do, as the worker of this number.
 pub fn work(run: &Run<'_>, number: usize) -> Found {
     let mut lanes: [Lane<Slot>; 2] = Default::default();
-    let tasks = run.tasks.iter().map(|_| FoundInTask::default()).collect();
+    let matched = |task: &Task<'_>| Notes { matched: task.selection.unmatched_yet(), ..Notes::default() };
+    let tasks = run.tasks.iter().map(|task| FoundInTask { notes: matched(task), ..FoundInTask::default() }).collect();
     let found = Found { tasks, elsewhere: Vec::new() };
     let mut worker = Worker { run, number, found, batch: None, recent: None, long: false, buffer: Vec::new() };
     while let Some(work) = run.queue.take() {
@@ -115,13 +142,13 @@ impl Worker<'_> {
                 // The directory was noted when it was listed, so its mount is no news: no parent to compare with.
                 let task = &self.run.tasks[place.task];
                 let found = &mut self.found.tasks[place.task];
-                match listing::open(task, &place, None, None, &mut found.mounts) {
+                match listing::open(task, &place, None, None, &mut found.notes.mounts) {
                     Ok(opened) => {
-                        known::opened_again(task, &place, &opened.status, &mut found.learned);
+                        known::opened_again(task, &place, &opened.status, &mut found.notes.learned);
                         self.start_batch(place, opened.file, opened.mount, number, nodes);
                     }
                     Err(closed) => {
-                        found.learned.news = true;
+                        found.notes.learned.news = true;
                         let reason = closed.reason();
                         for (_, state) in nodes.iter_mut() {
                             *state = State::unverified(reason.clone());
@@ -142,16 +169,19 @@ impl Worker<'_> {
         let found = &mut self.found.tasks[place.task];
         let above = self.recent.as_ref().filter(|(recent, _)| recent.is_directly_above(&place));
         let above = above.map(|(_, directory)| directory.as_fd());
-        let FoundInTask { mounts, learned, .. } = found;
-        let (opened, mut nodes) = match known::list(task, &place, above, parent, mounts, &mut self.buffer, learned) {
+        let (opened, mut nodes) = match known::list(task, &place, above, parent, &mut found.notes, &mut self.buffer) {
             Ok(listed) => listed,
             Err(reason) => {
                 found.pieces.own.push((place.id, Err(reason)));
                 return;
             }
         };
-        self.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
         let record = Record { content: Content::Directory { nar: None }, attributes: opened.attributes };
+        if place.id == 0 && record.attributes.is_some() {
+            nodes.push(ROOT, State::Recorded(record.clone()));
+            nodes.sort();
+        }
+        self.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
         found.pieces.own.push((place.id, Ok(record)));
         if nodes.len() <= PART {
             self.start_batch(place, opened.file, opened.mount, 0, nodes);
@@ -248,7 +278,7 @@ impl Worker<'_> {
             batch.next += 1;
             let &State::Pending(listed) = state else { continue };
             let at = At { place: &batch.place, directory: batch.directory.as_fd(), mount: batch.mount };
-            match look(self.run, &at, name, listed, &mut found.mounts, &mut found.learned) {
+            match look(self.run, &at, name, listed, &mut found.notes) {
                 Ok((file, status)) if status.stx_size < LARGE => {
                     return Some(hash::Opened { tag: slot, file, status });
                 }
@@ -266,12 +296,12 @@ impl Worker<'_> {
     fn open_large(&mut self, file: LargeFile) -> Option<hash::Opened<Slot>> {
         let LargeFile { place, mount, name, slot, inode, size: _ } = file;
         let found = &mut self.found.tasks[place.task];
-        let looked = listing::open(&self.run.tasks[place.task], &place, None, None, &mut found.mounts)
+        let looked = listing::open(&self.run.tasks[place.task], &place, None, None, &mut found.notes.mounts)
             .map_err(|closed| State::unverified(closed.reason()))
             .and_then(|opened| {
                 let at = At { place: &place, directory: opened.file.as_fd(), mount };
                 let listed = Listed { file_type: FileType::RegularFile, inode };
-                look(self.run, &at, &name, listed, &mut found.mounts, &mut found.learned)
+                look(self.run, &at, &name, listed, &mut found.notes)
             });
         self.run.queue.done();
         match looked {
@@ -290,7 +320,7 @@ impl Worker<'_> {
         let found = &mut self.found.tasks[slot.task];
         let state = hashed.and_then(|sha256| {
             self.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
-            found.learned.read.extend(task.known.and_then(|known| known.learn(&status, sha256)));
+            found.notes.learned.read.extend(task.known.and_then(|known| known.learn(&status, sha256)));
             file_record(&file, &status, sha256, task.attributes)
         });
         self.put(slot, state.map_or_else(State::unverified, State::Recorded));
@@ -314,26 +344,23 @@ struct At<'a> {
 
 /// Looks at a name in a directory: a file to read, or what became of it. A directory that was none when it was listed is
 /// queued.
-fn look(
-    run: &Run<'_>,
-    at: &At<'_>,
-    name: &[u8],
-    listed: Listed,
-    mounts: &mut Vec<Vec<u8>>,
-    learned: &mut Learned,
-) -> Result<(OwnedFd, Statx), State> {
+fn look(run: &Run<'_>, at: &At<'_>, name: &[u8], listed: Listed, notes: &mut Notes) -> Result<(OwnedFd, Statx), State> {
     let task = &run.tasks[at.place.task];
-    let looked = known::look(task, at.directory, name, listed, learned);
+    let looked = known::look(task, at.directory, name, listed, &mut notes.learned);
     if let Some(status) = looked.status()
         && Mount::of(status) != at.mount
     {
-        listing::note_mount(task, &join(&at.place.path, name), status, Some(at.mount), mounts)
+        listing::note_mount(task, &join(&at.place.path, name), status, Some(at.mount), &mut notes.mounts)
             .map_err(State::unverified)?;
     }
+    let settled = |state: State, notes: &mut Notes| {
+        notes.note_link(task, &at.place.path, name, &state);
+        Err(state)
+    };
     match looked {
-        Looked::Known { record, .. } => Err(State::Recorded(record)),
+        Looked::Known { record, .. } => settled(State::Recorded(record), notes),
         Looked::Unknown(Seen::File(file, status)) => Ok((file, status)),
-        Looked::Unknown(Seen::Settled(settled, _)) => Err(settled),
+        Looked::Unknown(Seen::Settled(state, _)) => settled(state, notes),
         Looked::Unknown(Seen::Directory) => {
             let (id, job) = below(run, at.place, name, at.mount, None);
             run.queue.add([job]);

@@ -23,4 +23,5 @@ mod properties;
 mod sandboxed;
 mod servers;
 mod stat_cache;
+mod uncovered;
 mod watch;

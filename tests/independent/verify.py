@@ -124,7 +124,13 @@ def unshort(letter):
 # --- locks -------------------------------------------------------------------------------------------------------
 
 
+# The root itself, which is an entry where attributes are asked for.
+ROOT = b"."
+
+
 def check_path(path):
+    if path == ROOT:
+        return
     names = path.split(b"/")
     if b"\0" in path or any(name in (b"", b".", b"..") for name in names):
         raise Refused("%r is no path below a root" % path)
@@ -323,6 +329,10 @@ def parse_json_lock(raw):
             path, entry = parse_entry(line[:-1] if comma else line, attributes)
             if (kind == "containers") != (entry["type"] == "container") or kind == "containers" and b"/" in path:
                 raise Refused("%r is no entry of this kind" % path)
+            if path == ROOT and (not attributes or entry["type"] != "directory" or entry["nar"]):
+                raise Refused("the root is no such entry")
+            if kind == "files" and entry["type"] == "directory" and path != ROOT:
+                raise Refused("%r is a directory, and this kind has none" % path)
             if last is not None and path <= last:
                 raise Refused("%r is out of order, or there twice" % path)
             last = path
@@ -403,12 +413,27 @@ def glob(text):
     return re.compile(out, re.DOTALL)
 
 
+def leads(text):
+    """Globs for the directories on the way to what a glob picks."""
+    names, out = text.split("/"), []
+    for number, name in enumerate(names):
+        last = number == len(names) - 1
+        if "**" in name or not last and any(character in name for character in "{[\\"):
+            return out + ["/".join(names[:number] + ["**"])]
+        if not last:
+            out.append("/".join(names[: number + 1]))
+    return out
+
+
 class Live:
     """What is below a root now."""
 
     def __init__(self, root, lock, include, exclude):
         self.root, self.lock = os.fsencode(root), lock
         self.include, self.exclude = list(map(glob, include)), list(map(glob, exclude))
+        # A lock in sha256sum's format can't hold links.
+        on_the_way = [lead for text in include for lead in leads(text)] if lock["check"] is not None else []
+        self.leads = list(map(glob, on_the_way))
 
     def full(self, path):
         return self.root + b"/" + path if path else self.root
@@ -422,10 +447,13 @@ class Live:
     def entries(self, directory=b""):
         """Every entry that a lock of the same kind would have, in no particular order."""
         trees = self.lock["kind"] == "trees"
+        if not directory and self.lock["attributes"]:
+            yield ROOT, self.entry(ROOT, os.lstat(self.root))
         for _, path in self.names(directory):
             status = os.lstat(self.full(path))
             is_directory = stat.S_ISDIR(status.st_mode)
-            if trees or not is_directory and any(pattern.fullmatch(path) for pattern in self.include):
+            patterns = self.include + (self.leads if stat.S_ISLNK(status.st_mode) else [])
+            if trees or not is_directory and any(pattern.fullmatch(path) for pattern in patterns):
                 yield path, self.entry(path, status)
             if is_directory:
                 yield from self.entries(path)
@@ -438,7 +466,7 @@ class Live:
                 entry["sha256"] = hashlib.sha256(file.read()).hexdigest()
         elif stat.S_ISDIR(mode):
             entry = {"type": "directory", "nar": None}
-            if b"/" not in path:
+            if b"/" not in path and path != ROOT:
                 entry["nar"] = self.nar(path)
         elif stat.S_ISLNK(mode):
             entry = {"type": "symlink", "target": os.readlink(full)}

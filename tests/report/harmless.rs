@@ -9,7 +9,7 @@ use crate::samples::{self, HOSTILE, Tree};
 use crate::text::plain;
 
 /// Everything that a line may begin with.
-const BEGINNINGS: [&str; 18] = [
+const BEGINNINGS: [&str; 19] = [
     "========================================",
     "  Drift Check - 20260129_153042",
     "  Mode: local",
@@ -26,6 +26,7 @@ const BEGINNINGS: [&str; 18] = [
     "Passed: ",
     "Failed: ",
     "Skipped: ",
+    "Entries: ",
     "OVERALL: ",
     "Report: ",
 ];

@@ -98,6 +98,8 @@ pub fn check(name: &str, kind: Kind, root: &str, outcome: Outcome) -> CheckRepor
         lock: format!("audit/locks/{name}.lock.json"),
         outcome,
         mounts: Vec::new(),
+        uncovered: Vec::new(),
+        uncovered_is_trouble: false,
         trusted: 0,
         old_lock: None,
     }

@@ -14,7 +14,7 @@ fn reads_every_key() {
                 key = \"~/k\"\nport = 65535\nroots = { a = \"/d\" }\n[server.plain]\nhost = \"alias_1\"\n";
     let declaration = toml(text).unwrap();
     let [full, plain] = &declaration.servers[..] else { panic!("{:?}", declaration.servers) };
-    assert_eq!((full.name.as_str(), full.host.as_str()), ("a.b", "[fe80::1%eth0]"));
+    assert_eq!((full.name.as_str(), full.host.as_str()), ("a.b", "fe80::1%eth0"));
     assert_eq!((full.user.as_deref(), full.port), (Some("déploy@corp"), Some(65535)));
     assert_eq!(full.key.as_deref(), Some(Path::new("~/k")));
     // The server's, else the check's, else its root if it is absolute.

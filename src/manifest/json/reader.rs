@@ -5,6 +5,7 @@ use std::io::{BufRead, Read as _};
 use super::{Header, line, plain};
 use crate::digest::Aside;
 use crate::manifest::{AttributeSet, Content, Entries, Entry, Kind, LockError, Observed, Record, Sha256Digest};
+use crate::path::ROOT;
 
 /// The longest line that is read, in bytes. A path of 5,000 names of 255 bytes, all of them escaped, fits.
 const LINE_LIMIT: u64 = 16 << 20;
@@ -266,8 +267,20 @@ impl<R: BufRead> Entries for Reader<R> {
 /// Why it doesn't, in words.
 pub fn fits(kind: Kind, attributes: AttributeSet, path: &[u8], record: &Record) -> Result<(), &'static str> {
     let nested = || path.contains(&b'/');
+    if path == ROOT && kind != Kind::Containers {
+        return match record.content {
+            Content::Directory { nar: None } if attributes.is_empty() => {
+                Err("the root itself is an entry only where attributes are asked for")
+            }
+            Content::Directory { nar: None } if record.attribute_set() == attributes => Ok(()),
+            Content::Directory { nar: None } => Err("its attributes are not those that were asked for"),
+            _ => Err("the root is a directory without `nar`"),
+        };
+    }
     match (kind, &record.content) {
-        (Kind::Containers, Content::Container(_)) if nested() => return Err("no container has such a name"),
+        (Kind::Containers, Content::Container(_)) if nested() || path == ROOT => {
+            return Err("no container has such a name");
+        }
         (Kind::Containers, Content::Container(_)) => {}
         (Kind::Containers, _) | (_, Content::Container(_)) => {
             return Err("a check of kind `containers` records containers, and no other does");
@@ -327,5 +340,14 @@ mod tests {
             assert!(matches!(refused, LockError::NotCanonical { .. }), "{lines}: {refused}");
         }
         assert_eq!(read("files", asked, &mode.replace("17777", "7777")).unwrap(), 1);
+        let root = "{\"path\":\".\",\"type\":\"directory\",\"mode\":\"0755\"}\n";
+        assert_eq!(read("files", asked, root).unwrap(), 1);
+        assert_eq!(read("trees", asked, root).unwrap(), 1);
+        let without = root.replace(",\"mode\":\"0755\"", "");
+        let fifo = root.replace("directory", "fifo");
+        let nar = root.replace(",\"mode", &format!(",\"nar\":\"{NAR}\",\"mode"));
+        for (attributes, lines) in [("", &without), (asked, &without), (asked, &fifo), (asked, &nar)] {
+            assert!(read("trees", attributes, lines).is_err(), "{lines}");
+        }
     }
 }

@@ -4,11 +4,11 @@ use std::io::{self, BufRead};
 
 use data_encoding::BASE64;
 
-use super::lines::{EndLine, MountLine, UnverifiedLine};
+use super::lines::{EndLine, MountLine, UncoveredLine, UnverifiedLine};
 use super::{Answer, AnswerError};
 use crate::declaration::Check;
 use crate::digest::Sha256;
-use crate::manifest::{Content, Entries, Entry, Kind, LockError, Observed, Unverified, json};
+use crate::manifest::{Content, Entries, Entry, GlobList, Kind, LockError, Observed, Uncovered, Unverified, json};
 use crate::path::EntryPath;
 
 /// The most that the places take which an answer names for one check where another file system begins, in bytes.
@@ -16,6 +16,17 @@ const MOUNTS_LIMIT: usize = 4 << 20;
 
 /// What one of them takes beside its path.
 const MOUNT: usize = 64;
+
+/// What an answer says of a check beside its entries.
+#[derive(Debug)]
+pub struct Beside {
+    /// Where another file system begins.
+    pub mounts: Vec<Vec<u8>>,
+    /// What lies on the way and is not looked at, sorted.
+    pub uncovered: Vec<Uncovered>,
+    /// The digest that a lock of the entries would have.
+    pub digest: String,
+}
 
 /// What was read last.
 #[derive(Debug)]
@@ -41,8 +52,9 @@ pub struct Collected<'a, R> {
     /// Where the root really lies there, links resolved; as it was sent.
     pub resolved_root: Option<String>,
     mounts: Vec<Vec<u8>>,
-    /// What they take.
-    of_mounts: usize,
+    uncovered: Vec<Uncovered>,
+    /// What both take.
+    beside: usize,
     lines: u64,
     /// Over all lines, as the end states it.
     of_lines: Sha256,
@@ -63,7 +75,8 @@ impl<'a, R: BufRead> Collected<'a, R> {
             check,
             resolved_root,
             mounts: Vec::new(),
-            of_mounts: 0,
+            uncovered: Vec::new(),
+            beside: 0,
             lines: 0,
             of_lines: Sha256::new(),
             of_entries: Sha256::new(),
@@ -85,23 +98,22 @@ impl<'a, R: BufRead> Collected<'a, R> {
         Ok(())
     }
 
-    /// Reads what is left of the check. Gives the places where another file system begins, and the digest that a lock
-    /// of the entries would have. What the places take goes off `budget`, in bytes.
+    /// Reads what is left of the check. What is beside the entries goes off `budget`, in bytes.
     ///
     /// # Errors
     /// Whatever was wrong with the answer up to the end of this check, and places that take more.
-    pub fn finish(mut self, budget: &mut usize) -> Result<(Vec<Vec<u8>>, String), AnswerError> {
+    pub fn finish(mut self, budget: &mut usize) -> Result<Beside, AnswerError> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
         while !self.finished {
             self.step()?;
         }
-        let Some(left) = budget.checked_sub(self.of_mounts) else {
+        let Some(left) = budget.checked_sub(self.beside) else {
             return Err(AnswerError::TooDifferent { check: self.check.name.clone() });
         };
         *budget = left;
-        Ok((self.mounts, self.of_entries.finish().sri()))
+        Ok(Beside { mounts: self.mounts, uncovered: self.uncovered, digest: self.of_entries.finish().sri() })
     }
 
     /// Reads up to the next entry; none is left if it gives false.
@@ -120,6 +132,10 @@ impl<'a, R: BufRead> Collected<'a, R> {
                 self.mount()?;
                 continue;
             }
+            if self.answer.line.starts_with(b"{\"uncovered\"") {
+                self.uncovered()?;
+                continue;
+            }
             let is_unverified = self.answer.line.starts_with(b"{\"unverified\"");
             let item = if is_unverified { self.unverified()? } else { self.entry()? };
             if let Some(before) = &self.item
@@ -136,14 +152,43 @@ impl<'a, R: BufRead> Collected<'a, R> {
     fn mount(&mut self) -> Result<(), AnswerError> {
         let MountLine { mount, mount_base64 } = self.answer.parse()?;
         let path = self.path(mount, mount_base64)?;
-        if self.item.is_some() || self.mounts.last().is_some_and(|before| **before >= *path.as_bytes()) {
+        if self.item.is_some()
+            || !self.uncovered.is_empty()
+            || self.mounts.last().is_some_and(|before| **before >= *path.as_bytes())
+        {
             return Err(self.answer.malformed("a mount is not where it belongs".to_owned()));
         }
-        self.of_mounts += MOUNT + path.as_bytes().len();
-        if self.of_mounts > MOUNTS_LIMIT {
-            return Err(self.answer.malformed(format!("it names more than {MOUNTS_LIMIT} bytes of mounts")));
-        }
+        self.room(path.as_bytes().len())?;
         self.mounts.push(path.as_bytes().to_vec());
+        Ok(())
+    }
+
+    /// Makes room for one more item of so many bytes beside the entries.
+    fn room(&mut self, bytes: usize) -> Result<(), AnswerError> {
+        self.beside += MOUNT + bytes;
+        if self.beside > MOUNTS_LIMIT {
+            let problem = format!("it names more than {MOUNTS_LIMIT} bytes of mounts and of what is uncovered");
+            return Err(self.answer.malformed(problem));
+        }
+        Ok(())
+    }
+
+    fn uncovered(&mut self) -> Result<(), AnswerError> {
+        let UncoveredLine { uncovered } = self.answer.parse()?;
+        let uncovered = Uncovered::try_from(uncovered).map_err(|problem| self.answer.malformed(problem))?;
+        let selection = &self.check.selection;
+        let (is_ours, bytes) = match &uncovered {
+            Uncovered::Glob { list: GlobList::Include, glob } => (selection.include.contains(glob), glob.len()),
+            Uncovered::Glob { list: GlobList::Exclude, glob } => (selection.exclude.contains(glob), glob.len()),
+            Uncovered::Link { path, target } => (true, path.as_bytes().len() + target.len()),
+        };
+        if !is_ours || self.item.is_some() || self.uncovered.last().is_some_and(|before| *before >= uncovered) {
+            return Err(self
+                .answer
+                .malformed("what is uncovered is not what was asked for, or not where it belongs".to_owned()));
+        }
+        self.room(bytes)?;
+        self.uncovered.push(uncovered);
         Ok(())
     }
 

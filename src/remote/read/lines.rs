@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::manifest::UncoveredItem;
+
 #[derive(Deserialize)]
 pub(super) struct Version {
     pub(super) driftlock_collect: u64,
@@ -57,6 +59,12 @@ pub(super) struct CheckLine {
 pub(super) struct MountLine {
     pub(super) mount: Option<String>,
     pub(super) mount_base64: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UncoveredLine {
+    pub(super) uncovered: UncoveredItem,
 }
 
 #[derive(Deserialize)]

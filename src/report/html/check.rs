@@ -7,9 +7,10 @@ use super::element::{Text, badge};
 use crate::compare::Change;
 use crate::manifest::{Content, Kind, Record};
 use crate::path::escaped;
-use crate::report::findings::sentence;
+use crate::report::findings::{emptied, sentence};
 use crate::report::group::{self, Item, Shape};
 use crate::report::text::describe;
+use crate::report::uncovered;
 use crate::report::words::{Prose, counted, grouped, joined, shown};
 use crate::report::{CheckReport, Outcome};
 
@@ -20,7 +21,7 @@ pub(super) const ITEMS: usize = 500;
 /// Whether there is more to say than the table has.
 pub(super) fn has_card(check: &CheckReport) -> bool {
     let troubled = matches!(check.outcome, Outcome::Failed(_) | Outcome::Compared { .. }) && check.troubled();
-    check.drifted() || troubled || !check.mounts.is_empty()
+    check.drifted() || troubled || !check.mounts.is_empty() || !check.uncovered.is_empty()
 }
 
 /// Writes the check's card, if it has one, with so many items a list.
@@ -53,12 +54,16 @@ pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport, ite
         }
         Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
+    uncovered(out, check, items)?;
     mounts(out, check, items)?;
     writeln!(out, "</section>")
 }
 
 fn drift(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<()> {
     let Outcome::Compared { comparison, .. } = &check.outcome else { return Ok(()) };
+    if let Some(emptied) = emptied(check) {
+        return writeln!(out, "<p>{}</p>", Text(&emptied));
+    }
     let groups = group::groups(check.kind, &comparison.drift);
     let mut room = items;
     let mut hidden = 0;
@@ -178,6 +183,19 @@ fn unverified(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Re
     }
     writeln!(out, "</ol>")?;
     more(out, entries.len().saturating_sub(items) as u64, "unverified")
+}
+
+fn uncovered(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<()> {
+    if check.uncovered.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "<h3><b>Uncovered</b>: globs that match nothing, links to what no check covers</h3>\n<ol>")?;
+    for one in check.uncovered.iter().take(items) {
+        let path = uncovered::item(&check.root, one);
+        writeln!(out, "<li><span class=\"path\">{}</span></li>", Text(&path))?;
+    }
+    writeln!(out, "</ol>")?;
+    more(out, check.uncovered.len().saturating_sub(items) as u64, "uncovered")
 }
 
 fn mounts(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::report::group::groups;
+use crate::report::uncovered;
 use crate::report::words::{Prose, shown};
 use crate::report::{CheckReport, Outcome, Report, ServerReport};
 
@@ -46,6 +47,10 @@ pub(super) fn check(check: &CheckReport, mode: &str) -> String {
             let unverified = &comparison.unverified;
             let names = unverified.iter().map(|entry| shown(&check.root, entry.path.as_bytes()));
             list(&mut text, &counted(unverified.len(), "entry", "entries"), "unverified", names);
+            if check.uncovered_is_trouble {
+                let names = check.uncovered.iter().map(|one| uncovered::item(&check.root, one));
+                list(&mut text, &check.uncovered.len().to_string(), "uncovered", names);
+            }
         }
         Outcome::Failed(trouble) => push(&mut text, &format!("not checked: {}", Prose(&trouble.problem))),
         Outcome::NoLock => push(&mut text, "not checked: its lock file is missing"),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{SCHEMA, details};
 use crate::baseline::OldLock;
 use crate::compare::{Comparison, Counts};
-use crate::manifest::Kind;
+use crate::manifest::{Kind, UncoveredItem};
 use crate::report::words::{LOCK_FILES_EXIST, Prose, SERVER_COLLECTION};
 use crate::report::{CheckReport, Outcome, Report, ServerReport, Status, Summary, Trouble};
 use crate::sandbox::Enforced;
@@ -72,6 +72,8 @@ pub(super) struct Check<D, U> {
     pub drift: D,
     pub unverified: U,
     pub mounts: Vec<PathItem>,
+    pub uncovered: Vec<UncoveredItem>,
+    pub uncovered_is_trouble: bool,
     pub trusted: u64,
     #[serde(deserialize_with = "present")]
     pub old_lock: Option<OldLockItem>,
@@ -336,6 +338,8 @@ fn undeclared<'a>(name: &str, status: Status, details: String, trouble: Option<&
         drift: Drifts(None),
         unverified: Unverifieds(None),
         mounts: Vec::new(),
+        uncovered: Vec::new(),
+        uncovered_is_trouble: false,
         trusted: 0,
         old_lock: None,
         trouble: trouble.map(TroubleItem::from),
@@ -364,6 +368,12 @@ fn check<'a>(check: &'a CheckReport, mode: &str) -> Written<'a> {
         drift: Drifts(comparison),
         unverified: Unverifieds(comparison),
         mounts: check.mounts.iter().map(|mount| PathItem::from(mount.as_slice())).collect(),
+        uncovered: if comparison.is_some() {
+            check.uncovered.iter().map(UncoveredItem::from).collect()
+        } else {
+            Vec::new()
+        },
+        uncovered_is_trouble: check.uncovered_is_trouble,
         trusted: if comparison.is_some() { check.trusted } else { 0 },
         old_lock: check.old_lock.filter(|_| comparison.is_some()).map(OldLockItem::from),
         trouble: match &check.outcome {

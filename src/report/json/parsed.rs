@@ -10,7 +10,7 @@ use super::document::{Document, FleetDocument, Mode, Read, Sandbox, ServerItem, 
 use super::{FLEET_SCHEMA, ReportError, SCHEMA};
 use crate::baseline::OldLock;
 use crate::compare::{Counts, Drift};
-use crate::manifest::Kind;
+use crate::manifest::{Kind, Uncovered};
 use crate::path::EntryPath;
 use crate::remote;
 use crate::report::chain::{Previous, timestamp};
@@ -74,6 +74,9 @@ pub struct ParsedCheck {
     pub old_lock: Option<OldLock>,
     /// In the order of their paths.
     pub mounts: Vec<EntryPath>,
+    /// What lies on its way and is not looked at, sorted.
+    pub uncovered: Vec<Uncovered>,
+    pub uncovered_is_trouble: bool,
     pub trouble: Option<Trouble>,
     pub(super) skipped: Option<Skipped>,
 }
@@ -272,6 +275,11 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     let unverified: Vec<_> = unverified.collect::<Result<_, _>>().map_err(form)?;
     let mounts: Result<Vec<_>, _> = read.mounts.into_iter().map(EntryPath::try_from).collect();
     let mounts = mounts.map_err(form)?;
+    let uncovered: Result<Vec<_>, _> = read.uncovered.into_iter().map(Uncovered::try_from).collect();
+    let uncovered = uncovered.map_err(form)?;
+    if !uncovered.is_sorted_by(|a, b| a < b) {
+        return Err(inconsistent("what is uncovered is not in order, or there twice".to_owned()));
+    }
     if !drift.is_sorted_by(|a, b| a.path < b.path) || !unverified.is_sorted_by(|a, b| a.path < b.path) {
         return Err(inconsistent("its entries are not in order, or one is there twice".to_owned()));
     }
@@ -299,7 +307,11 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     }
     let nothing_compared = read.trouble.is_some() || read.skipped.is_some();
     if nothing_compared
-        && (counts != Counts::default() || read.digest.is_some() || read.live_digest.is_some() || old_lock.is_some())
+        && (counts != Counts::default()
+            || read.digest.is_some()
+            || read.live_digest.is_some()
+            || old_lock.is_some()
+            || !uncovered.is_empty())
     {
         return Err(inconsistent("it compared nothing, and has entries or digests".to_owned()));
     }
@@ -316,7 +328,12 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
             return Err(inconsistent("it is not declared, and has what only declared checks have".to_owned()));
         }
     } else {
-        let expected = match (read.skipped.is_some(), read.trouble.is_some() || counts.entries != counts.verified) {
+        let expected = match (
+            read.skipped.is_some(),
+            read.trouble.is_some()
+                || counts.entries != counts.verified
+                || read.uncovered_is_trouble && !uncovered.is_empty(),
+        ) {
             (true, true) => return Err(inconsistent("it is both skipped and failed".to_owned())),
             (true, false) => Status::Skip,
             (false, failed) => Status::pass_if(!failed),
@@ -344,6 +361,8 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
         trusted: read.trusted,
         old_lock,
         mounts,
+        uncovered,
+        uncovered_is_trouble: read.uncovered_is_trouble,
         trouble: read.trouble.map(|trouble| Trouble { problem: trouble.problem, remedy: trouble.remedy }),
         skipped: read.skipped,
     })

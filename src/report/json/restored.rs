@@ -121,6 +121,8 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
         lock,
         outcome,
         mounts,
+        uncovered: parsed.uncovered,
+        uncovered_is_trouble: parsed.uncovered_is_trouble,
         trusted: parsed.trusted,
         old_lock: parsed.old_lock,
     })

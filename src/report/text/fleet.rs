@@ -54,6 +54,7 @@ pub fn write_fleet(out: &mut impl Write, fleet: &Fleet, style: Style, report_pat
     if summary.not_collected > 0 {
         page.frame(format_args!("Not collected: {}", summary.not_collected))?;
     }
+    page.frame(format_args!("{}", super::entries(fleet.counts())))?;
     page.frame(format_args!(""))?;
     page.overall(fleet.overall())?;
     if let Some(path) = report_path {

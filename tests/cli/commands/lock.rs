@@ -106,7 +106,7 @@ fn json() {
         value["locks"][0],
         serde_json::json!({
             "check": "conf", "lock": "audit/locks/conf.lock.json", "result": "written", "old_lock": null, "entries": 1,
-            "since_last_lock": null, "trouble": null,
+            "since_last_lock": null, "trouble": null, "uncovered": [],
         })
     );
     world.write("m/b", "333");

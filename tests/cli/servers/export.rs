@@ -284,7 +284,7 @@ fn allow_holds_for_exports_too() {
 /// More than anybody could keep, each of it well-formed and in order.
 #[test]
 fn a_flood_ends_at_a_limit_of_memory() {
-    let flood = "read -r request; echo '{\"driftlock_collect\":2,\"driftlock\":\"0.1.0\",\"landlock\":null,\"seccomp\":true}'\n\
+    let flood = "read -r request; echo '{\"driftlock_collect\":3,\"driftlock\":\"0.1.0\",\"landlock\":null,\"seccomp\":true}'\n\
                  echo '{\"check\":\"tree\",\"resolved_root\":\"/\",\"failed\":null}'\n\
                  seq 1000000000 1999999999 | sed 's/.*/{\"path\":\"&\",\"type\":\"fifo\"}/'";
     let site = Site::new(&[("web", Far::Script(flood.to_owned()))]);

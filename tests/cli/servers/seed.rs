@@ -76,7 +76,11 @@ fn text(report: &str, old: bool) -> String {
     let second =
         report.lines().last().unwrap().split_once(&*stamp).map_or("", |(_, rest)| rest.split('/').next().unwrap());
     let report = report.replace(&format!("{stamp}{second}/"), "20260129_160030/").replace(&stamp, "20260129_160030");
-    report.lines().filter(|line| !warned(line)).map(|line| format!("{line}\n")).collect()
+    report
+        .lines()
+        .filter(|line| !warned(line) && !line.starts_with("Entries: "))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn example_3_server_mode() {
         engine.create("traefik", "traefik:v3.1", &[]);
         let said = with(&["--check", "docker_images"], 1);
         assert!(said.contains("[FAIL] Docker drift: traefik\n    image rebuilt: image id "), "{said}");
-        assert!(said.contains("Total checks: 3\nPassed: 2\nFailed: 1\n\nOVERALL: FAIL\n"), "{said}");
+        assert!(said.contains("Total checks: 3\nPassed: 2\nFailed: 1\n"), "{said}");
         engine.remove("odoo18-prod-web");
         let report = site.driftlock(&[&seed[..], &["--json"]].concat()).code(1).json();
         let details = report["checks"].as_array().unwrap().last().unwrap()["details"].as_str().unwrap();

@@ -42,10 +42,10 @@ fn series_of_servers_have_their_name() {
         series.iter().copied().partition(|line| line.contains(",server=\""));
     assert_eq!(of_run.len(), 9, "{of_run:#?}");
     let of = |name: &str| of_servers.iter().filter(|line| line.contains(&format!(",server=\"{name}\""))).count();
-    // Two checks of 17 each, and nine more.
-    assert_eq!(of("web-000.example.org"), 9 + 2 * 17);
+    // Two checks of 18 each, and nine more.
+    assert_eq!(of("web-000.example.org"), 9 + 2 * 18);
     // Neither a sandbox nor digests of what did not answer.
-    assert_eq!(of("web-045.example.org"), 6 + 2 * 16);
+    assert_eq!(of("web-045.example.org"), 6 + 2 * 17);
     let value = |start: &str| {
         let line = series.iter().find_map(|line| line.strip_prefix(&start.replacen('{', "{run=\"shop \\\"\\\\\",", 1)));
         line.unwrap_or_else(|| panic!("{start} in\n{metrics}")).trim().to_owned()

@@ -140,7 +140,7 @@ fn the_verdict_stands_first() {
         head(&samples::seed_pass()),
         (
             json!("shop-1: No drift"),
-            ":white_check_mark: `shop-1`: No drift: 2 checks passed, 8 entries verified".to_owned()
+            ":white_check_mark: `shop-1`: No drift: 3 checks passed, 8 entries verified".to_owned()
         )
     );
     let (header, text) = head(&samples::seed_fail());

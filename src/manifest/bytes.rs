@@ -1,0 +1,27 @@
+//! Bytes from a file system in JSON, which knows text alone.
+
+use data_encoding::BASE64;
+
+/// Bytes as text, or in Base64 if they are not UTF-8; one of the two.
+pub fn split(bytes: &[u8]) -> (Option<String>, Option<String>) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Some(text.to_owned()), None),
+        Err(_) => (None, Some(BASE64.encode(bytes))),
+    }
+}
+
+/// [`split`], back.
+///
+/// # Errors
+/// What `split` would not have written is refused, so the same bytes are always written the same.
+pub fn joined(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, String> {
+    match (text, base64) {
+        (Some(text), None) => Ok(text.into_bytes()),
+        (None, Some(base64)) => match BASE64.decode(base64.as_bytes()) {
+            Ok(bytes) if std::str::from_utf8(&bytes).is_err() => Ok(bytes),
+            Ok(_) => Err("something in Base64 is UTF-8 and should stand as it is".to_owned()),
+            Err(error) => Err(format!("something is not Base64: {error}")),
+        },
+        _ => Err("a path or target stands there twice, or not at all".to_owned()),
+    }
+}

@@ -1,0 +1,35 @@
+//! What lies on a check's way and is not looked at.
+
+mod item;
+
+use crate::path::EntryPath;
+pub use item::UncoveredItem;
+
+/// Something that whoever reads a declaration could take for covered, and that is not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Uncovered {
+    /// A glob that matched nothing.
+    Glob { list: GlobList, glob: String },
+    /// A link that is recorded, and leads to what no check covers.
+    Link { path: EntryPath, target: Box<[u8]> },
+}
+
+/// In which list of a check a glob stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GlobList {
+    Include,
+    Exclude,
+}
+
+impl GlobList {
+    pub const ALL: [Self; 2] = [Self::Include, Self::Exclude];
+
+    /// The key in a declaration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Include => "include",
+            Self::Exclude => "exclude",
+        }
+    }
+}

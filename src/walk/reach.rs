@@ -1,0 +1,189 @@
+//! Where links lead: to what some check covers, or not.
+//!
+//! A link is never followed. Its text is resolved in words, from the place where the link lies; where a check with globs
+//! covers the place only if it is a file, or only if it is a directory, the place is looked at from the root's own
+//! handle, through no link.
+
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+
+use super::open;
+use crate::declaration::Selection;
+use crate::manifest::Kind;
+
+/// Names of a place that are looked at. What lies deeper is taken for uncovered: to say too much costs a line.
+const DEEPEST: usize = 128;
+
+/// What all checks of a run cover, by their roots.
+#[derive(Debug, Default)]
+pub struct Reach<'a> {
+    root: Place<'a>,
+}
+
+#[derive(Debug, Default)]
+struct Place<'a> {
+    below: BTreeMap<Box<[u8]>, Place<'a>>,
+    checks: Vec<Covered<'a>>,
+}
+
+#[derive(Debug)]
+struct Covered<'a> {
+    kind: Kind,
+    selection: &'a Selection,
+    root: Option<BorrowedFd<'a>>,
+}
+
+impl<'a> Reach<'a> {
+    /// Adds a check: where its root really lies, and the root itself if it is open.
+    pub fn add(&mut self, path: &Path, kind: Kind, selection: &'a Selection, root: Option<BorrowedFd<'a>>) {
+        let mut place = &mut self.root;
+        for name in names(path.as_os_str().as_bytes()) {
+            place = place.below.entry(name.into()).or_default();
+        }
+        place.checks.push(Covered { kind, selection, root });
+    }
+
+    /// Whether a check covers what a link leads to. `root` is where the root really lies below which the link has this path.
+    #[must_use]
+    pub fn covers(&self, root: &Path, path: &[u8], target: &[u8]) -> bool {
+        let mut place: Vec<&[u8]> = Vec::new();
+        if !target.starts_with(b"/") {
+            place.extend(names(root.as_os_str().as_bytes()));
+            place.extend(names(crate::path::split_last(path).0));
+        }
+        for name in names(target) {
+            match name {
+                b".." => drop(place.pop()),
+                name => place.push(name),
+            }
+        }
+        if place.len() > DEEPEST {
+            return false;
+        }
+        let mut node = &self.root;
+        for depth in 0..=place.len() {
+            if node.checks.iter().any(|check| check.covers(&place[depth..])) {
+                return true;
+            }
+            match place.get(depth).and_then(|name| node.below.get(*name)) {
+                Some(next) => node = next,
+                None => return false,
+            }
+        }
+        false
+    }
+}
+
+impl Covered<'_> {
+    fn covers(&self, names: &[&[u8]]) -> bool {
+        let mut path = Vec::new();
+        for (number, name) in names.iter().enumerate() {
+            if number > 0 {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+            if self.selection.excludes(&path) {
+                return false;
+            }
+        }
+        if self.kind == Kind::Trees || path.is_empty() {
+            return true;
+        }
+        let (picked, on_the_way) = (self.selection.includes(&path), self.selection.descends(&path));
+        if picked == on_the_way {
+            return picked;
+        }
+        match self.root.map(|root| file_type(root, &path)) {
+            // It is recorded itself, or a link on the way to it is, and says where it leads.
+            None | Some(Some(FileType::Symlink)) => true,
+            Some(Some(FileType::Directory)) => on_the_way,
+            Some(Some(_) | None) => picked,
+        }
+    }
+}
+
+/// What lies below a root. Nothing there, or nobody knows: nothing.
+fn file_type(root: BorrowedFd<'_>, path: &[u8]) -> Option<FileType> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match rustix::fs::openat2(root, path, flags, Mode::empty(), resolve) {
+        Ok(file) => open::status(&file).ok().map(|status| open::file_type(&status)),
+        Err(rustix::io::Errno::LOOP) => Some(FileType::Symlink),
+        Err(_) => None,
+    }
+}
+
+fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b"."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn selection(include: &[&str], exclude: &[&str]) -> Selection {
+        let owned = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect();
+        Selection::new(owned(include), owned(exclude)).unwrap()
+    }
+
+    #[test]
+    fn knows_where_links_lead() {
+        let (trees, files) = (selection(&[], &["tmp"]), selection(&["**/compose*.yml"], &["old"]));
+        let mut reach = Reach::default();
+        reach.add(Path::new("/srv/addons"), Kind::Trees, &trees, None);
+        reach.add(Path::new("/srv/stacks"), Kind::Files, &files, None);
+        let root = Path::new("/srv/addons");
+        for (path, target, expected) in [
+            ("a/link", "../b", true),
+            ("a/link", "b", true),
+            ("link", ".", true),
+            ("link", "../stacks/web", true),
+            ("link", "/srv/stacks", true),
+            ("link", "/srv/stacks/old/x", false),
+            ("link", "tmp/x", false),
+            ("link", "/srv", false),
+            ("link", "../..", false),
+            ("link", "/srv/addonsx", false),
+            ("link", "../../../../srv/addons/x", true),
+            ("link", "/", false),
+            ("link", "", true),
+        ] {
+            assert_eq!(reach.covers(root, path.as_bytes(), target.as_bytes()), expected, "{path} -> {target}");
+        }
+        assert!(!reach.covers(root, b"link", "a/".repeat(200).as_bytes()));
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test makes the tree that it looks at")]
+    fn with_globs_it_matters_what_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::create_dir(at("web")).unwrap();
+        for file in ["devel.yaml", "compose.yml", "web/compose.yml"] {
+            std::fs::write(at(file), "").unwrap();
+        }
+        symlink("web", at("link")).unwrap();
+        let handle = std::fs::File::open(directory.path()).unwrap();
+        let files = selection(&["**/compose*.yml"], &[]);
+        let mut reach = Reach::default();
+        reach.add(directory.path(), Kind::Files, &files, Some(handle.as_fd()));
+        for (target, expected) in [
+            ("compose.yml", true),
+            ("web", true),
+            ("devel.yaml", false),
+            ("nothing", false),
+            ("link", true),
+            ("link/x.yml", true),
+            ("compose-new.yml", true),
+        ] {
+            assert_eq!(reach.covers(directory.path(), b"l", target.as_bytes()), expected, "{target}");
+        }
+    }
+}
