@@ -68,6 +68,23 @@
         assert run("driftlock-stored") == 0
         machine.succeed("grep '\"locks\": *\"/nix/store/' /etc/driftlock/stored.json")
 
+    with subtest("each switch starts a check, and does not wait for it"):
+        for _ in range(2):
+            machine.sleep(1)
+            before = machine.succeed("readlink /var/lib/driftlock/stored/latest").strip()
+            machine.succeed("/run/current-system/bin/switch-to-configuration test")
+            machine.wait_until_succeeds(f"test $(readlink /var/lib/driftlock/stored/latest) != {before}")
+
+    with subtest("an export of the machine is the baseline that the store has"):
+        machine.succeed("driftlock --config /etc/driftlock/stored.json export --output /root/exported")
+        baseline = json.loads(machine.succeed("cat /etc/driftlock/stored.json"))["locks"]
+        machine.succeed(f"cmp /root/exported/locks/stored.lock.json {baseline}/stored.lock.json")
+
+    with subtest("an absent mount is trouble, and not removed files"):
+        machine.fail("systemctl start driftlock-absent")
+        machine.fail("test -e /var/lib/driftlock/absent")
+        machine.wait_until_succeeds("test \"$(cat /var/lib/notified/absent)\" = driftlock-absent")
+
     with subtest("roots under /home, /root, /tmp and /run, and root-only files with readAll"):
         lock("everywhere")
         assert run("driftlock-everywhere") == 0, machine.succeed("journalctl -u driftlock-everywhere")

@@ -67,6 +67,24 @@ step "a clean run, by a baseline in the store"
 expect_exit 0 driftlock-stored
 holds "grep -q '\"locks\": *\"/nix/store/' /etc/driftlock/stored.json"
 
+step "each switch starts a check, and does not wait for it"
+# What switching does at its end, with each target that is active.
+for _ in 1 2; do
+  sleep 1
+  before=$(inside readlink /var/lib/driftlock/stored/latest)
+  inside systemctl start multi-user.target
+  eventually "[ \"\$(readlink /var/lib/driftlock/stored/latest)\" != '$before' ]"
+done
+
+step "an export of the machine is the baseline that the store has"
+holds "driftlock --config /etc/driftlock/stored.json export --output /root/exported"
+holds "cmp /root/exported/locks/stored.lock.json \"\$(jq -r .locks /etc/driftlock/stored.json)/stored.lock.json\""
+
+step "an absent mount is trouble, and not removed files"
+! inside systemctl start driftlock-absent 2>/dev/null || fail "driftlock-absent started without its mount"
+holds "! test -e /var/lib/driftlock/absent"
+eventually '[ "$(cat /var/lib/notified/absent)" = driftlock-absent ]'
+
 step "roots under /home, /root, /tmp and /run, and root-only files with readAll"
 lock everywhere
 expect_exit 0 driftlock-everywhere

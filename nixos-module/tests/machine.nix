@@ -81,6 +81,14 @@ in
       };
     };
 
+    # On a file system that can't be mounted.
+    absent = {
+      settings.check.absent = files "/mnt/absent/data";
+      locks = onMachine;
+      timerConfig = null;
+      onTrouble = [ "note-absent@%N.service" ];
+    };
+
     # Roots where systemd's settings would hide or replace things, one of them readable by root only, and
     # one whose name needs quoting.
     everywhere = {
@@ -96,6 +104,15 @@ in
       readAll = true;
     };
   };
+
+  systemd.mounts = [
+    {
+      what = "tmpfs";
+      where = "/mnt/absent";
+      type = "tmpfs";
+      options = "size=nothing";
+    }
+  ];
 
   # The tests start them more often than systemd likes.
   systemd.services = {
@@ -118,6 +135,7 @@ in
 
     "note-drift@" = note "drift";
     "note-trouble@" = note "trouble";
+    "note-absent@" = note "absent";
     probe-stacks = probeOf "stacks" ./probe.sh;
     probe-everywhere = probeOf "everywhere" ./probe.sh;
   };

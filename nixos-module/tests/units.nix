@@ -42,7 +42,13 @@ let
   };
   inherit (machine.config) systemd environment;
   ours = lib.filter (
-    name: lib.hasInfix "driftlock" name || lib.hasPrefix "note-" name || lib.hasPrefix "probe-" name
+    name:
+    lib.hasInfix "driftlock" name
+    || lib.any (start: lib.hasPrefix start name) [
+      "mnt-"
+      "note-"
+      "probe-"
+    ]
   ) (lib.attrNames systemd.units);
 in
 pkgs.runCommand "driftlock-units" { } ''
