@@ -156,12 +156,16 @@
         prom = "/var/lib/node-exporter/driftlock-stacks.prom"
         machine.succeed(f"grep 'driftlock_run_exit_code{{run=\"driftlock-stacks\"}} 0' {prom}", f"su alice -c 'cat {prom}'")
 
+    # A run that ends while the last one is still being told of starts no second telling, so each waits for that. While it
+    # runs, a unit of type oneshot is activating and never active.
+    settled = "test $(systemctl show driftlock-notify-stacks -P ActiveState) != activating"
+
+
     def told(number):
-        machine.wait_until_succeeds(
-            f"! systemctl is-active driftlock-notify-stacks && test $(ls /var/lib/sink/told | wc -l) = {number}"
-        )
+        machine.wait_until_succeeds(f"{settled} && test $(ls /var/lib/sink/told | wc -l) = {number}")
 
     with subtest("drift is told once, and that it is over"):
+        machine.wait_until_succeeds(settled)
         machine.succeed("rm -f /var/lib/sink/told/*", "echo '# by hand' >>/srv/stacks/web/docker-compose.yml")
         assert run("driftlock-stacks") == 1
         told(1)
