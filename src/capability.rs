@@ -19,7 +19,7 @@ mod within;
 
 pub use circumstances::{Circumstances, circumstances, ssh_version};
 pub use declared::{DECLARATION_NAMES, Declared, declaration};
-pub use directory::{Directory, beside, existing, export, future, here, locks, reports, root, writable};
+pub use directory::{Directory, REPORTS, beside, existing, export, future, here, locks, reports, root, writable};
 pub use program::{Program, program};
 pub use within::{engine_within, root_within};
 

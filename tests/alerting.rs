@@ -108,8 +108,11 @@ impl Machine {
     }
 
     fn link_latest(&self) {
-        let mut reports: Vec<_> =
-            fs::read_dir(self.path("reports")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut reports: Vec<_> = fs::read_dir(self.path("reports"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .collect();
         reports.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
         let _ = fs::remove_file(self.path("latest"));
         symlink(reports.last().unwrap(), self.path("latest")).unwrap();

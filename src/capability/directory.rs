@@ -112,12 +112,23 @@ pub fn reports(path: &Path) -> Result<Directory, Trouble> {
     })
 }
 
-/// Opens a directory that is going to be written to, and creates it if it is missing.
+/// What messages call the directory of the reports.
+pub const REPORTS: &str = "reports";
+
+/// Opens a directory that is going to be written to, and creates it if it is missing. A new one for reports gets a
+/// `.gitignore`, so that nobody commits them by mistake.
 ///
 /// # Errors
 /// A directory that can neither be opened nor created.
 pub fn writable(path: &Path, what: &str, key: &str) -> Result<Directory, Trouble> {
-    std::fs::create_dir_all(path).and_then(|()| open(path)).map_err(|error| {
+    let is_new = what == REPORTS && std::fs::symlink_metadata(path).is_err();
+    let made = std::fs::create_dir_all(path).and_then(|()| open(path)).inspect(|directory| {
+        if is_new {
+            // Reports do not belong into git. Where this fails they are kept all the same.
+            let _ = directory.dir.write(".gitignore", "*\n");
+        }
+    });
+    made.map_err(|error| {
         Trouble::new(
             format!("the {what} directory {} could not be created or opened: {error}", shown(path)),
             format!("correct {key}, or the permissions of the directory above"),

@@ -1,7 +1,6 @@
 //! `driftlock check`: read the declared paths again and say what has drifted.
 
 use std::io;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -35,13 +34,13 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let session = Session::open(&common.request(), LocksAccess::Read)?;
-    let (directory, reports) = reports(&session, arguments.output.as_deref(), &timestamp)?;
+    let kept_in = reports(&session, arguments, &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let mut stat_cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session)).transpose()?;
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
     let written = [
-        reports.as_ref().ok(),
+        opened(&kept_in),
         stat_cache.as_ref().and_then(StatCache::directory),
         metrics.as_ref().and_then(Metrics::directory),
     ];
@@ -54,19 +53,22 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         code |= exit::TROUBLE;
     }
     code |= metrics.map_or(0, |metrics| metrics.keep(Reports::One(&report)));
-    let kept = reports.and_then(|reports| keep_one(&mut report, &reports, &directory));
+    let kept = kept_in.map(|(shown, reports)| reports.and_then(|reports| keep_one(&mut report, &reports, &shown)));
     let found = Reports::One(&report);
     let places = if rendering.has_places() { places(&run, found) } else { Places::default() };
     Ok(conclude(code, kept, |kept| rendering.print(found, &places, kept)))
 }
 
-/// Opens the directory that reports go to, and says how it is shown. A run whose report can't be kept still says what
+/// Where reports go, as it is shown, and the directory itself.
+pub type KeptIn = (String, Result<Directory, Trouble>);
+
+/// Opens the directory that reports go to, unless none is to be kept, and says how it is shown. A run whose report can't be kept still says what
 /// it found, so that is no error yet.
-pub fn reports(
-    session: &Session,
-    output: Option<&Path>,
-    timestamp: &str,
-) -> Result<(String, Result<Directory, Trouble>), Trouble> {
+pub fn reports(session: &Session, arguments: &CheckArguments, timestamp: &str) -> Result<Option<KeptIn>, Trouble> {
+    if arguments.no_report {
+        return Ok(None);
+    }
+    let output = arguments.output.as_deref();
     let directory = match output {
         Some(directory) => directory.to_path_buf(),
         None => session.declared.base.join(&session.declared.declaration.reports),
@@ -77,18 +79,28 @@ pub fn reports(
         "`reports` in the declaration, or name another directory with --output"
     };
     let file = |_: &_| format!("{timestamp}/{}", report::JSON_NAME);
-    let opened = session.writable(&directory, "reports", key, file)?;
-    Ok((shown(&directory), opened))
+    let opened = session.writable(&directory, capability::REPORTS, key, file)?;
+    Ok(Some((shown(&directory), opened)))
+}
+
+/// A directory that is going to be written to, if it could be opened.
+pub fn opened(kept_in: &Option<KeptIn>) -> Option<&Directory> {
+    kept_in.as_ref()?.1.as_ref().ok()
 }
 
 /// Prints what was found and kept, and adds what went wrong with that to the exit code.
-pub fn conclude(code: u8, kept: Result<String, Trouble>, print: impl FnOnce(Option<&str>) -> io::Result<()>) -> u8 {
+pub fn conclude(
+    code: u8,
+    kept: Option<Result<String, Trouble>>,
+    print: impl FnOnce(Option<&str>) -> io::Result<()>,
+) -> u8 {
     let mut code = code;
-    if let Err(trouble) = &kept {
+    if let Some(Err(trouble)) = &kept {
         complain(trouble);
         code |= exit::TROUBLE;
     }
-    after_printing(code, print(kept.as_deref().ok()))
+    let kept = kept.and_then(Result::ok);
+    after_printing(code, print(kept.as_deref()))
 }
 
 /// Until when drift is expected, if the arguments say so.

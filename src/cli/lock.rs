@@ -164,12 +164,19 @@ pub fn acceptable(check: &Check, place: &str, live: &Collected) -> Result<u64, T
     let mut below: u64 = 0;
     let mut unverified = Vec::new();
     let mut others = Vec::new();
+    // There are a dozen of them, however many entries there are.
+    let mut remedies: Vec<&str> = Vec::new();
     let mut entries = live.entries();
     while let Ok(Some(entry)) = entries.next() {
         count += 1;
         below += u64::from(entry.path != ROOT);
         match entry.state {
-            Err(reason) => unverified.push(format!("{}: {reason}", escaped(entry.path))),
+            Err(reason) => {
+                unverified.push(format!("{}: {reason}", escaped(entry.path)));
+                if !remedies.contains(&reason.remedy()) {
+                    remedies.push(reason.remedy());
+                }
+            }
             Ok(record) if check.lock.format == LockFormat::Sha256sum && record.content.sha256().is_none() => {
                 others.push(format!("{} is a {}", escaped(entry.path), record.content.type_name()));
             }
@@ -179,7 +186,7 @@ pub fn acceptable(check: &Check, place: &str, live: &Collected) -> Result<u64, T
     if !unverified.is_empty() {
         return Err(Trouble::new(
             format!("the check {} was not locked: {}", check.name, listed(&unverified, "could not be read")),
-            "run driftlock as a user who may read them, or `exclude` them; the old lock is untouched",
+            format!("{}; the old lock is untouched", remedies.join("; ")),
         ));
     }
     if below == 0 && !check.allow_empty {

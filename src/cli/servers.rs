@@ -10,7 +10,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::arguments::{CheckArguments, Common};
-use super::check::{baseline, conclude, judge, keep, keep_one, missing_locks, places, put, reports, since, window};
+use super::check::{
+    baseline, conclude, judge, keep, keep_one, missing_locks, opened, places, put, reports, since, window,
+};
 use super::metrics::Metrics;
 use super::render::Rendering;
 use crate::baseline::{Baseline, OldLock};
@@ -45,12 +47,12 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let session = Session::for_servers(&common.request())?;
-    let (directory, reports) = reports(&session, arguments.output.as_deref(), &timestamp)?;
+    let kept_in = reports(&session, arguments, &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
     let connections = Connections::prepare(&session.declared, options)?;
-    let written = [reports.as_ref().ok(), metrics.as_ref().and_then(Metrics::directory)];
+    let written = [opened(&kept_in), metrics.as_ref().and_then(Metrics::directory)];
     let run = session.enter(written.into_iter().flatten())?;
     let requirement = common.request().requirement;
     let mut found = connections.each(show_progress, |connection, server| {
@@ -62,12 +64,13 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
         && let Some(mut report) = found.pop()
     {
         let code = report.exit_code() | metrics.map_or(0, |metrics| metrics.keep(Reports::One(&report)));
-        let kept = reports.and_then(|reports| keep_one(&mut report, &reports, &directory));
+        let kept = kept_in.map(|(shown, reports)| reports.and_then(|reports| keep_one(&mut report, &reports, &shown)));
         return Ok(conclude(code, kept, |kept| print(&rendering, &run, Reports::One(&report), kept)));
     }
     let mut fleet = Fleet { timestamp, started, previous: None, sandbox: run.enforced.clone(), servers: found };
     let code = fleet.exit_code() | metrics.map_or(0, |metrics| metrics.keep(Reports::Several(&fleet)));
-    let kept = reports.and_then(|reports| {
+    let kept = kept_in.map(|(directory, reports)| {
+        let reports = reports?;
         keep(&fleet.timestamp.clone(), &reports, &directory, |folder, previous| {
             fleet.previous = previous;
             folder.create_dir("servers")?;

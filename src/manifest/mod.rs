@@ -258,8 +258,14 @@ pub enum Unverified {
     #[error("unstable: it was a directory when it was listed, and is none any more")]
     Replaced,
     /// `one_file_system = true`, and another file system is mounted here.
-    #[error("another file system is mounted here, and `one_file_system` refuses that")]
+    #[error("something is mounted here, and `one_file_system` refuses that")]
     OtherFileSystem,
+    /// A process (Samba, an NFS server) holds a write lease and does not give it up.
+    #[error("another process holds a lease on it, and has not given it up")]
+    Leased,
+    /// A file of the kernel's own that states no size, and has more in it than is kept.
+    #[error("it states no size, and has more than {limit} bytes")]
+    Sizeless { limit: usize },
     /// A container that the declaration names and the engine does not have. Of one that the lock has, this says that it
     /// was removed.
     #[error("it is declared, and the engine has no container of this name")]
@@ -270,6 +276,45 @@ pub enum Unverified {
     /// In the words of a report that was read back, or of a server that tried.
     #[error("{0}")]
     Reported(Box<str>),
+}
+
+impl Unverified {
+    /// What to do about it, by its cause.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Refused { errno: libc::EACCES | libc::EPERM, .. } => {
+                "run driftlock as a user who may read it; if that is root already, see what keeps root out (a network file \
+                 system, a sandbox, a security module)"
+            }
+            Self::Refused { errno: libc::EIO, .. } => {
+                "the disk or the file system fails: see the kernel's log (`dmesg`), and restore the file"
+            }
+            Self::Refused { errno: libc::ENAMETOOLONG, .. } => "shorten its name or its path, or `exclude` it",
+            Self::Refused { errno: libc::EOPNOTSUPP, .. } => {
+                "the file system can't tell this of it: leave the attribute out, or `exclude` it"
+            }
+            Self::Refused { errno: libc::ESTALE | libc::ENOTCONN | libc::ETIMEDOUT | libc::EHOSTDOWN, .. } => {
+                "the network file system is gone: mount it again"
+            }
+            Self::Refused { errno: libc::EMFILE | libc::ENFILE, .. } => "raise the limit of open files (`ulimit -n`)",
+            Self::Refused { .. } => "see why the kernel refuses it, or `exclude` it",
+            Self::Unstable { .. } => "run it while nothing writes to it, or `exclude` it",
+            Self::Vanished | Self::Replaced => {
+                "run it while nothing changes the tree, or `exclude` what comes and goes"
+            }
+            Self::OtherFileSystem => {
+                "unmount it, declare a check of its own over it, or take `one_file_system` out of the check"
+            }
+            Self::Leased => {
+                "see which process holds it (`/proc/locks`), such as Samba or an NFS server, and end its lease"
+            }
+            Self::Sizeless { .. } => "`exclude` it: that is no configuration",
+            Self::Absent => "start the container, or take its name out of `containers`",
+            Self::Below(_) => "see what is said of that directory",
+            Self::Reported(_) => "see the reason, where it was read",
+        }
+    }
 }
 
 /// What a stream of entries gives for one path.

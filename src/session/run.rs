@@ -94,7 +94,7 @@ impl Run {
                 }
                 Err(reason) => Err(Trouble::new(
                     format!("the root {} could not be read: {reason}", shown(&check.root)),
-                    "run driftlock as a user who may read it",
+                    reason.remedy(),
                 )),
             });
         }

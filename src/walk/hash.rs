@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::observe::{ATTEMPTS, pause, refused};
 use super::open;
 use crate::digest::lanes::{INITIAL, State as Chain, compress, compress_pair};
-use crate::digest::{digest_of, padding};
+use crate::digest::{Sha256, digest_of, padding};
 use crate::manifest::{Sha256Digest, Unverified};
 
 /// Bytes that are read at once. Two such buffers fit into the second-level cache of every CPU of the last decade and leave
@@ -143,6 +143,15 @@ impl<T> Lane<T> {
                 }
                 Err(Stopped::Failed(errno)) => return self.finish(Err(refused("read it", errno))),
                 Err(Stopped::Changed) => return self.again(),
+                Err(Stopped::Sizeless) => {
+                    let whole = sizeless(&reading.opened.file).map(|contents| {
+                        reading.opened.status.stx_size = contents.len() as u64;
+                        let mut hasher = Sha256::new();
+                        hasher.update(&contents);
+                        hasher.finish()
+                    });
+                    return self.finish(whole);
+                }
             }
         }
         match open::status(&reading.opened.file) {
@@ -194,6 +203,8 @@ pub fn same(before: &Statx, after: &Statx) -> bool {
 pub enum Stopped {
     /// It is shorter or longer than its status said.
     Changed,
+    /// It has contents, and its status says that it has none.
+    Sizeless,
     Failed(Errno),
 }
 
@@ -201,7 +212,7 @@ impl<T> Reading<T> {
     /// Fills the buffer with the next bytes and, behind the last of them, the padding. Gives the length: whole blocks.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Stopped> {
         let size = self.opened.status.stx_size;
-        let filled = fill(&self.opened.file, &mut self.holes, self.offset, size, &mut buffer[..BUFFER])?;
+        let filled = fill(&self.opened.file, &mut self.holes, self.offset, size, &mut buffer[..BUFFER + BEYOND])?;
         self.offset += filled as u64;
         if self.offset < size {
             return Ok(filled);
@@ -213,31 +224,76 @@ impl<T> Reading<T> {
     }
 }
 
-/// Fills the buffer with the file's bytes from `offset` on, as far as the file of `size` bytes goes.
+/// Room in a buffer for the byte behind the last one, which must not be there: files of FUSE can yield more than they say.
+pub const BEYOND: usize = 1;
+
+/// The most that is read of a file that states no size.
+const SIZELESS: usize = 4 << 20;
+
+/// Reads a file that states no size, such as one below `/proc/sys`, to its end; twice, and both have to agree.
+pub fn sizeless(file: &OwnedFd) -> Result<Vec<u8>, Unverified> {
+    let read = || -> Result<Vec<u8>, Unverified> {
+        let mut all = Vec::new();
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            match rustix::io::pread(file, &mut buffer[..], all.len() as u64) {
+                Ok(0) => return Ok(all),
+                Ok(read) if all.len() + read > SIZELESS => return Err(Unverified::Sizeless { limit: SIZELESS }),
+                Ok(read) => all.extend_from_slice(&buffer[..read]),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(refused("read it", errno)),
+            }
+        }
+    };
+    let mut before = read()?;
+    for attempt in 1..=ATTEMPTS {
+        let now = read()?;
+        if now == before {
+            return Ok(now);
+        }
+        before = now;
+        pause(attempt);
+    }
+    Err(Unverified::Unstable { attempts: ATTEMPTS })
+}
+
+/// Fills the buffer but for [`BEYOND`] with the file's bytes from `offset` on, as far as the file of `size` bytes goes.
 pub fn fill(file: &OwnedFd, holes: &mut Holes, offset: u64, size: u64, buffer: &mut [u8]) -> Result<usize, Stopped> {
     let left = size - offset;
     if size == 0 {
         // Files of the kernel's own (below /proc, say) state no size; what they hold must not pass for empty.
         return match retry(|| rustix::io::pread(file, &mut buffer[..1], 0))? {
             0 => Ok(0),
-            _ => Err(Stopped::Changed),
+            _ => Err(Stopped::Sizeless),
         };
     }
-    let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+    let most = buffer.len() - BEYOND;
+    let wanted = usize::try_from(left).map_or(most, |left| left.min(most));
+    let is_last = wanted as u64 == left;
     let mut filled = 0;
+    // Whether it was seen that nothing comes behind the last byte.
+    let mut ends = false;
     while filled < wanted {
         let at = offset + filled as u64;
         let span = usize::try_from(holes.span(file, at, size)?).unwrap_or(usize::MAX).min(wanted - filled);
-        let part = &mut buffer[filled..filled + span];
+        let beyond = if is_last && filled + span == wanted { BEYOND } else { 0 };
+        let part = &mut buffer[filled..filled + span + beyond];
         filled += if holes.in_hole {
-            part.fill(0);
+            part[..span].fill(0);
             span
         } else {
             match retry(|| rustix::io::pread(file, &mut *part, at))? {
                 0 => return Err(Stopped::Changed),
-                read => read,
+                read if read > span => return Err(Stopped::Changed),
+                read => {
+                    ends |= beyond > 0 && read == span;
+                    read
+                }
             }
         };
+    }
+    if is_last && !ends && retry(|| rustix::io::pread(file, &mut buffer[filled..filled + BEYOND], size))? > 0 {
+        return Err(Stopped::Changed);
     }
     Ok(filled)
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
-use super::hash::{BUFFER, Hashed, Holes, Stopped, fill, same};
+use super::hash::{BEYOND, BUFFER, Hashed, Holes, Stopped, fill, same, sizeless};
 use super::listing::{self, Closed};
 use super::nodes::Nodes;
 use super::observe::{self, ATTEMPTS, Seen, pause, refused};
@@ -54,7 +54,7 @@ pub fn file(file: &OwnedFd) -> Result<(Record, Sha256Digest), Unverified> {
     let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
     nar::archive(&mut archive.pieces);
     archive.flush();
-    let sha256 = contents(file, &mut status, &mut archive, &mut vec![0; BUFFER])?;
+    let sha256 = contents(file, &mut status, &mut archive, &mut vec![0; BUFFER + BEYOND])?;
     let record = file_record(file, &status, sha256, AttributeSet::default())?;
     Ok((record, archive.hasher.finish()))
 }
@@ -62,7 +62,7 @@ pub fn file(file: &OwnedFd) -> Result<(Record, Sha256Digest), Unverified> {
 /// Collects everything below a directory, and its NAR.
 pub fn collect(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>) {
     let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
-    let mut buffer = vec![0; BUFFER];
+    let mut buffer = vec![0; BUFFER + BEYOND];
     // All of it is read, whatever is known.
     worker.found.tasks[place.task].notes.learned.news = true;
     nar::archive(&mut archive.pieces);
@@ -220,6 +220,12 @@ fn contents(file: &OwnedFd, status: &mut Statx, archive: &mut Archive, buffer: &
                 }
             }
             Err(Stopped::Changed) => {}
+            Err(Stopped::Sizeless) => {
+                archive.hasher = before;
+                let contents = sizeless(file)?;
+                status.stx_size = contents.len() as u64;
+                return Ok(of_bytes(&contents, status, &mut archive.hasher));
+            }
             Err(Stopped::Failed(errno)) => return Err(refused("read it", errno)),
         }
         archive.hasher = before;
@@ -227,6 +233,18 @@ fn contents(file: &OwnedFd, status: &mut Statx, archive: &mut Archive, buffer: &
         *status = open::status(file).map_err(|errno| refused("read its status", errno))?;
     }
     Err(Unverified::Unstable { attempts: ATTEMPTS })
+}
+
+/// Adds contents that are in memory to both streams.
+fn of_bytes(contents: &[u8], status: &Statx, archive: &mut Sha256) -> Sha256Digest {
+    let mut pieces = Vec::new();
+    nar::regular(&mut pieces, status.stx_mode & 0o100 != 0, status.stx_size);
+    archive.update(&pieces);
+    archive.update(contents);
+    archive.update(nar::padding(status.stx_size));
+    let mut own = Sha256::new();
+    own.update(contents);
+    own.finish()
 }
 
 fn once(file: &OwnedFd, status: &Statx, archive: &mut Sha256, buffer: &mut [u8]) -> Result<Sha256Digest, Stopped> {

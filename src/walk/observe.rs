@@ -15,6 +15,11 @@ use crate::manifest::{AttributeSet, Attributes, Content, Record, Unverified, Xat
 /// How often something that does not hold still is looked at before it is called unstable.
 pub const ATTEMPTS: u32 = 3;
 
+/// How long the holder of a lease has to give it up, with some room: the kernel takes it away after 45 seconds, if nobody
+/// has set `fs.lease-break-time` to another number.
+const LEASE: Duration = Duration::from_secs(50);
+const LEASE_PAUSE: Duration = Duration::from_millis(50);
+
 /// How long to wait before looking again.
 pub fn pause(attempt: u32) {
     std::thread::sleep(Duration::from_millis(u64::from(attempt) * 20));
@@ -33,14 +38,24 @@ pub enum Seen {
 /// Looks at a name, of which the directory's listing said that it is a `listed`.
 pub fn name(directory: BorrowedFd<'_>, name: &[u8], listed: FileType, attributes: AttributeSet) -> Seen {
     let mut believed = listed;
-    for attempt in 0..=ATTEMPTS {
+    let mut leased = Duration::ZERO;
+    let mut attempt = 0;
+    while attempt <= ATTEMPTS {
         match look(directory, name, believed, attributes) {
+            // The kernel has asked the holder of the lease to give it up.
+            Err(Look::Leased) if leased < LEASE => {
+                std::thread::sleep(LEASE_PAUSE);
+                leased += LEASE_PAUSE;
+                continue;
+            }
+            Err(Look::Leased) => return settled(Unverified::Leased),
             Ok(seen) => return seen,
             Err(Look::Is(actual)) => believed = actual,
             Err(Look::Gone) if attempt < ATTEMPTS => pause(attempt + 1),
             Err(Look::Gone) => return settled(Unverified::Vanished),
             Err(Look::Refused(action, errno)) => return settled(refused(action, errno)),
         }
+        attempt += 1;
     }
     settled(Unverified::Unstable { attempts: ATTEMPTS })
 }
@@ -59,6 +74,8 @@ enum Look {
     /// It is of another type than it was believed to be.
     Is(FileType),
     Gone,
+    /// Another process has a lease on it.
+    Leased,
     Refused(&'static str, Errno),
 }
 
@@ -74,6 +91,7 @@ fn look(directory: BorrowedFd<'_>, name: &[u8], believed: FileType, attributes: 
                 Ok(file) => file,
                 // A link, a socket, or a device without a driver: it was replaced after it was listed.
                 Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Err(actual(directory, name)),
+                Err(Errno::AGAIN) => return Err(Look::Leased),
                 Err(errno) => return Err(failed("open it")(errno)),
             };
             let status = open::status(&file).map_err(failed("read its status"))?;

@@ -20,6 +20,7 @@ mod nar;
 mod old_locks;
 mod oracles;
 mod properties;
+mod reading;
 mod sandboxed;
 mod servers;
 mod stat_cache;

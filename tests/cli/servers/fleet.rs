@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::super::harness::{drift, the_check};
+use super::super::watch::names;
 use super::site::{Far, Site};
 
 /// Fifty servers that all wait for one another: the run ends only if it talks to all of them at the same time.
@@ -139,7 +140,7 @@ fn a_report_of_servers_says_the_same_as_the_check_that_kept_it() {
         (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
         (&"locks/tree.lock.json".into(), &8.into())
     );
-    let folder = fs::read_dir(site.world.path("reports")).unwrap().next().unwrap().unwrap().path();
+    let folder = site.world.path("reports").join(&names(site.world.path("reports"))[0]);
     let refused = site.driftlock(&["diff", folder.to_str().unwrap(), folder.to_str().unwrap()]).code(2).stderr();
     assert!(refused.contains("it is about several servers") && refused.contains("below `servers`"), "{refused}");
     let text = fs::read_to_string(folder.join("drift_report.json")).unwrap();

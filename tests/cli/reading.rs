@@ -1,0 +1,155 @@
+//! Reading what is not as it seems: files under a lease, files that yield more than they say, files that state no size.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{FILES, TREES, World, the_check, unverified};
+use crate::watch::{names, says};
+
+/// Holds a write lease on a file, as Samba and NFS servers do, and gives it up when it is asked to, or not.
+fn lease(path: &Path, gives_up: bool) -> Child {
+    const HOLD: &str = "import fcntl, os, signal, sys, time\n\
+        signal.signal(signal.SIGIO, lambda *_: fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK) if sys.argv[2] == 'yes' else None)\n\
+        file = os.open(sys.argv[1], os.O_RDWR)\n\
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+        print('held', flush=True)\n\
+        while True: time.sleep(60)\n";
+    let mut python = Command::new("python3");
+    python.args(["-c", HOLD]).arg(path).arg(if gives_up { "yes" } else { "no" }).stdout(Stdio::piped());
+    let mut child = python.spawn().expect("this test needs python3 (Debian: python3-minimal)");
+    let mut line = [0; 5];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+    assert_eq!(&line, b"held\n");
+    child
+}
+
+fn end(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_file_under_a_lease_is_read_once_it_is_given_up() {
+    let world = World::new();
+    let file = world.write("m/a", "a");
+    world.lock();
+    let holder = lease(&file, true);
+    let report = world.check(0);
+    end(holder);
+    assert_eq!(the_check(&report)["counts"]["verified"], 2);
+}
+
+/// The kernel takes the lease away in the end, and the file is read then.
+#[test]
+fn a_lease_that_is_not_given_up_is_taken_away_by_the_kernel() {
+    let world = World::new();
+    let file = world.write("m/a", "a");
+    world.lock();
+    let holder = lease(&file, false);
+    let report = world.check(0);
+    end(holder);
+    assert_eq!(unverified(&report), Vec::<String>::new());
+}
+
+/// `/proc/sys`: people lock sysctls.
+#[test]
+fn files_that_state_no_size_are_read_to_the_end() {
+    for kind in [TREES.to_owned(), FILES.replace("**", "ip_f*").replace("include", "one_file_system = true\ninclude")] {
+        let world = World::declaring(&kind.replace("root = \"root\"", "root = \"/proc/sys/net/ipv4\"").replace(
+            "kind = \"trees\"",
+            "kind = \"trees\"\nexclude = [\"conf\", \"neigh\", \"route\", \"[a-hj-z]*\", \"i[a-oq-z]*\", \"ipf*\"]\nallow_empty = true",
+        ));
+        world.lock();
+        let entry = world.entry("ip_forward");
+        assert_eq!(entry["size"], 2, "{entry}");
+        let expected = fs::read("/proc/sys/net/ipv4/ip_forward").unwrap();
+        let mut hasher = driftlock::digest::Sha256::new();
+        hasher.update(&expected);
+        assert_eq!(entry["sha256"], hasher.finish().hex());
+        world.check(0);
+    }
+}
+
+#[test]
+fn a_check_does_not_move_the_time_of_the_last_access() {
+    let world = World::new();
+    let file = world.write("m/a", "a");
+    // Older than the last change, so that even `relatime` would move it.
+    let touched = Command::new("touch").args(["-a", "-d", "2001-01-01"]).arg(&file).status().unwrap();
+    assert!(touched.success());
+    world.lock();
+    world.check(0);
+    assert_eq!(fs::metadata(&file).unwrap().atime(), 978_307_200);
+}
+
+#[test]
+fn so_many_roots_need_their_descriptors_first() {
+    let mut declaration = "locks = \"locks\"\nreports = \"reports\"\n".to_owned();
+    for number in 0..200 {
+        declaration += &format!("[check.c{number}]\nkind = \"trees\"\nroot = \"root\"\n");
+    }
+    let world = World::declaring(&declaration);
+    world.write("m/a", "a");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -Sn 100; exec \"$0\" lock", env!("CARGO_BIN_EXE_driftlock")]);
+    world.command(limited).code(0);
+}
+
+#[test]
+fn without_a_report_nothing_is_written() {
+    let world = World::new();
+    world.write("m/a", "a");
+    world.lock();
+    let text = world.driftlock(["check", "--no-report"]).code(0).stdout();
+    says(&text, &["OVERALL: PASS"]);
+    assert!(!text.contains("Report: "), "{text}");
+    assert!(!world.path("reports").exists());
+    world.write("m/a", "b");
+    world.driftlock(["check", "--no-report"]).code(1);
+    world.driftlock(["check", "--no-report", "--output", "x"]).code(2);
+    // With one, git is kept away from it, once and never over what is there.
+    world.driftlock(["check"]).code(1);
+    assert_eq!(fs::read_to_string(world.path("reports/.gitignore")).unwrap(), "*\n");
+    fs::write(world.path("reports/.gitignore"), "mine").unwrap();
+    world.driftlock(["check"]).code(1);
+    assert_eq!(fs::read_to_string(world.path("reports/.gitignore")).unwrap(), "mine");
+    assert_eq!(names(world.path("reports")).len(), 2);
+}
+
+/// Root is not told to become root.
+#[test]
+fn each_cause_has_its_own_remedy() {
+    use driftlock::manifest::Unverified;
+    let refused = |errno| Unverified::Refused { action: "open it", errno };
+    let causes = [
+        (refused(libc::EACCES), "run driftlock as a user who may read it"),
+        (refused(libc::EIO), "the disk or the file system fails"),
+        (refused(libc::ENAMETOOLONG), "shorten its name"),
+        (refused(libc::EOPNOTSUPP), "can't tell this of it"),
+        (refused(libc::ESTALE), "mount it again"),
+        (refused(libc::EMFILE), "ulimit -n"),
+        (refused(libc::ENODEV), "see why the kernel refuses it"),
+        (Unverified::Unstable { attempts: 3 }, "while nothing writes to it"),
+        (Unverified::Vanished, "while nothing changes the tree"),
+        (Unverified::OtherFileSystem, "`one_file_system`"),
+        (Unverified::Leased, "/proc/locks"),
+        (Unverified::Sizeless { limit: 1 }, "`exclude` it"),
+    ];
+    for (cause, remedy) in &causes {
+        assert!(cause.remedy().contains(remedy), "{cause}: {}", cause.remedy());
+        let is_permission = *cause == refused(libc::EACCES);
+        assert_eq!(cause.remedy().contains("as a user who may read"), is_permission, "{cause}");
+    }
+    // `lock` says it.
+    let world = World::declaring(
+        &TREES.replace("root = \"root\"", "root = \"/proc/self\"\nexclude = [\"[!m]*\", \"map*\", \"mount*\"]"),
+    );
+    let started = Instant::now();
+    let stderr = world.driftlock(["lock"]).code(2).stderr();
+    says(&stderr, &["mem: could not read it: Input/output error", "to do: the disk or the file system fails"]);
+    assert!(!stderr.contains("as a user who may read"), "{stderr}");
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
