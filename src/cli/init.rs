@@ -1,14 +1,17 @@
 //! `driftlock init`: a commented declaration for what is found here.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
+
+use cap_std::fs::Dir;
 
 use super::after_printing;
 use super::arguments::Common;
 use crate::capability::{self, DECLARATION_NAMES, shown};
+use crate::init::{self, Guess};
 use crate::sandbox::Grants;
 use crate::session::{enter, not_written};
+use crate::store;
 use crate::trouble::Trouble;
-use crate::{init, store};
 
 /// Writes `driftlock.toml` into the working directory, unless there is a declaration already.
 ///
@@ -34,19 +37,63 @@ pub fn run(common: &Common) -> Result<u8, Trouble> {
             "edit it, or move it away first",
         ));
     }
-    let text = init::guess(&here.dir).map_err(|error| {
+    let guess = init::guess(&here.dir).map_err(|error| {
         Trouble::new(
             format!("the working directory could not be read: {error}"),
             "run driftlock as a user who may read it",
         )
     })?;
+    let Some(Guess { text, uncovered }) = guess else {
+        return Err(Trouble::new(
+            "there is nothing to lock here yet: no files were found",
+            format!(
+                "run `driftlock init` where your files are, or write a {} with `[check.NAME]`, its `kind` and its `root`",
+                DECLARATION_NAMES[0]
+            ),
+        ));
+    };
     let name = DECLARATION_NAMES[0];
     store::create_new(&here.dir, name, text.as_bytes()).map_err(|error| not_written(name, &error))?;
+    attributes(&here.dir).map_err(|error| not_written(&format!("{LOCKS}/{GIT_ATTRIBUTES}"), &error))?;
     let mut out = io::stdout().lock();
     let printed = match (common.json, common.quiet) {
-        (true, _) => crate::report::json::write_value(&mut out, &serde_json::json!({ "written": name })),
+        (true, _) => {
+            let written = serde_json::json!({ "written": name, "uncovered": uncovered });
+            crate::report::json::write_value(&mut out, &written)
+        }
         (false, true) => Ok(()),
-        (false, false) => writeln!(out, "wrote {name}; read it through, then run `driftlock lock`"),
+        (false, false) => told(&mut out, name, &uncovered),
     };
     Ok(after_printing(0, printed))
+}
+
+/// Where the declaration that is written says that locks are.
+const LOCKS: &str = "audit/locks";
+const GIT_ATTRIBUTES: &str = ".gitattributes";
+
+/// Keeps git from changing the line ends of locks. What is there stays as it is.
+fn attributes(here: &Dir) -> io::Result<()> {
+    here.create_dir_all(LOCKS)?;
+    match store::create_new(&here.open_dir(LOCKS)?, GIT_ATTRIBUTES, b"* -text\n") {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result,
+    }
+}
+
+/// How much of what is not covered is told; the declaration has more of it.
+const TOLD: usize = 20;
+
+fn told(out: &mut impl Write, name: &str, uncovered: &[String]) -> io::Result<()> {
+    writeln!(out, "wrote {name}; read it through, then run `driftlock lock`")?;
+    if uncovered.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "not covered by it:")?;
+    for line in uncovered.iter().take(TOLD) {
+        writeln!(out, "    {line}")?;
+    }
+    match uncovered.len().checked_sub(TOLD) {
+        None | Some(0) => Ok(()),
+        Some(more) => writeln!(out, "    … and {more} more"),
+    }
 }

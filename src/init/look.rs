@@ -9,14 +9,26 @@ use rustix::fs::OFlags;
 
 use crate::path::escaped;
 
-/// Directories this deep are still looked into: `odoo_modules/seisei/addon` is 3.
-const DEEPEST: usize = 4;
+/// Directories this deep are still looked into: `odoo/custom/src/private/addon` is 5.
+const DEEPEST: usize = 8;
 /// A directory with more is data, not something that someone laid out.
 const MOST_IN_ONE: usize = 2_000;
 /// In all. Directories come level by level, so it is the deepest that are left out.
 const MOST: usize = 20_000;
 /// Kept by others, or made from what lies elsewhere.
-const SKIPPED: &[&[u8]] = &[b".git", b"node_modules", b"target", b".direnv", b"result"];
+pub const SKIPPED: &[&str] = &[
+    ".git",
+    "node_modules",
+    "target",
+    ".direnv",
+    "result",
+    "__pycache__",
+    ".venv",
+    "venv",
+    "vendor",
+    ".tox",
+    ".cache",
+];
 
 /// Files that make a directory a module.
 const MARKERS: &[(&[u8], Marker)] = &[
@@ -28,6 +40,7 @@ const MARKERS: &[(&[u8], Marker)] = &[
     (b"package.json", Marker::Node),
     (b"Cargo.toml", Marker::Rust),
     (b"composer.json", Marker::Php),
+    (b"Chart.yaml", Marker::Other),
     (b"go.mod", Marker::Other),
     (b"Gemfile", Marker::Other),
     (b"pom.xml", Marker::Other),
@@ -56,6 +69,8 @@ pub struct Found {
     pub compose: BTreeSet<Place>,
     /// Directories that are modules.
     pub modules: BTreeMap<Place, BTreeSet<Marker>>,
+    /// Everything that is no directory, with where it leads if it is a link.
+    pub files: BTreeMap<Place, Option<String>>,
     /// What was not looked at and why, ready to be shown.
     pub passed_over: Vec<String>,
 }
@@ -83,12 +98,17 @@ pub fn look(dir: &Dir) -> io::Result<Found> {
             break;
         };
         left = less;
-        note(&mut found, &place, &names);
+        note(&mut found, dir, &place, &names);
         // A Python environment: what is installed there is no source of anyone here.
-        if place.len() < DEEPEST && !names.contains_key(&b"pyvenv.cfg"[..]) {
+        if names.contains_key(&b"pyvenv.cfg"[..]) {
+            found.passed_over.push(format!("{}: a Python environment", shown(&place)));
+        } else if place.len() < DEEPEST {
             waiting.extend(below(&mut found, &place, names));
+        } else if names.values().any(|file_type| *file_type == Type::Directory) {
+            found.passed_over.push(format!("{}: deeper than {DEEPEST} directories", shown(&place)));
         }
     }
+    found.link_modules();
     Ok(found)
 }
 
@@ -96,8 +116,9 @@ pub fn look(dir: &Dir) -> io::Result<Found> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
     Directory,
+    File,
     /// Not followed: a link to a compose file is locked as a link.
-    FileOrLink,
+    Link,
     Special,
 }
 
@@ -111,6 +132,37 @@ fn open(dir: &Dir, place: &Place) -> io::Result<Dir> {
         opened = Dir::from_std_file(opened.open_with(name, &options)?.into_std());
     }
     Ok(opened)
+}
+
+/// Where a link leads, if that is text.
+fn target(dir: &Dir, path: &Place) -> Option<String> {
+    let (name, above) = path.split_last()?;
+    open(dir, &above.to_vec()).ok()?.read_link_contents(name).ok()?.into_os_string().into_string().ok()
+}
+
+impl Found {
+    /// A link to a module makes the directory that it is in one of modules: `addons/sale -> ../oca/sale`.
+    fn link_modules(&mut self) {
+        let links = self.files.iter().filter_map(|(path, target)| Some((path, target.as_ref()?)));
+        let modules: Vec<_> = links
+            .filter_map(|(path, target)| Some((path.clone(), self.modules.get(&resolved(path, target)?)?.clone())))
+            .collect();
+        self.modules.extend(modules);
+    }
+}
+
+/// Where a relative link leads, in words.
+fn resolved(path: &Place, target: &str) -> Option<Place> {
+    let mut place = path.split_last()?.1.to_vec();
+    for name in target.split('/') {
+        match name {
+            "" if target.starts_with('/') => return None,
+            "" | "." => {}
+            ".." => drop(place.pop()?),
+            name => place.push(name.to_owned()),
+        }
+    }
+    Some(place)
 }
 
 /// The names in a directory, sorted; `None` if there are too many. Which ones come first is the file system's whim, so
@@ -135,15 +187,28 @@ fn type_of(entry: &DirEntry) -> io::Result<Type> {
     }
     Ok(match () {
         () if file_type.is_dir() => Type::Directory,
-        () if file_type.is_file() || file_type.is_symlink() => Type::FileOrLink,
+        () if file_type.is_file() => Type::File,
+        () if file_type.is_symlink() => Type::Link,
         () => Type::Special,
     })
 }
 
-fn note(found: &mut Found, place: &Place, names: &Names) {
+fn note(found: &mut Found, dir: &Dir, place: &Place, names: &Names) {
     for (name, file_type) in names {
-        if *file_type != Type::FileOrLink {
+        if *file_type == Type::Directory {
             continue;
+        }
+        if let Ok(text) = std::str::from_utf8(name) {
+            let path = [&place[..], &[text.to_owned()]].concat();
+            let target = (*file_type == Type::Link).then(|| target(dir, &path)).flatten();
+            found.files.insert(path, target);
+        }
+        if *file_type == Type::Special {
+            continue;
+        }
+        // A role of Ansible is known by what it does.
+        if matches!(&name[..], b"main.yml" | b"main.yaml") && place.last().is_some_and(|last| last == "tasks") {
+            found.modules.entry(place[..place.len() - 1].to_vec()).or_default().insert(Marker::Other);
         }
         if is_compose(name) {
             found.compose.insert(place.clone());
@@ -158,7 +223,12 @@ fn note(found: &mut Found, place: &Place, names: &Names) {
 fn below(found: &mut Found, place: &Place, names: Names) -> Vec<Place> {
     let mut places = Vec::new();
     for (name, file_type) in names {
-        if file_type != Type::Directory || SKIPPED.contains(&&name[..]) {
+        let skipped = SKIPPED.iter().any(|skipped| skipped.as_bytes() == name);
+        if file_type == Type::Directory && skipped && name != b".git" {
+            let above = if place.is_empty() { String::new() } else { format!("{}/", shown(place)) };
+            found.passed_over.push(format!("{above}{}: made by tools, or kept by others", escaped(&name)));
+        }
+        if file_type != Type::Directory || skipped {
             continue;
         }
         match String::from_utf8(name) {
@@ -174,7 +244,7 @@ fn below(found: &mut Found, place: &Place, names: Names) -> Vec<Place> {
 }
 
 /// `docker-compose*.yml`, `docker-compose*.yaml`, `compose*.yml` or `compose*.yaml`: what [`super::write`] includes.
-fn is_compose(name: &[u8]) -> bool {
+pub fn is_compose(name: &[u8]) -> bool {
     let stem = name.strip_suffix(b".yml").or_else(|| name.strip_suffix(b".yaml"));
     stem.is_some_and(|stem| stem.starts_with(b"docker-compose") || stem.starts_with(b"compose"))
 }

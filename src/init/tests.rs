@@ -29,7 +29,7 @@ fn handle(path: &Path) -> Dir {
 }
 
 fn text(files: &[&str]) -> String {
-    guess(&handle(tree(files).path())).unwrap()
+    guess(&handle(tree(files).path())).unwrap().unwrap().text
 }
 
 fn parsed(text: &str) -> Declaration {
@@ -70,10 +70,20 @@ reports = "audit/runtime"
 kind = "files"
 root = "infra/stacks"
 include = [
-    "*/docker-compose*.yml",
-    "*/docker-compose*.yaml",
-    "*/compose*.yml",
-    "*/compose*.yaml",
+    "**/{docker-compose,compose}*.{yml,yaml}",
+]
+exclude = [
+    "**/.git",
+    "**/node_modules",
+    "**/target",
+    "**/.direnv",
+    "**/result",
+    "**/__pycache__",
+    "**/.venv",
+    "**/venv",
+    "**/vendor",
+    "**/.tox",
+    "**/.cache",
 ]
 # Where the same root lies on a server, for `--server`:
 # server_root = "/srv/stacks"
@@ -91,101 +101,65 @@ exclude = [
 }
 
 #[test]
-fn nothing_found_gives_examples_only() {
-    let text = text(&["README.md", "compose.txt", "src/main.rs", "one/package.json"]);
-    insta::assert_snapshot!(text, @r###"
-# What driftlock locks and checks. Written by `driftlock init` from what it found: read it, and change it.
-#
-# Paths are relative to this file. In globs, `*` stays within one name, and `**` goes through directories.
-
-# Where lock files live. They belong into git.
-locks = "audit/locks"
-# Where reports go, one folder a run.
-reports = "audit/runtime"
-
-# No compose files were found. This would lock single files picked by globs:
-#
-# [check.compose_hashes]
-# kind = "files"
-# root = "infra/stacks"
-# include = ["*/docker-compose*.yml", "*/docker-compose*.yaml"]
-# # Where the same root lies on a server, for `--server`:
-# server_root = "/srv/stacks"
-
-# No directory with several modules was found. This would lock everything below a root, each directory directly below
-# it being a module:
-#
-# [check.addon_hashes]
-# kind = "trees"
-# root = "addons"
-# exclude = ["**/__pycache__", "**/*.pyc"]
-"###);
-    let uncommented: String = text
-        .lines()
-        .map(|line| {
-            line.strip_prefix("# ").filter(|line| line.starts_with(['[', '#']) || line.contains(" = ")).unwrap_or("")
-        })
-        .collect::<Vec<_>>()
-        .join("\n");
-    let names: Vec<_> = parsed(&uncommented).checks.into_iter().map(|check| check.name).collect();
-    assert_eq!(names, ["compose_hashes", "addon_hashes"], "the examples are valid");
+fn nothing_known_is_covered_as_a_whole_and_nothing_at_all_is_nothing() {
+    assert_eq!(checks(&["README.md", "compose.txt", "src/main.rs"]), [check("tree_hashes", Kind::Trees, ".")]);
+    for nothing in [&[][..], &["audit/locks/.gitattributes"], &["driftlock.toml"]] {
+        assert!(guess(&handle(tree(nothing).path())).unwrap().is_none(), "{nothing:?}");
+    }
 }
 
 #[test]
 fn what_is_there_already_is_not_proposed_twice() {
-    // Stacks in stacks: one root. A stack at the top: a root of its own, for its own files only.
-    let stacks = [
-        "compose.yml",
-        "apps/a/compose.yml",
-        "apps/a/dev/compose.yml",
-        "apps/b/dev/compose.yaml",
-        "apps/0/z/compose.yml",
-    ];
-    let names = [check("compose_top", Kind::Files, "."), check("compose_apps", Kind::Files, "apps")];
-    assert_eq!(checks(&stacks), names);
-    let declared = parsed(&text(&stacks));
-    let picking = |path: &[u8]| declared.checks[1].selection.includes(path);
-    assert!(picking(b"a/compose.yml") && picking(b"a/dev/compose.yml") && !picking(b"compose.yml"));
-    assert!(!declared.checks[0].selection.includes(b"apps/compose.yml"));
+    // Stacks in stacks: one root. A stack at the top: all are below its root.
+    let stacks = ["compose.yml", "apps/a/compose.yml", "apps/a/dev/compose.yml"];
+    assert_eq!(checks(&stacks), [check("compose_hashes", Kind::Files, ".")]);
+    let two = ["a/x/compose.yml", "a/y/z/compose.yml", "b/x/compose.yml"];
+    assert_eq!(checks(&two), [check("compose_a", Kind::Files, "a"), check("compose_b", Kind::Files, "b")]);
+    let selection = &parsed(&text(&stacks)).checks[0].selection;
+    for (path, expected) in [
+        ("compose.yml", true),
+        ("a/b/c/d/e/f/docker-compose.prod.yaml", true),
+        ("a/compose.txt", false),
+        ("a/my-compose.yml", false),
+    ] {
+        assert_eq!(selection.picks(path.as_bytes()), expected, "{path}");
+    }
+    assert!(!selection.picks(b"a/node_modules/x/compose.yml"));
 
     // A module's parts, and compose files in modules, are locked with the module.
     let modules = ["m/a/package.json", "m/b/package.json", "m/b/x/package.json", "m/b/y/Cargo.toml", "m/a/compose.yml"];
     assert_eq!(checks(&modules), [check("module_hashes", Kind::Trees, "m")]);
     let addon = ["m/a/__manifest__.py", "m/a/models/__init__.py", "m/a/wizards/__init__.py"];
     assert_eq!(checks(&addon), [check("addon_hashes", Kind::Trees, "m")]);
-    let workspace = ["Cargo.toml", "crates/a/Cargo.toml", "crates/b/Cargo.toml"];
-    assert_eq!(checks(&workspace), [check("module_hashes", Kind::Trees, "crates")]);
 }
 
 #[test]
-fn the_top_is_a_root_only_where_there_is_no_better() {
+fn the_top_is_a_root_where_it_holds_modules() {
     let top = ["a/go.mod", "b/composer.json"];
     assert_eq!(checks(&top), [check("module_hashes", Kind::Trees, ".")]);
-    assert_eq!(
-        parsed(&text(&top)).checks[0].selection.exclude,
-        ["**/.git", "**/vendor", "audit", "driftlock.toml"],
-        "driftlock's own files would drift with every run"
-    );
-    let deeper = ["a/go.mod", "b/go.mod", "x/y/c/go.mod", "x/y/d/go.mod"];
-    assert_eq!(checks(&deeper), [check("module_hashes", Kind::Trees, "x/y")]);
-    let stacks = ["a/go.mod", "b/go.mod", "b/compose.yml"];
-    assert_eq!(checks(&stacks), [check("compose_hashes", Kind::Files, ".")]);
+    let excluded = &parsed(&text(&top)).checks[0].selection.exclude;
+    for ours in ["audit", "driftlock.toml"] {
+        assert!(excluded.iter().any(|glob| glob == ours), "driftlock's own files would drift with every run");
+    }
+    let beside = ["a/go.mod", "b/go.mod", "b/compose.yml", "compose.yml"];
+    assert_eq!(checks(&beside), [check("module_hashes", Kind::Trees, ".")]);
 }
 
 #[test]
-fn looks_only_so_far() {
-    assert_eq!(checks(&["1/2/3/4/compose.yml"]), [check("compose_hashes", Kind::Files, "1/2/3")]);
-    for file in ["1/2/3/4/5/compose.yml", ".git/a/compose.yml", "a/node_modules/compose.yml", "target/compose.yml"] {
-        assert!(text(&[file]).contains("No compose files were found"), "{file}");
-    }
-    let environment = ["x/pyvenv.cfg", "x/lib/a/__init__.py", "x/lib/b/__init__.py"];
-    assert!(text(&environment).contains("No directory with several modules"));
+fn looks_only_so_far_and_says_so() {
+    let deep = "1/2/3/4/5/6/7/8/compose.yml";
+    assert_eq!(checks(&[deep]), [check("compose_hashes", Kind::Files, "1/2/3/4/5/6/7")]);
+    let said = |files: &[&str]| guess(&handle(tree(files).path())).unwrap().unwrap().uncovered;
+    assert_eq!(said(&["a", "1/2/3/4/5/6/7/8/9/compose.yml"]), ["1/2/3/4/5/6/7/8: deeper than 8 directories"]);
+    assert_eq!(said(&["compose.yml", "node_modules/x"]), ["node_modules: made by tools, or kept by others"]);
 
     let dir = tree(&["real/stacks/a/compose.yml"]);
     let handle = handle(dir.path());
     handle.symlink("real/stacks", "link").unwrap();
     handle.symlink("..", "real/stacks/loop").unwrap();
-    assert_eq!(parsed(&guess(&handle).unwrap()).checks.len(), 1);
+    let guess = guess(&handle).unwrap().unwrap();
+    assert_eq!(parsed(&guess.text).checks.len(), 1);
+    assert!(guess.uncovered.contains(&"link -> real/stacks: a link, which is not followed".to_owned()));
 }
 
 #[test]
@@ -197,7 +171,7 @@ fn says_what_it_passed_over() {
     for number in 0..=2000 {
         handle.create(format!("many/{number}")).unwrap();
     }
-    let text = guess(&handle).unwrap();
+    let text = guess(&handle).unwrap().unwrap().text;
     assert!(
         text.ends_with(
             "\n# Not looked into:\n#   many: more than 2000 entries\n\
@@ -235,8 +209,9 @@ proptest! {
         for path in paths.iter().rev() {
             make(&second, path);
         }
-        let text = guess(&first).unwrap();
-        prop_assert_eq!(&text, &guess(&second).unwrap());
+        let text = |dir| guess(dir).unwrap().map_or_else(String::new, |guess| guess.text);
+        let (text, again) = (text(&first), text(&second));
+        prop_assert_eq!(&text, &again);
         prop_assert!(!text.chars().any(|character| character != '\n' && crate::path::is_hazardous(character)));
         if compose || text.lines().any(|line| line.starts_with('[')) {
             let declared = parsed(&text);

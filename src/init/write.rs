@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::look::{Found, Marker, Place};
+use super::look::{Found, Marker, Place, SKIPPED, is_compose};
 use crate::path::is_hazardous;
 
-/// What `*.yml` and `*.yaml` files of Docker Compose are called.
-const COMPOSE: &[&str] = &["docker-compose*.yml", "docker-compose*.yaml", "compose*.yml", "compose*.yaml"];
+/// What files of Docker Compose are called, at any depth: one that is added tomorrow is seen.
+const COMPOSE: &str = "**/{docker-compose,compose}*.{yml,yaml}";
+/// Files of our own, which would drift with every run.
+const OURS: &[&str] = &["audit", "driftlock.toml"];
 /// How much of what was passed over is listed.
 const MOST_NOTES: usize = 20;
 
@@ -22,56 +24,46 @@ locks = \"audit/locks\"
 reports = \"audit/runtime\"
 ";
 
-const FILES_EXAMPLE: &str = "
-# No compose files were found. This would lock single files picked by globs:
-#
-# [check.compose_hashes]
-# kind = \"files\"
-# root = \"infra/stacks\"
-# include = [\"*/docker-compose*.yml\", \"*/docker-compose*.yaml\"]
-# # Where the same root lies on a server, for `--server`:
-# server_root = \"/srv/stacks\"
-";
-
-const TREES_EXAMPLE: &str = "
-# No directory with several modules was found. This would lock everything below a root, each directory directly below
-# it being a module:
-#
-# [check.addon_hashes]
-# kind = \"trees\"
-# root = \"addons\"
-# exclude = [\"**/__pycache__\", \"**/*.pyc\"]
-";
-
-/// Writes the declaration.
-pub fn declaration(found: &Found) -> String {
+/// Writes the declaration; nothing if there is nothing that it could be about.
+pub fn declaration(found: &Found) -> Option<String> {
+    if found.files.keys().all(|path| OURS.contains(&path[0].as_str())) {
+        return None;
+    }
     let mut text = TOP.to_owned();
     let mut names = BTreeSet::new();
-    let trees = trees(found);
+    let mut trees = trees(found);
     let stacks = stacks(found, &trees);
-    let trees = if stacks.is_empty() { trees } else { without_top(trees) };
-
-    for (root, depths) in &stacks {
-        let name = name("compose_hashes", "compose", root, stacks.len(), &mut names);
-        write_files(&mut text, &name, root, depths);
+    if trees.is_empty() && stacks.is_empty() {
+        trees.insert(Place::new(), Tree { modules: 0, markers: BTreeSet::new() });
     }
-    if stacks.is_empty() {
-        text.push_str(FILES_EXAMPLE);
+    for (root, links) in &stacks {
+        let name = name("compose_hashes", "compose", root, stacks.len(), &mut names);
+        write_files(&mut text, &name, root, links);
     }
     for (root, tree) in &trees {
-        let (only, prefix) = if tree.markers.contains(&Marker::Odoo) {
-            ("addon_hashes", "addons")
-        } else {
-            ("module_hashes", "modules")
+        let (only, prefix) = match () {
+            () if tree.markers.contains(&Marker::Odoo) => ("addon_hashes", "addons"),
+            () if tree.modules > 0 => ("module_hashes", "modules"),
+            () => ("tree_hashes", "tree"),
         };
         let name = name(only, prefix, root, trees.len(), &mut names);
         write_trees(&mut text, &name, root, tree);
     }
-    if trees.is_empty() {
-        text.push_str(TREES_EXAMPLE);
+    Some(text)
+}
+
+/// Adds what no check of the declaration covers, as comments.
+pub fn add_notes(text: &mut String, title: &str, notes: &[String]) {
+    if notes.is_empty() {
+        return;
     }
-    write_notes(&mut text, &found.passed_over);
-    text
+    let _ = writeln!(text, "\n# {title}:");
+    for note in notes.iter().take(MOST_NOTES) {
+        let _ = writeln!(text, "#   {note}");
+    }
+    if let Some(more @ 1..) = notes.len().checked_sub(MOST_NOTES) {
+        let _ = writeln!(text, "#   and {more} more");
+    }
 }
 
 /// The modules directly below one root.
@@ -82,22 +74,34 @@ struct Tree {
 
 /// Roots of `trees` checks: directories with several modules directly below them, none below another.
 fn trees(found: &Found) -> BTreeMap<Place, Tree> {
+    let has_addons = found.modules.values().any(|markers| markers.contains(&Marker::Odoo));
     let mut candidates: BTreeMap<Place, Tree> = BTreeMap::new();
     for (module, markers) in &found.modules {
         let Some((_, root)) = module.split_last() else { continue };
-        // The parts of a module, such as Python's packages in packages, are no modules beside each other.
-        if found.modules.contains_key(root) {
+        // The stubs with which addons are packaged: `setup/sale/setup.py`.
+        if has_addons && root.iter().any(|name| name == "setup") {
+            continue;
+        }
+        // The parts of a module, such as Python's packages in packages, are no modules beside each other; those of the top
+        // are.
+        if !root.is_empty() && found.modules.contains_key(root) {
             continue;
         }
         let tree = candidates.entry(root.to_vec()).or_insert(Tree { modules: 0, markers: BTreeSet::new() });
         tree.modules += 1;
         tree.markers.extend(markers);
     }
-    // Nothing but an addon has Odoo's manifest, so one of those is enough.
-    candidates.retain(|_, tree| tree.modules > 1 || tree.markers.contains(&Marker::Odoo));
-    if candidates.len() > 1 {
-        candidates = without_top(candidates);
+    // An application of its own, whatever it consists of.
+    if let Some(markers) = found.modules.get(&Place::new()) {
+        let tree = candidates.entry(Place::new()).or_insert(Tree { modules: 0, markers: BTreeSet::new() });
+        tree.modules += 1;
+        tree.markers.extend(markers);
     }
+    // Nothing but an addon has Odoo's manifest, so one of those is enough.
+    let is_top_module = found.modules.contains_key(&Place::new());
+    candidates.retain(|root, tree| {
+        tree.modules > 1 || tree.markers.contains(&Marker::Odoo) || root.is_empty() && is_top_module
+    });
     let mut roots: BTreeMap<Place, Tree> = BTreeMap::new();
     // A directory comes before those below it.
     for (root, tree) in candidates {
@@ -108,41 +112,44 @@ fn trees(found: &Found) -> BTreeMap<Place, Tree> {
     roots
 }
 
-/// The directory of the declaration itself holds the locks, git's own files and all other roots. It makes a poor root,
-/// and is one only where there is no better.
-fn without_top(mut trees: BTreeMap<Place, Tree>) -> BTreeMap<Place, Tree> {
-    trees.remove(&Place::new());
-    trees
-}
-
-/// Roots of `files` checks, with how many directories deep below them compose files lie.
+/// Roots of `files` checks, with the files beside compose files that links lead to: `docker-compose.yml -> devel.yaml`.
 ///
-/// A root is what holds the stacks' folders. Stacks in a stack's folder belong to the same root, but for those below
-/// the top, which would make everything readable to that check. Globs have a fixed depth, so no file is picked twice.
-fn stacks(found: &Found, trees: &BTreeMap<Place, Tree>) -> BTreeMap<Place, BTreeSet<usize>> {
-    let mut roots: BTreeMap<Place, BTreeSet<usize>> = BTreeMap::new();
+/// A root is what holds the stacks' folders. Stacks in a stack's folder belong to the same root. Globs go to any depth, so
+/// no root lies below another.
+fn stacks(found: &Found, trees: &BTreeMap<Place, Tree>) -> BTreeMap<Place, BTreeSet<String>> {
+    let mut roots: BTreeMap<Place, BTreeSet<String>> = BTreeMap::new();
     let mut stacks: Vec<_> = found.compose.iter().collect();
     // So that a root is known before the stacks further below it come. The sort keeps the order otherwise.
     stacks.sort_by_key(|stack| stack.len());
     for stack in stacks {
         // Locked whole already.
-        if trees.keys().any(|tree| !tree.is_empty() && stack.starts_with(tree)) {
+        if trees.keys().any(|tree| stack.starts_with(tree)) {
             continue;
         }
         let root = stack.split_last().map_or(&[][..], |(_, root)| root);
-        let known = roots.keys().find(|known| !known.is_empty() && root.starts_with(known)).cloned();
+        let known = roots.keys().find(|known| root.starts_with(known)).cloned();
         let root = known.unwrap_or_else(|| root.to_vec());
-        let depth = stack.len() - root.len();
-        roots.entry(root).or_default().insert(depth);
+        let below = &stack[root.len()..];
+        let links = found.files.iter().filter(|(path, _)| path.split_last().is_some_and(|(_, above)| above == stack));
+        let targets = links.filter_map(|(path, target)| {
+            let (name, target) = (path.last()?, target.as_ref()?);
+            let beside = [&stack[..], std::slice::from_ref(target)].concat();
+            (is_compose(name.as_bytes()) && found.files.get(&beside)?.is_none())
+                .then(|| [below, std::slice::from_ref(target)].concat().join("/"))
+        });
+        let targets: Vec<_> = targets.collect();
+        roots.entry(root).or_default().extend(targets);
     }
     roots
 }
 
-fn write_files(text: &mut String, name: &str, root: &Place, depths: &BTreeSet<usize>) {
-    let globs =
-        depths.iter().flat_map(|depth| COMPOSE.iter().map(move |glob| format!("{}{glob}", "*/".repeat(*depth))));
-    let root = basic_string(&path(root));
-    let globs = lines(globs);
+fn write_files(text: &mut String, name: &str, root: &Place, links: &BTreeSet<String>) {
+    let mut exclude: Vec<String> = SKIPPED.iter().map(|name| format!("**/{name}")).collect();
+    if root.is_empty() {
+        exclude.push(OURS[0].to_owned());
+    }
+    let include = std::iter::once(COMPOSE.to_owned()).chain(links.iter().map(|link| literal(link)));
+    let (root, include, exclude) = (basic_string(&path(root)), lines(include), lines(exclude));
     // Writing to a `String` can't fail.
     let _ = write!(
         text,
@@ -152,11 +159,18 @@ fn write_files(text: &mut String, name: &str, root: &Place, depths: &BTreeSet<us
 kind = \"files\"
 root = {root}
 include = [
-{globs}]
+{include}]
+exclude = [
+{exclude}]
 # Where the same root lies on a server, for `--server`:
 # server_root = \"/srv/stacks\"
 "
     );
+}
+
+/// A path as a glob that matches it alone.
+fn literal(path: &str) -> String {
+    path.chars().flat_map(|c| "\\*?[]{},!".contains(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 fn write_trees(text: &mut String, name: &str, root: &Place, tree: &Tree) {
@@ -171,21 +185,23 @@ fn write_trees(text: &mut String, name: &str, root: &Place, tree: &Tree) {
         });
     }
     if root.is_empty() {
-        // Else writing a lock or a report would itself be drift.
-        globs.extend(["audit", "driftlock.toml"]);
+        globs.extend(OURS);
+        // There is no saying what else is made here.
+        globs.extend(["**/__pycache__", "**/*.pyc", "**/node_modules"]);
     }
     globs.sort_unstable();
     globs.dedup();
     let globs = lines(globs);
     let modules = match tree.modules {
-        1 => "1 module".to_owned(),
-        modules => format!("{modules} modules"),
+        0 => String::new(),
+        1 => " (1 module when this was written)".to_owned(),
+        modules => format!(" ({modules} modules when this was written)"),
     };
     let root = basic_string(&path(root));
     let _ = write!(
         text,
         "
-# Everything below the root ({modules} when this was written), but for what is made on the spot.
+# Everything below the root{modules}, but for what is made on the spot.
 [check.{name}]
 kind = \"trees\"
 root = {root}
@@ -193,19 +209,6 @@ exclude = [
 {globs}]
 "
     );
-}
-
-fn write_notes(text: &mut String, notes: &[String]) {
-    if notes.is_empty() {
-        return;
-    }
-    text.push_str("\n# Not looked into:\n");
-    for note in notes.iter().take(MOST_NOTES) {
-        let _ = writeln!(text, "#   {note}");
-    }
-    if let Some(more @ 1..) = notes.len().checked_sub(MOST_NOTES) {
-        let _ = writeln!(text, "#   and {more} more");
-    }
 }
 
 /// A name for a check: the usual one where there is only one such check, else one that tells its root.

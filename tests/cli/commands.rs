@@ -7,6 +7,7 @@ mod generated;
 mod hash;
 mod history;
 mod init;
+mod layouts;
 mod lock;
 mod metrics;
 mod report;

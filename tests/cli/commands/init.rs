@@ -61,26 +61,24 @@ fn never_overwrites() {
     }
 }
 
-/// One in a directory above is another repository's, or this one's whole; here it is said what is here.
 #[test]
-fn a_directory_with_nothing_in_it_gets_a_commented_example() {
+fn a_directory_with_nothing_in_it_has_nothing_to_lock() {
     let world = World::new();
     fs::remove_file(world.path("driftlock.toml")).unwrap();
+    let expected = ["there is nothing to lock here yet", "run `driftlock init` where your files are", "`[check.NAME]`"];
+    refused_and_untouched(&world, &["init"], &expected);
+}
+
+/// A checkout that changes line ends would make each lock one that was tampered with.
+#[test]
+fn git_leaves_the_line_ends_of_locks_alone() {
+    let world = repository();
     world.driftlock(["init"]).code(0);
-    let text = fs::read_to_string(world.path("driftlock.toml")).unwrap();
-    says(&text, &["# [check.compose_hashes]", "# [check.addon_hashes]"]);
-    let finished = world.driftlock(["check"]).code(2);
-    says(&finished.stderr(), &["no checks are declared", "`[check.NAME]`"]);
-    // The examples in it are right once their marks are taken away.
-    let uncommented: String = text
-        .lines()
-        .map(|line| {
-            line.strip_prefix("# ").filter(|rest| rest.starts_with('[') || rest.contains(" = ")).unwrap_or(line)
-        })
-        .map(|line| format!("{line}\n"))
-        .collect();
-    fs::write(world.path("driftlock.toml"), uncommented).unwrap();
-    world.driftlock(["capabilities"]).code(0);
+    assert_eq!(fs::read_to_string(world.path("audit/locks/.gitattributes")).unwrap(), "* -text\n");
+    fs::write(world.path("audit/locks/.gitattributes"), "mine\n").unwrap();
+    fs::remove_file(world.path("driftlock.toml")).unwrap();
+    world.driftlock(["init"]).code(0);
+    assert_eq!(fs::read_to_string(world.path("audit/locks/.gitattributes")).unwrap(), "mine\n");
 }
 
 #[test]

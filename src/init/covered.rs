@@ -1,0 +1,72 @@
+//! Which of the files that were found the declaration covers, by the declaration itself.
+
+use std::collections::BTreeMap;
+
+use super::look::{Found, Place, shown};
+use crate::declaration::{Check, Declaration, Format};
+use crate::manifest::Kind;
+use crate::path::{directories_above, escaped};
+
+/// What is in a directory, at any depth.
+#[derive(Default)]
+struct Sum {
+    covered: u64,
+    uncovered: u64,
+}
+
+/// What no check covers: whole directories where that is all that is in them, single files elsewhere, and links that are
+/// covered only as links. Harmless.
+pub fn not(found: &Found, text: &str) -> Vec<String> {
+    // What was just written is valid; tests hold it to that.
+    let Ok(declared) = Declaration::parse("driftlock.toml", Format::Toml, text.as_bytes()) else { return Vec::new() };
+    let mut sums: BTreeMap<&[String], Sum> = BTreeMap::new();
+    let mut uncovered: Vec<&Place> = Vec::new();
+    for path in found.files.keys() {
+        let covered = declared.checks.iter().any(|check| covers(check, path));
+        for depth in 0..path.len() {
+            let sum = sums.entry(&path[..depth]).or_default();
+            if covered { sum.covered += 1 } else { sum.uncovered += 1 }
+        }
+        if !covered && !is_ours(path) {
+            uncovered.push(path);
+        }
+    }
+    let mut notes: Vec<String> = Vec::new();
+    let mut last: Option<&[String]> = None;
+    for path in uncovered {
+        if last.is_some_and(|last| path.starts_with(last)) {
+            continue;
+        }
+        let whole = (1..path.len())
+            .map(|depth| &path[..depth])
+            .find(|above| sums.get(above).is_some_and(|sum| sum.covered == 0));
+        match whole.and_then(|above| Some((above, sums.get(above)?))) {
+            Some((above, sum)) => {
+                last = Some(above);
+                let files = if sum.uncovered == 1 { "1 file".to_owned() } else { format!("{} files", sum.uncovered) };
+                notes.push(format!("{}/: {files} that no check includes", shown(&above.to_vec())));
+            }
+            None => notes.push(format!("{}: no check includes it", shown(path))),
+        }
+    }
+    for (path, target) in &found.files {
+        if let Some(target) = target {
+            notes.push(format!("{} -> {}: a link, which is not followed", shown(path), escaped(target.as_bytes())));
+        }
+    }
+    notes
+}
+
+fn is_ours(path: &Place) -> bool {
+    matches!(path.first().map(String::as_str), Some("driftlock.toml" | "audit"))
+}
+
+fn covers(check: &Check, path: &Place) -> bool {
+    let path = path.join("/");
+    let root = check.root.to_string_lossy();
+    let below =
+        if root == "." { Some(&*path) } else { path.strip_prefix(&*root).and_then(|rest| rest.strip_prefix('/')) };
+    let Some(below) = below.map(str::as_bytes) else { return false };
+    let excluded = directories_above(below).chain([below]).any(|path| check.selection.excludes(path));
+    !excluded && (check.kind == Kind::Trees || check.selection.includes(below))
+}
