@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Format;
+use crate::manifest::Spoiled;
 use crate::path::escaped;
 
 /// The first thing that is wrong with a declaration: where, what, and what to write instead, in one line.
@@ -31,6 +32,10 @@ pub enum Problem {
     Utf16,
     #[error("the file starts with a byte order mark (EF BB BF)")]
     ByteOrderMark,
+    #[error("{0}")]
+    Spoiled(Spoiled),
+    #[error("a typographic quote, `{quote}`, which is no quote to TOML or JSON")]
+    TypographicQuote { quote: char },
     #[error("the file is empty")]
     Empty,
     #[error("{}", shown(.message))]
@@ -163,6 +168,8 @@ impl Problem {
         let last = key.rsplit('.').next().unwrap_or_default();
         match self {
             Self::NotUtf8 { .. } | Self::Utf16 => "save it as UTF-8".to_owned(),
+            Self::Spoiled(spoiled) => spoiled.remedy().to_owned(),
+            Self::TypographicQuote { .. } => "write the plain one, `\"`".to_owned(),
             Self::ByteOrderMark => "save it as UTF-8 without one".to_owned(),
             Self::Empty | Self::NoChecks => {
                 format!("write {}, or let `driftlock init` write an example", a_check(format))

@@ -1,6 +1,7 @@
 //! The declaration's text, and what an error says of a place in it.
 
 use super::{DeclarationError, Format, Problem};
+use crate::manifest::Spoiled;
 use crate::path::escaped;
 
 /// The text that is read, and its name.
@@ -32,6 +33,14 @@ impl<'a> Source<'a> {
         if text.starts_with('\u{feff}') {
             return Err(source.error_in_file(Problem::ByteOrderMark));
         }
+        let mut at = 0;
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            match Spoiled::of_line(line.as_bytes(), number == 0) {
+                // Both formats take these ends of lines.
+                None | Some(Spoiled::LineEnds) => at += line.len(),
+                Some(spoiled) => return Err(source.error(at, "", Problem::Spoiled(spoiled))),
+            }
+        }
         if text.trim_ascii().is_empty() {
             return Err(source.error_in_file(Problem::Empty));
         }
@@ -59,8 +68,16 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// A problem with the text itself, before there are keys.
+    /// A problem with the text itself, before there are keys. Quotes that a word processor has made are the cause of
+    /// whatever a parser says of their line.
     pub fn error_at(&self, offset: usize, problem: Problem) -> DeclarationError {
+        let start = self.text.get(..offset).map_or(0, |before| before.rfind('\n').map_or(0, |newline| newline + 1));
+        let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        let quotes = line.char_indices().find(|(_, character)| "“”„‟‘’‚«»".contains(*character));
+        let (offset, problem) = match quotes {
+            Some((at, quote)) => (start + at, Problem::TypographicQuote { quote }),
+            None => (offset, problem),
+        };
         DeclarationError {
             line: Some(self.line(offset)),
             column: Some(self.column(offset)),

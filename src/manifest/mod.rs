@@ -7,6 +7,7 @@ pub mod bytes;
 pub mod container;
 pub mod json;
 pub mod list;
+mod spoiled;
 pub mod text;
 mod uncovered;
 
@@ -17,6 +18,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use crate::path::EntryPath;
 pub use container::{Container, Mount};
 pub use list::List;
+pub use spoiled::Spoiled;
 pub use uncovered::{GlobList, Uncovered, UncoveredItem};
 
 /// A SHA-256 digest.
@@ -355,6 +357,8 @@ pub enum LockError {
     LineTooLong { line: u64, limit: u64 },
     #[error("line {line} is not as driftlock writes it: {problem}")]
     NotCanonical { line: u64, problem: String },
+    #[error("{0}")]
+    Spoiled(Spoiled),
     #[error("format version {found} is not known, only 1 is")]
     Version { found: String },
     #[error("line {line}: {path} stands after a path that sorts behind it")]
@@ -385,6 +389,7 @@ impl LockError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             Self::Old { remedy, .. } => remedy,
+            Self::Spoiled(spoiled) => spoiled.remedy(),
             Self::Io(_) => "check that it exists and that you may read it",
             Self::Version { .. } => "use the driftlock that wrote it, or write it anew with `driftlock lock`",
             Self::OtherCheck { .. } => "restore the lock of this check from git, or write it with `driftlock lock`",

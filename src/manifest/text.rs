@@ -10,7 +10,7 @@
 
 use std::io::{self, Write};
 
-use super::{Content, Entries, Entry, LockError, Observed, Record, Sha256Digest};
+use super::{Content, Entries, Entry, LockError, Observed, Record, Sha256Digest, Spoiled};
 use crate::path::{self, EntryPath, PathError};
 
 /// Writes a lock. Everything in `entries` has to be a regular file; whoever calls this has made sure of it.
@@ -69,6 +69,9 @@ pub struct Line {
 pub fn lines(bytes: &[u8]) -> Result<Vec<Line>, LockError> {
     if bytes.is_empty() {
         return Err(LockError::Empty);
+    }
+    if let Some(spoiled) = Spoiled::of_text(bytes) {
+        return Err(LockError::Spoiled(spoiled));
     }
     let lines = (1..).zip(bytes.split_inclusive(|&byte| byte == b'\n'));
     let lines = lines.map(|(number, line)| {

@@ -5,5 +5,6 @@ mod arguments;
 mod declaration;
 mod locks;
 mod places;
+mod spoiled;
 mod streams;
 mod text_locks;

@@ -4,7 +4,9 @@ use std::io::{BufRead, Read as _};
 
 use super::{Header, line, plain};
 use crate::digest::Aside;
-use crate::manifest::{AttributeSet, Content, Entries, Entry, Kind, LockError, Observed, Record, Sha256Digest};
+use crate::manifest::{
+    AttributeSet, Content, Entries, Entry, Kind, LockError, Observed, Record, Sha256Digest, Spoiled,
+};
 use crate::path::ROOT;
 
 /// The longest line that is read, in bytes. A path of 5,000 names of 255 bytes, all of them escaped, fits.
@@ -91,6 +93,9 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn not_canonical(&self, problem: impl Into<String>) -> LockError {
+        if let Some(spoiled) = Spoiled::of_line(&self.text, self.number == 1) {
+            return LockError::Spoiled(spoiled);
+        }
         LockError::NotCanonical { line: self.number, problem: problem.into() }
     }
 

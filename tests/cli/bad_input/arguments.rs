@@ -101,5 +101,6 @@ fn init_takes_no_other_place_and_says_so() {
     let refused = world.driftlock(["init", "--config", "elsewhere/x.toml"]).code(2).stderr();
     assert!(refused.contains("--config elsewhere/x.toml") && refused.contains("to do:"), "{refused}");
     assert!(!world.path("driftlock.toml").exists());
+    world.write("a", "a");
     assert_eq!(world.driftlock(["init", "--json"]).code(0).json()["written"], "driftlock.toml");
 }

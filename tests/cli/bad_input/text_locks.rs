@@ -57,7 +57,7 @@ fn malformed_text_locks() {
         (good.trim_end().into(), "it ends in the middle, at line 2"),
         (good.replace('\n', "\n\n").into(), "line 2"),
         (format!("# comment\n{good}").into(), "line 1"),
-        (format!("\u{feff}{good}").into(), "line 1"),
+        (format!("\u{feff}{good}").into(), "a byte order mark"),
         (format!("{good}trailing\n").into(), "line 3"),
         (good.replacen(&digest, &digest[1..], 1).into(), "line 1"),
         (good.replacen(&digest, &digest.to_uppercase(), 1).into(), "64 lower-case hexadecimal digits"),
@@ -78,9 +78,8 @@ fn malformed_text_locks() {
         refused(world.driftlock(["lock"]), &["locks/tree.lock.txt is refused", problem, "was left as it is"]);
         assert_eq!(snapshot(&world, &["locks"]), before);
     }
-    // Line ends of another system are names that end in a carriage return: no such file, and never verified.
+    // Line ends of another system are told as that, and not as names that end in a carriage return.
     fs::write(&lock, good.replace('\n', "\r\n")).unwrap();
-    let finished = world.driftlock(["check"]);
-    let text = finished.code(1).stdout();
-    says(&text, &["a\\r", "OVERALL: FAIL"]);
+    let text = world.driftlock(["check"]).code(2).stdout();
+    says(&text, &["its lines end with CR LF", "OVERALL: FAIL"]);
 }
