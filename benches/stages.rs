@@ -49,6 +49,8 @@ fn main() {
             selection: &selection,
             attributes: AttributeSet::default(),
             one_file_system: false,
+            start: None,
+            strict: false,
             nar,
             known: None,
             links_on_the_way: false,

@@ -17,7 +17,7 @@ mod ownership;
 mod program;
 mod within;
 
-pub use circumstances::{Circumstances, circumstances, ssh_version};
+pub use circumstances::{Circumstances, circumstances, clock, ssh_version};
 pub use declared::{DECLARATION_NAMES, Declared, declaration};
 pub use directory::{Directory, REPORTS, beside, existing, export, future, here, locks, reports, root, writable};
 pub use program::{Program, program};

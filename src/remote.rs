@@ -11,6 +11,7 @@
 //! {"mount":"path"} or {"mount_base64":"…"}                                      where another file system begins
 //! {"uncovered":{"glob":"*.cnf","list":"include"}}                               what lies on the way and is not looked at
 //! {"uncovered":{"path":"current","target":"/opt/web"}}
+//! {"touched":"path"} or {"touched_base64":"…"}                                 what was touched while it was read
 //! {"path":"web/docker-compose.yml","type":"file",…}                             an entry line as a lock has it
 //! {"unverified":"could not open it: …","path":"web/secret"}                     an entry that could not be read
 //! {"unverified":null,"path":"traefik"}                                          a container that is declared and not there

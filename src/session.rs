@@ -20,7 +20,7 @@ use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
 use crate::store::NotSynced;
 use crate::trouble::Trouble;
-use crate::walk::{self, Reach};
+use crate::walk::{self, Reach, Start};
 use collected::Source;
 
 /// What a run is going to do with the locks directory.
@@ -59,6 +59,8 @@ pub struct Session {
     export: Option<Directory>,
     threads: NonZeroUsize,
     requirement: Requirement,
+    /// What is touched later than this was touched during the run.
+    start: Start,
 }
 
 impl Session {
@@ -106,6 +108,7 @@ impl Session {
         locks_access: LocksAccess,
         source: impl Fn(&Declared, &Check) -> Result<Source, Trouble>,
     ) -> Result<Self, Trouble> {
+        let start = Start::now();
         // Before anything is opened, and before a directory is created.
         capability::raise_descriptor_limit();
         sandbox::required(request.requirement).map_err(|error| not_entered(&error, request.requirement))?;
@@ -133,6 +136,7 @@ impl Session {
             export: None,
             threads,
             requirement: request.requirement,
+            start,
         };
         let lock = |check: &Check| check.lock.name.clone();
         session.locks = match locks_access {
@@ -159,6 +163,7 @@ impl Session {
         threads: Option<NonZeroUsize>,
         requirement: Requirement,
     ) -> Result<Self, Trouble> {
+        let start = Start::now();
         capability::raise_descriptor_limit();
         sandbox::required(requirement).map_err(|error| not_entered(&error, requirement))?;
         let sources = declaration.checks.iter().map(|check| match within {
@@ -179,6 +184,7 @@ impl Session {
             export: None,
             threads: threads.unwrap_or_else(walk::default_threads),
             requirement,
+            start,
         })
     }
 

@@ -41,6 +41,18 @@ pub fn circumstances() -> io::Result<Circumstances> {
     })
 }
 
+/// The time in nanoseconds since 1970, and the time with which a file would be stamped that is written now: the last tick
+/// before it.
+#[must_use]
+pub fn clock() -> (i64, i64) {
+    use rustix::time::{ClockId, clock_gettime};
+    let read = |clock| {
+        let time = clock_gettime(clock);
+        time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+    };
+    (read(ClockId::Realtime), read(ClockId::RealtimeCoarse))
+}
+
 /// [`Circumstances::now`] and [`Circumstances::booted`].
 fn clocks() -> (i64, i64) {
     use rustix::time::{ClockId, clock_gettime};

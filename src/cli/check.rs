@@ -203,6 +203,7 @@ fn check(
     let checks = checks.map(|(index, ((check, baseline), collection))| {
         let mut mounts = Vec::new();
         let mut uncovered = Vec::new();
+        let mut touched = Vec::new();
         let mut trusted = 0;
         let old_lock = baseline.as_ref().ok().and_then(Baseline::old);
         let outcome = match (baseline, collection) {
@@ -220,6 +221,7 @@ fn check(
                 let equal = compared.as_ref().ok().and_then(Comparison::equal).filter(|_| collection.is_as_listed());
                 mounts = std::mem::take(&mut collection.mounts);
                 uncovered = std::mem::take(&mut collection.uncovered);
+                touched = std::mem::take(&mut collection.touched);
                 trusted = collection.learned.trusted.len() as u64;
                 if let Some(stat_cache) = &mut stat_cache {
                     stat_cache.learn(index, std::mem::take(&mut collection.learned), equal, &baseline);
@@ -244,6 +246,9 @@ fn check(
             }
             (Ok(_), None) => Outcome::Failed(Trouble::new("it was not collected", "report this as a bug")),
         };
+        if !matches!(outcome, Outcome::Compared { .. }) {
+            touched.clear();
+        }
         CheckReport {
             name: check.name.clone(),
             kind: check.kind,
@@ -254,6 +259,7 @@ fn check(
             uncovered_is_trouble: check.uncovered_is_trouble,
             outcome,
             mounts,
+            touched,
             trusted,
             old_lock,
         }

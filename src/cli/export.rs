@@ -7,7 +7,7 @@ use cap_std::fs::Dir;
 use serde::Serialize;
 
 use super::arguments::{Common, Servers};
-use super::lock::{acceptable, write};
+use super::lock::{acceptable, tell_touched, write};
 use super::{after_printing, complain, exit, progress};
 use crate::capability::{self, Directory, shown};
 use crate::container::Inventory;
@@ -150,6 +150,7 @@ fn one(
     hashes: &mut Vec<(Vec<u8>, Sha256Digest)>,
 ) -> Result<u64, Trouble> {
     let entries = acceptable(check, place, live)?;
+    tell_touched(check, live);
     let digest = json::digest(&mut live.entries()).map_err(|error| Trouble::new(error.to_string(), error.remedy()))?;
     write(locks, check, live, digest)
         .map_err(|error| failed(output, &format!("{LOCKS}/{}", check.lock.name), &error))?;

@@ -91,6 +91,8 @@ fn collect(
         selection: &selection,
         attributes: AttributeSet::default(),
         one_file_system: false,
+        start: None,
+        strict: false,
         nar: if format == HashFormat::Nar { NarOf::Root } else { NarOf::Nothing },
         known: None,
         links_on_the_way: false,

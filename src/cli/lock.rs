@@ -100,6 +100,7 @@ fn exported(run: &Run, check: &Check, export: &str) -> Result<Option<Collected>,
 /// Writes one lock if it would change.
 fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Change, Trouble> {
     let entries = acceptable(check, &check.place(), live)?;
+    tell_touched(check, live);
     // What was collected has no errors of its own.
     let digest = json::digest(&mut live.entries()).map_err(|error| run.refused(check, &error))?;
     let old = run.baseline(check).map_err(|trouble| keep_evidence(trouble, check))?;
@@ -129,6 +130,17 @@ fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Chan
         write(locks, check, live, digest).map_err(|error| not_written(&run.new_lock_path(check), &error))?;
     }
     Ok(Change { entries, since, written: changed, uncovered: live.uncovered.clone(), old_lock })
+}
+
+/// Tells what of a new lock may be no baseline: what was there while something wrote to it.
+pub fn tell_touched(check: &Check, live: &Collected) {
+    let touched: Vec<_> = live.touched.iter().map(|path| escaped(path).to_string()).collect();
+    if !touched.is_empty() {
+        complain(&Trouble::new(
+            format!("the check {}: {}", check.name, listed(&touched, "were touched during the run")),
+            "see what writes there, and run it again; with `strict = true` in the check, it is not taken",
+        ));
+    }
 }
 
 /// Writes a lock, whatever is there.

@@ -103,6 +103,7 @@ struct Pending<'a> {
     resolved_root: Option<String>,
     mounts: Vec<Vec<u8>>,
     uncovered: Vec<Uncovered>,
+    touched: Vec<Vec<u8>>,
     old_lock: Option<OldLock>,
 }
 
@@ -121,7 +122,16 @@ fn one(
             (state, _) => state,
         };
         let old_lock = state.as_ref().ok().and_then(Baseline::old);
-        Pending { check, root, state, resolved_root: None, mounts: Vec::new(), uncovered: Vec::new(), old_lock }
+        Pending {
+            check,
+            root,
+            state,
+            resolved_root: None,
+            mounts: Vec::new(),
+            uncovered: Vec::new(),
+            touched: Vec::new(),
+            old_lock,
+        }
     };
     let mut all: Vec<_> = run.session.checks().map(pending).collect();
     let asked = all.iter().filter(|pending| pending.state.is_ok());
@@ -148,6 +158,7 @@ fn one(
             mounts: pending.mounts,
             uncovered: pending.uncovered,
             uncovered_is_trouble: pending.check.uncovered_is_trouble,
+            touched: pending.touched,
             old_lock: pending.old_lock,
         })
         .collect();
@@ -192,7 +203,7 @@ fn receive<R: io::BufRead>(
         return Err(AnswerError::TooDifferent { check: check.name.clone() });
     }
     // What was wrong with the answer comes first: a comparison with it says nothing.
-    let Beside { mounts, uncovered, digest: live } = collected.finish(budget)?;
+    let Beside { mounts, uncovered, touched, digest: live } = collected.finish(budget)?;
     let outcome = match compared {
         Ok(comparison) => {
             judge(check, (&place(check, Some(root)), false), comparison, baseline.stated_digest(), || Some(live))
@@ -202,6 +213,7 @@ fn receive<R: io::BufRead>(
     pending.resolved_root = resolved_root;
     pending.mounts = mounts;
     pending.uncovered = if matches!(outcome, Outcome::Compared { .. }) { uncovered } else { Vec::new() };
+    pending.touched = if matches!(outcome, Outcome::Compared { .. }) { touched } else { Vec::new() };
     pending.state = Err(Box::new(outcome));
     Ok(())
 }

@@ -92,6 +92,8 @@ pub struct Check {
     pub one_file_system: bool,
     /// Whether what is uncovered is trouble instead of a warning.
     pub uncovered_is_trouble: bool,
+    /// What was touched during the run is unverified.
+    pub strict: bool,
     /// For `containers` and `container_files`, and for no others.
     pub engine: Option<Engine>,
 }

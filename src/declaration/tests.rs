@@ -56,6 +56,7 @@ lock = "compose_sha256.lock.txt"
 modes = ["server"]
 allow_empty = true
 one_file_system = true
+strict = true
 
 [check."addon.hashes"]
 kind = "trees"
@@ -70,7 +71,7 @@ const FULL_JSON: &str = r#"{
         "compose_hashes": {
             "kind": "files", "root": "infra\/stacks", "server_root": "/srv/stacks",
             "include": ["*/docker-compose*.yml", "Gr\u00fc\u00dfe/*"], "exclude": ["old/**"],
-            "lock": "compose_sha256.lock.txt", "modes": ["server"], "allow_empty": true, "one_file_system": true
+            "lock": "compose_sha256.lock.txt", "modes": ["server"], "allow_empty": true, "one_file_system": true, "strict": true
         },
         "addon.hashes": {
             "k\u0069nd": "trees", "root": "odoo_modules/seisei",
@@ -100,7 +101,7 @@ fn reads_every_key_and_both_formats_alike() {
         LockFile { name: "compose_sha256.lock.txt".to_owned(), format: LockFormat::Sha256sum, old: None }
     );
     assert_eq!(files.modes, Modes { local: false, server: true });
-    assert!(files.allow_empty && files.one_file_system);
+    assert!(files.allow_empty && files.one_file_system && files.strict);
 
     assert_eq!((trees.name.as_str(), trees.kind, &trees.server_root), ("addon.hashes", Kind::Trees, &None));
     assert_eq!(trees.attributes, AttributeSet { mode: true, xattrs: true, ..AttributeSet::default() });
@@ -119,7 +120,7 @@ fn defaults() {
         let check = &declared.checks[0];
         assert_eq!(check.lock, LockFile { name: "b.lock.json".to_owned(), format: LockFormat::Json, old: None });
         assert_eq!(check.modes, Modes { local: true, server: true });
-        assert!(!check.allow_empty && !check.one_file_system);
+        assert!(!check.allow_empty && !check.one_file_system && !check.strict);
     }
 }
 
@@ -142,7 +143,7 @@ fn a_refusal_is_typed() {
 fn refuses_unknown_keys() {
     const DOT: &str = "unknown key, or a check's name with an unquoted dot in it";
     const CHECK: &str = "`kind`, `root`, `server_root`, `include`, `exclude`, `attributes`, `lock`, `modes`, \
-                         `allow_empty`, `one_file_system` or `uncovered`";
+                         `allow_empty`, `one_file_system`, `uncovered` or `strict`";
     for (written, remedy) in [
         ("inclued", "`include`"),
         ("excludes", "`exclude`"),

@@ -24,6 +24,7 @@ pub(super) const CHECK_KEYS: &[&str] = &[
     "allow_empty",
     "one_file_system",
     "uncovered",
+    "strict",
 ];
 const CONTAINERS_KEYS: &[&str] = &["kind", "socket", "containers", "attributes", "lock", "modes", "allow_empty"];
 const CONTAINER_FILES_KEYS: &[&str] = &[
@@ -126,6 +127,7 @@ fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize),
         allow_empty: section.boolean("allow_empty")?,
         one_file_system: section.boolean("one_file_system")?,
         uncovered_is_trouble: uncovered(section)?,
+        strict: section.boolean("strict")?,
         engine,
     };
     Ok((check, lock_at))

@@ -268,6 +268,9 @@ pub enum Unverified {
     /// A file of the kernel's own that states no size, and has more in it than is kept.
     #[error("it states no size, and has more than {limit} bytes")]
     Sizeless { limit: usize },
+    /// `strict = true`, and it was touched since the run started.
+    #[error("it was touched during the run, and `strict` refuses that")]
+    Touched,
     /// A container that the declaration names and the engine does not have. Of one that the lock has, this says that it
     /// was removed.
     #[error("it is declared, and the engine has no container of this name")]
@@ -301,7 +304,7 @@ impl Unverified {
             }
             Self::Refused { errno: libc::EMFILE | libc::ENFILE, .. } => "raise the limit of open files (`ulimit -n`)",
             Self::Refused { .. } => "see why the kernel refuses it, or `exclude` it",
-            Self::Unstable { .. } => "run it while nothing writes to it, or `exclude` it",
+            Self::Unstable { .. } | Self::Touched => "run it while nothing writes to it, or `exclude` it",
             Self::Vanished | Self::Replaced => {
                 "run it while nothing changes the tree, or `exclude` what comes and goes"
             }

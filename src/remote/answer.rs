@@ -70,11 +70,13 @@ pub fn check(
     let (quoted, resolved, trouble) = (json!(name), json!(resolved_root), json!(trouble));
     writeln!(lines.out, "{{\"check\":{quoted},\"resolved_root\":{resolved},\"failed\":{trouble}}}")?;
     if let Ok(collection) = collection {
-        for mount in &collection.mounts {
-            lines.line(&match std::str::from_utf8(mount) {
-                Ok(path) => json!({ "mount": path }).to_string(),
-                Err(_) => json!({ "mount_base64": BASE64.encode(mount) }).to_string(),
-            })?;
+        for (key, paths) in [("mount", &collection.mounts), ("touched", &collection.touched)] {
+            for path in paths {
+                lines.line(&match std::str::from_utf8(path) {
+                    Ok(path) => json!({ key: path }).to_string(),
+                    Err(_) => json!({ format!("{key}_base64"): BASE64.encode(path) }).to_string(),
+                })?;
+            }
         }
         for uncovered in &collection.uncovered {
             lines.line(&json!({ "uncovered": UncoveredItem::from(uncovered) }).to_string())?;

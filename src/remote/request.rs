@@ -145,7 +145,10 @@ impl Serialize for Keys<'_> {
                     table.serialize_entry("containers", &engine.containers)?;
                 }
             }
-            None => table.serialize_entry("one_file_system", &check.one_file_system)?,
+            None => {
+                table.serialize_entry("one_file_system", &check.one_file_system)?;
+                table.serialize_entry("strict", &check.strict)?;
+            }
         }
         if check.kind != Kind::Containers {
             table.serialize_entry("root", root)?;
@@ -179,6 +182,7 @@ mod tests {
         attributes = ["mode", "xattrs"]
         lock = "z.lock.json"
         one_file_system = true
+        strict = true
         [check."a.b"]
         kind = "trees"
         root = "modules"
@@ -217,7 +221,10 @@ mod tests {
             assert_eq!(asked.engine, read.engine);
             assert_eq!(asked.selection.include, read.selection.include);
             assert_eq!(asked.selection.exclude, read.selection.exclude);
-            assert_eq!((asked.attributes, asked.one_file_system), (read.attributes, read.one_file_system));
+            assert_eq!(
+                (asked.attributes, asked.one_file_system, asked.strict),
+                (read.attributes, read.one_file_system, read.strict)
+            );
         }
     }
 

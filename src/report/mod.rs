@@ -99,6 +99,8 @@ pub struct CheckReport {
     pub uncovered: Vec<Uncovered>,
     /// Whether that is trouble instead of a warning.
     pub uncovered_is_trouble: bool,
+    /// Paths below the root of what was touched during the run, sorted.
+    pub touched: Vec<Vec<u8>>,
     /// Files whose contents were not read: the stat cache has their digests from a run before.
     pub trusted: u64,
     /// Which lock of the scripts that driftlock replaces it was compared with, if it was one.

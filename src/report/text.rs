@@ -251,7 +251,13 @@ fn whereabouts(page: &mut Page<impl Write>, check: &CheckReport, title: &str) ->
         let path = shown(&check.root, mount);
         page.line(Tag::Warn, format_args!("{title}: another file system is mounted at {path}"))?;
     }
-    match check.mounts.len().checked_sub(page.lines) {
+    if let Some(more @ 1..) = check.mounts.len().checked_sub(page.lines) {
+        more_of(page, more as u64, "")?;
+    }
+    for path in check.touched.iter().take(page.lines) {
+        page.line(Tag::Warn, format_args!("{title}: touched during the run: {}", shown(&check.root, path)))?;
+    }
+    match check.touched.len().checked_sub(page.lines) {
         None | Some(0) => Ok(()),
         Some(more) => more_of(page, more as u64, ""),
     }

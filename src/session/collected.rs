@@ -62,6 +62,8 @@ pub struct Collected {
     pub uncovered: Vec<Uncovered>,
     /// Whether its root has nothing in it, not even what is excluded.
     pub root_is_empty: bool,
+    /// Paths of what was touched during the run, sorted.
+    pub touched: Vec<Vec<u8>>,
     /// What a stat cache is to know of its files; of containers nothing.
     pub learned: Learned,
 }
@@ -98,13 +100,9 @@ impl Collected {
 
 impl From<Collection> for Collected {
     fn from(collection: Collection) -> Self {
-        Self {
-            found: Found::Tree(collection.tree),
-            mounts: collection.mounts,
-            uncovered: collection.uncovered,
-            root_is_empty: false,
-            learned: collection.learned,
-        }
+        let Collection { tree, mounts, uncovered, touched, root: _, learned } = collection;
+        let touched = if touched > 0 { tree.touched() } else { Vec::new() };
+        Self { found: Found::Tree(tree), mounts, uncovered, touched, root_is_empty: false, learned }
     }
 }
 
@@ -114,6 +112,7 @@ impl From<List> for Collected {
             found: Found::List(list),
             mounts: Vec::new(),
             uncovered: Vec::new(),
+            touched: Vec::new(),
             root_is_empty: false,
             learned: Learned::default(),
         }

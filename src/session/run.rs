@@ -75,12 +75,15 @@ impl Run {
                 selection: &check.selection,
                 attributes: check.attributes,
                 one_file_system: check.one_file_system,
+                start: Some(self.session.start),
+                strict: check.strict,
                 nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
                 known: known.get(index).and_then(Option::as_ref),
                 links_on_the_way: check.records_links_on_the_way(),
                 reach: root.resolved.as_deref().map(|path| (&reach, path)),
             })
             .collect();
+        self.session.start.pass();
         let collections = walk::collect(&tasks, self.session.threads, progress);
         for ((index, check, root), collection) in roots().zip(collections) {
             collected[index] = Some(match &collection.root {

@@ -39,7 +39,7 @@ impl Binding {
         self.list(check.selection.include.iter());
         self.list(check.selection.exclude.iter());
         self.list(check.attributes.names());
-        self.add(&[u8::from(check.one_file_system)]);
+        self.add(&[u8::from(check.one_file_system), u8::from(check.strict)]);
         self.add(check.lock.name.as_bytes());
         self.add(&baseline.map(Baseline::identity).unwrap_or_default());
     }

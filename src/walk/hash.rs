@@ -26,6 +26,8 @@ pub struct Opened<T> {
     pub tag: T,
     pub file: OwnedFd,
     pub status: Statx,
+    /// Whether it did not hold still at first, and was read again.
+    pub repeated: bool,
 }
 
 /// A file that was read from end to end while its size and times stayed the same, and its digest; or why not.
@@ -176,6 +178,7 @@ impl<T> Lane<T> {
         }
         pause(reading.attempt);
         reading.attempt += 1;
+        reading.opened.repeated = true;
         match open::status(&reading.opened.file) {
             Ok(status) => reading.opened.status = status,
             Err(errno) => return self.finish(Err(refused("read its status", errno))),

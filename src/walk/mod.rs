@@ -14,11 +14,13 @@ mod observe;
 mod open;
 mod queue;
 mod reach;
+mod touched;
 mod tree;
 mod worker;
 
 pub use known::{fact, stamp};
 pub use reach::Reach;
+pub use touched::Start;
 pub use tree::{Tree, TreeEntries};
 
 use std::num::NonZeroUsize;
@@ -31,7 +33,8 @@ use crate::declaration::{Matched, Selection};
 use crate::manifest::{AttributeSet, Content, Kind, Record, Uncovered, Unverified};
 use crate::stat_cache::{Known, Learned};
 use queue::{Job, Place, Queue};
-use tree::DirectoryId;
+use rustix::fs::Statx;
+use tree::{DirectoryId, State};
 use worker::FoundInTask;
 
 /// What to collect below one root.
@@ -43,6 +46,10 @@ pub struct Task<'a> {
     pub attributes: AttributeSet,
     pub one_file_system: bool,
     pub nar: NarOf,
+    /// When the run started, to tell what was touched since; nothing where nobody asks.
+    pub start: Option<Start>,
+    /// What was touched during the run is unverified.
+    pub strict: bool,
     /// What is known of files, directories and links that were read before. A NAR needs all bytes, so a module of which one is wanted is
     /// read whatever is known.
     pub known: Option<&'a Known>,
@@ -68,6 +75,8 @@ pub struct Collection {
     pub tree: Tree,
     /// Paths on which something lies that is on another mount than the directory it is in, sorted.
     pub mounts: Vec<Vec<u8>>,
+    /// How many entries were touched during the run: see [`Tree::touched`].
+    pub touched: u64,
     /// The root itself: its NAR if that was asked for, or why it could not be read.
     pub root: Result<Option<crate::manifest::Sha256Digest>, Unverified>,
     /// What was taken from [`Task::known`], and what is to be added to it.
@@ -153,6 +162,22 @@ struct Run<'a> {
     long: AtomicUsize,
 }
 
+impl Task<'_> {
+    /// What becomes of an entry that was looked at, by whether it was touched since the run started.
+    fn state(&self, record: Record, status: &Statx, repeated: bool, touched: &mut u64) -> State {
+        match self.start {
+            Some(start) if repeated || start.is_before(status) => {
+                if self.strict {
+                    return State::unverified(Unverified::Touched);
+                }
+                *touched += 1;
+                State::Touched(Box::new(record))
+            }
+            _ => State::Recorded(record),
+        }
+    }
+}
+
 impl Run<'_> {
     fn new_directory(&self, task: usize) -> DirectoryId {
         self.directories[task].fetch_add(1, Ordering::Relaxed)
@@ -165,11 +190,13 @@ impl Run<'_> {
         let mut learned = Learned::default();
         let mut matched = Matched::default();
         let mut links = Vec::new();
+        let mut touched = 0;
         let mut pieces = Vec::new();
         for found in found {
             let FoundInTask { pieces: piece, notes: mut found } = std::mem::take(&mut found.tasks[task]);
             mounts.append(&mut found.mounts);
             learned.append(&mut found.learned);
+            touched += found.touched;
             matched.merge(&found.matched);
             links.append(&mut found.links);
             pieces.push(piece);
@@ -187,6 +214,6 @@ impl Run<'_> {
             Some((_, Err(reason))) => Err(reason.clone()),
             _ => Err(Unverified::Vanished),
         };
-        Collection { tree: Tree::new(asked.kind, count, pieces), mounts, root, learned, uncovered }
+        Collection { tree: Tree::new(asked.kind, count, pieces), mounts, touched, root, learned, uncovered }
     }
 }

@@ -54,7 +54,7 @@ pub fn file(file: &OwnedFd) -> Result<(Record, Sha256Digest), Unverified> {
     let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
     nar::archive(&mut archive.pieces);
     archive.flush();
-    let sha256 = contents(file, &mut status, &mut archive, &mut vec![0; BUFFER + BEYOND])?;
+    let sha256 = contents(file, &mut status, &mut false, &mut archive, &mut vec![0; BUFFER + BEYOND])?;
     let record = file_record(file, &status, sha256, AttributeSet::default())?;
     Ok((record, archive.hasher.finish()))
 }
@@ -177,9 +177,21 @@ fn leaf(
     }
     match seen {
         Seen::Directory => State::Directory(worker.run.new_directory(level.place.task)),
-        Seen::Settled(state, _) => {
+        Seen::Settled(state, status) => {
             worker.found.tasks[level.place.task].notes.note_link(task, &level.place.path, name, &state);
-            if let State::Recorded(Record { content: Content::Symlink { target }, .. }) = &state {
+            let state = match (state, status) {
+                (State::Recorded(record), Some(status)) => {
+                    let touched = &mut worker.found.tasks[level.place.task].notes.touched;
+                    task.state(record, &status, false, touched)
+                }
+                (state, _) => state,
+            };
+            let record = match &state {
+                State::Recorded(record) => Some(record),
+                State::Touched(record) => Some(&**record),
+                _ => None,
+            };
+            if let Some(Record { content: Content::Symlink { target }, .. }) = record {
                 nar::entry(&mut archive.pieces, name);
                 nar::symlink(&mut archive.pieces, target);
                 nar::close(&mut archive.pieces);
@@ -191,12 +203,18 @@ fn leaf(
         Seen::File(file, mut status) => {
             nar::entry(&mut archive.pieces, name);
             archive.flush();
-            let recorded = contents(&file, &mut status, archive, buffer)
+            let mut repeated = false;
+            let recorded = contents(&file, &mut status, &mut repeated, archive, buffer)
                 .and_then(|sha256| file_record(&file, &status, sha256, task.attributes));
             nar::close(&mut archive.pieces);
             worker.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
             match recorded {
-                Ok(record) => State::Recorded(record),
+                Ok(record) => {
+                    let touched = &mut worker.found.tasks[level.place.task].notes.touched;
+                    let state = task.state(record, &status, repeated, touched);
+                    archive.whole &= !matches!(state, State::Unverified(_));
+                    state
+                }
                 Err(reason) => {
                     archive.whole = false;
                     State::unverified(reason)
@@ -207,7 +225,13 @@ fn leaf(
 }
 
 /// Reads a file into both streams; one that did not hold still is taken back out of the archive and read again.
-fn contents(file: &OwnedFd, status: &mut Statx, archive: &mut Archive, buffer: &mut [u8]) -> Hashed {
+fn contents(
+    file: &OwnedFd,
+    status: &mut Statx,
+    repeated: &mut bool,
+    archive: &mut Archive,
+    buffer: &mut [u8],
+) -> Hashed {
     for attempt in 1..=ATTEMPTS {
         let before = archive.hasher.clone();
         match once(file, status, &mut archive.hasher, buffer) {
@@ -229,6 +253,7 @@ fn contents(file: &OwnedFd, status: &mut Statx, archive: &mut Archive, buffer: &
             Err(Stopped::Failed(errno)) => return Err(refused("read it", errno)),
         }
         archive.hasher = before;
+        *repeated = true;
         pause(attempt);
         *status = open::status(file).map_err(|errno| refused("read its status", errno))?;
     }

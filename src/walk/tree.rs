@@ -19,6 +19,8 @@ pub type DirectoryId = u32;
 #[derive(Debug)]
 pub enum State {
     Recorded(Record),
+    /// The same, touched during the run.
+    Touched(Box<Record>),
     // Boxed, since it is rare and the record is what there are a million of.
     Unverified(Box<Unverified>),
     /// A directory: its own record is in its [`Listing`].
@@ -99,6 +101,19 @@ impl Tree {
             frames: vec![Frame { directory: 0, next: 0, waiting: Vec::new() }],
             parent: 0,
         }
+    }
+
+    /// The paths of all that was touched during the run, in the one order.
+    #[must_use]
+    pub fn touched(&self) -> Vec<Vec<u8>> {
+        let mut entries = self.entries();
+        let mut paths = Vec::new();
+        while let Some(state) = entries.step() {
+            if matches!(state, State::Touched(_)) {
+                paths.push(entries.path.clone());
+            }
+        }
+        paths
     }
 
     /// The directories by their numbers; the root is the first.
@@ -206,6 +221,7 @@ impl Entries for TreeEntries<'_> {
             match self.step() {
                 None => return Ok(None),
                 Some(State::Recorded(record)) => break Ok(record),
+                Some(State::Touched(record)) => break Ok(&**record),
                 Some(State::Unverified(reason)) => break Err(&**reason),
                 Some(State::Pending(_)) => break Err(&Unverified::Vanished),
                 Some(State::Directory(id)) => {

@@ -53,6 +53,8 @@ pub struct FoundInTask {
 #[derive(Default)]
 pub struct Notes {
     pub mounts: Vec<Vec<u8>>,
+    /// How many entries were touched during the run, and are taken all the same.
+    pub touched: u64,
     pub learned: Learned,
     pub matched: Matched,
     /// Links that lead to what no check covers.
@@ -280,7 +282,7 @@ impl Worker<'_> {
             let at = At { place: &batch.place, directory: batch.directory.as_fd(), mount: batch.mount };
             match look(self.run, &at, name, listed, &mut found.notes) {
                 Ok((file, status)) if status.stx_size < LARGE => {
-                    return Some(hash::Opened { tag: slot, file, status });
+                    return Some(hash::Opened { tag: slot, file, status, repeated: false });
                 }
                 Ok((_, status)) => {
                     let (place, name) = (batch.place.clone(), name.into());
@@ -305,7 +307,7 @@ impl Worker<'_> {
             });
         self.run.queue.done();
         match looked {
-            Ok((file, status)) => Some(hash::Opened { tag: slot, file, status }),
+            Ok((file, status)) => Some(hash::Opened { tag: slot, file, status, repeated: false }),
             Err(state) => {
                 self.put(slot, state);
                 None
@@ -315,7 +317,7 @@ impl Worker<'_> {
 
     /// Keeps the digest of a file.
     fn settle(&mut self, opened: hash::Opened<Slot>, hashed: hash::Hashed) {
-        let hash::Opened { tag: slot, file, status } = opened;
+        let hash::Opened { tag: slot, file, status, repeated } = opened;
         let task = &self.run.tasks[slot.task];
         let found = &mut self.found.tasks[slot.task];
         let state = hashed.and_then(|sha256| {
@@ -323,7 +325,11 @@ impl Worker<'_> {
             found.notes.learned.read.extend(task.known.and_then(|known| known.learn(&status, sha256)));
             file_record(&file, &status, sha256, task.attributes)
         });
-        self.put(slot, state.map_or_else(State::unverified, State::Recorded));
+        let state = match state {
+            Ok(record) => task.state(record, &status, repeated, &mut found.notes.touched),
+            Err(reason) => State::unverified(reason),
+        };
+        self.put(slot, state);
     }
 
     fn put(&mut self, slot: Slot, state: State) {
@@ -360,6 +366,12 @@ fn look(run: &Run<'_>, at: &At<'_>, name: &[u8], listed: Listed, notes: &mut Not
     match looked {
         Looked::Known { record, .. } => settled(State::Recorded(record), notes),
         Looked::Unknown(Seen::File(file, status)) => Ok((file, status)),
+        Looked::Unknown(Seen::Settled(State::Recorded(record), Some(status))) => {
+            let state = State::Recorded(record);
+            notes.note_link(task, &at.place.path, name, &state);
+            let State::Recorded(record) = state else { return Err(state) };
+            Err(task.state(record, &status, false, &mut notes.touched))
+        }
         Looked::Unknown(Seen::Settled(state, _)) => settled(state, notes),
         Looked::Unknown(Seen::Directory) => {
             let (id, job) = below(run, at.place, name, at.mount, None);

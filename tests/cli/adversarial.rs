@@ -21,7 +21,7 @@ fn needs_root() {
 }
 
 /// Runs `change` again and again while `driftlock` runs.
-fn meanwhile<T>(change: impl Fn(u64) + Sync, run: impl FnOnce() -> T) -> T {
+pub fn meanwhile<T>(change: impl Fn(u64) + Sync, run: impl FnOnce() -> T) -> T {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -24,5 +24,6 @@ mod reading;
 mod sandboxed;
 mod servers;
 mod stat_cache;
+mod touched;
 mod uncovered;
 mod watch;

@@ -78,7 +78,7 @@ fn keys_stand_in_the_order_of_the_seed() {
     );
     assert_eq!(
         keys(".checks[1]"),
-        "name status details kind root resolved_root lock digest live_digest counts drift unverified mounts uncovered uncovered_is_trouble trusted \
+        "name status details kind root resolved_root lock digest live_digest counts drift unverified mounts uncovered uncovered_is_trouble touched trusted \
          old_lock trouble skipped\n"
     );
     assert_eq!(keys(".summary"), "total passed failed skipped\n");
@@ -280,7 +280,7 @@ type Edit = (bool, fn(&mut Value));
 
 #[test]
 fn a_report_changed_by_hand_is_refused() {
-    let edits: [Edit; 49] = [
+    let edits: [Edit; 52] = [
         (false, |report| report["new"] = json!(1)),
         (false, |report| drop(report.as_object_mut().unwrap().remove("counts"))),
         (false, |report| drop(report["checks"][1].as_object_mut().unwrap().remove("trouble"))),
@@ -297,6 +297,9 @@ fn a_report_changed_by_hand_is_refused() {
         (false, |report| report["checks"][1]["drift"][0]["actual"]["mode"] = json!("+644")),
         (false, |report| report["checks"][1]["drift"][0]["actual"]["uid"] = json!(0)),
         (false, |report| report["checks"][1]["mounts"] = json!([{"path": "/x"}])),
+        (false, |report| drop(report["checks"][1].as_object_mut().unwrap().remove("touched"))),
+        (true, |report| report["checks"][1]["touched"] = json!([{"path": "b"}, {"path": "a"}])),
+        (true, |report| report["checks"][0]["touched"] = json!([{"path": "a"}])),
         (false, |report| drop(report["checks"][1].as_object_mut().unwrap().remove("trusted"))),
         (false, |report| report["checks"][1]["trusted"] = json!(-1)),
         (true, |report| report["checks"][1]["trusted"] = json!(3)),

@@ -100,6 +100,7 @@ pub fn check(name: &str, kind: Kind, root: &str, outcome: Outcome) -> CheckRepor
         mounts: Vec::new(),
         uncovered: Vec::new(),
         uncovered_is_trouble: false,
+        touched: Vec::new(),
         trusted: 0,
         old_lock: None,
     }
@@ -383,6 +384,14 @@ pub fn continued() -> Report {
     Report { previous: Some(previous), ..seed_pass() }
 }
 
+/// The two checks of the seed's success, while something wrote to what they read.
+pub fn touched() -> Report {
+    let mut report = seed_pass();
+    let Outcome::Compared { .. } = &report.checks[0].outcome else { panic!("it was compared") };
+    report.checks[0].touched = vec![b"edge-traefik/docker-compose.yml".to_vec(), b"odoo18-prod/not\xffutf8\n".to_vec()];
+    report
+}
+
 /// The two checks of the seed's failure, after a run that did not read everything.
 pub fn trusting() -> Report {
     let mut report = seed_fail();
@@ -524,6 +533,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("seed", seed_fail()),
         ("empty", report(Vec::new())),
         ("trusting", trusting()),
+        ("touched", touched()),
         ("every_change", report(vec![every_change()])),
         ("troubled", report(troubled())),
         ("bare", bare),

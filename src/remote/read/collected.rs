@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 use data_encoding::BASE64;
 
-use super::lines::{EndLine, MountLine, UncoveredLine, UnverifiedLine};
+use super::lines::{EndLine, MountLine, TouchedLine, UncoveredLine, UnverifiedLine};
 use super::{Answer, AnswerError};
 use crate::declaration::Check;
 use crate::digest::Sha256;
@@ -13,6 +13,9 @@ use crate::path::EntryPath;
 
 /// The most that the places take which an answer names for one check where another file system begins, in bytes.
 const MOUNTS_LIMIT: usize = 4 << 20;
+
+/// The same of the paths of what was touched during the run.
+const TOUCHED_LIMIT: usize = 64 << 20;
 
 /// What one of them takes beside its path.
 const MOUNT: usize = 64;
@@ -24,6 +27,8 @@ pub struct Beside {
     pub mounts: Vec<Vec<u8>>,
     /// What lies on the way and is not looked at, sorted.
     pub uncovered: Vec<Uncovered>,
+    /// What was touched during the run, sorted.
+    pub touched: Vec<Vec<u8>>,
     /// The digest that a lock of the entries would have.
     pub digest: String,
 }
@@ -55,6 +60,8 @@ pub struct Collected<'a, R> {
     uncovered: Vec<Uncovered>,
     /// What both take.
     beside: usize,
+    touched: Vec<Vec<u8>>,
+    of_touched: usize,
     lines: u64,
     /// Over all lines, as the end states it.
     of_lines: Sha256,
@@ -77,6 +84,8 @@ impl<'a, R: BufRead> Collected<'a, R> {
             mounts: Vec::new(),
             uncovered: Vec::new(),
             beside: 0,
+            touched: Vec::new(),
+            of_touched: 0,
             lines: 0,
             of_lines: Sha256::new(),
             of_entries: Sha256::new(),
@@ -109,11 +118,16 @@ impl<'a, R: BufRead> Collected<'a, R> {
         while !self.finished {
             self.step()?;
         }
-        let Some(left) = budget.checked_sub(self.beside) else {
+        let others = (self.mounts.len() + self.uncovered.len() + self.touched.len()) as u64;
+        if self.touched.len() as u64 > self.lines - others {
+            return Err(self.answer.malformed("more was touched than there are entries".to_owned()));
+        }
+        let Some(left) = budget.checked_sub(self.beside + self.of_touched) else {
             return Err(AnswerError::TooDifferent { check: self.check.name.clone() });
         };
         *budget = left;
-        Ok(Beside { mounts: self.mounts, uncovered: self.uncovered, digest: self.of_entries.finish().sri() })
+        let digest = self.of_entries.finish().sri();
+        Ok(Beside { mounts: self.mounts, uncovered: self.uncovered, touched: self.touched, digest })
     }
 
     /// Reads up to the next entry; none is left if it gives false.
@@ -136,6 +150,10 @@ impl<'a, R: BufRead> Collected<'a, R> {
                 self.uncovered()?;
                 continue;
             }
+            if self.answer.line.starts_with(b"{\"touched") {
+                self.touched()?;
+                continue;
+            }
             let is_unverified = self.answer.line.starts_with(b"{\"unverified\"");
             let item = if is_unverified { self.unverified()? } else { self.entry()? };
             if let Some(before) = &self.item
@@ -154,6 +172,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
         let path = self.path(mount, mount_base64)?;
         if self.item.is_some()
             || !self.uncovered.is_empty()
+            || !self.touched.is_empty()
             || self.mounts.last().is_some_and(|before| **before >= *path.as_bytes())
         {
             return Err(self.answer.malformed("a mount is not where it belongs".to_owned()));
@@ -182,13 +201,31 @@ impl<'a, R: BufRead> Collected<'a, R> {
             Uncovered::Glob { list: GlobList::Exclude, glob } => (selection.exclude.contains(glob), glob.len()),
             Uncovered::Link { path, target } => (true, path.as_bytes().len() + target.len()),
         };
-        if !is_ours || self.item.is_some() || self.uncovered.last().is_some_and(|before| *before >= uncovered) {
+        if !is_ours
+            || self.item.is_some()
+            || !self.touched.is_empty()
+            || self.uncovered.last().is_some_and(|before| *before >= uncovered)
+        {
             return Err(self
                 .answer
                 .malformed("what is uncovered is not what was asked for, or not where it belongs".to_owned()));
         }
         self.room(bytes)?;
         self.uncovered.push(uncovered);
+        Ok(())
+    }
+
+    fn touched(&mut self) -> Result<(), AnswerError> {
+        let TouchedLine { touched, touched_base64 } = self.answer.parse()?;
+        let path = self.path(touched, touched_base64)?;
+        if self.item.is_some() || self.touched.last().is_some_and(|before| **before >= *path.as_bytes()) {
+            return Err(self.answer.malformed("what was touched is not where it belongs".to_owned()));
+        }
+        self.of_touched += MOUNT + path.as_bytes().len();
+        if self.of_touched > TOUCHED_LIMIT {
+            return Err(AnswerError::TooDifferent { check: self.check.name.clone() });
+        }
+        self.touched.push(path.as_bytes().to_vec());
         Ok(())
     }
 

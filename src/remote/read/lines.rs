@@ -69,6 +69,13 @@ pub(super) struct UncoveredLine {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct TouchedLine {
+    pub(super) touched: Option<String>,
+    pub(super) touched_base64: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct UnverifiedLine {
     /// Nothing: what was declared is not there.
     pub(super) unverified: Option<String>,

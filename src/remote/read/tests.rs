@@ -62,6 +62,7 @@ fn answer(found: Vec<List>) -> Vec<u8> {
         let mut collected = session::Collected::from(found);
         if check.name == "tree" {
             collected.mounts = vec![b"m".to_vec()];
+            collected.touched = vec![b"a".to_vec(), b"m/\xff".to_vec()];
         }
         answer::check(&mut out, &check.name, Some("/srv"), &Ok(collected)).unwrap();
     }
@@ -179,7 +180,8 @@ fn what_is_said_of_a_bad_line_is_short_and_harmless() {
 #[test]
 fn what_people_read_keeps_the_escapes_that_it_has() {
     let mut lists = found();
-    lists[0] = list(&[(b"m", Err(Unverified::Reported(r"the directory a\n could not be read".into())))]);
+    lists[0] =
+        list(&[(b"m", Err(Unverified::Reported(r"the directory a\n could not be read".into()))), (b"z", file(1))]);
     let found = compared(&*answer(lists), UNLIMITED).unwrap();
     assert_eq!(found[0].unverified[0].reason.to_string(), r"the directory a\n could not be read");
 }
@@ -214,6 +216,17 @@ fn what_a_server_makes_us_keep_is_bounded() {
     let mounts: String = (100_000..200_000).map(|number| format!("{{\"mount\":\"{number}\"}}\n")).collect();
     let refused = compared([before, &mounts, after].concat().as_bytes(), UNLIMITED).unwrap_err();
     assert!(refused.to_string().contains("bytes of mounts"), "{refused}");
+
+    // What was touched: without end, out of order, and where it does not belong.
+    let line = |number: u32| format!("{{\"touched\":\"{number:0>200}\"}}\n");
+    let (before, after) = good.split_once("{\"touched\":\"a\"}\n{\"touched_base64\":\"bS//\"}\n").unwrap();
+    let touched: String = (0..300_000).map(line).collect();
+    let refused = compared([before, &touched, after].concat().as_bytes(), UNLIMITED).unwrap_err();
+    assert!(matches!(refused, AnswerError::TooDifferent { .. }), "{refused}");
+    for wrong in [line(2) + &line(1), line(1) + &line(1), line(1) + "{\"mount\":\"z\"}\n"] {
+        let refused = compared([before, &wrong, after].concat().as_bytes(), UNLIMITED).unwrap_err();
+        assert!(refused.to_string().contains("is not where it belongs"), "{wrong}: {refused}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) const ITEMS: usize = 500;
 /// Whether there is more to say than the table has.
 pub(super) fn has_card(check: &CheckReport) -> bool {
     let troubled = matches!(check.outcome, Outcome::Failed(_) | Outcome::Compared { .. }) && check.troubled();
-    check.drifted() || troubled || !check.mounts.is_empty() || !check.uncovered.is_empty()
+    check.drifted() || troubled || !check.mounts.is_empty() || !check.uncovered.is_empty() || !check.touched.is_empty()
 }
 
 /// Writes the check's card, if it has one, with so many items a list.
@@ -55,7 +55,9 @@ pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport, ite
         Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
     uncovered(out, check, items)?;
-    mounts(out, check, items)?;
+    let mounts = "Another file system is mounted here";
+    noted(out, check, mounts, &check.mounts, "mounts", items)?;
+    noted(out, check, "Touched during the run", &check.touched, "touched", items)?;
     writeln!(out, "</section>")
 }
 
@@ -198,15 +200,23 @@ fn uncovered(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Res
     more(out, check.uncovered.len().saturating_sub(items) as u64, "uncovered")
 }
 
-fn mounts(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<()> {
-    if check.mounts.is_empty() {
+/// What there is to note of some paths, which changes no verdict. `key` is that of the JSON.
+fn noted(
+    out: &mut impl Write,
+    check: &CheckReport,
+    heading: &str,
+    paths: &[Vec<u8>],
+    key: &str,
+    items: usize,
+) -> io::Result<()> {
+    if paths.is_empty() {
         return Ok(());
     }
-    writeln!(out, "<h3>Another file system is mounted here</h3>\n<ol>")?;
-    for mount in check.mounts.iter().take(items) {
-        let path = escaped(&joined(&check.root, mount)).to_string();
+    writeln!(out, "<h3>{heading}</h3>\n<ol>")?;
+    for path in paths.iter().take(items) {
+        let path = escaped(&joined(&check.root, path)).to_string();
         writeln!(out, "<li><span class=\"path\">{}</span></li>", Text(&path))?;
     }
     writeln!(out, "</ol>")?;
-    more(out, check.mounts.len().saturating_sub(items) as u64, "mounts")
+    more(out, paths.len().saturating_sub(items) as u64, key)
 }

@@ -74,6 +74,7 @@ pub(super) struct Check<D, U> {
     pub mounts: Vec<PathItem>,
     pub uncovered: Vec<UncoveredItem>,
     pub uncovered_is_trouble: bool,
+    pub touched: Vec<PathItem>,
     pub trusted: u64,
     #[serde(deserialize_with = "present")]
     pub old_lock: Option<OldLockItem>,
@@ -340,6 +341,7 @@ fn undeclared<'a>(name: &str, status: Status, details: String, trouble: Option<&
         mounts: Vec::new(),
         uncovered: Vec::new(),
         uncovered_is_trouble: false,
+        touched: Vec::new(),
         trusted: 0,
         old_lock: None,
         trouble: trouble.map(TroubleItem::from),
@@ -374,6 +376,7 @@ fn check<'a>(check: &'a CheckReport, mode: &str) -> Written<'a> {
             Vec::new()
         },
         uncovered_is_trouble: check.uncovered_is_trouble,
+        touched: check.touched.iter().map(|path| PathItem::from(path.as_slice())).collect(),
         trusted: if comparison.is_some() { check.trusted } else { 0 },
         old_lock: check.old_lock.filter(|_| comparison.is_some()).map(OldLockItem::from),
         trouble: match &check.outcome {

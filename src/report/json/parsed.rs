@@ -77,6 +77,8 @@ pub struct ParsedCheck {
     /// What lies on its way and is not looked at, sorted.
     pub uncovered: Vec<Uncovered>,
     pub uncovered_is_trouble: bool,
+    /// In the order of their paths.
+    pub touched: Vec<EntryPath>,
     pub trouble: Option<Trouble>,
     pub(super) skipped: Option<Skipped>,
 }
@@ -280,7 +282,12 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     if !uncovered.is_sorted_by(|a, b| a < b) {
         return Err(inconsistent("what is uncovered is not in order, or there twice".to_owned()));
     }
-    if !drift.is_sorted_by(|a, b| a.path < b.path) || !unverified.is_sorted_by(|a, b| a.path < b.path) {
+    let touched: Result<Vec<_>, _> = read.touched.into_iter().map(EntryPath::try_from).collect();
+    let touched = touched.map_err(form)?;
+    if !drift.is_sorted_by(|a, b| a.path < b.path)
+        || !unverified.is_sorted_by(|a, b| a.path < b.path)
+        || !touched.is_sorted_by(|a, b| a < b)
+    {
         return Err(inconsistent("its entries are not in order, or one is there twice".to_owned()));
     }
 
@@ -297,6 +304,9 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     }
     if unverified.iter().any(|entry| paths.contains(&entry.path)) {
         return Err(inconsistent("an entry is both drifted and unverified".to_owned()));
+    }
+    if touched.len() as u64 > counts.entries {
+        return Err(inconsistent("more entries were touched than it knows of".to_owned()));
     }
     if read.trusted > counts.verified + counts.drifted {
         return Err(inconsistent("it trusts more entries than it knows of".to_owned()));
@@ -363,6 +373,7 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
         mounts,
         uncovered,
         uncovered_is_trouble: read.uncovered_is_trouble,
+        touched,
         trouble: read.trouble.map(|trouble| Trouble { problem: trouble.problem, remedy: trouble.remedy }),
         skipped: read.skipped,
     })

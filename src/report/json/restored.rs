@@ -113,6 +113,7 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
         },
     };
     let mounts = parsed.mounts.iter().map(|mount| mount.as_bytes().to_vec()).collect();
+    let touched = parsed.touched.iter().map(|path| path.as_bytes().to_vec()).collect();
     Some(CheckReport {
         name: parsed.name,
         kind,
@@ -123,6 +124,7 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
         mounts,
         uncovered: parsed.uncovered,
         uncovered_is_trouble: parsed.uncovered_is_trouble,
+        touched,
         trusted: parsed.trusted,
         old_lock: parsed.old_lock,
     })

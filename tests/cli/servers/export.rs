@@ -174,7 +174,7 @@ fn an_answer_that_is_not_whole_is_no_export() {
             ),
             "older: it says: the request is refused: its version is 2, and only 1 is known here",
         ),
-        ("newer", says(r#"{"driftlock_collect":3}"#), "newer: its driftlock speaks version 3 of `collect`"),
+        ("newer", says(r#"{"driftlock_collect":4}"#), "newer: its driftlock speaks version 4 of `collect`"),
         ("cut", filtered("head -n 20"), "its answer ends in the middle, after line 20; nothing was written"),
         ("plain", filtered("sed '16,21d;$s/4/3/'"), "line 16 of its answer is not what driftlock writes: "),
         ("other", filtered("sed '16s#/engine.sock#/other.sock#'"), "it is about the engine at "),

@@ -1,0 +1,175 @@
+//! Files that are written to while a run reads them.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::harness::{FILES, TREES, World, the_check, unverified};
+use crate::watch::says;
+
+/// Shows good bytes to whoever opens the file, and has evil ones back when it is closed.
+const SHOWS_GOOD_BYTES: &str = r#"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+path = sys.argv[1].encode()
+OPEN, CLOSE = 0x20, 0x10
+watch = libc.inotify_init1(0o2000000)
+assert watch >= 0 and libc.inotify_add_watch(watch, path, OPEN | CLOSE) >= 0
+# It is open all the time, so that this writer makes no events of its own.
+file = os.open(path, os.O_WRONLY)
+print("ready", flush=True)
+while True:
+    events = os.read(watch, 4096)
+    while events:
+        _, mask, _, length = struct.unpack_from("iIII", events)
+        events = events[16 + length:]
+        os.pwrite(file, b"good" if mask & OPEN else b"evil", 0)
+"#;
+
+struct Stopped(std::process::Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn touched(report: &Value) -> Vec<Value> {
+    the_check(report)["touched"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_writer_that_shows_good_bytes_to_who_opens_a_file_is_told() {
+    for declaration in [FILES, TREES] {
+        let world = World::declaring(declaration);
+        let path = world.write("m/f", "good");
+        world.write("m/still", "still");
+        world.lock();
+        fs::write(&path, "evil").unwrap();
+        let mut python = Command::new("python3");
+        let writer = python.args(["-c", SHOWS_GOOD_BYTES]).arg(&path).stdout(Stdio::piped());
+        let mut writer = Stopped(writer.spawn().expect("this test needs python3"));
+        let mut ready = String::new();
+        BufReader::new(writer.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        // Whether the writer is in time is up to the scheduler. Whenever it is, that is told.
+        let mut passed = 0;
+        for _ in 0..200 {
+            let run = world.driftlock(["check", "--json", "--output", "elsewhere"]).command.output().unwrap();
+            let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+            if report["overall"] == "PASS" {
+                assert_eq!(touched(&report), [json!({"path": "m/f"})], "{report:#}");
+                passed += 1;
+            }
+            if passed == 3 {
+                break;
+            }
+        }
+        assert_eq!(passed, 3, "the writer was in time now and then");
+        fs::write(world.path("driftlock.toml"), format!("{declaration}strict = true\n")).unwrap();
+        for _ in 0..10 {
+            let run = world.driftlock(["check", "--json", "--output", "elsewhere"]).command.output().unwrap();
+            let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+            assert_ne!(report["overall"], "PASS", "{report:#}");
+        }
+    }
+}
+
+/// Writes the same bytes to a file again and again while `run` runs.
+fn rewritten<T>(world: &World, path: &str, run: impl FnOnce() -> T) -> T {
+    let file = fs::File::options().write(true).open(world.root(path)).unwrap();
+    crate::adversarial::meanwhile(|_| file.write_all_at(b"same", 0).unwrap(), run)
+}
+
+#[test]
+fn what_is_written_to_during_the_run_is_told_or_with_strict_unverified() {
+    for declaration in [FILES, TREES] {
+        let world = World::declaring(declaration);
+        world.write("m/f", "same");
+        world.write("m/still", "still");
+        world.lock();
+        let strict = format!("{declaration}strict = true\n");
+        rewritten(&world, "m/f", || {
+            let mut told = 0;
+            for _ in 0..200 {
+                let run = world.driftlock(["check", "--json", "--output", "elsewhere"]).command.output().unwrap();
+                let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+                // It is read again while its times move, and given up after a third time.
+                match run.status.code() {
+                    Some(0) => assert_eq!(touched(&report), [json!({"path": "m/f"})]),
+                    Some(2) => assert_eq!((unverified(&report), touched(&report)), (vec!["m/f".to_owned()], vec![])),
+                    other => panic!("{other:?} {report:#}"),
+                }
+                told += u32::from(run.status.code() == Some(0));
+                if told == 3 {
+                    break;
+                }
+            }
+            assert_eq!(told, 3);
+            fs::write(world.path("driftlock.toml"), &strict).unwrap();
+            let report = world.check(2);
+            assert_eq!((unverified(&report), touched(&report)), (vec!["m/f".to_owned()], vec![]));
+            let locked = world.lock_bytes();
+            let refused = world.driftlock(["lock"]).code(2).stderr();
+            says(&refused, &["the check tree was not locked: ", "m/f"]);
+            assert_eq!(world.lock_bytes(), locked);
+        });
+        // It lies still again, and that is enough.
+        let report = world.check(0);
+        assert_eq!((unverified(&report), touched(&report)), (vec![], vec![]));
+    }
+}
+
+#[test]
+fn the_text_and_a_lock_tell_it() {
+    let world = World::new();
+    world.write("m/f", "same");
+    world.lock();
+    let warning = "[WARN] Tree: touched during the run: root/m/f\n";
+    rewritten(&world, "m/f", || {
+        let told = (0..200).any(|_| {
+            world
+                .driftlock(["check"])
+                .command
+                .output()
+                .unwrap()
+                .stdout
+                .windows(warning.len())
+                .any(|window| window == warning.as_bytes())
+        });
+        assert!(told);
+        let told = (0..200).any(|_| {
+            let run = world.driftlock(["lock"]).command.output().unwrap();
+            let stderr = String::from_utf8(run.stderr).unwrap();
+            stderr.contains("the check tree: 1 of its entries were touched during the run:\n    m/f")
+                && run.status.success()
+        });
+        assert!(told);
+    });
+}
+
+#[test]
+fn what_was_touched_before_the_run_is_not_told_whatever_its_times_say() {
+    for strict in ["", "strict = true\n"] {
+        let world = World::declaring(&format!("{TREES}{strict}"));
+        for number in 0..20 {
+            let path = world.write(format!("m/{number}"), "1");
+            let time = SystemTime::now() + Duration::from_secs(1 << (number + 8));
+            fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        }
+        symlink("0", world.root("m/link")).unwrap();
+        // The directory is touched, and what is told is told of what is in it.
+        for _ in 0..20 {
+            world.write("m/new", "1");
+            let locked = world.lock();
+            assert_eq!(locked.stderr(), "");
+            let report = world.check(0);
+            assert_eq!(touched(&report), Vec::<Value>::new());
+            assert!(fs::metadata(world.root("m/19")).unwrap().mtime() > 4_000_000_000);
+        }
+    }
+}
