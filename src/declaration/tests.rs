@@ -86,7 +86,7 @@ fn reads_every_key_and_both_formats_alike() {
     let lines = |declared: &mut Declaration| -> Vec<usize> {
         declared.checks.iter_mut().map(|check| std::mem::take(&mut check.line)).collect()
     };
-    assert_eq!((lines(&mut declared), lines(&mut alike)), (vec![5, 16], vec![4, 9]));
+    assert_eq!((lines(&mut declared), lines(&mut alike)), (vec![5, 17], vec![4, 9]));
     assert_eq!(format!("{declared:?}"), format!("{alike:?}"));
 
     assert_eq!((declared.locks, declared.reports), ("l".into(), "r".into()));
