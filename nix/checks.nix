@@ -13,6 +13,7 @@ let
     "(build|clippy|rustfmt)\\.(rs|toml)"
     "README\\.md"
     "(src|tests|benches|docs|examples)(/.*)?"
+    "fuzz(/corpus(/.*)?)?"
   ];
   cargo =
     what: tools: command:

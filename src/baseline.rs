@@ -1,6 +1,8 @@
 //! The lock of a check, opened in whichever format the declaration says; locks of the scripts that driftlock replaces
 //! are recognised by what is in them.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod modules;
 mod old;
 pub mod spellings;

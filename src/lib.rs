@@ -13,7 +13,7 @@
 //! 7. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
 //! 8. [`report`]: what was found, for people and for machines.
 //!
-//! [`session`] strings these together for one run, and [`cli`] has one file a command.
+//! [`session`] strings these together for one run, and [`cli`] has one file a command. `fuzzing` is for tests and fuzzers alone.
 #![deny(unsafe_code)]
 // No panic on any input.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used))]
@@ -25,6 +25,8 @@ pub mod compare;
 pub mod container;
 pub mod declaration;
 pub mod digest;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod init;
 pub mod manifest;
 pub mod path;

@@ -9,6 +9,8 @@ mod client;
 mod containers;
 mod error;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod http;
 mod inventory;
 mod stream;

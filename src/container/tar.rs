@@ -302,5 +302,9 @@ fn checksum(block: &[u8; BLOCK]) -> Result<(), EngineError> {
     let stated = number(&block[148..156])?;
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();
     let actual = sum(&block[..148]) + 8 * u64::from(b' ') + sum(&block[156..]);
-    if stated == actual { Ok(()) } else { Err(malformed("the checksum of a header is wrong")) }
+    if stated == actual || cfg!(all(fuzzing, feature = "unchecked")) {
+        Ok(())
+    } else {
+        Err(malformed("the checksum of a header is wrong"))
+    }
 }

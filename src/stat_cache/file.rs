@@ -166,7 +166,7 @@ fn whole<R: Read>(
     let facts = facts(&mut input, length, origin)?;
     let stated = Sha256Digest(input.array()?);
     let ended = input.0.read(&mut [0])? == 0;
-    if digest(input.0) != stated {
+    if digest(input.0) != stated && !cfg!(all(fuzzing, feature = "unchecked")) {
         return Err(Unfit::Checksum);
     }
     if ended { Ok(facts) } else { Err(Unfit::Length) }

@@ -178,7 +178,7 @@ impl<R: BufRead> Reader<R> {
             }
             self.finished = true;
             let actual = std::mem::take(&mut self.hasher).finish().sri();
-            if actual != self.stated {
+            if actual != self.stated && !cfg!(all(fuzzing, feature = "unchecked")) {
                 return Err(LockError::Tampered { stated: self.stated.clone(), actual });
             }
             return Ok(false);
