@@ -9,10 +9,8 @@ mod moves;
 
 pub use against::{against, against_within};
 
-use std::collections::HashSet;
-
 use crate::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Unverified, json};
-use crate::path::{EntryPath, directories_above};
+use crate::path::EntryPath;
 
 /// How an entry differs from its lock. Where several hold, the first in this order is named; `expected` and `actual`
 /// of the [`Drift`] show them all.
@@ -233,22 +231,22 @@ impl Comparison {
     }
 
     fn only_expected(&mut self, entry: &Observed<'_>, opaque: &mut Opaque) {
-        match (above(entry.path, &opaque.actual), entry.state) {
+        match (opaque.actual.above(entry.path), entry.state) {
             (Some(above), _) => self.unverified(entry.path, Unverified::Below(above.into())),
             (None, Ok(record)) => self.drifted(entry.path, Change::Removed, Some(record), None),
             (None, Err(reason)) => {
-                opaque.expected.insert(entry.path.into());
+                opaque.expected.add(entry.path);
                 self.unverified(entry.path, reason.clone());
             }
         }
     }
 
     fn only_actual(&mut self, entry: &Observed<'_>, opaque: &mut Opaque) {
-        match (above(entry.path, &opaque.expected), entry.state) {
+        match (opaque.expected.above(entry.path), entry.state) {
             (Some(above), _) => self.unverified(entry.path, Unverified::Below(above.into())),
             (None, Ok(record)) => self.drifted(entry.path, Change::Added, None, Some(record)),
             (None, Err(reason)) => {
-                opaque.actual.insert(entry.path.into());
+                opaque.actual.add(entry.path);
                 self.unverified(entry.path, reason.clone());
             }
         }
@@ -265,7 +263,7 @@ impl Comparison {
             (expected, actual) => {
                 for (side, of) in [(expected, &mut opaque.expected), (actual, &mut opaque.actual)] {
                     if side.is_err() {
-                        of.insert(now.path.into());
+                        of.add(now.path);
                     }
                 }
                 if let Err(reason) = actual.and(expected) {
@@ -330,16 +328,32 @@ impl Comparison {
 /// What could not be read on either side: all that the other side has below such a path is unverified too. A lock has none.
 #[derive(Default)]
 struct Opaque {
-    expected: HashSet<Box<[u8]>>,
-    actual: HashSet<Box<[u8]>>,
+    expected: Unread,
+    actual: Unread,
 }
 
-/// The outermost directory of a path that could not be read.
-fn above<'a>(path: &'a [u8], opaque: &HashSet<Box<[u8]>>) -> Option<&'a [u8]> {
-    if opaque.is_empty() {
-        return None;
+/// Paths that could not be read, and that the path of an entry begins with, each the beginning of the next one. Entries come
+/// in the order of their bytes, so what begins with a path follows it at once: what the next one does not begin with is
+/// done.
+#[derive(Default)]
+struct Unread(Vec<Box<[u8]>>);
+
+impl Unread {
+    fn add(&mut self, path: &[u8]) {
+        self.forget(path);
+        self.0.push(path.into());
     }
-    directories_above(path).find(|above| opaque.contains(*above))
+
+    /// The outermost directory of a path that could not be read.
+    fn above<'a>(&mut self, path: &'a [u8]) -> Option<&'a [u8]> {
+        self.forget(path);
+        let above = self.0.iter().find(|above| path.get(above.len()) == Some(&b'/'))?;
+        path.get(..above.len())
+    }
+
+    fn forget(&mut self, path: &[u8]) {
+        while self.0.pop_if(|last| !path.starts_with(last)).is_some() {}
+    }
 }
 
 /// Streams give valid paths only; a path that is none would be a fault of ours, and is then counted as unverified.

@@ -7,7 +7,7 @@ mod run;
 pub use collected::{Collected, Entries};
 pub use run::Run;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
@@ -284,14 +284,16 @@ fn not_entered(error: &SandboxError, requirement: Requirement) -> Trouble {
 
 fn select(declared: &Declared, names: &[String]) -> Result<Vec<usize>, Trouble> {
     let checks = &declared.declaration.checks;
-    if let Some(unknown) = names.iter().find(|name| checks.iter().all(|check| check.name != **name)) {
+    let declared_names: HashSet<&str> = checks.iter().map(|check| check.name.as_str()).collect();
+    if let Some(unknown) = names.iter().find(|name| !declared_names.contains(name.as_str())) {
         let known: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
         return Err(Trouble::new(
             format!("--check {}: {} declares no such check", escaped(unknown.as_bytes()), shown(&declared.file)),
             format!("name one of: {}", known.join(", ")),
         ));
     }
-    let wanted = |check: &Check| names.is_empty() || names.contains(&check.name);
+    let named: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let wanted = |check: &Check| named.is_empty() || named.contains(check.name.as_str());
     Ok((0..checks.len()).filter(|&index| wanted(&checks[index])).collect())
 }
 

@@ -6,6 +6,7 @@
 //! - `docker_images.lock.json`: `{"generated_at": "<ISO 8601>", "images": {"<container>": {"image": "<name:tag>",
 //!   "imageId": "sha256:…"}}}`.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -236,7 +237,8 @@ pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
 /// # Errors
 /// The first that it does not.
 pub fn records(lock: &text::Reader, containers: &[String]) -> Result<(), LockError> {
-    let declared = |entry: &&Entry| containers.iter().any(|name| name.as_bytes() == entry.path.as_bytes());
+    let containers: HashSet<&[u8]> = containers.iter().map(String::as_bytes).collect();
+    let declared = |entry: &&Entry| containers.contains(entry.path.as_bytes());
     match lock.entries().find(|entry| !containers.is_empty() && !declared(entry)) {
         None => Ok(()),
         Some(entry) => Err(LockError::Old {

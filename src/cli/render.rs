@@ -1,5 +1,6 @@
 //! A report in the form that was asked for, on stdout.
 
+use std::collections::HashMap;
 use std::io::{self, Write as _};
 
 use cap_std::fs::Dir;
@@ -9,7 +10,7 @@ use crate::baseline::Baseline;
 use crate::capability::{Declared, raw};
 use crate::report::fleet::Reports;
 use crate::report::places::{Place, Places};
-use crate::report::{github, html, json, junit, prometheus, sarif, slack, text};
+use crate::report::{CheckReport, github, html, json, junit, prometheus, sarif, slack, text};
 use crate::trouble::Trouble;
 
 /// How a report is going to be printed.
@@ -69,15 +70,17 @@ impl<'a> Rendering<'a> {
 pub fn places(declared: &Declared, locks: Option<&Dir>, reports: Reports<'_>) -> Places {
     let mut places = Places::default();
     let declaration = raw(&declared.file);
+    let mut by_name: HashMap<&str, Vec<&CheckReport>> = HashMap::new();
+    for check in reports.all().iter().flat_map(|report| &report.checks) {
+        by_name.entry(&check.name).or_default().push(check);
+    }
     for declared_check in &declared.declaration.checks {
-        let found =
-            || reports.all().iter().flat_map(|report| &report.checks).filter(|check| check.name == declared_check.name);
-        let Some(check) = found().next() else { continue };
+        let Some(found) = by_name.get(declared_check.name.as_str()) else { continue };
         let lock = &declared_check.lock;
         let file = raw(&declared.base.join(&declared.declaration.locks).join(&lock.name));
         let place = Place { file: declaration.clone(), line: declared_check.line as u64 };
-        places.declare(&check.name, place, file);
-        for check in found() {
+        places.declare(&declared_check.name, place, file);
+        for check in found {
             if (check.drifted() || check.troubled())
                 && let Some(locks) = locks
                 && let Ok(Some(mut lock)) = Baseline::open(locks, &lock.name, lock.format)

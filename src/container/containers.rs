@@ -1,6 +1,6 @@
 //! Containers → entries: what stays the same for as long as nobody changes anything, and no value that could be a secret.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 
 use super::answers::{Image, Inspected, Listed, MountPoint};
@@ -193,12 +193,14 @@ fn mounts(inspected: &Inspected) -> Vec<Mount> {
         read_only: !point.writable,
     };
     let mut mounts: Vec<_> = inspected.mounts.iter().flatten().map(mount).collect();
-    for destination in inspected.host_config.tmpfs.iter().flat_map(|tmpfs| tmpfs.keys()) {
-        if mounts.iter().all(|mount| *mount.destination != **destination) {
-            let (destination, kind) = (destination.as_str().into(), "tmpfs".into());
-            mounts.push(Mount { destination, kind, source: None, read_only: false });
-        }
-    }
+    let taken: HashSet<&str> = inspected.mounts.iter().flatten().map(|point| point.destination.as_str()).collect();
+    let in_memory = inspected.host_config.tmpfs.iter().flat_map(|tmpfs| tmpfs.keys());
+    mounts.extend(in_memory.filter(|destination| !taken.contains(destination.as_str())).map(|destination| Mount {
+        destination: destination.as_str().into(),
+        kind: "tmpfs".into(),
+        source: None,
+        read_only: false,
+    }));
     sorted(mounts)
 }
 

@@ -147,7 +147,8 @@ fn collect(
 
 /// Whether a path is recorded: as below a root on this machine, with the links on the way of a glob.
 fn picks(selection: &Selection, path: &[u8], content: &Content, matched: &mut Matched) -> bool {
-    if directories_above(path).chain([path]).any(|path| selection.excludes_noting(path, matched)) {
+    // A directory that is excluded is in the archive itself, and is noted there.
+    if selection.excludes_noting(path, matched) || selection.is_below_excluded(path) {
         return false;
     }
     match content {

@@ -95,6 +95,11 @@ fn head(stream: &mut Stream<'_>) -> Result<Head, EngineError> {
     loop {
         let before = bytes.len();
         bytes.extend_from_slice(stream.fill()?);
+        // What has no end yet is parsed again with each line only, however few bytes come at a time.
+        if !bytes[before..].contains(&b'\n') && bytes.len() <= HEAD_LIMIT {
+            stream.take(bytes.len() - before);
+            continue;
+        }
         let mut fields = [httparse::EMPTY_HEADER; FIELDS];
         let mut response = httparse::Response::new(&mut fields);
         match response.parse(&bytes) {

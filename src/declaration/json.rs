@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::source::{Source, dotted};
+use super::source::{Path, Source};
 use super::value::{Data, Key, MAX_DEPTH, Value};
 use super::{DeclarationError, Problem};
 
@@ -21,16 +21,16 @@ use super::{DeclarationError, Problem};
 /// It is malformed, has a key twice in one object, or is nested deeper than [`MAX_DEPTH`].
 pub fn parse(source: Source<'_>) -> Result<Value, DeclarationError> {
     let raw: &RawValue = serde_json::from_str(source.text).map_err(|error| syntax(source, source.text, &error))?;
-    value(source, raw.get(), "", 0)
+    value(source, raw.get(), &Path::Root, 0)
 }
 
 /// Reads one value, which is a slice of `source.text`.
-fn value(source: Source<'_>, raw: &str, path: &str, depth: usize) -> Result<Value, DeclarationError> {
+fn value(source: Source<'_>, raw: &str, path: &Path<'_>, depth: usize) -> Result<Value, DeclarationError> {
     let start = offset(source, raw);
     let span = start..start + raw.len();
     let wrong = |error: serde_json::Error| syntax(source, raw, &error);
     if depth > MAX_DEPTH {
-        return Err(source.error(start, path, Problem::TooDeep));
+        return Err(source.error(start, &path.dotted(), Problem::TooDeep));
     }
     let data = match raw.as_bytes().first() {
         Some(b'{') => Data::Table(table(source, raw, path, depth)?),
@@ -47,7 +47,7 @@ fn value(source: Source<'_>, raw: &str, path: &str, depth: usize) -> Result<Valu
     Ok(Value { span, data })
 }
 
-fn table(source: Source<'_>, raw: &str, path: &str, depth: usize) -> Result<Vec<(Key, Value)>, DeclarationError> {
+fn table(source: Source<'_>, raw: &str, path: &Path<'_>, depth: usize) -> Result<Vec<(Key, Value)>, DeclarationError> {
     let Pairs(pairs) = serde_json::from_str(raw).map_err(|error| syntax(source, raw, &error))?;
     let mut entries = Vec::with_capacity(pairs.len());
     let mut seen = HashMap::with_capacity(pairs.len());
@@ -57,9 +57,9 @@ fn table(source: Source<'_>, raw: &str, path: &str, depth: usize) -> Result<Vec<
             serde_json::from_str(raw_key.get()).map_err(|error| syntax(source, raw_key.get(), &error))?;
         let name = name.into_owned();
         if let Some(first) = seen.insert(name.clone(), start) {
-            return Err(source.duplicate(start, path, &name, Some(first)));
+            return Err(source.duplicate(start, &path.dotted(), &name, Some(first)));
         }
-        let value = value(source, raw_value.get(), &dotted(path, &name), depth + 1)?;
+        let value = value(source, raw_value.get(), &Path::Below(path, &name), depth + 1)?;
         entries.push((Key { span: start..start + raw_key.get().len(), name }, value));
     }
     Ok(entries)

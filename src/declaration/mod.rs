@@ -23,10 +23,11 @@ pub use matched::Matched;
 pub use selection::Selection;
 pub use server::user;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{AttributeSet, Kind};
-use source::Source;
+use source::{Lines, Source};
 
 /// A valid declaration. Paths are as declared: relative ones are relative to the declaration's directory.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub struct Server {
     pub key: Option<PathBuf>,
     pub port: Option<u16>,
     /// Where roots lie on this server and not where the checks say, by check. Absolute.
-    pub roots: Vec<(String, PathBuf)>,
+    pub roots: BTreeMap<String, PathBuf>,
 }
 
 impl Server {
@@ -64,8 +65,7 @@ impl Server {
         if let Some(engine) = &check.engine {
             return Some(check.root.as_path()).filter(|_| engine.socket.is_absolute());
         }
-        let own = self.roots.iter().find(|(name, _)| *name == check.name).map(|(_, root)| root);
-        let root = own.or(check.server_root.as_ref());
+        let root = self.roots.get(&check.name).or(check.server_root.as_ref());
         root.or(Some(&check.root).filter(|root| root.is_absolute())).map(PathBuf::as_path)
     }
 }
@@ -169,7 +169,8 @@ impl Declaration {
     /// # Errors
     /// The first thing that is wrong, with its line, its key and what to write instead.
     pub fn parse(file: &str, format: Format, bytes: &[u8]) -> Result<Self, DeclarationError> {
-        let source = Source::new(file, format, bytes)?;
+        let lines = Lines::of(bytes);
+        let source = Source::new(file, format, bytes, &lines)?;
         let root = match format {
             Format::Toml => toml::parse(source)?,
             Format::Json => json::parse(source)?,

@@ -95,13 +95,14 @@ impl<'a> Section<'a> {
         Ok(Some(texts))
     }
 
-    fn text(
+    /// The same of a value that was looked up.
+    pub fn text<'v>(
         &self,
         name: &str,
-        value: &'a Value,
+        value: &'v Value,
         expected: &'static str,
         example: &'static str,
-    ) -> Result<Text<'a>, DeclarationError> {
+    ) -> Result<Text<'v>, DeclarationError> {
         let at = value.span.start;
         match &value.data {
             Data::String(text) if text.is_empty() => Err(self.error(at, name, Problem::EmptyString)),

@@ -4,8 +4,6 @@
 
 use globset::{Candidate, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::path::directories_above;
-
 /// The compiled globs of a check.
 #[derive(Debug)]
 pub struct Selection {
@@ -15,6 +13,8 @@ pub struct Selection {
     /// `None`: everything is included.
     pub(super) included: Option<GlobSet>,
     pub(super) excluded: GlobSet,
+    /// All that lies below what is excluded.
+    below_excluded: GlobSet,
     /// Directories that may hold something included: where there is no use in looking, nothing is opened.
     leads: GlobSet,
 }
@@ -36,16 +36,20 @@ impl Selection {
     pub fn new(include: Vec<String>, exclude: Vec<String>) -> Result<Self, GlobError> {
         let mut leads = GlobSetBuilder::new();
         for glob in &include {
-            for lead in leads_of(glob) {
-                leads.add(compile(&lead).map_err(|_| unreadable(glob))?);
+            if let Some(lead) = leads_of(glob) {
+                leads.add(pattern(&lead).empty_alternates(true).build().map_err(|_| unreadable(glob))?);
             }
         }
         let included = set(&include)?;
+        let excluded = set(&exclude)?;
+        let below_excluded = set(&exclude.iter().map(|glob| format!("{glob}/**")).collect::<Vec<_>>());
         // `**` is every path: nobody need ask.
         let everything = include.is_empty() || include.iter().any(|glob| glob == "**");
         Ok(Self {
             included: (!everything).then_some(included),
-            excluded: set(&exclude)?,
+            excluded,
+            // Those that are no globs are told above, as they were declared.
+            below_excluded: below_excluded.map_err(|error| GlobError { glob: exclude.join(", "), ..error })?,
             leads: leads.build().map_err(|error| GlobError { glob: include.join(", "), reason: error.to_string() })?,
             include,
             exclude,
@@ -60,6 +64,7 @@ impl Selection {
             exclude: Vec::new(),
             included: None,
             excluded: GlobSet::empty(),
+            below_excluded: GlobSet::empty(),
             leads: GlobSet::empty(),
         }
     }
@@ -85,7 +90,13 @@ impl Selection {
     /// Whether a check of single files records what lies at this path.
     #[must_use]
     pub fn picks(&self, path: &[u8]) -> bool {
-        self.includes(path) && !directories_above(path).chain([path]).any(|path| self.excludes(path))
+        self.includes(path) && !self.excludes(path) && !self.is_below_excluded(path)
+    }
+
+    /// Whether an entry at this path is passed over since a directory that it lies below is.
+    #[must_use]
+    pub fn is_below_excluded(&self, path: &[u8]) -> bool {
+        !self.below_excluded.is_empty() && self.below_excluded.is_match_candidate(&Candidate::from_bytes(path))
     }
 
     /// Whether a directory at this path, which no glob excludes, can have something picked below it.
@@ -95,8 +106,14 @@ impl Selection {
     }
 }
 
+fn pattern(glob: &str) -> GlobBuilder<'_> {
+    let mut pattern = GlobBuilder::new(glob);
+    pattern.literal_separator(true);
+    pattern
+}
+
 fn compile(glob: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(glob).literal_separator(true).build()
+    pattern(glob).build()
 }
 
 fn set(globs: &[String]) -> Result<GlobSet, GlobError> {
@@ -112,33 +129,41 @@ fn unreadable(glob: &str) -> GlobError {
     GlobError { glob: glob.to_owned(), reason }
 }
 
-/// Globs for the directories on the way to what `glob` picks: `a/*/c.yml` leads through `a` and `a/*`.
+/// The glob for the directories on the way to what `glob` picks: `a/*/c.yml` leads through `a` and `a/*`, which is
+/// `a{,/*}`. It takes no more room than `glob` itself, however many directories there are.
 ///
 /// A glob whose `/` can't be told from one in braces or brackets, or which has `**`, leads everywhere below the names
 /// before it: looking in vain is slow, not looking would miss drift.
-fn leads_of(glob: &str) -> Vec<String> {
-    let mut leads = Vec::new();
+fn leads_of(glob: &str) -> Option<String> {
     let mut lead = String::new();
+    let mut open = 0;
     let mut names = glob.split('/').peekable();
     while let Some(name) = names.next() {
-        if name.contains("**") || name.contains(['{', '[', '\\']) && names.peek().is_some() {
-            leads.push(if lead.is_empty() { "**".to_owned() } else { format!("{lead}/**") });
-            return leads;
+        let goes_on = names.peek().is_some();
+        let everywhere = name.contains("**") || name.contains(['{', '[', '\\']) && goes_on;
+        if !everywhere && !goes_on {
+            break;
         }
-        if names.peek().is_some() {
-            if !lead.is_empty() {
-                lead.push('/');
-            }
-            lead.push_str(name);
-            leads.push(lead.clone());
+        if !lead.is_empty() {
+            lead.push_str("{,/");
+            open += 1;
+        }
+        // Between braces, a comma is none of the name's own.
+        lead.push_str(&if everywhere { "**".to_owned() } else { name.replace(',', "\\,") });
+        if everywhere {
+            break;
         }
     }
-    leads
+    lead.push_str(&"}".repeat(open));
+    Some(lead).filter(|lead| !lead.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::path::directories_above;
 
     fn selection(include: &[&str], exclude: &[&str]) -> Selection {
         let owned = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect();
@@ -189,6 +214,20 @@ mod tests {
         }
     }
 
+    /// A long glob has a long way, and each step of it is one of its names.
+    #[test]
+    fn leads_nowhere_else() {
+        for (glob, path) in
+            [("a/b/c/d", "a/x"), ("a,b/c,d/e", "a,bd"), ("a/b,c/d", "a/b"), ("a/*/c/d", "a/b/x"), ("a/b/c", "a/b/c")]
+        {
+            assert!(!selection(&[glob], &[]).descends(path.as_bytes()), "{glob} leads through {path}");
+        }
+        let deep = "*/".repeat(120) + "x";
+        let selection = selection(&[&deep], &[]);
+        assert!(selection.descends("d/".repeat(119).trim_end_matches('/').as_bytes()));
+        assert!(!selection.descends("d/".repeat(121).trim_end_matches('/').as_bytes()));
+    }
+
     /// Every directory above a picked path must be gone through, whatever the glob.
     #[test]
     fn never_passes_over_a_directory_that_leads_to_something_picked() {
@@ -203,12 +242,30 @@ mod tests {
             ("\\*/c/d", "*/c/d"),
             ("a/b{/c,/d}/e", "a/b/c/e"),
             ("*/?/[!x]", "q/w/e"),
+            ("a,b/c,d/e,f/g", "a,b/c,d/e,f/g"),
+            ("a/b/c/d/e/f", "a/b/c/d/e/f"),
+            ("a/*/**/c/d", "a/b/x/y/c/d"),
         ] {
             let selection = selection(&[glob], &[]);
             assert!(selection.includes(path.as_bytes()), "{glob} picks {path}");
             for (slash, _) in path.match_indices('/') {
                 assert!(selection.descends(&path.as_bytes()[..slash]), "{glob} leads through {}", &path[..slash]);
             }
+        }
+    }
+
+    proptest! {
+        /// What is told at once is what asking for each directory above tells.
+        #[test]
+        fn what_is_below_an_excluded_directory_is_not_picked(
+            globs in prop::collection::vec("(\\*\\*/|a/|b/|\\*/|[ab]x?/|\\{a,b\\}/){0,3}(\\*\\*|a|b|\\*x|a\\*|\\[ab\\]|\\?)", 1..3),
+            path in "([abx.]{1,2}/){0,4}[abx\n]{1,2}",
+        ) {
+            let globs: Vec<&str> = globs.iter().map(String::as_str).collect();
+            let selection = selection(&[], &globs);
+            let path = path.as_bytes();
+            let excluded = directories_above(path).chain([path]).any(|path| selection.excludes(path));
+            prop_assert_eq!(selection.picks(path), !excluded);
         }
     }
 

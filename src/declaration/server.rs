@@ -1,5 +1,6 @@
 //! `[server.NAME]`: the hosts that `--server` can name.
 
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use super::section::{Section, Text};
@@ -24,7 +25,7 @@ impl Server {
         };
         let name = self::host(host)?;
         let user = user.map(self::user).transpose()?;
-        Ok(Self { name: name.clone(), host: name, user, key: None, port: None, roots: Vec::new() })
+        Ok(Self { name: name.clone(), host: name, user, key: None, port: None, roots: BTreeMap::new() })
     }
 }
 
@@ -35,6 +36,7 @@ pub fn servers(
     checks: &[Check],
     name: impl Fn(&str) -> Result<(), Problem>,
 ) -> Result<Vec<Server>, DeclarationError> {
+    let names: HashSet<&str> = checks.iter().map(|check| check.name.as_str()).collect();
     let server = |(key, value): &(Key, Value)| {
         let path = dotted("server", &key.name);
         name(&key.name).map_err(|problem| source.error(key.span.start, &path, problem))?;
@@ -54,7 +56,7 @@ pub fn servers(
             user: user.transpose()?,
             key: section.string("key", "\"keys/web\"")?.map(|Text { text, .. }| text.into()),
             port: port(section)?,
-            roots: roots(section, checks)?,
+            roots: roots(section, checks, &names)?,
         })
     };
     declared.iter().map(server).collect()
@@ -108,8 +110,12 @@ fn port(section: Section<'_>) -> Result<Option<u16>, DeclarationError> {
     }
 }
 
-fn roots(section: Section<'_>, checks: &[Check]) -> Result<Vec<(String, PathBuf)>, DeclarationError> {
-    let Some((key, value)) = section.get("roots") else { return Ok(Vec::new()) };
+fn roots(
+    section: Section<'_>,
+    checks: &[Check],
+    names: &HashSet<&str>,
+) -> Result<BTreeMap<String, PathBuf>, DeclarationError> {
+    let Some((key, value)) = section.get("roots") else { return Ok(BTreeMap::new()) };
     let path = dotted(section.path, "roots");
     let Data::Table(entries) = &value.data else {
         return Err(section.error(key.span.start, "roots", Problem::NotATable { found: value.data.type_name() }));
@@ -117,23 +123,22 @@ fn roots(section: Section<'_>, checks: &[Check]) -> Result<Vec<(String, PathBuf)
     let table = Section { source: section.source, path: &path, at: key.span.start, entries };
     entries
         .iter()
-        .map(|(key, _)| {
-            if checks.iter().all(|check| check.name != key.name) {
+        .map(|(key, value)| {
+            if !names.contains(key.name.as_str()) {
                 let checks = checks.iter().map(|check| check.name.clone()).collect();
                 return Err(table.error(key.span.start, &key.name, Problem::NoSuchCheck { checks }));
             }
-            let root = absolute(table, &key.name)?.unwrap_or_default();
-            Ok((key.name.clone(), root))
+            Ok((key.name.clone(), absolute(table, &key.name, value)?))
         })
         .collect()
 }
 
 /// A path on a server, where there is nothing that it could be relative to.
-pub fn absolute(section: Section<'_>, name: &str) -> Result<Option<PathBuf>, DeclarationError> {
-    match section.string(name, "\"/srv/stacks\"")? {
-        Some(Text { at, text }) if !text.starts_with('/') => {
-            Err(section.error(at, name, Problem::NotAbsolute { path: text.to_owned() }))
-        }
-        text => Ok(text.map(|Text { text, .. }| text.into())),
+pub fn absolute(section: Section<'_>, name: &str, value: &Value) -> Result<PathBuf, DeclarationError> {
+    let Text { at, text } = section.text(name, value, "a string", "\"/srv/stacks\"")?;
+    if text.starts_with('/') {
+        Ok(text.into())
+    } else {
+        Err(section.error(at, name, Problem::NotAbsolute { path: text.to_owned() }))
     }
 }

@@ -10,6 +10,23 @@ pub struct Source<'a> {
     pub file: &'a str,
     pub format: Format,
     pub text: &'a str,
+    lines: &'a Lines,
+}
+
+/// Where the lines of a text begin, but for the first.
+#[derive(Debug)]
+pub struct Lines(Vec<usize>);
+
+impl Lines {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect())
+    }
+
+    /// The line of a byte, from 1, and where it begins.
+    fn at(&self, offset: usize) -> (usize, usize) {
+        let before = self.0.partition_point(|&start| start <= offset);
+        (before + 1, before.checked_sub(1).map_or(0, |last| self.0[last]))
+    }
 }
 
 impl<'a> Source<'a> {
@@ -17,8 +34,8 @@ impl<'a> Source<'a> {
     ///
     /// # Errors
     /// They are no UTF-8, start with a byte order mark, or hold nothing.
-    pub fn new(file: &'a str, format: Format, bytes: &'a [u8]) -> Result<Self, DeclarationError> {
-        let nowhere = Self { file, format, text: "" };
+    pub fn new(file: &'a str, format: Format, bytes: &'a [u8], lines: &'a Lines) -> Result<Self, DeclarationError> {
+        let nowhere = Self { file, format, text: "", lines };
         // What "Unicode" was in older editors. Such a file is no UTF-8 either, but saying so would help less.
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(nowhere.error_in_file(Problem::Utf16));
@@ -26,10 +43,10 @@ impl<'a> Source<'a> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let offset = error.valid_up_to();
             let mut not_utf8 = nowhere.error_in_file(Problem::NotUtf8 { offset });
-            not_utf8.line = Some(1 + newlines(&bytes[..offset]));
+            not_utf8.line = Some(lines.at(offset).0);
             not_utf8
         })?;
-        let source = Self { file, format, text };
+        let source = Self { file, format, text, lines };
         if text.starts_with('\u{feff}') {
             return Err(source.error_in_file(Problem::ByteOrderMark));
         }
@@ -49,14 +66,14 @@ impl<'a> Source<'a> {
 
     /// The line of a byte, from 1.
     pub fn line(&self, offset: usize) -> usize {
-        1 + newlines(&self.text.as_bytes()[..offset.min(self.text.len())])
+        self.lines.at(offset.min(self.text.len())).0
     }
 
     /// The column of a byte, from 1, in characters.
     fn column(&self, offset: usize) -> usize {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
-        let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-        1 + String::from_utf8_lossy(&before[start..]).chars().count()
+        let offset = offset.min(self.text.len());
+        let before = &self.text.as_bytes()[self.lines.at(offset).1..offset];
+        1 + String::from_utf8_lossy(before).chars().count()
     }
 
     /// A problem with a key.
@@ -108,9 +125,21 @@ impl<'a> Source<'a> {
     }
 }
 
-#[expect(clippy::naive_bytecount, reason = "counted once, for the one error")]
-fn newlines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|&&byte| byte == b'\n').count()
+/// The names that lead to a table, from the outside. It is put into words only where something is wrong.
+#[derive(Clone, Copy)]
+pub enum Path<'a> {
+    Root,
+    Below(&'a Path<'a>, &'a str),
+}
+
+impl Path<'_> {
+    /// As one dotted key.
+    pub fn dotted(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Below(above, name) => dotted(&above.dotted(), name),
+        }
+    }
 }
 
 /// The dotted key of `name` in the table `parent`. A name that TOML would want in quotes gets them, so that no two keys

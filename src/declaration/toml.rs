@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 use toml_parser::lexer::TokenKind;
 
-use super::source::{Source, dotted};
+use super::source::{Path, Source, dotted};
 use super::value::{Data, Key, MAX_DEPTH, Value};
 use super::{DeclarationError, Problem};
 
@@ -17,13 +17,13 @@ use super::{DeclarationError, Problem};
 pub fn parse(source: Source<'_>) -> Result<Value, DeclarationError> {
     bound_nesting(source)?;
     let root = DeTable::parse(source.text).map_err(|error| wrong(source, &error))?;
-    Ok(Value { span: 0..source.text.len(), data: Data::Table(table(source, root.get_ref(), "", 0)?) })
+    Ok(Value { span: 0..source.text.len(), data: Data::Table(table(source, root.get_ref(), &Path::Root, 0)?) })
 }
 
 fn table(
     source: Source<'_>,
     table: &DeTable<'_>,
-    path: &str,
+    path: &Path<'_>,
     depth: usize,
 ) -> Result<Vec<(Key, Value)>, DeclarationError> {
     let mut entries: Vec<_> = table.iter().collect();
@@ -33,7 +33,7 @@ fn table(
         .into_iter()
         .map(|(key, entry)| {
             let name = key.get_ref().clone().into_owned();
-            let value = value(source, entry, &key.span(), &dotted(path, &name), depth + 1)?;
+            let value = value(source, entry, &key.span(), &Path::Below(path, &name), depth + 1)?;
             Ok((Key { span: key.span(), name }, value))
         })
         .collect()
@@ -43,11 +43,11 @@ fn value(
     source: Source<'_>,
     value: &Spanned<DeValue<'_>>,
     key: &Range<usize>,
-    path: &str,
+    path: &Path<'_>,
     depth: usize,
 ) -> Result<Value, DeclarationError> {
     if depth > MAX_DEPTH {
-        return Err(source.error(key.start, path, Problem::TooDeep));
+        return Err(source.error(key.start, &path.dotted(), Problem::TooDeep));
     }
     let data = match value.get_ref() {
         DeValue::String(text) => Data::String(text.clone().into_owned()),
@@ -112,40 +112,63 @@ fn wrong(source: Source<'_>, error: &Error) -> DeclarationError {
 /// place of the first, and of two values the first is kept.
 fn duplicate(source: Source<'_>, at: Range<usize>) -> DeclarationError {
     let keys = keys(source.text, at.start);
-    if let Some(header) = keys.iter().find(|key| key.span.start == at.start) {
+    if let Some(header) = keys.0.iter().find(|key| key.span.start == at.start) {
+        let parent = keys.dotted(header.parent);
         let line = source.text[..at.start].rfind('\n').map_or(0, |newline| newline + 1);
         let earlier = self::keys(&source.text[..line], at.start);
-        let first = earlier.iter().find(|key| key.parent == header.parent && key.name == header.name);
-        return source.duplicate(at.start, &header.parent, &header.name, first.map(|key| key.span.start));
+        let same = |key: &&Listed| key.name == header.name && earlier.same(key.parent, &keys, header.parent);
+        let first = earlier.0.iter().find(same);
+        return source.duplicate(at.start, &parent, &header.name, first.map(|key| key.span.start));
     }
     let name = source.text[at.clone()].trim_matches(['"', '\'']);
-    let first = keys.iter().filter(|key| key.span.end <= at.start && key.name == name).max_by_key(|key| key.span.start);
-    let (parent, first) = first.map_or(("", None), |key| (key.parent.as_str(), Some(key.span.start)));
-    source.duplicate(at.start, parent, name, first)
+    let first =
+        keys.0.iter().filter(|key| key.span.end <= at.start && key.name == name).max_by_key(|key| key.span.start);
+    let (parent, first) = first.map_or((None, None), |key| (key.parent, Some(key.span.start)));
+    source.duplicate(at.start, &keys.dotted(parent), name, first)
 }
 
-/// A key in the table that has the dotted key `parent`.
+/// Keys, each with the place of that whose table it is in.
+struct Keys(Vec<Listed>);
+
 struct Listed {
-    parent: String,
+    parent: Option<usize>,
     name: String,
     span: Range<usize>,
 }
 
-/// All keys of a text that need not be valid, but for those of inline tables that `at` doesn't lie in.
-fn keys(text: &str, at: usize) -> Vec<Listed> {
-    let mut keys = Vec::new();
-    list_keys(text, DeTable::parse_recoverable(text).0.get_ref(), "", at, 0, &mut keys);
-    keys
-}
+impl Keys {
+    /// The dotted key of one of them; of none it is that of the whole text.
+    fn dotted(&self, key: Option<usize>) -> String {
+        let key = key.and_then(|key| self.0.get(key));
+        key.map_or_else(String::new, |key| dotted(&self.dotted(key.parent), &key.name))
+    }
 
-fn list_keys(text: &str, table: &DeTable<'_>, parent: &str, at: usize, depth: usize, keys: &mut Vec<Listed>) {
-    for (key, value) in table {
-        let name: &str = key.get_ref();
-        keys.push(Listed { parent: parent.to_owned(), name: name.to_owned(), span: key.span() });
-        let DeValue::Table(entries) = value.get_ref() else { continue };
-        let inline = text.as_bytes().get(value.span().start) == Some(&b'{');
-        if depth < MAX_DEPTH && (!inline || value.span().contains(&at)) {
-            list_keys(text, entries, &dotted(parent, name), at, depth + 1, keys);
+    /// Whether a key has the same dotted key as one of others.
+    fn same(&self, mut key: Option<usize>, others: &Self, mut other: Option<usize>) -> bool {
+        while let (Some(one), Some(two)) = (key.and_then(|at| self.0.get(at)), other.and_then(|at| others.0.get(at))) {
+            if one.name != two.name {
+                return false;
+            }
+            (key, other) = (one.parent, two.parent);
+        }
+        key.is_none() && other.is_none()
+    }
+
+    fn list(&mut self, text: &str, table: &DeTable<'_>, parent: Option<usize>, at: usize, depth: usize) {
+        for (key, value) in table {
+            self.0.push(Listed { parent, name: key.get_ref().clone().into_owned(), span: key.span() });
+            let DeValue::Table(entries) = value.get_ref() else { continue };
+            let inline = text.as_bytes().get(value.span().start) == Some(&b'{');
+            if depth < MAX_DEPTH && (!inline || value.span().contains(&at)) {
+                self.list(text, entries, Some(self.0.len() - 1), at, depth + 1);
+            }
         }
     }
+}
+
+/// All keys of a text that need not be valid, but for those of inline tables that `at` doesn't lie in.
+fn keys(text: &str, at: usize) -> Keys {
+    let mut keys = Keys(Vec::new());
+    keys.list(text, DeTable::parse_recoverable(text).0.get_ref(), None, at, 0);
+    keys
 }

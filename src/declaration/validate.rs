@@ -110,7 +110,8 @@ fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize),
         }
     };
     let engine = engine::engine(section, kind)?;
-    let server_root = server::absolute(section, "server_root")?;
+    let server_root = section.get("server_root");
+    let server_root = server_root.map(|(_, value)| server::absolute(section, "server_root", value)).transpose()?;
     let selection = selection(section, kind)?;
     let attributes = attributes(section, kind)?;
     let (lock, lock_at) = lock(section, &key.name, kind, attributes)?;

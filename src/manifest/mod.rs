@@ -276,7 +276,7 @@ pub enum Unverified {
     #[error("it is declared, and the engine has no container of this name")]
     Absent,
     /// The directory above could not be read, so nobody knows.
-    #[error("the directory {} could not be read", crate::path::escaped(.0))]
+    #[error("{}{}{}", Self::BELOW.0, crate::path::escaped(.0), Self::BELOW.1)]
     Below(Box<[u8]>),
     /// In the words of a report that was read back, or of a server that tried.
     #[error("{0}")]
@@ -284,6 +284,9 @@ pub enum Unverified {
 }
 
 impl Unverified {
+    /// What stands before and behind the directory in the words for [`Below`](Self::Below).
+    pub const BELOW: (&'static str, &'static str) = ("the directory ", " could not be read");
+
     /// What to do about it, by its cause.
     #[must_use]
     pub const fn remedy(&self) -> &'static str {

@@ -1,6 +1,6 @@
 //! What two reports say differently: `driftlock diff REPORT_A REPORT_B`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 
 use super::Status;
@@ -65,9 +65,12 @@ impl Difference<'_> {
 /// Compares two reports.
 #[must_use]
 pub fn compare<'a>(earlier: &'a Parsed, later: &'a Parsed) -> Difference<'a> {
-    let find = |report: &'a Parsed, name: &str| report.checks.iter().find(|check| check.name == name);
-    let both = later.checks.iter().map(|check| (find(earlier, &check.name), Some(check)));
-    let only_earlier = earlier.checks.iter().filter(|check| find(later, &check.name).is_none());
+    let by_name = |report: &'a Parsed| -> HashMap<&'a str, &'a ParsedCheck> {
+        report.checks.iter().map(|check| (check.name.as_str(), check)).collect()
+    };
+    let (before, now) = (by_name(earlier), by_name(later));
+    let both = later.checks.iter().map(|check| (before.get(check.name.as_str()).copied(), Some(check)));
+    let only_earlier = earlier.checks.iter().filter(|check| !now.contains_key(check.name.as_str()));
     let pairs = both.chain(only_earlier.map(|check| (Some(check), None)));
     Difference {
         reports: [earlier, later].map(|report| (report.timestamp.as_str(), report.overall)),

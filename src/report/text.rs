@@ -117,9 +117,11 @@ fn lock_files(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
     if report.missing_locks.is_empty() {
         return page.line(Tag::Pass, format_args!("All required lock files present"));
     }
+    // The first check of each lock.
+    let checks: HashMap<&str, &CheckReport> = report.checks.iter().rev().map(|check| (&*check.lock, check)).collect();
     for lock in &report.missing_locks {
         page.line(Tag::Fail, format_args!("Missing lock file: {}", escaped(lock.as_bytes())))?;
-        match report.checks.iter().find(|check| check.lock == *lock) {
+        match checks.get(lock.as_str()) {
             Some(check) => {
                 page.detail(format_args!("run `driftlock lock --check {}`", escaped(check.name.as_bytes())))?;
             }

@@ -7,7 +7,7 @@ use super::document::Skipped;
 use super::{Parsed, ParsedCheck, ParsedFleet, ParsedUnverified, ReportError, details};
 use crate::compare::{Comparison, UnverifiedEntry};
 use crate::manifest::Unverified;
-use crate::path::{EntryPath, split_last};
+use crate::path::{EntryPath, directories_above};
 use crate::report::fleet::Fleet;
 use crate::report::{CheckReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, ServerReport};
 
@@ -139,14 +139,13 @@ fn unverified(entries: Vec<ParsedUnverified>) -> Vec<UnverifiedEntry> {
     restored.collect()
 }
 
+/// The reason in which `reason` is the word for one of the directories above a path.
 fn below(path: &EntryPath, reason: &str) -> Option<Unverified> {
-    let mut above = split_last(path.as_bytes()).0;
-    while !above.is_empty() {
-        let below = Unverified::Below(above.into());
-        if below.to_string() == reason {
-            return Some(below);
-        }
-        above = split_last(above).0;
-    }
-    None
+    let directory = reason.strip_prefix(Unverified::BELOW.0)?.strip_suffix(Unverified::BELOW.1)?;
+    // A directory above is shown as the beginning of the path is.
+    let shown = path.to_string();
+    shown.strip_prefix(directory)?.strip_prefix('/')?;
+    // No escape has a slash in it.
+    let names = directory.matches('/').count() + 1;
+    Some(Unverified::Below(directories_above(path.as_bytes()).nth(names - 1)?.into()))
 }

@@ -2,6 +2,8 @@
 
 mod container;
 
+use std::collections::HashMap;
+
 use crate::compare::{Change, Drift};
 use crate::manifest::{Attributes, Container, Content, Record, Sha256Digest};
 use crate::path::escaped;
@@ -177,14 +179,18 @@ fn attributes(before: &Attributes, now: &Attributes, parts: &mut Vec<String>) {
         parts.push(format!("owner {} → {}", owner(before.owner), owner(now.owner)));
     }
     let (before, now) = (before.xattrs.as_deref().unwrap_or(&[]), now.xattrs.as_deref().unwrap_or(&[]));
+    let (was, is): (HashMap<_, _>, HashMap<_, _>) = (
+        before.iter().map(|(name, value)| (name, value)).collect(),
+        now.iter().map(|(name, value)| (name, value)).collect(),
+    );
     for (name, value) in before {
-        match now.iter().find(|(other, _)| other == name) {
+        match is.get(name) {
             None => parts.push(format!("xattr {} removed", escaped(name))),
-            Some((_, other)) if other != value => parts.push(format!("xattr {} changed", escaped(name))),
+            Some(other) if *other != value => parts.push(format!("xattr {} changed", escaped(name))),
             Some(_) => {}
         }
     }
-    for (name, _) in now.iter().filter(|(name, _)| !before.iter().any(|(other, _)| other == name)) {
+    for (name, _) in now.iter().filter(|(name, _)| !was.contains_key(name)) {
         parts.push(format!("xattr {} added", escaped(name)));
     }
 }

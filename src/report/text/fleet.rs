@@ -1,6 +1,7 @@
 //! The report of several servers: a table of servers against checks, and below it what failed where. Servers of which
 //! the same is to be said share a line, so that it can be read with hundreds of them.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::page::{Page, Tag};
@@ -161,6 +162,7 @@ fn details(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
     let failed = servers.iter().filter(|report| report.exit_code() != 0).count();
     let style = Style { quiet: true, ..page.style };
     let mut groups: Vec<Group> = Vec::new();
+    let mut places = HashMap::new();
     for report in servers {
         let mut text = Vec::new();
         let mut block = Page { out: &mut text, style, lines: (LINES / failed.max(1)).clamp(10, super::LINES) };
@@ -176,9 +178,12 @@ fn details(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
         }
         // What a report says is UTF-8.
         let text = String::from_utf8_lossy(&text).into_owned();
+        if text.is_empty() {
+            continue;
+        }
         let same = nameless(&text, report);
-        match groups.iter_mut().find(|group| group.same == same) {
-            _ if text.is_empty() => {}
+        let place = *places.entry(same.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some(group) => group.names.push(name(report)),
             None => groups.push(Group { same, first: text, names: vec![name(report)] }),
         }

@@ -1,5 +1,7 @@
 //! How a container differs, in words.
 
+use std::collections::HashMap;
+
 use super::{SHORT, digests};
 use crate::manifest::json::image_id;
 use crate::manifest::{Container, Mount, Sha256Digest};
@@ -85,16 +87,22 @@ fn list<T: PartialEq>(
     parts: &mut Vec<String>,
 ) {
     let (before, now) = (before.unwrap_or_default(), now.unwrap_or_default());
+    let (was, is) = (by_key(before, &key), by_key(now, &key));
     for item in before {
-        match now.iter().find(|other| key(other) == key(item)) {
+        match is.get(key(item)) {
             None => parts.push(format!("{noun} {} removed", shown(key(item)))),
-            Some(other) if other != item => {
+            Some(other) if *other != item => {
                 parts.push(format!("{noun} {} changed: {}", shown(key(item)), both(item, other)));
             }
             Some(_) => {}
         }
     }
-    for item in now.iter().filter(|item| !before.iter().any(|other| key(other) == key(item))) {
+    for item in now.iter().filter(|item| !was.contains_key(key(item))) {
         parts.push(format!("{noun} {} added", shown(key(item))));
     }
+}
+
+/// The items by their keys; of several with one key the first.
+fn by_key<'a, T>(items: &'a [T], key: impl Fn(&T) -> &str) -> HashMap<&'a str, &'a T> {
+    items.iter().rev().map(|item| (key(item), item)).collect()
 }

@@ -1,0 +1,154 @@
+//! Reports in which each field is as bad as it gets, and reading them back.
+
+use std::rc::Rc;
+
+use driftlock::manifest::Kind;
+use driftlock::report::fleet::Fleet;
+use driftlock::report::json::{Kept, parse_kept};
+use driftlock::report::{Outcome, Report, Trouble, changes, difference};
+
+use crate::samples::{self, Tree};
+use crate::trees::{Pair, WORST};
+use crate::{Case, Input, formats};
+
+/// A report of one machine or of several servers.
+pub enum Any {
+    One(Box<Report>),
+    Several(Fleet),
+}
+
+impl Any {
+    pub fn json(&self) -> Vec<u8> {
+        match self {
+            Self::One(report) => samples::json(report),
+            Self::Several(fleet) => samples::fleet_json(fleet),
+        }
+    }
+}
+
+/// By name: those with one check over one of the [`WORST`] trees, and those that are bad in other ways.
+pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
+    let of_trees = WORST.iter().map(|&(name, make)| {
+        let one = move |size| one(vec![of_pair("tree", &make(size))]);
+        (name.to_owned(), Box::new(one) as Box<dyn Fn(usize) -> Any>)
+    });
+    let others: [(&str, fn(usize) -> Any); 9] = [
+        ("many-checks", |size| {
+            let (locked, live) = (Tree::new().file("a", "before"), Tree::new().file("a", "after"));
+            let check =
+                |number| samples::check(&format!("c{number}"), Kind::Files, "root", samples::outcome(&locked, &live));
+            one((0..size / 1000).map(check).collect())
+        }),
+        ("many-locks-are-missing", |size| {
+            one((0..size / 600)
+                .map(|number| samples::check(&format!("c{number}"), Kind::Files, "root", Outcome::NoLock))
+                .collect())
+        }),
+        ("many-checks-failed", |size| {
+            let failed = |number| {
+                let trouble = Trouble::new(format!("the root {number} could not be opened"), "create it");
+                samples::check(&format!("c{number}"), Kind::Trees, "root", Outcome::Failed(trouble))
+            };
+            one((0..size / 700).map(failed).collect())
+        }),
+        ("long-texts", |size| {
+            let trouble = Trouble::new("##::\u{200b}".repeat(size / 30), "##[x]".repeat(size / 20));
+            let mut check = samples::check(
+                &"c;".repeat(size / 20),
+                Kind::Trees,
+                &"root/".repeat(size / 20),
+                Outcome::Failed(trouble),
+            );
+            check.resolved_root = Some("/root".repeat(size / 20));
+            check.lock = "l/".repeat(size / 20);
+            one(vec![check])
+        }),
+        ("many-mounts", |size| {
+            let mut check =
+                of_pair("tree", &Pair { kind: Kind::Trees, locked: Tree::new().dir("m"), live: Tree::new().dir("m") });
+            check.mounts = (0..size / 40).map(|number| format!("m/{number:06}").into_bytes()).collect();
+            one(vec![check])
+        }),
+        ("many-servers-that-differ", |size| {
+            let server = |number| {
+                let (locked, live) = (Tree::new().file("a", "before"), Tree::new().file("a", &format!("{number}")));
+                samples::on(format!("web{number}"), samples::report(vec![samples::files(&locked, &live)]))
+            };
+            Any::Several(samples::fleet((0..size / 2500).map(server).collect()))
+        }),
+        ("many-servers-that-are-alike", |size| {
+            Any::Several(samples::fleet(
+                (0..size / 5000).map(|number| samples::on(format!("web{number}"), samples::seed_fail())).collect(),
+            ))
+        }),
+        ("many-servers-that-were-not-reached", |size| {
+            Any::Several(samples::fleet(
+                (0..size / 4000).map(|number| samples::unreached_on(&format!("web{number}"))).collect(),
+            ))
+        }),
+        ("many-checks-on-two-servers", |size| {
+            let server = |name: &str| {
+                let (locked, live) = (Tree::new().file("a", "before"), Tree::new().file("a", "after"));
+                let check = |number| {
+                    samples::check(&format!("c{number}"), Kind::Files, "root", samples::outcome(&locked, &live))
+                };
+                samples::on(name, samples::report((0..size / 2000).map(check).collect()))
+            };
+            Any::Several(samples::fleet(vec![server("a"), server("b")]))
+        }),
+    ];
+    let others = others.into_iter().map(|(name, make)| (name.to_owned(), Box::new(make) as Box<dyn Fn(usize) -> Any>));
+    of_trees.chain(others).collect()
+}
+
+fn one(checks: Vec<driftlock::report::CheckReport>) -> Any {
+    Any::One(Box::new(samples::report(checks)))
+}
+
+fn of_pair(name: &str, Pair { kind, locked, live }: &Pair) -> driftlock::report::CheckReport {
+    samples::check(name, *kind, "root", samples::outcome(locked, live))
+}
+
+/// Writing them in all forms, reading them back, and comparing what was read with another report.
+pub fn cases() -> Vec<Case> {
+    let case = |(name, make): (String, Box<dyn Fn(usize) -> Any>)| {
+        Case::new(format!("report/{name}"), move |size| {
+            let report = Rc::new(make(size));
+            let json = report.json();
+            let mut work = formats::all(&report);
+            let read = json.clone();
+            work.push(("read back", Box::new(move || back(&read).json().len())));
+            // Those of several servers are not compared.
+            if let Any::One(_) = &*report {
+                let nothing = samples::json(&samples::seed_pass());
+                for (name, later, form) in [("difference", true, false), ("difference in JSON", false, true)] {
+                    let (report, nothing) = (json.clone(), nothing.clone());
+                    work.push((name, Box::new(move || compare(&report, &nothing, later, form))));
+                }
+            }
+            Input { bytes: json.len(), work }
+        })
+    };
+    all().into_iter().map(case).collect()
+}
+
+fn back(json: &[u8]) -> Any {
+    match parse_kept(json).expect("a report") {
+        Kept::One(parsed) => Any::One(Box::new(parsed.into_report().expect("a report"))),
+        Kept::Several(parsed) => Any::Several(parsed.into_fleet().expect("a report")),
+    }
+}
+
+fn compare(report: &[u8], nothing: &[u8], later: bool, json: bool) -> usize {
+    let [report, nothing] = [report, nothing].map(|json| driftlock::report::json::parse(json).expect("a report"));
+    let difference =
+        if later { difference::compare(&nothing, &report) } else { difference::compare(&report, &nothing) };
+    let mut out = Vec::new();
+    let written = if json {
+        driftlock::report::json::write_value(&mut out, &changes::between_reports(&difference))
+    } else {
+        difference::write(&mut out, &difference)
+    };
+    written.expect("memory has no errors");
+    out.len()
+}

@@ -1,0 +1,97 @@
+//! What a server answers, read and compared.
+
+use driftlock::compare::compare_within;
+use driftlock::declaration::{Check, Declaration, Format};
+use driftlock::manifest::{AttributeSet, Kind, List};
+use driftlock::path::EntryPath;
+use driftlock::remote::{Answer, answer};
+use driftlock::sandbox::Enforced;
+use driftlock::session::Collected;
+
+use crate::samples::{Tree, entries};
+use crate::trees::{Pair, WORST};
+use crate::{Case, Input};
+
+/// What differences with a server may take.
+const BUDGET: usize = 64 << 20;
+
+pub fn cases() -> Vec<Case> {
+    let answers = WORST.iter().map(|&(name, make)| {
+        Case::new(format!("answer/{name}"), move |size| {
+            let Pair { kind, locked, live } = make(size);
+            read(check(kind, &live, &locked), locked, said(&live, Vec::new()))
+        })
+    });
+    type Change = fn(Vec<u8>, usize) -> Vec<u8>;
+    let others: [(&str, Change); 5] = [
+        ("many-signs-of-life", |answer, size| {
+            let (first, rest) = answer.split_at(answer.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1));
+            [first, &b"{\"progress\":{\"entries\":1,\"bytes\":1}}\n".repeat(size / 40), rest].concat()
+        }),
+        ("a-long-line-that-is-wrong", |answer, size| {
+            let at = answer.len() - 10;
+            [&answer[..at], &b"\x1b".repeat(size), b"\n"].concat()
+        }),
+        ("a-long-text", |_, size| {
+            format!("{{\"failed\":{{\"problem\":\"{}\",\"remedy\":\"\"}}}}\n", "x".repeat(size)).into_bytes()
+        }),
+        ("no-answer", |_, size| b"Last login: today\x1b".repeat(size / 18)),
+        ("a-line-without-an-end", |answer, size| [&answer[..answer.len() - 1], &b"x".repeat(size)].concat()),
+    ];
+    let others = others.into_iter().map(|(name, change)| {
+        Case::new(format!("answer/{name}"), move |size| {
+            let tree = Tree::new().dir("m");
+            read(check(Kind::Trees, &tree, &tree), tree.clone(), change(said(&tree, Vec::new()), size))
+        })
+    });
+    let mounts = Case::new("answer/many-mounts", |size| {
+        let tree = Tree::new().dir("m");
+        let mounts = (0..size / 40).map(|number| format!("m/{number:06}").into_bytes()).collect();
+        read(check(Kind::Trees, &tree, &tree), tree.clone(), said(&tree, mounts))
+    });
+    answers.chain(others).chain([mounts]).collect()
+}
+
+/// The check whose answer has these entries.
+fn check(kind: Kind, live: &Tree, locked: &Tree) -> Check {
+    let first = live.0.values().chain(locked.0.values()).find_map(|found| found.as_ref().ok());
+    let attributes = first.map_or(AttributeSet::default(), |record| record.attribute_set());
+    let names: Vec<_> = attributes.names().map(|name| format!("\"{name}\"")).collect();
+    let of_kind = match kind {
+        Kind::Containers => "socket = \"/run/s\"",
+        Kind::Files => "root = \"/srv\"\ninclude = [\"**\"]",
+        _ => "root = \"/srv\"",
+    };
+    let text = format!("[check.tree]\nkind = \"{}\"\n{of_kind}\nattributes = [{}]\n", kind.name(), names.join(","));
+    Declaration::parse("t", Format::Toml, text.as_bytes()).expect("a declaration").checks.remove(0)
+}
+
+fn said(live: &Tree, mounts: Vec<Vec<u8>>) -> Vec<u8> {
+    let found = live.0.iter().map(|(path, found)| (EntryPath::new(path.as_slice()).expect("a path"), found.clone()));
+    let mut collected = Collected::from(List::new(found.collect()));
+    collected.mounts = mounts;
+    let mut out = Vec::new();
+    answer::hello(&mut out, &Enforced { landlock: None, seccomp: true }).expect("memory has no errors");
+    answer::check(&mut out, "tree", Some("/srv"), &Ok(collected)).expect("memory has no errors");
+    answer::done(&mut out, 1).expect("memory has no errors");
+    out
+}
+
+fn read(check: Check, locked: Tree, said: Vec<u8>) -> Input {
+    let bytes = said.len() + crate::locks::lock(check.kind, &locked).len();
+    let work = move || {
+        let mut budget = BUDGET;
+        let mut read = || {
+            let (mut answer, _) = Answer::new(&said[..]).map_err(|error| error.to_string())?;
+            let mut collected =
+                answer.check(&check).map_err(|error| error.to_string())?.map_err(|trouble| trouble.to_string())?;
+            let compared = compare_within(&mut budget, &mut entries(&locked), &mut collected);
+            collected.finish(&mut budget).map_err(|error| error.to_string())?;
+            let found = compared.map_err(|error| error.to_string())?;
+            answer.end().map_err(|error| error.to_string())?;
+            Ok::<usize, String>(found.drift.len() + found.unverified.len())
+        };
+        read().unwrap_or_else(|refused| refused.len())
+    };
+    Input::to("read", bytes, work)
+}
