@@ -91,6 +91,12 @@ fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Troub
     })
 }
 
+/// The kernel's list of who holds which file, open; nothing where there is none.
+#[must_use]
+pub fn lock_holders() -> Option<cap_std::fs::File> {
+    std::fs::File::open("/proc/locks").ok().map(cap_std::fs::File::from_std)
+}
+
 /// A path given as an argument, open.
 #[derive(Debug)]
 pub enum Operand {

@@ -6,11 +6,16 @@
 mod against;
 mod container;
 mod moves;
+mod room;
+mod unread;
 
 pub use against::{against, against_within};
+pub use room::{LeftOut, Room};
 
-use crate::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Unverified, json};
-use crate::path::EntryPath;
+use unread::Opaque;
+
+use crate::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Unverified};
+use crate::path::{self, EntryPath};
 
 /// How an entry differs from its lock. Where several hold, the first in this order is named; `expected` and `actual`
 /// of the [`Drift`] show them all.
@@ -151,6 +156,8 @@ pub struct Comparison {
     pub drift: Vec<Drift>,
     pub unverified: Vec<UnverifiedEntry>,
     pub counts: Counts,
+    /// How much of what is counted the lists don't have.
+    pub left_out: LeftOut,
 }
 
 /// Compares two streams.
@@ -158,7 +165,19 @@ pub struct Comparison {
 /// # Errors
 /// A lock that turns out to be malformed; nothing that was found up to there counts.
 pub fn compare(expected: &mut impl Entries, actual: &mut impl Entries) -> Result<Comparison, LockError> {
-    compare_within(&mut usize::MAX.clone(), expected, actual)
+    compare_in(&mut Room::of(usize::MAX), expected, actual)
+}
+
+/// Compares two streams, and leaves out of the lists what there is no room for.
+///
+/// # Errors
+/// Those of [`compare`].
+pub fn compare_in(
+    room: &mut Room,
+    expected: &mut impl Entries,
+    actual: &mut impl Entries,
+) -> Result<Comparison, LockError> {
+    merge(room, true, expected, actual)
 }
 
 /// Compares two streams, one of which may have no end: gives up once the differences take more memory than `budget`, in
@@ -171,40 +190,52 @@ pub fn compare_within(
     expected: &mut impl Entries,
     actual: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
-    let mut found = Comparison::default();
-    let mut opaque = Opaque::default();
+    let mut room = Room::of(*budget);
+    let found = merge(&mut room, false, expected, actual);
+    *budget = room.bytes;
+    found
+}
+
+fn merge(
+    room: &mut Room,
+    may_leave_out: bool,
+    expected: &mut impl Entries,
+    actual: &mut impl Entries,
+) -> Result<Comparison, LockError> {
+    let mut merge = Merge { found: Comparison::default(), opaque: Opaque::default(), room };
     let mut left = expected.next()?;
     let mut right = actual.next()?;
-    let mut weighed = (0, 0);
     loop {
-        *budget = budget.checked_sub(found.weight(&mut weighed)).ok_or(LockError::TooDifferent)?;
+        if !may_leave_out && !merge.found.left_out.is_nothing() {
+            return Err(LockError::TooDifferent);
+        }
         match (&left, &right) {
             (None, None) => break,
             (Some(gone), None) => {
-                found.only_expected(gone, &mut opaque);
+                merge.only_expected(gone);
                 left = expected.next()?;
             }
             (None, Some(new)) => {
-                found.only_actual(new, &mut opaque);
+                merge.only_actual(new);
                 right = actual.next()?;
             }
             (Some(before), Some(now)) => match before.path.cmp(now.path) {
                 std::cmp::Ordering::Less => {
-                    found.only_expected(before, &mut opaque);
+                    merge.only_expected(before);
                     left = expected.next()?;
                 }
                 std::cmp::Ordering::Greater => {
-                    found.only_actual(now, &mut opaque);
+                    merge.only_actual(now);
                     right = actual.next()?;
                 }
                 std::cmp::Ordering::Equal => {
-                    found.both(before, now, &mut opaque);
+                    merge.both(before, now);
                     right = actual.next()?;
                     // Nearly all of what is compared is the same; for that, its line in the lock need not be read.
                     while let Some(now) = &right
                         && expected.pass(now)?
                     {
-                        found.verified();
+                        merge.found.verified();
                         right = actual.next()?;
                     }
                     left = expected.next()?;
@@ -212,8 +243,8 @@ pub fn compare_within(
             },
         }
     }
-    moves::pair(&mut found.drift);
-    Ok(found)
+    moves::pair(&mut merge.found.drift);
+    Ok(merge.found)
 }
 
 impl Comparison {
@@ -230,38 +261,52 @@ impl Comparison {
         (entries == verified).then_some(entries)
     }
 
-    fn only_expected(&mut self, entry: &Observed<'_>, opaque: &mut Opaque) {
-        match (opaque.actual.above(entry.path), entry.state) {
+    const fn verified(&mut self) {
+        self.counts.entries += 1;
+        self.counts.verified += 1;
+    }
+}
+
+/// A comparison on its way.
+struct Merge<'a> {
+    found: Comparison,
+    opaque: Opaque,
+    room: &'a mut Room,
+}
+
+impl Merge<'_> {
+    fn only_expected(&mut self, entry: &Observed<'_>) {
+        match (self.opaque.actual.above(entry.path), entry.state) {
             (Some(above), _) => self.unverified(entry.path, Unverified::Below(above.into())),
             (None, Ok(record)) => self.drifted(entry.path, Change::Removed, Some(record), None),
             (None, Err(reason)) => {
-                opaque.expected.add(entry.path);
+                self.opaque.expected.add(entry.path);
                 self.unverified(entry.path, reason.clone());
             }
         }
     }
 
-    fn only_actual(&mut self, entry: &Observed<'_>, opaque: &mut Opaque) {
-        match (opaque.expected.above(entry.path), entry.state) {
+    fn only_actual(&mut self, entry: &Observed<'_>) {
+        match (self.opaque.expected.above(entry.path), entry.state) {
             (Some(above), _) => self.unverified(entry.path, Unverified::Below(above.into())),
             (None, Ok(record)) => self.drifted(entry.path, Change::Added, None, Some(record)),
             (None, Err(reason)) => {
-                opaque.actual.add(entry.path);
+                self.opaque.actual.add(entry.path);
                 self.unverified(entry.path, reason.clone());
             }
         }
     }
 
-    fn both(&mut self, before: &Observed<'_>, now: &Observed<'_>, opaque: &mut Opaque) {
+    fn both(&mut self, before: &Observed<'_>, now: &Observed<'_>) {
         match (before.state, now.state) {
             (Ok(expected), Ok(actual)) => match difference(expected, actual) {
                 Some(change) => self.drifted(now.path, change, Some(expected), Some(actual)),
-                None => self.verified(),
+                None => self.found.verified(),
             },
             (Ok(expected), Err(Unverified::Absent)) => self.drifted(now.path, Change::Removed, Some(expected), None),
             (Err(Unverified::Absent), Ok(actual)) => self.drifted(now.path, Change::Added, None, Some(actual)),
             (expected, actual) => {
-                for (side, of) in [(expected, &mut opaque.expected), (actual, &mut opaque.actual)] {
+                for (side, of) in [(expected, &mut self.opaque.expected), (actual, &mut self.opaque.actual)] {
                     if side.is_err() {
                         of.add(now.path);
                     }
@@ -273,92 +318,35 @@ impl Comparison {
         }
     }
 
-    fn verified(&mut self) {
-        self.counts.entries += 1;
-        self.counts.verified += 1;
-    }
-
-    /// Roughly what the items behind those that were `weighed` take, in bytes.
-    fn weight(&self, weighed: &mut (usize, usize)) -> usize {
-        let record = |record: &Option<Record>| {
-            let Some(record) = record else { return 0 };
-            let target = match &record.content {
-                Content::Symlink { target } => target.len(),
-                // Its strings are those of its line, each with some overhead.
-                Content::Container(_) => 2 * json::entry_line(b"", record).len(),
-                _ => 0,
-            };
-            let attributes = record.attributes.as_deref().map_or(0, |attributes| {
-                let xattrs = attributes.xattrs.iter().flatten();
-                size_of::<Attributes>() + xattrs.map(|(name, value)| 32 + name.len() + value.len()).sum::<usize>()
-            });
-            target + attributes
-        };
-        let drift = self.drift[weighed.0..].iter().map(|drift| {
-            size_of::<Drift>() + drift.path.as_bytes().len() + record(&drift.expected) + record(&drift.actual)
-        });
-        // A path that could not be read is kept twice, to see what is below it.
-        let unverified = self.unverified[weighed.1..].iter().map(|entry| {
-            let reason = match &entry.reason {
-                Unverified::Reported(text) => text.len(),
-                Unverified::Below(above) => above.len(),
-                _ => 0,
-            };
-            size_of::<UnverifiedEntry>() + 64 + 2 * entry.path.as_bytes().len() + reason
-        });
-        let weight = drift.chain(unverified).sum();
-        *weighed = (self.drift.len(), self.unverified.len());
-        weight
-    }
-
     fn drifted(&mut self, path: &[u8], change: Change, expected: Option<&Record>, actual: Option<&Record>) {
-        let Some(path) = checked(path) else { return self.unverified(path, Unverified::Vanished) };
-        self.counts.entries += 1;
-        self.counts.drifted += 1;
-        self.drift.push(Drift { path, change, expected: expected.cloned(), actual: actual.cloned(), from: None });
+        // Streams give valid paths only; a path that is none would be a fault of ours, and is then counted as unverified.
+        if path::check(path).is_err() {
+            return self.unverified(path, Unverified::Vanished);
+        }
+        self.found.counts.entries += 1;
+        self.found.counts.drifted += 1;
+        let weight = size_of::<Drift>() + path.len() + room::record(expected) + room::record(actual);
+        match self.room.take(path, weight).then(|| EntryPath::new(path)) {
+            Some(Ok(path)) => {
+                let (expected, actual) = (expected.cloned(), actual.cloned());
+                self.found.drift.push(Drift { path, change, expected, actual, from: None });
+            }
+            _ => self.found.left_out.drifted += 1,
+        }
     }
 
     fn unverified(&mut self, path: &[u8], reason: Unverified) {
-        self.counts.entries += 1;
-        self.counts.unverified += 1;
-        self.unverified.extend(checked(path).map(|path| UnverifiedEntry { path, reason }));
+        self.found.counts.entries += 1;
+        self.found.counts.unverified += 1;
+        // A path that could not be read is kept twice, to see what is below it.
+        let weight = size_of::<UnverifiedEntry>() + 64 + 2 * path.len() + room::reason(&reason);
+        match self.room.take(path, weight).then(|| EntryPath::new(path)) {
+            Some(Ok(path)) => {
+                self.found.unverified.push(UnverifiedEntry { path, reason });
+            }
+            _ => self.found.left_out.unverified += 1,
+        }
     }
-}
-
-/// What could not be read on either side: all that the other side has below such a path is unverified too. A lock has none.
-#[derive(Default)]
-struct Opaque {
-    expected: Unread,
-    actual: Unread,
-}
-
-/// Paths that could not be read, and that the path of an entry begins with, each the beginning of the next one. Entries come
-/// in the order of their bytes, so what begins with a path follows it at once: what the next one does not begin with is
-/// done.
-#[derive(Default)]
-struct Unread(Vec<Box<[u8]>>);
-
-impl Unread {
-    fn add(&mut self, path: &[u8]) {
-        self.forget(path);
-        self.0.push(path.into());
-    }
-
-    /// The outermost directory of a path that could not be read.
-    fn above<'a>(&mut self, path: &'a [u8]) -> Option<&'a [u8]> {
-        self.forget(path);
-        let above = self.0.iter().find(|above| path.get(above.len()) == Some(&b'/'))?;
-        path.get(..above.len())
-    }
-
-    fn forget(&mut self, path: &[u8]) {
-        while self.0.pop_if(|last| !path.starts_with(last)).is_some() {}
-    }
-}
-
-/// Streams give valid paths only; a path that is none would be a fault of ours, and is then counted as unverified.
-fn checked(path: &[u8]) -> Option<EntryPath> {
-    EntryPath::new(path).ok()
 }
 
 /// How two records of one path differ. What one side does not know (a `sha256sum` lock knows only digests) is no

@@ -119,10 +119,49 @@ pub const fn is_hazardous(character: char) -> bool {
     )
 }
 
+/// Whether a character is shown as nothing, so that two names that differ in it look the same: those that Unicode calls
+/// ignorable by default, where [`is_hazardous`] does not have them already.
+///
+/// Source: Unicode 16, `DerivedCoreProperties.txt`, `Default_Ignorable_Code_Point`.
+#[must_use]
+pub const fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{34f}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// Characters as they are shown: each is `true` if it has to be escaped. What has to be, beside what is hazardous or
+/// invisible, is what would make a command for the log of a CI system: the first of the colons of `::` behind nothing but
+/// blanks, and each `#` behind another one, of `##[` and `##vso[`.
+///
+/// Source: `ActionCommand.cs` of GitHub's runner and `Command.cs` of Azure's agent, which both trim what is before `::`,
+/// and look for `##` anywhere.
+pub fn to_escape(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let blanks = text.len() - text.trim_start().len();
+    let command = text[blanks..].starts_with("::").then_some(blanks);
+    let mut before = ' ';
+    text.char_indices().map(move |(at, character)| {
+        let makes_command = command == Some(at) || (character == '#' && before == '#');
+        before = character;
+        (character, makes_command || is_hazardous(character) || is_invisible(character))
+    })
+}
+
 /// Shows bytes from outside (names, link targets) so that they are harmless on a terminal, in a log and in one line,
 /// and different bytes look different.
 ///
-/// Hazardous characters, `\` and bytes that are not UTF-8 become `\n`, `\t`, `\r`, `\\`, `\u{202e}` or `\xff`.
+/// What [`to_escape`] names, `\` and bytes that are not UTF-8 become `\n`, `\t`, `\r`, `\\`, `\u{202e}` or `\xff`.
 #[must_use]
 pub const fn escaped(bytes: &[u8]) -> Escaped<'_> {
     Escaped(bytes)
@@ -136,13 +175,10 @@ impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         for chunk in self.0.utf8_chunks() {
-            for character in chunk.valid().chars() {
+            for (character, escape) in to_escape(chunk.valid()) {
                 match character {
                     '\\' => f.write_str("\\\\")?,
-                    '\n' => f.write_str("\\n")?,
-                    '\r' => f.write_str("\\r")?,
-                    '\t' => f.write_str("\\t")?,
-                    _ if is_hazardous(character) => write!(f, "\\u{{{:x}}}", u32::from(character))?,
+                    _ if escape => write_escape(f, character)?,
                     _ => f.write_char(character)?,
                 }
             }
@@ -154,7 +190,16 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Prose: whoever wrote it has escaped the names in it, so a backslash stays as it is; all that is hazardous, and got
+fn write_escape(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
+    match character {
+        '\n' => f.write_str("\\n"),
+        '\r' => f.write_str("\\r"),
+        '\t' => f.write_str("\\t"),
+        _ => write!(f, "\\u{{{:x}}}", u32::from(character)),
+    }
+}
+
+/// Prose: whoever wrote it has escaped the names in it, so a backslash stays as it is; all that has to be escaped, and got
 /// through, is shown as [`escaped`] shows it.
 #[derive(Clone, Copy)]
 pub struct Prose<'a>(pub &'a str);
@@ -162,11 +207,23 @@ pub struct Prose<'a>(pub &'a str);
 impl fmt::Display for Prose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
-        self.0.chars().try_for_each(|character| match character {
-            _ if is_hazardous(character) => escaped(character.encode_utf8(&mut [0; 4]).as_bytes()).fmt(f),
-            _ => f.write_char(character),
+        to_escape(self.0).try_for_each(|(character, escape)| match escape {
+            true => write_escape(f, character),
+            false => f.write_char(character),
         })
     }
+}
+
+/// A line that people can read: cut where it is longer than any that has something to say to them. A path that the kernel
+/// takes fits, each of its bytes escaped.
+#[must_use]
+pub fn cut(mut line: String) -> String {
+    const LONGEST: usize = 20_000;
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(test)]
@@ -210,6 +267,24 @@ mod tests {
         assert_eq!(escaped("Grüße/文.txt".as_bytes()).to_string(), "Grüße/文.txt");
     }
 
+    /// Neither as they are nor behind blanks of any sort; and one shows that there is something where others show nothing.
+    #[test]
+    fn shows_no_command_of_a_ci_system_and_nothing_invisible() {
+        for (text, shown) in [
+            ("::error::x", "\\u{3a}:error::x"),
+            (" \u{3000}::set-output name=a::b", " \u{3000}\\u{3a}:set-output name=a::b"),
+            ("a::b", "a::b"),
+            (":a", ":a"),
+            ("##[error]x", "#\\u{23}[error]x"),
+            ("a###vso[task]", "a#\\u{23}\\u{23}vso[task]"),
+            ("#a#", "#a#"),
+            ("\u{3164}\u{34f}\u{fe0f}\u{e0041}\u{115f}", "\\u{3164}\\u{34f}\\u{fe0f}\\u{e0041}\\u{115f}"),
+        ] {
+            assert_eq!((escaped(text.as_bytes()).to_string(), Prose(text).to_string()), (shown.into(), shown.into()));
+            assert_eq!(Prose(shown).to_string(), shown, "once is enough");
+        }
+    }
+
     #[test]
     fn prose_keeps_what_was_escaped_before() {
         assert_eq!(Prose("a\\nb\nc\u{1b}").to_string(), "a\\nb\\nc\\u{1b}");
@@ -227,7 +302,7 @@ mod tests {
         #[test]
         fn different_bytes_look_different_and_nothing_hazardous_is_left(a: Vec<u8>, b: Vec<u8>) {
             let (shown_a, shown_b) = (escaped(&a).to_string(), escaped(&b).to_string());
-            prop_assert!(!shown_a.chars().any(is_hazardous));
+            prop_assert!(!to_escape(&shown_a).any(|(_, escape)| escape));
             prop_assert_eq!(a == b, shown_a == shown_b);
         }
     }

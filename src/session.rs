@@ -18,7 +18,7 @@ use crate::capability::{self, Declared, Directory, shown};
 use crate::declaration::{Check, Declaration, LockFormat};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
-use crate::store::NotSynced;
+use crate::store::{self, NotSynced};
 use crate::trouble::Trouble;
 use crate::walk::{self, Reach, Start};
 use collected::Source;
@@ -112,6 +112,7 @@ impl Session {
         // Before anything is opened, and before a directory is created.
         capability::raise_descriptor_limit();
         sandbox::required(request.requirement).map_err(|error| not_entered(&error, request.requirement))?;
+        capability::lock_holders().into_iter().for_each(store::know_holders);
         let declared = capability::declaration(request.config.as_deref())?;
         let selected = select(&declared, &request.checks)?;
         let checks = selected.iter().map(|&index| &declared.declaration.checks[index]);
@@ -306,7 +307,12 @@ pub fn not_written(path: &str, error: &io::Error) -> Trouble {
     }
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room; what was there before is untouched",
-        io::ErrorKind::WouldBlock => "another driftlock is writing it right now; wait until it has ended",
+        io::ErrorKind::WouldBlock => {
+            "if another driftlock is writing it right now, wait until it has ended; else see what that process is"
+        }
+        io::ErrorKind::FileTooLarge => {
+            "raise the limit of the size of files (`ulimit -f`); what was there before is untouched"
+        }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "make the directory writable for this user; what was there before is untouched"
         }

@@ -5,9 +5,16 @@
 //! the kernel while it is written: what a crash leaves of it is taken over by the next run, and two runs at once do not
 //! mix. It is never unlinked, since the sandbox takes the right to unlink anything away; where writing fails it is
 //! emptied and stays.
+//!
+//! Where others may write too (a sticky directory), one of them may have made a file of that name, to be the owner of ours:
+//! a file of another user is left alone, and a name that nobody can foresee is taken. And whoever may read the file may hold
+//! it: after some seconds an error says who does.
 
-use std::io::{self, BufWriter, Write as _};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::{self, BufWriter, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use cap_std::fs::{Dir, File, OpenOptions};
 use rustix::fs::{AtFlags, FlockOperation, RenameFlags, flock};
@@ -18,6 +25,37 @@ use rustix::io::Errno;
 #[error("it is in place, but its directory could not be synced: {0}")]
 pub struct NotSynced(io::Error);
 
+/// What a file is written through.
+pub type Out<'a> = BufWriter<Bounded<'a>>;
+
+/// A file that is not written beyond the largest that this process may write (`ulimit -f`): the kernel ends a process that
+/// tries, without a word.
+#[derive(Debug)]
+pub struct Bounded<'a> {
+    file: &'a File,
+    left: u64,
+}
+
+impl<'a> Bounded<'a> {
+    fn new(file: &'a File) -> Self {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+        Self { file, left: limit.unwrap_or(u64::MAX) }
+    }
+}
+
+impl io::Write for Bounded<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let left = self.left.checked_sub(bytes.len() as u64).ok_or(Errno::FBIG)?;
+        let written = self.file.write(bytes)?;
+        self.left = left + (bytes.len() - written) as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// The mode of a new file, before the umask.
 const SHARED: u32 = 0o666;
 const PRIVATE: u32 = 0o600;
@@ -27,20 +65,17 @@ const PRIVATE: u32 = 0o600;
 /// # Errors
 /// Those of the file system, or of `write`; the old file is then untouched. [`io::ErrorKind::WouldBlock`] if another
 /// run is writing the same file. [`NotSynced`] inside an error says that the file is the new one.
-pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
-    put(dir, name, SHARED, write, |temporary| dir.rename(temporary, dir, name))
+pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
+    put(dir, name, SHARED, PATIENCE, write, |temporary| dir.rename(temporary, dir, name))
 }
 
-/// [`replace`] for a file that is nobody else's business: only its owner can read or write it, whatever the umask.
+/// [`replace`] for a file that is nobody else's business: only its owner can read or write it, whatever the umask. Another
+/// run that is writing it is not waited for.
 ///
 /// # Errors
 /// Those of [`replace`].
-pub fn replace_private(
-    dir: &Dir,
-    name: &str,
-    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
-) -> io::Result<()> {
-    put(dir, name, PRIVATE, write, |temporary| dir.rename(temporary, dir, name))
+pub fn replace_private(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
+    put(dir, name, PRIVATE, Duration::ZERO, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// Writes a file whole where there is none.
@@ -52,6 +87,7 @@ pub fn create_new(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
         dir,
         name,
         SHARED,
+        PATIENCE,
         |out| out.write_all(bytes),
         |temporary| match rustix::fs::renameat_with(dir.as_fd(), temporary, dir.as_fd(), name, RenameFlags::NOREPLACE) {
             // Some file systems can't promise it; a look has to do there.
@@ -72,13 +108,13 @@ fn put(
     dir: &Dir,
     name: &str,
     mode: u32,
-    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+    patience: Duration,
+    write: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
     rename: impl FnOnce(&str) -> io::Result<()>,
 ) -> io::Result<()> {
-    let temporary = temporary(name);
-    let file = take_over(dir, &temporary, mode)?;
+    let (file, temporary) = temporary_file(dir, name, mode, patience)?;
     let written = file.set_len(0).and_then(|()| {
-        let mut out = BufWriter::with_capacity(256 << 10, &file);
+        let mut out = BufWriter::with_capacity(256 << 10, Bounded::new(&file));
         write(&mut out)?;
         out.flush()?;
         drop(out);
@@ -119,17 +155,56 @@ pub fn sync(dir: &Dir) -> io::Result<()> {
     }
 }
 
-/// Opens the temporary file, alone: it is locked, and still the one that has the name.
-fn take_over(dir: &Dir, temporary: &str, mode: u32) -> io::Result<File> {
+/// How long a file that somebody else holds is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Opens a temporary file, alone, and gives its name.
+fn temporary_file(dir: &Dir, name: &str, mode: u32, patience: Duration) -> io::Result<(File, String)> {
+    let usual = temporary(name);
+    if !is_foreign(dir, &usual)? {
+        return Ok((take_over(dir, &usual, mode, patience)?, usual));
+    }
+    // Each of these is seeded by chance.
+    let chance = RandomState::new().build_hasher().finish();
+    let fresh = format!(".{name}.{chance:016x}.tmp");
+    let mut options = options(mode);
+    let file = dir.open_with(&fresh, options.create_new(true))?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    Ok((file, fresh))
+}
+
+/// Whether something of this name may be there to trap us: in a directory where all may make files and nobody may remove
+/// those of others, and of another user.
+fn is_foreign(dir: &Dir, name: &str) -> io::Result<bool> {
+    if rustix::fs::fstat(dir)?.st_mode & libc::S_ISVTX == 0 {
+        return Ok(false);
+    }
+    match rustix::fs::statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(status) => Ok(status.st_uid != rustix::process::geteuid().as_raw()),
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn options(mode: u32) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    cap_std::fs::OpenOptionsExt::mode(&mut options, mode);
+    // A link planted under the temporary name is not followed.
+    cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    options
+}
+
+/// Opens the temporary file of the usual name, alone: it is locked, and still the one that has the name.
+fn take_over(dir: &Dir, temporary: &str, mode: u32, patience: Duration) -> io::Result<File> {
     for _ in 0..100 {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true);
-        cap_std::fs::OpenOptionsExt::mode(&mut options, mode);
-        // A link planted under the temporary name is not followed.
-        cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
-        let file = dir.open_with(temporary, &options)?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        let file = dir.open_with(temporary, options(mode).create(true))?;
         let ours = rustix::fs::fstat(&file)?;
+        if is_foreign(dir, temporary)? {
+            let problem = format!("{temporary} beside it is another user's all of a sudden; remove it");
+            return Err(io::Error::other(problem));
+        }
+        hold(&file, temporary, patience)?;
         // Whoever held it before may have given it its final name between the opening and the locking.
         match rustix::fs::statat(dir.as_fd(), temporary, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(named) if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino) && named.st_nlink == 1 => {
@@ -143,4 +218,49 @@ fn take_over(dir: &Dir, temporary: &str, mode: u32) -> io::Result<File> {
         }
     }
     Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// Locks a file, and waits for that if somebody else has.
+fn hold(file: &File, name: &str, patience: Duration) -> io::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(50);
+    let mut waited = Duration::ZERO;
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if waited < patience => {
+                std::thread::sleep(PAUSE);
+                waited += PAUSE;
+            }
+            Err(Errno::WOULDBLOCK) => {
+                let holder = holder(file).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, format!("{holder} holds {name} beside it")));
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// The kernel's list of locks. It is opened before the sandbox is entered.
+static HOLDERS: OnceLock<File> = OnceLock::new();
+
+/// Makes it known, for the message about a file that somebody holds.
+pub fn know_holders(list: File) {
+    // A second one says the same.
+    let _ = HOLDERS.set(list);
+}
+
+/// A process that holds a lock on a file.
+fn holder(file: &File) -> Option<u32> {
+    let status = rustix::fs::fstat(file).ok()?;
+    let mut list = HOLDERS.get()?;
+    list.rewind().ok()?;
+    let mut text = String::new();
+    list.take(1 << 20).read_to_string(&mut text).ok()?;
+    let (major, minor) = (rustix::fs::major(status.st_dev), rustix::fs::minor(status.st_dev));
+    let place = format!("{major:02x}:{minor:02x}:{}", status.st_ino);
+    // `1: FLOCK  ADVISORY  READ 1234 fd:01:56789 0 EOF`. Source: proc_locks(5).
+    text.lines().find_map(|line| {
+        let fields: Vec<_> = line.split_ascii_whitespace().collect();
+        let at = fields.iter().position(|field| *field == place)?;
+        fields.contains(&"FLOCK").then(|| fields.get(at.checked_sub(1)?)?.parse().ok())?
+    })
 }

@@ -13,7 +13,7 @@ use super::stat_cache::StatCache;
 use super::{after_printing, complain, exit, history, progress, render};
 use crate::baseline::Baseline;
 use crate::capability::{self, Directory, shown};
-use crate::compare::{self, Comparison};
+use crate::compare::{self, Comparison, Room};
 use crate::declaration::Check;
 use crate::manifest::{Kind, json};
 use crate::path::escaped;
@@ -199,6 +199,7 @@ fn check(
     let (collections, bytes) = progress::during(show_progress, |progress| {
         (run.collect_knowing(known, &wanted, false, progress), progress.bytes.load(Ordering::Relaxed))
     });
+    let mut room = Room::default();
     let checks = run.session.checks().zip(baselines).zip(collections).enumerate();
     let checks = checks.map(|(index, ((check, baseline), collection))| {
         let mut mounts = Vec::new();
@@ -216,7 +217,7 @@ fn check(
                 let equal = comparable.and_then(|stat_cache| stat_cache.equal(index, &baseline));
                 let compared = match equal.filter(|_| collection.is_as_known()) {
                     Some(entries) => Ok(Comparison::of_equal(entries)),
-                    None => compare::against(&mut baseline, &mut collection.entries()),
+                    None => compare::against(&mut room, &mut baseline, &mut collection.entries()),
                 };
                 let equal = compared.as_ref().ok().and_then(Comparison::equal).filter(|_| collection.is_as_listed());
                 mounts = std::mem::take(&mut collection.mounts);
@@ -306,6 +307,8 @@ pub fn judge(
     }
     let digest = stated.map(str::to_owned);
     let live_digest = match comparison.counts {
+        // So many bytes of paths are not gone through once more, to know what nothing is compared with.
+        _ if !comparison.left_out.is_nothing() => None,
         counts if counts.unverified > 0 => None,
         counts if counts.drifted == 0 && digest.is_some() => digest.clone(),
         _ => live(),

@@ -8,7 +8,7 @@ use super::arguments::Common;
 use super::{after_printing, exit, progress, stored};
 use crate::baseline::{self, Baseline};
 use crate::capability::{self, Operand, shown};
-use crate::compare::{self, Comparison};
+use crate::compare::{self, Comparison, Room};
 use crate::declaration::{Check, LockFormat};
 use crate::manifest::{Kind, LockError};
 use crate::report::{self, changes, difference};
@@ -55,7 +55,8 @@ pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
                     "name the old lock first",
                 ));
             }
-            let comparison = compare::against(&mut before, &mut *now).map_err(|error| refused(a, b, &error))?;
+            let comparison = compare::against(&mut Room::default(), &mut before, &mut *now)
+                .map_err(|error| refused(a, b, &error))?;
             print_comparison(common, kind, "", &comparison)
         }
         (Side::Report(before), Side::Report(now)) => {
@@ -118,7 +119,8 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let collection = collections
         .swap_remove(index)
         .ok_or_else(|| Trouble::new("nothing was collected", "report this as a bug"))??;
-    let comparison = compare::against(&mut lock, &mut collection.entries()).map_err(|error| refused(a, a, &error))?;
+    let comparison = compare::against(&mut Room::default(), &mut lock, &mut collection.entries())
+        .map_err(|error| refused(a, a, &error))?;
     print_comparison(common, check.kind, &check.place(), &comparison)
 }
 

@@ -1,6 +1,6 @@
 //! `driftlock hash`: digests of files and trees, without a declaration.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use crate::capability::{self, Directory, Operand, shown};
 use crate::declaration::Selection;
 use crate::manifest::{AttributeSet, Entries, Kind, Record, Sha256Digest, Unverified, json, text};
 use crate::path::escaped;
+use crate::report;
 use crate::sandbox::Grants;
 use crate::session;
 use crate::trouble::Trouble;
@@ -49,8 +50,14 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
     let threads = request.threads.unwrap_or_else(walk::default_threads);
     let format = if common.json { HashFormat::Json } else { format };
 
-    let mut printer =
-        Printer { out: io::BufWriter::new(io::stdout().lock()), format, first: true, passed_over: 0, failed: false };
+    let mut printer = Printer {
+        out: io::BufWriter::new(io::stdout().lock()),
+        format,
+        on_terminal: io::stdout().is_terminal(),
+        first: true,
+        passed_over: 0,
+        failed: false,
+    };
     let printed = progress::during(show_progress, |progress| {
         printer.begin()?;
         for (path, opened) in paths.iter().zip(opened) {
@@ -69,7 +76,7 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
         _ => {}
     }
     if printer.passed_over > 0 && !common.quiet {
-        let entries = crate::report::changes::entries(printer.passed_over);
+        let entries = report::changes::entries(printer.passed_over);
         let _ = writeln!(
             io::stderr(),
             "driftlock: note: {entries} that are neither file nor directory have no line in this format; --format json has them"
@@ -104,6 +111,8 @@ fn collect(
 struct Printer<W> {
     out: W,
     format: HashFormat,
+    /// Whether people read it: nothing that a terminal would act on is then printed as it is.
+    on_terminal: bool,
     first: bool,
     passed_over: u64,
     failed: bool,
@@ -190,10 +199,13 @@ impl<W: Write> Printer<W> {
     fn record(&mut self, path: &[u8], record: &Record) -> io::Result<()> {
         if self.format == HashFormat::Json {
             let separator = if std::mem::take(&mut self.first) { "\n" } else { ",\n" };
-            return write!(self.out, "{separator}{}", json::entry_line(path, record));
+            return write!(self.out, "{separator}{}", report::json::harmless(&json::entry_line(path, record)));
         }
         match record.content.sha256() {
             Some(sha256) => {
+                if self.on_terminal {
+                    return writeln!(self.out, "{}  {}", sha256.hex(), escaped(path));
+                }
                 let mut line = Vec::new();
                 text::push_line(&mut line, sha256, path);
                 self.out.write_all(&line)

@@ -10,7 +10,7 @@ use super::check::nothing_found;
 use super::{complain, exit, progress, stdout_failed};
 use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, shown};
-use crate::compare::{self, Comparison};
+use crate::compare::{self, Comparison, Room};
 use crate::declaration::{Check, LockFormat};
 use crate::manifest::{Entries, LockError, Sha256Digest, Uncovered, json, text};
 use crate::path::{ROOT, escaped};
@@ -113,7 +113,7 @@ fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Chan
             if let Err(error @ LockError::OtherCheck { .. }) = &belongs {
                 return Err(keep_evidence(run.refused(check, error), check));
             }
-            let compared = compare::against(&mut old, &mut live.entries());
+            let compared = compare::against(&mut Room::default(), &mut old, &mut live.entries());
             let comparison = compared.map_err(|error| keep_evidence(run.refused(check, &error), check))?;
             changed = belongs.is_err()
                 || match &old {

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::capability::{self, launcher};
+use crate::path::cut;
 use crate::report::text::Style;
 use crate::sandbox::Requirement;
 use crate::session::Request;
@@ -82,9 +83,10 @@ pub fn run() -> ExitCode {
 fn complain(trouble: &Trouble) {
     let mut stderr = io::stderr().lock();
     // Where stderr is closed, there is nobody to tell.
-    let _ = writeln!(stderr, "driftlock: {}", trouble.problem);
+    let problem: Vec<_> = trouble.problem.lines().map(|line| cut(line.to_owned())).collect();
+    let _ = writeln!(stderr, "driftlock: {}", problem.join("\n"));
     if !trouble.remedy.is_empty() {
-        let _ = writeln!(stderr, "  to do: {}", trouble.remedy);
+        let _ = writeln!(stderr, "  to do: {}", cut(trouble.remedy.clone()));
     }
 }
 

@@ -2,20 +2,20 @@
 
 use std::collections::HashSet;
 
-use super::{Comparison, compare_within};
+use super::{Comparison, Room, merge};
 use crate::baseline::Baseline;
 use crate::manifest::{Entries, LockError, text};
 use crate::path::{EntryPath, escaped};
 
-/// Compares a lock with a stream of what is there.
+/// Compares a lock with a stream of what is there, and leaves out of the lists what there is no room for.
 ///
 /// # Errors
 /// A lock that turns out to be malformed, or can be read in two ways.
-pub fn against(lock: &mut Baseline, live: &mut impl Entries) -> Result<Comparison, LockError> {
-    against_within(&mut usize::MAX.clone(), lock, live)
+pub fn against(room: &mut Room, lock: &mut Baseline, live: &mut impl Entries) -> Result<Comparison, LockError> {
+    compared(room, true, lock, live)
 }
 
-/// The same of a stream that may have no end, within a budget as that of [`compare_within`].
+/// The same of a stream that may have no end, within a budget as that of [`compare_within`](super::compare_within).
 ///
 /// # Errors
 /// Those of [`against`], and [`LockError::TooDifferent`].
@@ -24,11 +24,24 @@ pub fn against_within(
     lock: &mut Baseline,
     live: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
+    let mut room = Room::of(*budget);
+    let found = compared(&mut room, false, lock, live);
+    *budget = room.bytes;
+    found
+}
+
+fn compared(
+    room: &mut Room,
+    may_leave_out: bool,
+    lock: &mut Baseline,
+    live: &mut impl Entries,
+) -> Result<Comparison, LockError> {
     if lock.old().is_some() {
-        let mut seen = lock.seen(*budget, live)?;
-        return compare_within(budget, lock, &mut seen);
+        let limit = if may_leave_out { usize::MAX } else { room.bytes };
+        let mut seen = lock.seen(limit, live)?;
+        return merge(room, may_leave_out, lock, &mut seen);
     }
-    let found = compare_within(budget, lock, live)?;
+    let found = merge(room, may_leave_out, lock, live)?;
     if let Baseline::Text(text) = lock
         && let Some(root) = &text.or_below
     {

@@ -13,7 +13,7 @@ use super::tar::{Archive, EntryKind, Header, Source};
 use crate::declaration::{Matched, Selection};
 use crate::digest::Sha256;
 use crate::manifest::{AttributeSet, Attributes, Content, List, Record, Uncovered};
-use crate::path::{EntryPath, ROOT, directories_above};
+use crate::path::{EntryPath, ROOT};
 
 /// The most entries of an archive, and the most bytes that their paths and links take.
 const MOST_ENTRIES: usize = 1_000_000;

@@ -123,6 +123,8 @@ pub enum Problem {
     GlobClass { glob: String },
     #[error("glob `{}` has too many bytes, slashes or braces", shown(.glob))]
     GlobTooLarge { glob: String },
+    #[error("with these, the globs of all checks have more than {most} bytes")]
+    GlobsTooLarge { most: usize },
     #[error("`{}` is no name for a lock file: {reason}", shown(.lock))]
     LockName { lock: String, reason: &'static str },
     #[error("`{}` is a lock in sha256sum's format, which can't hold {what}", shown(.lock))]
@@ -265,6 +267,7 @@ impl Problem {
             Self::GlobMalformed { .. } => "put `\\` before a character that stands for itself".to_owned(),
             Self::GlobClass { .. } => "write alternatives in braces: `{é,x}`".to_owned(),
             Self::GlobTooLarge { .. } => "write several shorter globs".to_owned(),
+            Self::GlobsTooLarge { .. } => "write fewer, with `*` and `**` for what they have in common".to_owned(),
             Self::LockName { lock, .. } if lock.ends_with(".hash.txt") => {
                 "write it in a check of kind `trees`, or another name".to_owned()
             }

@@ -46,6 +46,8 @@ const UNCOVERED: &[&str] = &["warn", "trouble"];
 /// What reports call checks of their own: whether the locks are there, and whether servers were reached.
 const RESERVED: &[&str] = &["lock_files_exist", "server_collection", "live"];
 const LONGEST_CHECK_NAME: usize = 100;
+/// Bytes of all globs together: each takes a kilobyte of memory once it is compiled.
+const MOST_GLOBS: usize = 128 << 10;
 /// Linux takes names of 255 bytes; a lock is first written under a longer, temporary one.
 const LONGEST_LOCK_NAME: usize = 200;
 
@@ -69,8 +71,9 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
     let mut checks: Vec<Check> = Vec::with_capacity(declared.len());
     // Which check has a lock file, and the line that says so.
     let mut taken: HashMap<String, (&str, usize)> = HashMap::with_capacity(declared.len());
+    let mut room_for_globs = MOST_GLOBS;
     for (key, value) in declared {
-        let (check, lock_at) = check(source, key, value)?;
+        let (check, lock_at) = check(source, key, value, &mut room_for_globs)?;
         let line = source.line(lock_at);
         for lock in [Some(&check.lock.name), check.lock.old.as_ref()].into_iter().flatten() {
             if let Some((other, line)) = taken.insert(lock.clone(), (&key.name, line)) {
@@ -90,7 +93,12 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
 }
 
 /// Checks one check. Also says where its lock file is declared, or the check itself.
-fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize), DeclarationError> {
+fn check(
+    source: Source<'_>,
+    key: &Key,
+    value: &Value,
+    room_for_globs: &mut usize,
+) -> Result<(Check, usize), DeclarationError> {
     let path = dotted("check", &key.name);
     name("check", &key.name).map_err(|problem| source.error(key.span.start, &path, problem))?;
     let Data::Table(entries) = &value.data else {
@@ -112,7 +120,7 @@ fn check(source: Source<'_>, key: &Key, value: &Value) -> Result<(Check, usize),
     let engine = engine::engine(section, kind)?;
     let server_root = section.get("server_root");
     let server_root = server_root.map(|(_, value)| server::absolute(section, "server_root", value)).transpose()?;
-    let selection = selection(section, kind)?;
+    let selection = selection(section, kind, room_for_globs)?;
     let attributes = attributes(section, kind)?;
     let (lock, lock_at) = lock(section, &key.name, kind, attributes)?;
     let check = Check {
@@ -201,7 +209,7 @@ fn unknown(what: &'static str, value: &str, known: &'static [&'static str]) -> P
     Problem::UnknownWord { what, value: value.to_owned(), nearest: nearest(value, known), known }
 }
 
-fn selection(section: Section<'_>, kind: Kind) -> Result<Selection, DeclarationError> {
+fn selection(section: Section<'_>, kind: Kind, room: &mut usize) -> Result<Selection, DeclarationError> {
     const EXAMPLE: &str = "[\"*/docker-compose*.yml\"]";
     let include = match (kind, section.get("include")) {
         (Kind::Trees, Some((key, _))) => {
@@ -210,7 +218,7 @@ fn selection(section: Section<'_>, kind: Kind) -> Result<Selection, DeclarationE
         (Kind::Trees | Kind::Containers | Kind::ContainerFiles, None) | (Kind::Containers, Some(_)) => Vec::new(),
         (Kind::Files, None) => return Err(section.missing("include", EXAMPLE)),
         (Kind::Files | Kind::ContainerFiles, Some((_, value))) => {
-            let globs = globs(section, "include", EXAMPLE)?;
+            let globs = globs(section, "include", EXAMPLE, room)?;
             // Without a glob, a selection picks everything.
             if globs.is_empty() {
                 return Err(section.error(value.span.start, "include", Problem::EmptyInclude));
@@ -218,7 +226,7 @@ fn selection(section: Section<'_>, kind: Kind) -> Result<Selection, DeclarationE
             globs
         }
     };
-    let exclude = globs(section, "exclude", "[\"**/__pycache__\"]")?;
+    let exclude = globs(section, "exclude", "[\"**/__pycache__\"]", room)?;
     let owned = |globs: &[Text<'_>]| globs.iter().map(|glob| glob.text.to_owned()).collect();
     Selection::new(owned(&include), owned(&exclude)).map_err(|error| {
         let lists = [("include", &include), ("exclude", &exclude)];
@@ -231,9 +239,17 @@ fn selection(section: Section<'_>, kind: Kind) -> Result<Selection, DeclarationE
     })
 }
 
-fn globs<'a>(section: Section<'a>, name: &str, example: &'static str) -> Result<Vec<Text<'a>>, DeclarationError> {
+/// What they take goes off `room`.
+fn globs<'a>(
+    section: Section<'a>,
+    name: &str,
+    example: &'static str,
+    room: &mut usize,
+) -> Result<Vec<Text<'a>>, DeclarationError> {
     let globs = section.strings(name, example)?.unwrap_or_default();
     for glob in &globs {
+        let left = room.checked_sub(glob.text.len());
+        *room = left.ok_or_else(|| section.error(glob.at, name, Problem::GlobsTooLarge { most: MOST_GLOBS }))?;
         globs::check(glob.text).map_err(|problem| {
             let problem = match problem {
                 Problem::GlobAbsolute { glob, .. } => {

@@ -12,7 +12,7 @@ use super::text::describe;
 use super::words::{counted, grouped, shown};
 use crate::compare::{Comparison, Drift};
 use crate::manifest::Kind;
-use crate::path::escaped;
+use crate::path::{cut, escaped};
 
 /// Lines that are shown; the rest is counted. `--json` has every entry.
 const LINES: usize = 200;
@@ -26,7 +26,7 @@ pub fn write(out: &mut impl Write, kind: Kind, root: &str, found: &Comparison) -
     let items: Vec<_> = groups.iter().flat_map(|group| &group.items).collect();
     for item in items.iter().take(LINES) {
         let (label, text) = describe::item(root, item);
-        writeln!(out, "    {label}: {} ({text})", shown(root, item.path))?;
+        writeln!(out, "{}", cut(format!("    {label}: {} ({text})", shown(root, item.path))))?;
     }
     let hidden: u64 = items.iter().skip(LINES).map(|item| item.entries()).sum();
     if hidden > 0 {
@@ -34,7 +34,15 @@ pub fn write(out: &mut impl Write, kind: Kind, root: &str, found: &Comparison) -
     }
     for entry in found.unverified.iter().take(LINES) {
         let reason = entry.reason.to_string();
-        writeln!(out, "    unverified: {} ({})", shown(root, entry.path.as_bytes()), escaped(reason.as_bytes()))?;
+        let (path, reason) = (shown(root, entry.path.as_bytes()), escaped(reason.as_bytes()));
+        writeln!(out, "{}", cut(format!("    unverified: {path} ({reason})")))?;
+    }
+    if !found.left_out.is_nothing() {
+        let (drifted, unverified) = (grouped(found.left_out.drifted), grouped(found.left_out.unverified));
+        writeln!(
+            out,
+            "    … and {drifted} that differ and {unverified} that could not be read, for which there is no room"
+        )?;
     }
     if let Some(hidden) = found.unverified.len().checked_sub(LINES).filter(|&hidden| hidden > 0) {
         writeln!(out, "    … and {} more that could not be read", grouped(hidden as u64))?;
@@ -55,6 +63,7 @@ pub fn value(found: &Comparison) -> Value {
     json!({
         "drift": drift_value(found),
         "unverified": unverified_value(found),
+        "left_out": { "drifted": found.left_out.drifted, "unverified": found.left_out.unverified },
         "counts": {
             "entries": counts.entries,
             "verified": counts.verified,

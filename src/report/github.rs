@@ -60,14 +60,14 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: 
         }
     }
     for warning in uncovered.iter().skip(1) {
-        writeln!(out, "warning: {}", Plain(warning))?;
+        writeln!(out, "warning: {}", Prose(warning))?;
     }
     for (level, finding) in rest {
-        writeln!(out, "{level}: {}", Plain(&format!("{}: {}", finding.found.check_name(), finding.message())))?;
+        writeln!(out, "{level}: {}: {}", Prose(finding.found.check_name()), finding.message())?;
     }
     if let Some(window) = reports.window() {
         let state = if expected { "is expected until" } else { "was expected until" };
-        let text = format!("drift {state} {}: {}", window.until(), window.reason);
+        let text = format!("drift {state} {}: {}", window.until(), Prose(&window.reason));
         writeln!(out, "::notice title=driftlock::{}", Data(&text))?;
     }
     writeln!(out, "::notice title=driftlock::{}", Data(&headline(reports)))
@@ -115,15 +115,6 @@ fn annotate(out: &mut impl Write, level: &str, told: &Told<'_>, places: &Places)
     writeln!(out, "::{level} file={},line={line},title={}::{}", Property(&file), Property(&title), Data(&message))
 }
 
-/// A line of the log that is no command: those of the second sort begin with `::`, those of the first have `##[` anywhere.
-struct Plain<'a>(&'a str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Prose(&self.0.replace("##[", "##\\x5b")).fmt(f)
-    }
-}
-
 /// What stands behind `::`.
 struct Data<'a>(&'a str);
 
@@ -156,7 +147,6 @@ mod tests {
     #[test]
     fn escapes_as_the_toolkit_does() {
         assert_eq!(Data("100% a:b,c\r\n::error::x").to_string(), "100%25 a:b,c%0D%0A::error::x");
-        assert_eq!(Plain("##[error]x\n::error::").to_string(), "##\\x5berror]x\\n::error::");
         assert_eq!(Property("100% a:b,c\n").to_string(), "100%25 a%3Ab%2Cc%0A");
     }
 }

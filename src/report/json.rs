@@ -8,9 +8,10 @@
 //!   `target_base64` instead.
 //! - `details` is for people. It counts and lists what failed, each item followed by `;`. Names in it are shown as in
 //!   text, and a `;` in a name as `\x3b`, so no name can make two items of one.
-//! - What is hazardous on a terminal is written as `\uXXXX`, in every string.
+//! - What is hazardous on a terminal or in a CI system's log, or is invisible, is written as `\uXXXX`, in every string.
 
 mod details;
+mod digests;
 mod document;
 mod error;
 mod head;
@@ -31,7 +32,7 @@ use super::fleet::Fleet;
 use crate::compare::{Comparison, Drift};
 use crate::digest::Sha256;
 use crate::manifest::{Sha256Digest, Uncovered, UncoveredItem};
-use crate::path::is_hazardous;
+use crate::path::to_escape;
 
 /// What `schema` says in a report of this form. The number changes when a field changes its meaning or goes.
 pub const SCHEMA: &str = "driftlock-report-1";
@@ -79,6 +80,15 @@ pub(super) fn gist(report: &Report) -> Sha256Digest {
     hasher.0.finish()
 }
 
+/// JSON text in which all that [`to_escape`] names is escaped. It is the same value.
+#[must_use]
+pub fn harmless(json: &str) -> String {
+    let mut out = Vec::with_capacity(json.len());
+    // Outside of strings there is nothing to escape. Memory has no errors, and escapes are ASCII.
+    let _ = Harmless(CompactFormatter).write_string_fragment(&mut out, json);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Writes any other JSON in the same form.
 ///
 /// # Errors
@@ -124,17 +134,24 @@ pub fn uncovered(all: &[Uncovered]) -> Vec<serde_json::Value> {
     all.iter().map(|one| serde_json::to_value(UncoveredItem::from(one)).unwrap_or_default()).collect()
 }
 
-/// Pretty-printed JSON in which hazardous characters are escaped, also those that JSON allows as they are.
+/// JSON in which all that [`to_escape`] names is escaped, also what JSON allows as it is.
 struct Harmless<F>(F);
 
 impl<F: Formatter> Formatter for Harmless<F> {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         let mut plain = 0;
-        for (at, character) in fragment.char_indices().filter(|&(_, character)| is_hazardous(character)) {
-            writer.write_all(&fragment.as_bytes()[plain..at])?;
-            // All of them are in the Basic Multilingual Plane, so one unit of UTF-16 is enough.
-            write!(writer, "\\u{:04x}", u32::from(character))?;
-            plain = at + character.len_utf8();
+        let mut at = 0;
+        for (character, escape) in to_escape(fragment) {
+            let behind = at + character.len_utf8();
+            // What is before a fragment is no blank: it is a quote or an escape.
+            if escape && character != ':' {
+                writer.write_all(&fragment.as_bytes()[plain..at])?;
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+                plain = behind;
+            }
+            at = behind;
         }
         writer.write_all(&fragment.as_bytes()[plain..])
     }

@@ -9,6 +9,7 @@ use super::findings::{self, sentence};
 use super::fleet::Reports;
 use super::words::Prose;
 use super::{CheckReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, ServerReport, Status};
+use crate::path::to_escape;
 
 /// Writes the report: a test suite, or one a server.
 ///
@@ -163,7 +164,9 @@ struct Xml<'a>(&'a str);
 impl fmt::Display for Xml<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
-        self.0.chars().try_for_each(|character| match character {
+        to_escape(self.0).try_for_each(|(character, escape)| match character {
+            // What is to be escaped, beside what whoever made the text harmless has done away with.
+            '#' | ':' if escape => write!(f, "&#{};", u32::from(character)),
             '&' => f.write_str("&amp;"),
             '<' => f.write_str("&lt;"),
             '>' => f.write_str("&gt;"),

@@ -179,7 +179,8 @@ fn checks(page: &mut Page<'_, impl Write>, subjects: &[Subject<'_>]) -> io::Resu
         page.head("driftlock_check_manifest_info", "The digest of what is there, as a label.")?;
     }
     for (subject, name, digest) in digests {
-        let labels = subject.labels(&[("check", &name), ("digest", digest)]);
+        let digest = Prose(digest).to_string();
+        let labels = subject.labels(&[("check", &name), ("digest", &digest)]);
         page.sample("driftlock_check_manifest_info", &labels, 1)?;
     }
     Ok(())

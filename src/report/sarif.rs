@@ -126,7 +126,7 @@ fn result(found: &Found<'_>, place: &Place, expected: bool) -> Value {
     json!({
         "ruleId": rule,
         "level": if expected { "note" } else { "error" },
-        "message": { "text": of_server(found.message()) },
+        "message": { "text": plain(&of_server(found.message())) },
         "locations": [{
             "physicalLocation": physical(place),
             "logicalLocations": [{ "fullyQualifiedName": of_server(entry), "kind": "resource" }],
@@ -134,6 +134,13 @@ fn result(found: &Found<'_>, place: &Place, expected: bool) -> Value {
         "partialFingerprints": { "driftlockEntry/v1": identity.finish().hex() },
         "properties": { "check": name },
     })
+}
+
+/// A message without links: `[text](target)` is one in every message, whatever its text is from.
+///
+/// Source: SARIF 2.1.0, section 3.11.6.
+fn plain(text: &str) -> String {
+    text.replace("](", "]\\u{28}")
 }
 
 fn left_out(number: usize, place: &Place) -> Value {
@@ -172,6 +179,11 @@ fn uri(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_has_no_link() {
+        assert_eq!(plain("symlink to [a](https://b) [c](1)"), "symlink to [a]\\u{28}https://b) [c]\\u{28}1)");
+    }
 
     #[test]
     fn a_path_is_a_uri() {

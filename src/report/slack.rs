@@ -174,12 +174,14 @@ fn check(check: &CheckReport, room: usize, lines: usize) -> String {
         let path = shown(&check.root, entry.path.as_bytes());
         (1, format!("unverified {} {}", code(&path), code(&Prose(&entry.reason.to_string()).to_string())))
     });
-    let mut hidden = 0;
+    let mut hidden = comparison.left_out.drifted + comparison.left_out.unverified;
+    let mut cut = false;
     let uncovered = check.uncovered.iter().filter(|_| check.uncovered_is_trouble);
     let uncovered = uncovered.map(|one| (1, format!("uncovered {}", code(&uncovered::item(&check.root, one)))));
     for (number, (entries, line)) in drift.chain(unverified).chain(uncovered).enumerate() {
         // Room for the line that counts the rest.
-        if hidden > 0 || number >= lines || length(&text) + length(&line) + 100 > room {
+        if cut || number >= lines || length(&text) + length(&line) + 100 > room {
+            cut = true;
             hidden += entries;
         } else {
             text.push_str("\n• ");

@@ -20,7 +20,7 @@ use super::uncovered;
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, Outcome, Report, ServerReport};
 use crate::baseline::OldLock;
-use crate::compare::{Counts, UnverifiedEntry};
+use crate::compare::{Counts, LeftOut, UnverifiedEntry};
 use crate::manifest::{Kind, Unverified};
 use crate::path::escaped;
 use crate::remote::Head;
@@ -187,6 +187,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
             old_lock(page, check, &title)?;
             drift(page, check, &title, &groups)?;
             unverified(page, check, &title, &comparison.unverified)?;
+            left_out(page, &title, comparison.left_out)?;
             uncovered(page, check, &title)?;
             trusted(page, check, &title)?;
             if !check.drifted() && !check.troubled() {
@@ -309,6 +310,17 @@ fn drift(page: &mut Page<impl Write>, check: &CheckReport, title: &str, groups: 
 
 fn more_of(page: &mut Page<impl Write>, number: u64, place: &str) -> io::Result<()> {
     page.detail(format_args!("… and {} more{place}; the JSON report has every entry", grouped(number)))
+}
+
+/// What is in no list, of the JSON report neither.
+fn left_out(page: &mut Page<impl Write>, title: &str, left_out: LeftOut) -> io::Result<()> {
+    for (number, how) in [(left_out.drifted, "drifted"), (left_out.unverified, "are unverified")] {
+        if number > 0 {
+            let more = counted(number, "more entry", "more entries");
+            page.line(Tag::Fail, format_args!("{title}: {more} {how}, for which a report has no room"))?;
+        }
+    }
+    Ok(())
 }
 
 fn unverified(

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::Session;
 use super::collected::Source;
-use crate::capability::{self, Directory, shown};
+use super::{LocksAccess, Session};
+use crate::capability::{self, Declared, Directory, shown};
 use crate::declaration::Check;
 use crate::manifest::Kind;
 use crate::trouble::Trouble;
@@ -26,10 +26,12 @@ impl Session {
     ) -> Result<Result<Directory, Trouble>, Trouble> {
         if let Some(ours) = capability::future(path) {
             self.keep_apart(&ours, what, true, &file)?;
+            self.apart_from_locks(&ours, what)?;
         }
         let directory = capability::writable(path, what, key);
         if let Ok(Directory { resolved: Some(ours), .. }) = &directory {
             self.keep_apart(ours, what, true, file)?;
+            self.apart_from_locks(ours, what)?;
         }
         Ok(directory)
     }
@@ -48,8 +50,32 @@ impl Session {
         let directory = capability::existing(path, what);
         if let Ok(Directory { resolved: Some(ours), .. }) = &directory {
             self.keep_apart(ours, what, true, file)?;
+            self.apart_from_locks(ours, what)?;
         }
         Ok(directory)
+    }
+
+    /// Refuses a directory that this run writes to in that of the locks, or above it: what may write there could change what
+    /// everything is compared with.
+    fn apart_from_locks(&self, ours: &Path, what: &str) -> Result<(), Trouble> {
+        let open = self.locks.as_ref().and_then(|locks| locks.resolved.clone());
+        // Where they are going to be, if they are not there yet.
+        let Declared { base, declaration, .. } = &self.declared;
+        match open.or_else(|| capability::future(&base.join(&declaration.locks))) {
+            Some(locks)
+                if self.locks_access == LocksAccess::Read && (locks.starts_with(ours) || ours.starts_with(&locks)) =>
+            {
+                Err(Trouble::new(
+                    format!(
+                        "the {what} directory {} and that of the locks, {}, are not apart, and this run may not write to the locks",
+                        shown(ours),
+                        shown(&locks)
+                    ),
+                    "name a directory that is neither in that of the locks nor above it",
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses a directory of our own files that lies where a check looks, or above a root if it is to be written to.

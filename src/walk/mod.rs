@@ -97,6 +97,17 @@ pub struct Progress {
 /// have 65,530, and no machine reads faster with more.
 const MOST_THREADS: usize = 512;
 
+/// The address space that a thread takes, in bytes: its stack, what the C library sets aside for its allocations, and its
+/// buffers.
+const OF_A_THREAD: u64 = 72 << 20;
+
+/// As many threads as half of the address space that this process may use has room for. The other half is for what they
+/// find: an allocation that fails ends the process.
+fn affordable() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    limit.map_or(MOST_THREADS, |limit| usize::try_from(limit / 2 / OF_A_THREAD).unwrap_or(MOST_THREADS)).max(1)
+}
+
 /// The threads that a run uses if nobody says how many: one a core.
 #[must_use]
 pub fn default_threads() -> NonZeroUsize {
@@ -118,7 +129,7 @@ pub fn collect(tasks: &[Task<'_>], threads: NonZeroUsize, progress: &Progress) -
         queue: Queue::new(jobs.collect()),
         directories: tasks.iter().map(|_| AtomicU32::new(1)).collect(),
         progress,
-        workers: threads.get().min(MOST_THREADS),
+        workers: threads.get().min(MOST_THREADS).min(affordable()),
         long: AtomicUsize::new(0),
     };
     let mut found = std::thread::scope(|scope| {

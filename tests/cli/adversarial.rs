@@ -6,6 +6,7 @@ mod changes;
 mod entries;
 mod locks;
 mod moving;
+mod proportion;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

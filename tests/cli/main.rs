@@ -8,6 +8,7 @@
 
 mod adversarial;
 mod bad_input;
+mod ci_logs;
 mod commands;
 mod containers;
 mod crash;
@@ -19,6 +20,7 @@ mod model;
 mod nar;
 mod old_locks;
 mod oracles;
+mod own_files;
 mod properties;
 mod reading;
 mod sandboxed;

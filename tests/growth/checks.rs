@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use driftlock::compare::compare;
+use driftlock::compare::{Room, compare_in};
 use driftlock::declaration::Selection;
 use driftlock::manifest::{AttributeSet, Kind, List, Sha256Digest};
 use driftlock::report::{Outcome, text};
@@ -21,8 +21,8 @@ use crate::{Case, Input};
 pub fn cases() -> Vec<Case> {
     let trees: [(&str, NarOf, fn(usize) -> Vec<usize>); 5] = [
         // Names of so many bytes, each in the one before.
-        ("directories-in-directories", NarOf::Nothing, |size| vec![200; size / 200]),
-        ("directories-in-directories-with-short-names", NarOf::Nothing, |size| vec![1; size / 60]),
+        ("directories-in-directories", NarOf::Nothing, |size| vec![200; size / 40]),
+        ("directories-in-directories-with-short-names", NarOf::Nothing, |size| vec![1; size / 15]),
         ("directories-in-directories-for-a-lock", NarOf::Modules, |size| vec![1; size / 60]),
         ("directories-beside-each-other", NarOf::Nothing, |size| vec![0; size / 60]),
         ("directories-beside-each-other-for-a-lock", NarOf::Modules, |size| vec![0; size / 60]),
@@ -57,14 +57,19 @@ fn of_names(names: &[usize], nar: NarOf) -> Input {
             attributes: AttributeSet::default(),
             one_file_system: false,
             nar,
+            start: None,
+            strict: false,
             known: None,
+            links_on_the_way: false,
+            reach: None,
         };
         let collection = collect(&[task], NonZeroUsize::MIN, &Progress::default()).remove(0);
         if nar != NarOf::Nothing {
             return 0;
         }
         let nothing = List::default();
-        let comparison = compare(&mut nothing.entries(), &mut collection.tree.entries()).expect("a tree");
+        let comparison = compare_in(&mut Room::default(), &mut nothing.entries(), &mut collection.tree.entries());
+        let comparison = comparison.expect("a tree");
         let outcome = Outcome::Compared { comparison, digest: Some(samples::sha256(b"lock").sri()), live_digest: None };
         let report = samples::report(vec![samples::check("tree", Kind::Trees, "root", outcome)]);
         let mut out = samples::json(&report);

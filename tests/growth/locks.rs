@@ -5,7 +5,7 @@ use std::rc::Rc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use driftlock::baseline::{Baseline, Spellings};
-use driftlock::compare::{against, compare};
+use driftlock::compare::{Room, against, compare};
 use driftlock::declaration::{Check, Declaration, Format};
 use driftlock::manifest::json::{Header, Reader, digest, write};
 use driftlock::manifest::{AttributeSet, Kind, List, text};
@@ -62,7 +62,7 @@ pub fn cases() -> Vec<Case> {
 pub fn lock(kind: Kind, tree: &Tree) -> Vec<u8> {
     let read = Tree(tree.0.clone().into_iter().filter(|(_, found)| found.is_ok()).collect());
     let first = read.0.values().find_map(|found| found.as_ref().ok());
-    let attributes = first.map_or(AttributeSet::default(), |record| record.attribute_set());
+    let attributes = first.map_or(AttributeSet::default(), driftlock::manifest::Record::attribute_set);
     let header = Header { check: "tree".to_owned(), kind, attributes };
     let digest = digest(&mut entries(&read)).expect("a tree");
     let mut out = Vec::new();
@@ -167,7 +167,7 @@ fn of_old(check: Check, file: &str, lock: &str) -> Input {
         match Baseline::of(&check, &locks, &spellings) {
             Ok(Some(mut baseline)) => {
                 let live = List::default();
-                against(&mut baseline, &mut live.entries())
+                against(&mut Room::default(), &mut baseline, &mut live.entries())
                     .map_or_else(|error| error.to_string().len(), |found| found.drift.len())
             }
             Ok(None) => panic!("there is a lock"),

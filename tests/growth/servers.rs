@@ -55,7 +55,7 @@ pub fn cases() -> Vec<Case> {
 /// The check whose answer has these entries.
 fn check(kind: Kind, live: &Tree, locked: &Tree) -> Check {
     let first = live.0.values().chain(locked.0.values()).find_map(|found| found.as_ref().ok());
-    let attributes = first.map_or(AttributeSet::default(), |record| record.attribute_set());
+    let attributes = first.map_or(AttributeSet::default(), driftlock::manifest::Record::attribute_set);
     let names: Vec<_> = attributes.names().map(|name| format!("\"{name}\"")).collect();
     let of_kind = match kind {
         Kind::Containers => "socket = \"/run/s\"",

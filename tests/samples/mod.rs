@@ -108,7 +108,8 @@ pub fn check(name: &str, kind: Kind, root: &str, outcome: Outcome) -> CheckRepor
 
 pub fn outcome(locked: &Tree, live: &Tree) -> Outcome {
     let comparison = compared(locked, live);
-    let live_digest = (comparison.counts.unverified == 0).then(|| sha256(b"live").sri());
+    let live: &[u8] = if comparison.counts.drifted == 0 { b"lock" } else { b"live" };
+    let live_digest = (comparison.counts.unverified == 0).then(|| sha256(live).sri());
     Outcome::Compared { comparison, digest: Some(sha256(b"lock").sri()), live_digest }
 }
 

@@ -99,7 +99,22 @@ fn drift(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<
     if open {
         writeln!(out, "</ol>")?;
     }
-    more(out, hidden, "drifted")
+    more(out, hidden, "drifted")?;
+    unlisted(out, check)
+}
+
+/// What the JSON report has not either.
+fn unlisted(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+    let Outcome::Compared { comparison, .. } = &check.outcome else { return Ok(()) };
+    let left_out = comparison.left_out;
+    if left_out.is_nothing() {
+        return Ok(());
+    }
+    let (drifted, unverified) = (grouped(left_out.drifted), grouped(left_out.unverified));
+    writeln!(
+        out,
+        "<p class=\"more\">… and {drifted} more drifted and {unverified} more unverified, for which a report has no room.</p>"
+    )
 }
 
 fn more(out: &mut impl Write, hidden: u64, what: &str) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use crate::path::to_escape;
 use crate::report::words::grouped;
 
 /// Text, in an element or in an attribute between double quotes.
@@ -13,7 +14,9 @@ pub(super) struct Text<'a>(pub &'a str);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
-        self.0.chars().try_for_each(|character| match character {
+        to_escape(self.0).try_for_each(|(character, escape)| match character {
+            // What is to be escaped, beside what whoever made the text harmless has done away with.
+            '#' | ':' if escape => write!(f, "&#{};", u32::from(character)),
             '&' => f.write_str("&amp;"),
             '<' => f.write_str("&lt;"),
             '>' => f.write_str("&gt;"),

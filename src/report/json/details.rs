@@ -47,6 +47,11 @@ pub(super) fn check(check: &CheckReport, mode: &str) -> String {
             let unverified = &comparison.unverified;
             let names = unverified.iter().map(|entry| shown(&check.root, entry.path.as_bytes()));
             list(&mut text, &counted(unverified.len(), "entry", "entries"), "unverified", names);
+            let left_out = comparison.left_out;
+            if !left_out.is_nothing() {
+                let (drifted, unverified) = (left_out.drifted, left_out.unverified);
+                push(&mut text, &format!(" and {drifted} more drifted and {unverified} more unverified, not listed"));
+            }
             if check.uncovered_is_trouble {
                 let names = check.uncovered.iter().map(|one| uncovered::item(&check.root, one));
                 list(&mut text, &check.uncovered.len().to_string(), "uncovered", names);

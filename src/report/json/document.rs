@@ -5,10 +5,12 @@
 
 mod entry;
 mod fleet;
+mod left_out;
 mod previous;
 
 pub(super) use entry::{DriftItem, PathItem, UnverifiedItem};
 pub(super) use fleet::{FleetDocument, of_fleet};
+use left_out::LeftOutItem;
 pub(super) use previous::PreviousItem;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -71,6 +73,7 @@ pub(super) struct Check<D, U> {
     pub counts: CountsItem,
     pub drift: D,
     pub unverified: U,
+    pub left_out: LeftOutItem,
     pub mounts: Vec<PathItem>,
     pub uncovered: Vec<UncoveredItem>,
     pub uncovered_is_trouble: bool,
@@ -338,6 +341,7 @@ fn undeclared<'a>(name: &str, status: Status, details: String, trouble: Option<&
         counts: Counts::default().into(),
         drift: Drifts(None),
         unverified: Unverifieds(None),
+        left_out: LeftOutItem::default(),
         mounts: Vec::new(),
         uncovered: Vec::new(),
         uncovered_is_trouble: false,
@@ -369,6 +373,7 @@ fn check<'a>(check: &'a CheckReport, mode: &str) -> Written<'a> {
         counts: check.counts().into(),
         drift: Drifts(comparison),
         unverified: Unverifieds(comparison),
+        left_out: comparison.map(|found| found.left_out.into()).unwrap_or_default(),
         mounts: check.mounts.iter().map(|mount| PathItem::from(mount.as_slice())).collect(),
         uncovered: if comparison.is_some() {
             check.uncovered.iter().map(UncoveredItem::from).collect()

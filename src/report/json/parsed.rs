@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::error::Category;
 
 use super::document::{Document, FleetDocument, Mode, Read, Sandbox, ServerItem, ServerSandbox, Skipped, WindowItem};
-use super::{FLEET_SCHEMA, ReportError, SCHEMA};
+use super::{FLEET_SCHEMA, ReportError, SCHEMA, digests};
 use crate::baseline::OldLock;
-use crate::compare::{Counts, Drift};
+use crate::compare::{Counts, Drift, LeftOut};
 use crate::manifest::{Kind, Uncovered};
 use crate::path::EntryPath;
 use crate::remote;
@@ -64,6 +64,8 @@ pub struct ParsedCheck {
     pub digest: Option<String>,
     pub live_digest: Option<String>,
     pub counts: Counts,
+    /// How much of what is counted the lists don't have.
+    pub left_out: LeftOut,
     /// In the order of their paths.
     pub drift: Vec<Drift>,
     /// In the order of their paths.
@@ -292,13 +294,14 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     }
 
     let counts: Counts = read.counts.into();
+    let left_out: LeftOut = read.left_out.into();
     // A move is one item, and two paths unless each of them is an item of its own.
     let paths: HashSet<&EntryPath> =
         drift.iter().flat_map(|drift| [Some(&drift.path), drift.from.as_ref()]).flatten().collect();
     let sum = counts.verified.checked_add(counts.drifted).and_then(|sum| sum.checked_add(counts.unverified));
     if sum != Some(counts.entries)
-        || counts.drifted != paths.len() as u64
-        || counts.unverified != unverified.len() as u64
+        || counts.drifted.checked_sub(left_out.drifted) != Some(paths.len() as u64)
+        || counts.unverified.checked_sub(left_out.unverified) != Some(unverified.len() as u64)
     {
         return Err(inconsistent("its counts do not fit its entries".to_owned()));
     }
@@ -324,6 +327,11 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
             || !uncovered.is_empty())
     {
         return Err(inconsistent("it compared nothing, and has entries or digests".to_owned()));
+    }
+    let (lock, live) = (read.digest.as_deref(), read.live_digest.as_deref());
+    let is_compared = !nothing_compared && read.kind.is_some();
+    if let Some(problem) = digests::problem(is_compared, lock, live, counts) {
+        return Err(inconsistent(problem.to_owned()));
     }
     let is_declared = [read.kind.is_some(), read.root.is_some(), read.lock.is_some()];
     if read.name == SERVER_COLLECTION {
@@ -366,6 +374,7 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
         digest: read.digest,
         live_digest: read.live_digest,
         counts,
+        left_out,
         drift,
         unverified,
         trusted: read.trusted,

@@ -107,6 +107,7 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
                 drift: parsed.drift,
                 unverified: unverified(parsed.unverified),
                 counts: parsed.counts,
+                left_out: parsed.left_out,
             },
             digest: parsed.digest,
             live_digest: parsed.live_digest,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::Style;
+use crate::path::cut;
 use crate::report::Status;
 
 /// What a line begins with.
@@ -48,12 +49,12 @@ impl<W: Write> Page<W> {
         }
         let (word, color) = tag.parts();
         self.colored(word, color)?;
-        writeln!(self.out, " {text}")
+        writeln!(self.out, " {}", cut(text.to_string()))
     }
 
     /// A line that belongs to the `[FAIL]` or `[WARN]` line above it.
     pub fn detail(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
-        writeln!(self.out, "    {text}")
+        writeln!(self.out, "    {}", cut(text.to_string()))
     }
 
     /// A line of the frame around all this.

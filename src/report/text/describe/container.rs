@@ -103,6 +103,6 @@ fn list<T: PartialEq>(
 }
 
 /// The items by their keys; of several with one key the first.
-fn by_key<'a, T>(items: &'a [T], key: impl Fn(&T) -> &str) -> HashMap<&'a str, &'a T> {
+fn by_key<T>(items: &[T], key: impl Fn(&T) -> &str) -> HashMap<&str, &T> {
     items.iter().rev().map(|item| (key(item), item)).collect()
 }

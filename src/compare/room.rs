@@ -1,0 +1,80 @@
+//! How much of the differences is kept: all are counted, and those that there is no room for are not listed.
+//!
+//! Whoever may write below a root decides how many differences there are and how long their paths: 4,000 directories in each
+//! other are a megabyte of names and two gigabytes of paths.
+
+use crate::manifest::{Attributes, Content, Record, Unverified, json};
+
+/// The memory for the differences of a run, in bytes and roughly: some 300,000 entries.
+const MOST: usize = 64 << 20;
+
+/// Paths that are longer than this, in bytes, are hardly ever there for a good reason; and what all of them may take.
+const LONG: usize = 1024;
+const MOST_LONG: usize = 1 << 20;
+
+/// What differences may still take.
+#[derive(Debug)]
+pub struct Room {
+    pub(super) bytes: usize,
+    long: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { bytes: MOST, long: MOST_LONG }
+    }
+}
+
+impl Room {
+    /// So many bytes, however long a path is.
+    pub(super) const fn of(bytes: usize) -> Self {
+        Self { bytes, long: usize::MAX }
+    }
+
+    /// Takes room for a difference, if there is some.
+    pub(super) fn take(&mut self, path: &[u8], weight: usize) -> bool {
+        let long = if path.len() > LONG { self.long.checked_sub(path.len()) } else { Some(self.long) };
+        let (Some(bytes), Some(long)) = (self.bytes.checked_sub(weight), long) else { return false };
+        (self.bytes, self.long) = (bytes, long);
+        true
+    }
+}
+
+/// What was counted and is not listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    pub drifted: u64,
+    pub unverified: u64,
+}
+
+impl LeftOut {
+    #[must_use]
+    pub const fn is_nothing(self) -> bool {
+        self.drifted == 0 && self.unverified == 0
+    }
+}
+
+/// Roughly what one side of a difference takes, in bytes.
+pub(super) fn record(record: Option<&Record>) -> usize {
+    let Some(record) = record else { return 0 };
+    let target = match &record.content {
+        Content::Symlink { target } => target.len(),
+        // Its strings are those of its line, each with some overhead.
+        Content::Container(_) => 2 * json::entry_line(b"", record).len(),
+        _ => 0,
+    };
+    let attributes = record.attributes.as_deref().map_or(0, |attributes| {
+        let xattrs = attributes.xattrs.iter().flatten();
+        size_of::<Attributes>() + xattrs.map(|(name, value)| 32 + name.len() + value.len()).sum::<usize>()
+    });
+    target + attributes
+}
+
+/// The same of a reason.
+pub(super) fn reason(reason: &Unverified) -> usize {
+    match reason {
+        Unverified::Reported(text) => text.len(),
+        Unverified::Below(above) => above.len(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,60 @@
+//! What the two digests of a check say, and whether that fits what was found.
+
+use crate::compare::Counts;
+use crate::manifest::Sha256Digest;
+
+/// What is wrong with the digests of a check: of its lock, and of what is there.
+pub(super) fn problem(
+    is_compared: bool,
+    lock: Option<&str>,
+    live: Option<&str>,
+    counts: Counts,
+) -> Option<&'static str> {
+    if !is_compared {
+        return lock.or(live).map(|_| "it compared nothing, and has digests");
+    }
+    if [lock, live].into_iter().flatten().any(|digest| Sha256Digest::from_sri(digest).is_none()) {
+        return Some("its `digest` or its `live_digest` is not `sha256-` and Base64");
+    }
+    match (counts, live) {
+        (Counts { unverified: 1.., .. }, Some(_)) => Some("it knows the digest of what it could not verify"),
+        // The entries are the same exactly if their digests are. A lock of another form than ours states none.
+        (Counts { unverified: 0, drifted: 0, .. }, live) if lock.is_some() && live != lock => {
+            Some("all of it is verified, and its `live_digest` is not that of the lock")
+        }
+        (Counts { drifted: 1.., .. }, Some(_)) if live == lock => {
+            Some("it drifted, and its `live_digest` is that of the lock")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_alike_exactly_if_everything_is_verified() {
+        let (a, b) = (Sha256Digest([1; 32]).sri(), Sha256Digest([2; 32]).sri());
+        let (a, b) = (Some(a.as_str()), Some(b.as_str()));
+        let verified = Counts { entries: 1, verified: 1, ..Counts::default() };
+        let drifted = Counts { entries: 1, drifted: 1, ..Counts::default() };
+        let unverified = Counts { entries: 1, unverified: 1, ..Counts::default() };
+        for (lock, live, counts, fits) in [
+            (a, a, verified, true),
+            (a, b, verified, false),
+            (a, None, verified, false),
+            (None, b, verified, true),
+            (a, b, drifted, true),
+            (a, a, drifted, false),
+            (a, None, drifted, true),
+            (a, None, unverified, true),
+            (a, b, unverified, false),
+            (a, Some("\u{1b}[31m"), drifted, false),
+            (Some("sha256-"), b, drifted, false),
+        ] {
+            assert_eq!(problem(false, lock, live, counts).is_none(), lock.or(live).is_none());
+            assert_eq!(problem(true, lock, live, counts).is_none(), fits, "{lock:?} {live:?} {counts:?}");
+        }
+    }
+}
