@@ -352,6 +352,7 @@ pub fn render(data: &[u8]) {
                         "Passed",
                         "Failed",
                         "Skipped",
+                        "Entries: ",
                         "OVERALL: FAIL",
                     ];
                     assert!(line.is_empty() || tag.iter().any(|tag| line.starts_with(tag)), "{line:?}");
