@@ -173,6 +173,14 @@ fn temporary_file(dir: &Dir, name: &str, mode: u32, patience: Duration) -> io::R
     Ok((file, fresh))
 }
 
+/// The user of this process. It is asked for once, and from inside of the sandbox it can't be.
+static USER: OnceLock<u32> = OnceLock::new();
+
+/// Finds out who runs this, before the sandbox is entered.
+pub fn own_user() -> u32 {
+    *USER.get_or_init(|| rustix::process::geteuid().as_raw())
+}
+
 /// Whether something of this name may be there to trap us: in a directory where all may make files and nobody may remove
 /// those of others, and of another user.
 fn is_foreign(dir: &Dir, name: &str) -> io::Result<bool> {
@@ -180,7 +188,7 @@ fn is_foreign(dir: &Dir, name: &str) -> io::Result<bool> {
         return Ok(false);
     }
     match rustix::fs::statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(status) => Ok(status.st_uid != rustix::process::geteuid().as_raw()),
+        Ok(status) => Ok(status.st_uid != own_user()),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno.into()),
     }

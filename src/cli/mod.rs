@@ -30,6 +30,7 @@ use crate::path::cut;
 use crate::report::text::Style;
 use crate::sandbox::Requirement;
 use crate::session::Request;
+use crate::store;
 use crate::trouble::Trouble;
 use arguments::{Arguments, Color, Command, Common};
 
@@ -42,6 +43,7 @@ mod exit {
 /// Parses the arguments, runs the command, and turns its result into an exit code.
 #[must_use]
 pub fn run() -> ExitCode {
+    store::own_user();
     let Arguments { command, common } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
