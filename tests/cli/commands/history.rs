@@ -231,7 +231,7 @@ fn a_folder_without_a_report_counts_by_its_name() {
 fn a_directory_of_reports_that_another_process_holds_is_given_up_in_the_end() {
     let (world, _) = checked();
     let held = fs::File::open(world.path("reports")).unwrap();
-    held.lock_shared().unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockShared).unwrap();
     let run = world.driftlock(["check", "--json"]).code(2);
     says(&run.stderr(), &["the report reports/", "another driftlock is writing it right now"]);
     assert_eq!(run.json()["overall"], "PASS");
