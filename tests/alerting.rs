@@ -2,6 +2,8 @@
 //! the place of sendmail.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests open what they like by name")]
 
+mod machine;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use needs::needs;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -170,7 +173,7 @@ impl Machine {
     }
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn the_same_is_told_once_what_changed_is_told_and_so_is_that_it_is_over() {
     let machine = Machine::new();
     machine.run(0, &[]);
@@ -196,7 +199,7 @@ fn the_same_is_told_once_what_changed_is_told_and_so_is_that_it_is_over() {
     machine.tells_nothing();
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn it_is_told_again_after_a_while() {
     let machine = Machine::new();
     machine.write("by hand");
@@ -218,7 +221,7 @@ fn it_is_told_again_after_a_while() {
     machine.tells_nothing();
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn drift_in_a_window_is_told_when_it_outlives_it_and_trouble_at_once() {
     let machine = Machine::new();
     let window = |until: &'static str| ["--expect-until", until, "--reason", "Odoo 18.0.7"];
@@ -235,7 +238,7 @@ fn drift_in_a_window_is_told_when_it_outlives_it_and_trouble_at_once() {
     machine.tells(&["Trouble", "the root root could not be opened"]);
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn only_what_was_asked_for_is_told() {
     let machine = Machine::new();
     machine.write("by hand");
@@ -251,7 +254,7 @@ fn only_what_was_asked_for_is_told() {
     machine.tells_nothing();
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn a_run_without_a_verdict_is_trouble_whatever_the_report_before_it_says() {
     let machine = Machine::new();
     machine.run(0, &[]);
@@ -281,7 +284,7 @@ fn a_run_without_a_verdict_is_trouble_whatever_the_report_before_it_says() {
     machine.tells(&["without a verdict (exit-code 2)"]);
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn what_could_not_be_told_fails_and_is_told_by_the_next_run() {
     let machine = Machine::new();
     machine.write("by hand");
@@ -307,7 +310,7 @@ fn what_could_not_be_told_fails_and_is_told_by_the_next_run() {
     machine.tells(&["Drift"]);
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn mail_is_sent_by_the_machines_sendmail() {
     let machine = Machine::new();
     fs::write(machine.path("root").join("é".repeat(120)), "long").unwrap();
@@ -339,7 +342,7 @@ fn mail_is_sent_by_the_machines_sendmail() {
     assert!(decoded.contains("OVERALL: FAIL") && decoded.contains(&"é".repeat(120)), "{decoded}");
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn what_is_wrong_with_its_settings_is_said() {
     let machine = Machine::new();
     machine.check(&[], 0);
@@ -375,7 +378,7 @@ fn recipe(language: &str, word: &str) -> String {
     recipe
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn the_recipe_for_cron_works() {
     let machine = Machine::new();
     for directory in ["opt/shop", "var/notified", "etc"] {
@@ -407,7 +410,7 @@ fn the_recipe_for_cron_works() {
     machine.tells(&["without a verdict (exit code 2)"]);
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn the_snippet_of_the_seed_goes_on_working_and_its_successor_says_more() {
     let machine = Machine::new();
     let declaration = fs::read_to_string(machine.path("driftlock.toml")).unwrap();
@@ -429,7 +432,7 @@ fn the_snippet_of_the_seed_goes_on_working_and_its_successor_says_more() {
     }
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn the_steps_of_the_workflow_run() {
     let machine = Machine::new();
     let workflow = recipe("yaml", "runs-on");
@@ -449,7 +452,7 @@ fn the_steps_of_the_workflow_run() {
     assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), 1);
 }
 
-#[test]
+#[needs("bash", "python3", "curl", "jq")]
 fn the_windows_of_the_page_are_windows() {
     let machine = Machine::new();
     let script = recipe("sh", "driftlock check --expect-until");

@@ -2,6 +2,8 @@
 //! (`tests/independent/verify.py`) agrees with the binary about which locks are locks and which trees are theirs.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests open what they like by name")]
 
+mod machine;
+
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use data_encoding::BASE64;
+use needs::needs;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -156,7 +159,7 @@ fn nasty() -> World {
     world
 }
 
-#[test]
+#[needs("python3")]
 fn the_verifier_accepts_a_lock_of_everything_nasty() {
     let world = nasty();
     let lock = world.lock("t.lock.json");
@@ -168,7 +171,7 @@ fn the_verifier_accepts_a_lock_of_everything_nasty() {
     expect(&world.driftlock("check"), 0);
 }
 
-#[test]
+#[needs("python3")]
 fn the_verifier_accepts_attributes() {
     let world = nasty();
     let note =
@@ -192,7 +195,7 @@ fn the_verifier_accepts_attributes() {
     expect(&world.driftlock("check"), 1);
 }
 
-#[test]
+#[needs("python3")]
 fn the_verifier_accepts_files_in_both_formats() {
     let globs = ["**/*", "{bytes,links}/?*"];
     let declare = |format: &str| {
@@ -224,7 +227,7 @@ fn the_verifier_accepts_files_in_both_formats() {
     expect(&world.driftlock("check"), 1);
 }
 
-#[test]
+#[needs("python3")]
 fn both_find_what_is_done_to_a_tree() {
     type Act = fn(&World);
     let acts: [(&str, Act); 9] = [
@@ -327,7 +330,7 @@ impl<'a> Cases<'a> {
     }
 }
 
-#[test]
+#[needs("python3")]
 fn both_refuse_the_same_locks() {
     let world = World::new("[check.t]\nkind = \"trees\"\nroot = \"root\"\nallow_empty = true\n");
     let cases = RefCell::new(Cases::new(&world, "t.lock.json"));
@@ -420,7 +423,7 @@ fn both_refuse_the_same_locks() {
     cases.into_inner().agree();
 }
 
-#[test]
+#[needs("python3")]
 fn both_refuse_the_same_headers_and_ends() {
     let world = World::new("[check.t]\nkind = \"trees\"\nroot = \"root\"\nallow_empty = true\n");
     let entry = file("\"a\"");
@@ -455,7 +458,7 @@ fn both_refuse_the_same_headers_and_ends() {
     cases.agree();
 }
 
-#[test]
+#[needs("python3")]
 fn both_refuse_the_same_attributes() {
     let declaration = "[check.t]\nkind = \"trees\"\nroot = \"root\"\nattributes = [\"mode\", \"xattrs\"]\n";
     let world = World::new(declaration);
@@ -485,7 +488,7 @@ fn both_refuse_the_same_attributes() {
     cases.agree();
 }
 
-#[test]
+#[needs("python3")]
 fn both_refuse_the_same_text_locks() {
     let world = World::new("[check.t]\nkind = \"files\"\nroot = \"root\"\nlock = \"t.lock.txt\"\ninclude = [\"*\"]\n");
     let mut cases = Cases::new(&world, "t.lock.txt");

@@ -2,6 +2,8 @@
 //! node_exporters, all of it on loopback.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests open what they like by name")]
 
+mod machine;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use needs::needs;
 use serde_json::{Value, json};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/monitoring");
@@ -33,7 +36,7 @@ fn alerts() -> Vec<String> {
     rules().lines().filter_map(|line| line.trim().strip_prefix("- alert: ").map(str::to_owned)).collect()
 }
 
-#[test]
+#[needs("promtool")]
 fn each_alert_fires_when_it_should_and_not_when_it_should_not() {
     let (passed, said) = promtool(&["test", "rules", &format!("{FOLDER}/driftlock.rules.test.yml")]);
     assert!(passed, "{said}");
@@ -48,7 +51,7 @@ fn each_alert_fires_when_it_should_and_not_when_it_should_not() {
 }
 
 /// Each alert, spoilt, is missed by the tests of the rules: so they can fail.
-#[test]
+#[needs("promtool")]
 fn the_tests_of_the_rules_miss_what_is_taken_out() {
     for alert in alerts() {
         let folder = directory();
@@ -80,7 +83,7 @@ fn queries(instance: &str) -> Vec<(String, String)> {
     queries.collect()
 }
 
-#[test]
+#[needs("promtool")]
 fn the_dashboard_is_whole() {
     let dashboard = dashboard();
     let panels = dashboard["panels"].as_array().unwrap();
@@ -252,7 +255,7 @@ impl Prometheus {
     }
 }
 
-#[test]
+#[needs("prometheus", "prometheus-node-exporter", "promtool")]
 fn of_three_hosts_one_drifts_one_diverges_and_one_falls_silent() {
     let folder = directory();
     // The last is meant to run each second.

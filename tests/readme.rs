@@ -5,11 +5,14 @@
 //! a line, a line of `…` alone for any lines, and one time of a run for any other.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests open what they like by name")]
 
+mod machine;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use needs::needs;
 use tempfile::TempDir;
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
@@ -174,17 +177,17 @@ fn console_blocks_hold(page: &str) {
     }
 }
 
-#[test]
+#[needs("bash", "nix")]
 fn the_sessions_of_the_readme_happen() {
     console_blocks_hold("README.md");
 }
 
-#[test]
+#[needs("bash", "nix")]
 fn the_sessions_on_the_page_of_lock_formats_happen() {
     console_blocks_hold("docs/lock-format.md");
 }
 
-#[test]
+#[needs("bash", "nix")]
 fn the_sessions_on_the_page_of_containers_happen() {
     console_blocks_hold("docs/containers.md");
 }
@@ -199,7 +202,7 @@ done >audit/locks/odoo_addons_modules.hash.txt
 "#;
 
 /// One session from its first block to its last, in a repository that the scripts have looked after.
-#[test]
+#[needs("bash", "nix")]
 fn the_steps_of_the_page_on_migrating_are_taken() {
     const PAGE: &str = "docs/migrating.md";
     let scene = Scene::new();
@@ -250,13 +253,13 @@ fn what_fits_a_session_and_what_does_not() {
     }
 }
 
-#[test]
+#[needs("bash", "nix")]
 fn the_declaration_of_the_readme_is_valid_and_has_every_key() {
     let [(_, declaration)] = &blocks("README.md", "toml")[..] else { panic!("there is one declaration") };
     every_key_is_in(declaration, &["wrong = 1\n", "[check.a]\nkind = \"files\"\nroot = \".\"\nwrong = 1\n"]);
 }
 
-#[test]
+#[needs("bash", "nix")]
 fn the_declaration_of_the_page_on_containers_is_valid_and_has_every_key() {
     let [(_, declaration)] = &blocks("docs/containers.md", "toml")[..] else { panic!("there is one declaration") };
     let kind = |kind: &str| format!("[check.a]\nkind = \"{kind}\"\nwrong = 1\n");
@@ -313,7 +316,7 @@ fn examples(scene: &Scene) -> Vec<String> {
     examples
 }
 
-#[test]
+#[needs("bash", "nix")]
 fn the_examples_of_the_help_work() {
     let examples = examples(&Scene::new());
     assert!(examples.len() > 15, "{examples:#?}");

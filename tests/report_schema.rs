@@ -4,10 +4,13 @@
 
 mod samples;
 
+mod machine;
+
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use driftlock::baseline::OldLock;
+use needs::needs;
 use serde_json::{Value, json};
 
 /// Reads one JSON document a line, and prints for each the path of the first thing that is wrong with it, or `valid`.
@@ -68,7 +71,7 @@ fn value(report: &driftlock::report::Report) -> Value {
     serde_json::from_slice(&samples::json(report)).unwrap()
 }
 
-#[test]
+#[needs(jsonschema)]
 fn real_reports_are_valid() {
     let reports = samples::all();
     let values: Vec<_> = reports.iter().map(|(_, report)| value(report)).collect();
@@ -95,7 +98,7 @@ fn real_reports_are_valid() {
     }
 }
 
-#[test]
+#[needs(jsonschema)]
 fn broken_reports_are_not() {
     let edits: &[fn(&mut Value)] = &[
         |report| report["new"] = json!(1),
@@ -156,7 +159,7 @@ fn broken_reports_are_not() {
     }
 }
 
-#[test]
+#[needs(jsonschema)]
 fn broken_reports_of_servers_are_not() {
     let edits: &[fn(&mut Value)] = &[
         |report| report["mode"] = json!("local"),
@@ -187,7 +190,7 @@ fn broken_reports_of_servers_are_not() {
     }
 }
 
-#[test]
+#[needs(jsonschema)]
 fn reports_of_several_servers_are_valid_and_broken_ones_are_not() {
     let fleet = |servers| {
         let driftlock::report::Report { timestamp, started, sandbox, .. } = samples::seed_pass();

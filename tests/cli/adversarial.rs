@@ -10,15 +10,8 @@ mod proportion;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::harness::is_root;
-
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
     expected.iter().map(|&(change, path)| (change.to_owned(), path.to_owned())).collect()
-}
-
-/// Makes sure that this test can be done: what it needs root for is not skipped in silence.
-fn needs_root() {
-    assert!(is_root(), "this test makes device nodes or mounts: run it as root (scripts/test does in CI)");
 }
 
 /// Runs `change` again and again while `driftlock` runs.

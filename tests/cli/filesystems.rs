@@ -7,10 +7,11 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{World, is_root};
+use crate::harness::World;
 use crate::model::Model;
 use crate::model::{Item, declaration};
 use crate::nar::nastier;
+use needs::needs;
 
 const FILE_SYSTEMS: [&str; 4] = ["tmpfs", "ext4", "xfs", "btrfs"];
 
@@ -61,12 +62,11 @@ fn tree() -> Model {
     model
 }
 
-#[test]
+#[needs(images, "losetup")]
 fn the_lock_is_the_same_on_tmpfs_ext4_xfs_and_btrfs() {
     const HOW: &str = "it mounts images of ext4, xfs and btrfs: run it as root on a kernel that has loop devices and these \
                        file systems, with util-linux, e2fsprogs, xfsprogs and btrfs-progs; a developer without root \
                        leaves it to CI with `cargo test -- --skip filesystems`";
-    assert!(is_root(), "this test needs root: {HOW}");
     let world = World::new();
     let model = tree();
     model.build(&world.path("source"));

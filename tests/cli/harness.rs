@@ -2,7 +2,7 @@
 //!
 //! A failure prints the directory's contents, the command line and both streams.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+
+use crate::machine;
 
 /// A test's own directory, which goes with it: a declaration, a root called `root`, locks and reports.
 pub struct World {
@@ -77,7 +79,7 @@ impl World {
 
     /// Any command in this directory, with nothing in its environment but a path.
     pub fn command(&self, mut command: Command) -> Run<'_> {
-        command.current_dir(self.directory.path()).env_clear().env("PATH", search_path());
+        command.current_dir(self.directory.path()).env_clear().env("PATH", machine::search_path());
         command.stdin(Stdio::null());
         Run { world: self, command }
     }
@@ -114,13 +116,6 @@ impl World {
         let output = Command::new("ls").arg("-laR").arg(self.directory.path()).output().unwrap();
         String::from_utf8_lossy(&output.stdout).chars().take(4000).collect()
     }
-}
-
-/// Where the tools of a test are: where whoever runs the tests has them, and where `mkfs` and its like are.
-fn search_path() -> OsString {
-    let mut path = std::env::var_os("PATH").unwrap_or_default();
-    path.push(":/usr/sbin:/usr/bin:/sbin:/bin");
-    path
 }
 
 /// A command that is about to run.
@@ -195,9 +190,15 @@ pub fn the_check(report: &Value) -> &Value {
     check
 }
 
-/// A directory of a file system in memory, or else the one for temporary files.
+/// A directory of a file system in memory with room for the largest test, or else the one for temporary files.
 pub fn memory() -> PathBuf {
-    Some(PathBuf::from("/dev/shm")).filter(|directory| directory.is_dir()).unwrap_or_else(std::env::temp_dir)
+    // What a container has by default is 64 MB.
+    const ROOM: u64 = 1 << 30;
+    let memory = PathBuf::from("/dev/shm");
+    let room = rustix::fs::statvfs(&memory).map(|status| status.f_bavail * status.f_frsize);
+    let inodes = rustix::fs::statvfs(&memory).map(|status| status.f_favail);
+    let fits = room.is_ok_and(|room| room >= ROOM) && inodes.is_ok_and(|inodes| inodes >= 400_000);
+    if fits { memory } else { std::env::temp_dir() }
 }
 
 /// Whether the tests run as root, as they do in containers; some rows need another user then.

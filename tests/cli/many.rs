@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use crate::harness::{FILES, TREES, World};
+use needs::needs;
 
 /// Trees that are broad and deep at once, more of them than there are threads, with something to read at every depth.
 fn broad_and_deep(world: &World) {
@@ -50,7 +51,7 @@ fn sixty_four_descriptors_are_enough_for_seven_threads() {
 }
 
 /// Files that take long, with small ones before, between and behind them in one directory.
-#[test]
+#[needs(strace)]
 fn files_that_take_long_are_read_with_any_number_of_threads() {
     let world = World::in_memory(TREES);
     for name in ["a", "c", "e", "g"] {
@@ -110,7 +111,7 @@ fn three_hundred_thousand(world: &World) -> u64 {
     300_000
 }
 
-#[test]
+#[needs("time")]
 fn memory_is_bounded_by_twenty_megabytes_and_a_hundred_bytes_an_entry() {
     let world = World::in_memory(FILES);
     let files = three_hundred_thousand(&world);

@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use needs::needs;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use sha2::{Digest as _, Sha256};
@@ -55,7 +56,7 @@ fn encoded(path: &Path) -> String {
     }
 }
 
-#[test]
+#[needs("nix")]
 fn nar_of_every_directory_below_usr_is_that_of_nix() {
     on_stable("/usr", || {
         let world = World::declaring(&TREES.replace("root = \"root\"", "root = \"/usr\""));
@@ -146,14 +147,14 @@ fn compare(model: &Model) {
     }
 }
 
-#[test]
+#[needs("nix")]
 fn nar_of_a_nasty_tree_is_that_of_nix() {
     compare(&nasty());
 }
 
 /// The crate calls a file executable that anybody may execute; Nix, git and we go by its owner. So it is an oracle for
 /// trees only in which that is the same.
-#[test]
+#[needs("nix")]
 fn nar_of_a_nasty_tree_is_that_of_the_crate() {
     let world = World::in_memory(TREES);
     let mut model = nasty();
@@ -166,12 +167,12 @@ fn nar_of_a_nasty_tree_is_that_of_the_crate() {
     assert_ne!(encoded(&root), nix_hash(&root), "the crate has learnt it: make it an oracle for every tree");
 }
 
-#[test]
+#[needs("nix")]
 fn nar_of_a_tree_with_names_of_any_bytes_is_that_of_nix() {
     compare(&nastier());
 }
 
-#[test]
+#[needs("nix")]
 fn nar_of_random_trees_is_that_of_nix() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..12 {
@@ -180,7 +181,7 @@ fn nar_of_random_trees_is_that_of_nix() {
 }
 
 /// With `exclude`, what Nix gives for the same tree behind a filter, and for a copy without those files.
-#[test]
+#[needs("nix")]
 fn nar_with_excludes_is_that_of_the_filtered_tree() {
     let world = World::declaring(&declaration("trees", false, &["**/__pycache__", "**/*.pyc", "m/static/*"]));
     let mut model = Model::default();
@@ -222,11 +223,11 @@ fn nar_with_excludes_is_that_of_the_filtered_tree() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("mismatch"), "{output:?}");
 }
 
-/// 5,000 directories deep, where paths are longer than Nix can open: the writer that the other tests hold against Nix
+/// 2,500 directories deep, where paths are longer than Nix can open: the writer that the other tests hold against Nix
 /// is the oracle.
 #[test]
-fn nar_of_a_tree_5000_directories_deep() {
-    const DEPTH: usize = 5000;
+fn nar_of_a_tree_2500_directories_deep() {
+    const DEPTH: usize = 2500;
     let world = World::new();
     let directory = OFlags::RDONLY | OFlags::DIRECTORY;
     let mut here = openat(CWD, world.path("root"), directory, Mode::empty()).unwrap();
@@ -253,14 +254,14 @@ fn nar_of_a_tree_5000_directories_deep() {
     let node = &empty[magic..];
     let at = two.windows(node.len()).rposition(|window| window == node).unwrap();
     let (head, tail) = (&two[magic..at], &two[at + node.len()..]);
-    // The directory at the bottom is one of the 5,000.
+    // The directory at the bottom is one of the 2,500.
     let archive = [&two[..magic], &head.repeat(DEPTH - 1), &one[magic..], &tail.repeat(DEPTH - 1)].concat();
     assert_eq!(lock[0]["nar"], sri(&Sha256::digest(&archive)));
     world.check(0);
 }
 
 /// What has no archive in Nix has none here; and a link as an argument is the directory that it leads to.
-#[test]
+#[needs("nix")]
 fn nar_of_what_nix_refuses_is_refused() {
     let world = World::new();
     world.write("m/f", "1");

@@ -171,9 +171,11 @@ fn mutate(mutation: Mutation, at: &Index, world: &World, model: &mut Model, attr
             let Item::File { contents, mode } = model.0.get_mut(&path)? else { return None };
             let modified = fs::metadata(&there).unwrap().modified().unwrap();
             let change = match mutation {
+                // The kernel takes setuid bits away when anyone but root writes, and that would be a change too.
                 Content => {
                     contents.push(b'!');
                     fs::write(&there, &*contents).unwrap();
+                    fs::set_permissions(&there, Permissions::from_mode(*mode)).unwrap();
                     "modified"
                 }
                 // As somebody would who hides it: the same size, and the old time put back.
@@ -181,6 +183,7 @@ fn mutate(mutation: Mutation, at: &Index, world: &World, model: &mut Model, attr
                     let byte = at.index(contents.len().max(1));
                     *contents.get_mut(byte)? ^= 1;
                     fs::write(&there, &*contents).unwrap();
+                    fs::set_permissions(&there, Permissions::from_mode(*mode)).unwrap();
                     File::open(&there).unwrap().set_modified(modified).unwrap();
                     "modified"
                 }

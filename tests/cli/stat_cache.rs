@@ -16,6 +16,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use driftlock::stat_cache::location::KEEPS_CHANGE_TIMES;
+use needs::needs;
 use serde_json::Value;
 
 use crate::harness::{Finished, TREES, World, the_check};
@@ -110,7 +111,7 @@ fn traced(world: &World) -> (Value, String) {
     (report, String::from_utf8_lossy(&fs::read(trace).unwrap()).into_owned())
 }
 
-#[test]
+#[needs(strace)]
 fn an_unchanged_tree_is_neither_listed_nor_read() {
     let world = world(TREES);
     for number in 0..1500 {

@@ -8,6 +8,7 @@ use driftlock::manifest::json::entry_line;
 use driftlock::path::is_hazardous;
 use driftlock::report::json::{Kept, ReportError, parse, parse_kept};
 use driftlock::report::{Outcome, Report, Status};
+use needs::needs;
 use serde_json::{Value, json};
 
 use crate::samples::{self, Tree};
@@ -34,7 +35,7 @@ fn jq(filter: &str, json: &[u8]) -> String {
 const SEED_FIELDS: &str = "{timestamp, mode, checks: [.checks[] | {name, status, details}], \
                            summary: (.summary | {total, passed, failed}), overall}";
 
-#[test]
+#[needs("jq")]
 fn has_the_fields_of_the_seed() {
     let seed = |timestamp, compose: [&str; 2], addon: [&str; 2], passed, failed, overall| {
         json!({
@@ -59,7 +60,7 @@ fn has_the_fields_of_the_seed() {
     assert_eq!(ours(&samples::seed_fail()), fail);
 }
 
-#[test]
+#[needs("jq")]
 fn the_alerting_of_the_seed_goes_on_working() {
     assert_eq!(jq(".overall", &samples::json(&samples::seed_pass())), "PASS\n");
     assert_eq!(jq(".overall", &samples::json(&samples::seed_fail())), "FAIL\n");
@@ -68,7 +69,7 @@ fn the_alerting_of_the_seed_goes_on_working() {
     assert_eq!(jq(".checks[].drift[].path", &samples::json(&samples::seed_fail())).lines().count(), 4);
 }
 
-#[test]
+#[needs("jq")]
 fn keys_stand_in_the_order_of_the_seed() {
     let keys =
         |filter: &str| jq(&format!("{filter} | keys_unsorted | join(\" \")"), &samples::json(&samples::seed_fail()));
@@ -208,7 +209,7 @@ fn details_changed_by_hand_are_refused() {
     }
 }
 
-#[test]
+#[needs("jq")]
 fn it_is_harmless_on_a_terminal_and_exact() {
     for (name, report) in samples::all() {
         let json = String::from_utf8(samples::json(&report)).unwrap();
@@ -240,7 +241,7 @@ fn what_is_no_report_is_refused() {
     assert!(parse("[".repeat(100_000).as_bytes()).is_err());
 }
 
-#[test]
+#[needs("jq")]
 fn an_old_lock_is_told() {
     let report = &samples::json(&samples::old_locks());
     assert_eq!(
@@ -263,7 +264,7 @@ fn an_old_lock_is_told() {
     }
 }
 
-#[test]
+#[needs("jq")]
 fn what_was_trusted_is_told() {
     assert_eq!(jq("[.checks[].trusted] | tostring", &samples::json(&samples::trusting())), "[0,0,3]\n");
     let parsed = parse(&samples::json(&samples::trusting())).unwrap();

@@ -8,6 +8,8 @@ mod formats;
 mod group;
 mod harmless;
 mod json;
+#[path = "../machine/mod.rs"]
+mod machine;
 #[path = "../samples/mod.rs"]
 mod samples;
 mod text;

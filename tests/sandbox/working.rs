@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use cap_std::fs::{Dir, OpenOptions};
 use driftlock::sandbox::Grants;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, StatxFlags, flock, ftruncate, openat, statx};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::child::{self, Inside};
 use crate::scene::{Layers, Scene, is_root, output, said};
@@ -52,10 +53,9 @@ pub fn a_stop_in_mid_sleep() {
     let mut first = [0; 6];
     child.stdout.as_mut().expect("a pipe").read_exact(&mut first).expect("a first line");
     assert_eq!(&first, b"ready\n");
-    for signal in ["-STOP", "-CONT"] {
+    for signal in [Signal::STOP, Signal::CONT] {
         thread::sleep(Duration::from_millis(50));
-        let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill");
-        assert!(sent.success());
+        kill_process(Pid::from_child(&child), signal).expect("a signal");
     }
     let output = child.wait_with_output().expect("its end");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n", "{}", String::from_utf8_lossy(&output.stderr));

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+use needs::needs;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::{needs_root, pairs};
+use super::pairs;
 use crate::harness::{World, drift, the_check};
 
 #[test]
@@ -33,9 +34,8 @@ fn row_12_broken_hard_link_with_equal_content_is_no_drift() {
     world.check(0);
 }
 
-#[test]
+#[needs(root, xattrs)]
 fn row_13_setuid_owner_capability_and_xattr_are_seen_when_asked_for() {
-    needs_root();
     let world = World::new();
     let plain = fs::read_to_string(world.path("driftlock.toml")).unwrap();
     world.write("m/a", "1");

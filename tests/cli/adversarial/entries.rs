@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 
+use needs::needs;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
-use super::{needs_root, pairs};
+use super::pairs;
 use crate::harness::{FILES, World, drift, the_check, unprivileged, unverified};
 
 #[test]
@@ -63,9 +64,8 @@ fn row_03_terminal_escapes_in_a_name_are_harmless_in_text_and_exact_in_json() {
     assert_eq!(world.entry(name)["size"], 1);
 }
 
-#[test]
+#[needs(devices)]
 fn row_04_fifo_and_endless_device_are_recorded_by_type_and_never_opened() {
-    needs_root();
     let world = World::new();
     mknodat(CWD, world.root("fifo"), FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
     mknodat(CWD, world.root("zero"), FileType::CharacterDevice, Mode::from_raw_mode(0o644), makedev(1, 5)).unwrap();
@@ -91,9 +91,8 @@ fn row_05_unix_socket_is_recorded_by_type() {
     world.check(0);
 }
 
-#[test]
+#[needs(devices)]
 fn row_06_device_node_swapped() {
-    needs_root();
     let world = World::new();
     let node = |minor| {
         let _ = fs::remove_file(world.root("null"));

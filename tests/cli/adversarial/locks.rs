@@ -4,8 +4,9 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{meanwhile, needs_root, pairs};
+use super::{meanwhile, pairs};
 use crate::harness::{FILES, World, drift, the_check};
+use needs::needs;
 
 #[test]
 fn row_21_missing_root_is_named() {
@@ -82,9 +83,8 @@ fn row_25_a_glob_is_no_prefix() {
     assert_eq!(paths, ["d/x.conf", "u"]);
 }
 
-#[test]
+#[needs(mounts)]
 fn row_26_another_file_system_over_a_part_of_the_root_is_told_or_refused() {
-    needs_root();
     let world = World::new();
     world.write("m/data/a", "1");
     world.write("m/single", "1");

@@ -97,8 +97,9 @@ fn row_19_large_sparse_file_is_right() {
     use std::os::unix::fs::FileExt as _;
     let world = World::new();
     let file = fs::File::create(world.root("sparse")).unwrap();
-    file.set_len(10 << 30).unwrap();
-    for at in [5_u64 << 30, (5 << 30) + 123_456_789, (10 << 30) - 1] {
+    // Holes of many buffers, before, between and behind what is written.
+    file.set_len(300 << 20).unwrap();
+    for at in [100_u64 << 20, (100 << 20) + 123_456_789, (300 << 20) - 1] {
         file.write_all_at(b"!", at).unwrap();
     }
     world.lock();
@@ -111,9 +112,10 @@ fn row_20_path_longer_than_path_max() {
     let world = World::new();
     let root = fs::File::open(world.path("root")).unwrap();
     let mut above = rustix::fd::OwnedFd::from(root);
-    // Short, since a lock holds every path in full: 25 MB of them.
-    let name = "d";
-    for _ in 0..5000 {
+    // Twice the kernel's PATH_MAX in few entries, since a lock holds every path in full.
+    const DEPTH: usize = 400;
+    let name = "directory-with-a-name";
+    for _ in 0..DEPTH {
         rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755)).unwrap();
         above = rustix::fs::openat(&above, name, rustix::fs::OFlags::DIRECTORY, Mode::empty()).unwrap();
     }
@@ -128,8 +130,8 @@ fn row_20_path_longer_than_path_max() {
     limited.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_driftlock")]);
     limited.arg("lock");
     world.command(limited).code(0);
-    assert_eq!(world.entries().len(), 5001);
-    assert!(world.entries().last().unwrap()["path"].as_str().unwrap().len() > 9_990);
+    assert_eq!(world.entries().len(), DEPTH + 1);
+    assert!(world.entries().last().unwrap()["path"].as_str().unwrap().len() > 2 * 4096);
     world.check(0);
     leaf(b"2");
     let report = world.check(1);

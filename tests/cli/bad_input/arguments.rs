@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::harness::World;
 use crate::watch::{no_panic, refused_and_untouched, snapshot, strace};
+use needs::needs;
 
 #[test]
 fn unknown_check() {
@@ -54,7 +55,7 @@ fn bad_flags_are_usage_errors() {
 }
 
 /// As many threads as anybody asks for would take the machine down: fewer do the same.
-#[test]
+#[needs(strace)]
 fn absurd_number_of_threads() {
     let world = World::new();
     world.write("m/a", "1");

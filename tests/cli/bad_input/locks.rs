@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
+use needs::needs;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::harness::{FILES, TREES, World};
@@ -103,7 +104,7 @@ fn malformed_locks() {
 }
 
 /// The same JSON to every parser, and not the same bytes: another tool has written it.
-#[test]
+#[needs("jq")]
 fn lock_written_again_by_jq() {
     let world = world();
     let good = world.lock_bytes();

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::harness::{TREES, World, drift};
 use crate::watch::{names, says};
+use needs::needs;
 
 /// Three checks over three roots; `b` is locked and then drifts.
 fn three_checks() -> World {
@@ -225,7 +226,7 @@ fn a_check_for_servers_alone_is_skipped_here() {
 }
 
 /// Real reports keep to the schema, as another implementation of JSON Schema sees it.
-#[test]
+#[needs(jsonschema)]
 fn reports_keep_to_the_schema() {
     let schema = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/report.schema.json");
     let world = three_checks();

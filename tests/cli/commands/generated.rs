@@ -5,6 +5,7 @@ use std::process::Command;
 
 use crate::harness::World;
 use crate::watch::{names, no_panic, says, shell};
+use needs::needs;
 
 const COMMANDS: [&str; 11] =
     ["init", "lock", "check", "diff", "export", "hash", "capabilities", "collect", "completions", "man", "report"];
@@ -61,7 +62,7 @@ fn every_help_has_examples_and_every_example_parses() {
     assert!(seen >= 18, "{seen} examples");
 }
 
-#[test]
+#[needs("bash", "zsh", "fish")]
 fn completions_are_valid_in_their_shells() {
     let world = World::new();
     for (name, check) in [
@@ -95,7 +96,7 @@ fn completion_in_bash_knows_commands_and_options() {
     assert_eq!(text, "check\n--require-sandbox\nsha256sum nar json\n");
 }
 
-#[test]
+#[needs("groff")]
 fn man_pages_render_without_warnings() {
     let world = World::new();
     world.driftlock(["man", "--output", "man/man1"]).code(0);

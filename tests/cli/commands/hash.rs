@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::harness::World;
 use crate::watch::says;
+use needs::needs;
 
 fn world() -> World {
     let world = World::new();
@@ -54,7 +55,7 @@ fn sha256sum_prints_the_same_and_accepts_it() {
     assert_eq!(world.driftlock(["hash", "-q", "root"]).code(0).stderr(), "", "--quiet leaves the note out");
 }
 
-#[test]
+#[needs("nix")]
 fn nix_prints_the_same() {
     let world = world();
     let paths = ["root", "root/m", "root/m/a", "root/m/run", "root/m/empty", "root/m/deep", "root/m/nothing"];

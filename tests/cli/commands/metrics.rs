@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::harness::{FILES, World};
 use crate::watch::{names, no_panic, says};
+use needs::needs;
 
 fn locked() -> World {
     let world = World::declaring(FILES);
@@ -32,7 +33,7 @@ fn value(metrics: &str, series: &str) -> i64 {
 const LAST_RUN: &str = "driftlock_last_run_timestamp_seconds{run=\"shop\"}";
 const LAST_SUCCESS: &str = "driftlock_last_success_timestamp_seconds{run=\"shop\"}";
 
-#[test]
+#[needs("promtool")]
 fn promtool_takes_what_a_run_writes() {
     let world = locked();
     for (contents, code, drifted) in [("1", 0, 0), ("2", 1, 1)] {
@@ -130,7 +131,7 @@ fn without_the_directory_the_verdict_stands_and_trouble_is_added() {
     }
 }
 
-#[test]
+#[needs(mounts)]
 fn on_a_full_disk_the_verdict_stands_and_the_metrics_are_the_old_ones() {
     let world = locked();
     world.driftlock(METRICS).code(0);

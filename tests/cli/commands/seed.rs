@@ -7,6 +7,7 @@ use std::fs;
 
 use crate::harness::World;
 use crate::watch::shell;
+use needs::needs;
 
 const DECLARATION: &str = r#"locks = "audit/locks"
 reports = "audit/runtime"
@@ -214,7 +215,7 @@ fn json_reports_have_the_seed_s_fields_and_values() {
     );
 }
 
-#[test]
+#[needs("jq")]
 fn alerting_works_unchanged() {
     let alert = "curl() { echo \"curl: $*\"; }\nSLACK_WEBHOOK=https://hooks.invalid/x\n";
     for (world, code, expected) in [

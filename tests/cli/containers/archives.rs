@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::fake::{Reply, chunked, inspected, listen, well_behaved};
 use crate::harness::{World, the_check};
+use needs::needs;
 
 const FILES: &str = "locks = \"here\"\nreports = \"reports\"\n[check.tree]\nkind = \"files\"\nroot = \"root\"\n\
     include = [\"**\"]\nattributes = [\"mode\", \"owner\"]\n";
@@ -34,7 +35,7 @@ fn lines(lock: &[u8]) -> Vec<String> {
 
 /// GNU tar and Python's tarfile, in every format that they have: names and links of all lengths around those that a header
 /// has room for.
-#[test]
+#[needs(root, "python3", "tar")]
 fn archives_of_other_programs() {
     let world = World::declaring(FILES);
     for length in [1, 98, 99, 100, 101, 154, 155, 156, 254, 255] {

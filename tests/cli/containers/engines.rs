@@ -18,7 +18,11 @@ pub struct Engine {
 
 impl Engine {
     /// Debian's `docker.io`, without networks of its own: it shares the machine with whatever else runs there.
-    pub fn docker() -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If it does not start: what it said.
+    pub fn docker() -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("driftlock-test-").tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
         let socket = format!("unix://{}", path("engine.sock"));
@@ -32,7 +36,11 @@ impl Engine {
     }
 
     /// Debian's `podman`.
-    pub fn podman() -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If it does not start: what it said.
+    pub fn podman() -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("driftlock-test-").tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
         let own = ["podman", "--root", &path("root"), "--runroot", &path("run"), "--storage-driver", "vfs"];
@@ -44,7 +52,7 @@ impl Engine {
         Self::start(directory, service, client)
     }
 
-    fn start(directory: tempfile::TempDir, mut service: Command, client: Vec<String>) -> Self {
+    fn start(directory: tempfile::TempDir, mut service: Command, client: Vec<String>) -> Result<Self, String> {
         let log = fs::File::create(directory.path().join("log")).unwrap();
         service.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let service = service.spawn().unwrap_or_else(|error| panic!("{service:?}: {error}"));
@@ -52,11 +60,13 @@ impl Engine {
         let started = Instant::now();
         while !engine.command(&["version"]).output().unwrap().status.success() || !engine.socket().exists() {
             let ended = engine.service.try_wait().unwrap();
-            let log = || fs::read_to_string(engine.directory.path().join("log")).unwrap();
-            assert!(ended.is_none() && started.elapsed() < PATIENCE, "{ended:?}\n{}", log());
+            if ended.is_some() || started.elapsed() > PATIENCE {
+                let log = fs::read_to_string(engine.directory.path().join("log")).unwrap();
+                return Err(format!("{ended:?}: {}", log.lines().last().unwrap_or_default()));
+            }
             std::thread::sleep(Duration::from_millis(50));
         }
-        engine
+        Ok(engine)
     }
 
     pub fn is_docker(&self) -> bool {
@@ -101,17 +111,21 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let pid = self.service.id().to_string();
-        let _ = Command::new("kill").arg(&pid).status();
+        let process = rustix::process::Pid::from_child(&self.service);
+        let _ = rustix::process::kill_process(process, rustix::process::Signal::TERM);
         let started = Instant::now();
-        while started.elapsed() < PATIENCE {
-            if !matches!(self.service.try_wait(), Ok(None)) {
-                return;
-            }
+        while started.elapsed() < PATIENCE && matches!(self.service.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(20));
         }
         let _ = self.service.kill();
         let _ = self.service.wait();
+        // What an engine mounts below its directory outlives it, and keeps the directory from being removed.
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let below =
+            |line: &&str| line.split(' ').nth(1).is_some_and(|at| Path::new(at).starts_with(self.directory.path()));
+        for mount in mounts.lines().filter(below).filter_map(|line| line.split(' ').nth(1)).rev() {
+            let _ = Command::new("umount").arg(mount).status();
+        }
     }
 }
 

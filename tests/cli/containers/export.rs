@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use needs::needs;
 use serde_json::{Value, json};
 
 use super::engines::{Engine, root};
@@ -51,9 +52,9 @@ fn files(world: &World, directory: &str) -> Vec<String> {
     files
 }
 
-#[test]
+#[needs(docker)]
 fn of_a_real_engine() {
-    let engine = Engine::docker();
+    let engine = Engine::docker().unwrap();
     let world = stack(&engine.socket());
     engine.import(&root(&world.path("")), "app:1");
     let secrets = ["--env".to_owned(), format!("TOKEN={SECRET}"), "--label".to_owned(), format!("note={SECRET}")];

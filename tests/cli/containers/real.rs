@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use needs::needs;
 use serde_json::Value;
 
 use super::engines::{Engine, root};
@@ -46,18 +47,18 @@ fn text(world: &World) -> String {
     world.driftlock(["check"]).code(1).stdout()
 }
 
-#[test]
+#[needs(docker)]
 fn docker() {
-    let engine = Engine::docker();
+    let engine = Engine::docker().unwrap();
     from_clean_to_removed(&engine);
     settings(&engine);
     files_inside(&engine);
     running(&engine);
 }
 
-#[test]
+#[needs(podman)]
 fn podman() {
-    let engine = Engine::podman();
+    let engine = Engine::podman().unwrap();
     from_clean_to_removed(&engine);
     settings(&engine);
     files_inside(&engine);

@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::harness::{World, drift};
 use crate::watch::{names, no_panic, says, strace};
+use needs::needs;
 
 /// A world whose lock is old, and the bytes of it.
 fn drifted() -> (World, Vec<u8>) {
@@ -16,7 +17,7 @@ fn drifted() -> (World, Vec<u8>) {
     (world, old)
 }
 
-#[test]
+#[needs(strace)]
 fn errors_while_the_lock_is_written() {
     let (world, old) = drifted();
     let temporary = world.path("locks/.tree.lock.json.tmp");
@@ -50,7 +51,7 @@ fn errors_while_the_lock_is_written() {
 }
 
 /// A second part that can't be written, of a lock that is larger than one buffer.
-#[test]
+#[needs(strace)]
 fn error_in_the_middle_of_a_large_lock() {
     let world = World::new();
     for number in 0..4000 {
@@ -74,7 +75,7 @@ fn error_in_the_middle_of_a_large_lock() {
 }
 
 /// The lock is in place then, so the message must not say that the old one is.
-#[test]
+#[needs(strace)]
 fn error_while_the_directory_is_synced() {
     let (world, old) = drifted();
     let locks = world.path("locks");
@@ -87,7 +88,7 @@ fn error_while_the_directory_is_synced() {
     world.check(0);
 }
 
-#[test]
+#[needs(strace)]
 fn errors_while_the_report_is_written() {
     for (contents, code, word) in [("1", 2, "OVERALL: PASS"), ("2", 3, "OVERALL: FAIL")] {
         let world = World::new();
@@ -121,7 +122,7 @@ fn errors_while_the_report_is_written() {
     }
 }
 
-#[test]
+#[needs(strace)]
 fn errors_while_the_declaration_is_written() {
     let world = World::new();
     fs::remove_file(world.path("driftlock.toml")).unwrap();
@@ -157,7 +158,7 @@ fn two_runs_at_once() {
 }
 
 /// A machine that has no thread left gives a slower run and the same result.
-#[test]
+#[needs(strace)]
 fn no_more_threads() {
     let (world, _) = drifted();
     for inject in ["inject=clone,clone3:error=EAGAIN", "inject=clone,clone3:error=EAGAIN:when=3+"] {

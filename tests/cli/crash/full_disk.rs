@@ -1,12 +1,12 @@
 //! Disks that are really full: a small tmpfs in a mount namespace of its own.
 
-use crate::harness::{Finished, World, is_root};
+use crate::harness::{Finished, World};
 use crate::watch::{no_panic, says};
+use needs::needs;
 
 /// Runs a script with a tmpfs of so many blocks of 4 KiB mounted on `directory`, which keeps its files. The function
 /// `fill` fills it up to the last byte.
 fn with_disk(world: &World, directory: &str, blocks: u32, script: &str, code: i32) -> Finished {
-    assert!(is_root(), "this test mounts a file system: run it as root");
     // In KiB: tmpfs takes `p` for petabytes, and gives them until the machine has no memory left.
     let size = blocks * 4;
     assert!(size < 1024, "`fill` writes no more than 1 MiB");
@@ -27,7 +27,7 @@ fn with_disk(world: &World, directory: &str, blocks: u32, script: &str, code: i3
     finished
 }
 
-#[test]
+#[needs(mounts)]
 fn lock_on_a_full_disk() {
     for blocks in [4, 40] {
         let world = World::new();
@@ -52,7 +52,7 @@ fn lock_on_a_full_disk() {
     }
 }
 
-#[test]
+#[needs(mounts)]
 fn first_lock_on_a_full_disk() {
     let world = World::new();
     world.write("m/a", "1");
@@ -61,7 +61,7 @@ fn first_lock_on_a_full_disk() {
     assert!(!finished.stderr().lines().any(|line| line == "tree.lock.json"), "{}", finished.stderr());
 }
 
-#[test]
+#[needs(mounts)]
 fn report_on_a_full_disk() {
     for (contents, code, word) in [("1", 2, "OVERALL: PASS"), ("2", 3, "OVERALL: FAIL")] {
         let world = World::new();
@@ -79,7 +79,7 @@ fn report_on_a_full_disk() {
     }
 }
 
-#[test]
+#[needs(mounts)]
 fn locks_on_a_disk_that_is_mounted_to_be_read_only() {
     let world = World::new();
     world.write("m/a", "1");

@@ -3,11 +3,10 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use crate::harness::{Run, World};
 use crate::watch::{names, strace};
+use needs::needs;
 
 /// Every system call that a run may make about the files that it writes.
 const CALLS: [&str; 20] = [
@@ -81,7 +80,7 @@ fn two_states() -> (World, Vec<u8>, Vec<u8>) {
     (world, old, new)
 }
 
-#[test]
+#[needs(strace)]
 fn lock_killed_before_every_call_leaves_the_old_or_the_new_lock() {
     let (world, old, new) = two_states();
     let lock = world.path("locks/tree.lock.json");
@@ -102,7 +101,7 @@ fn lock_killed_before_every_call_leaves_the_old_or_the_new_lock() {
     assert!(killed > 40 && seen[0] > 20 && seen[1] > 3, "{killed} kills, {seen:?}");
 }
 
-#[test]
+#[needs(strace)]
 fn first_lock_killed_before_every_call() {
     let (world, _, new) = two_states();
     let reset = || fs::remove_dir_all(world.path("locks")).unwrap();
@@ -116,7 +115,7 @@ fn first_lock_killed_before_every_call() {
     });
 }
 
-#[test]
+#[needs(strace)]
 fn check_killed_before_every_call_leaves_whole_reports() {
     let (world, old, _) = two_states();
     fs::write(world.path("locks/tree.lock.json"), &old).unwrap();
@@ -137,7 +136,7 @@ fn check_killed_before_every_call_leaves_whole_reports() {
     });
 }
 
-#[test]
+#[needs(strace)]
 fn init_killed_before_every_call_leaves_a_whole_declaration_or_none() {
     let world = World::new();
     fs::create_dir_all(world.path("stacks/a")).unwrap();
@@ -157,38 +156,38 @@ fn init_killed_before_every_call_leaves_a_whole_declaration_or_none() {
     });
 }
 
-#[test]
-fn lock_killed_at_random() {
+/// A lock of many entries, killed at calls from all over the run.
+#[needs(strace)]
+fn lock_of_many_entries_killed_on_the_way() {
+    const WHEN: [u32; 8] = [1, 2, 5, 11, 29, 101, 307, 1009];
     let world = World::new();
-    for number in 0..1500 {
-        world.write(format!("m{}/some-name-that-takes-room-in-the-lock-{number}", number % 7), number.to_string());
-    }
+    let write = |contents: &str| {
+        for number in 0..1500 {
+            let path = format!("m{}/some-name-that-takes-room-in-the-lock-{number}", number % 7);
+            world.write(path, format!("{number} {contents}"));
+        }
+    };
+    write("");
     world.lock();
     let old = world.lock_bytes();
-    for number in 0..1500 {
-        world.write(format!("m{}/some-name-that-takes-room-in-the-lock-{number}", number % 7), "now another");
-    }
-    let started = Instant::now();
+    write("now another");
     world.lock();
-    let whole = started.elapsed();
     let new = world.lock_bytes();
-    let mut random: u64 = 0x2545_f491_4f6c_dd1d;
-    let mut killed = 0;
-    for _ in 0..50 {
-        fs::write(world.path("locks/tree.lock.json"), &old).unwrap();
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driftlock"));
-        command.arg("lock").current_dir(world.path(".")).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        std::thread::sleep(Duration::from_nanos(random % (whole.as_nanos() as u64 * 11 / 10)));
-        child.kill().unwrap();
-        killed += i32::from(child.wait().unwrap().signal() == Some(9));
-        let there = world.lock_bytes();
-        assert!(there == old || there == new, "a lock of {} bytes", there.len());
+    let mut killed = [0, 0];
+    for call in ["openat2", "statx", "read", "pread64", "close", "write", "futex", "fsync", "renameat2", "rename"] {
+        for when in WHEN {
+            fs::write(world.path("locks/tree.lock.json"), &old).unwrap();
+            let inject = format!("inject={call}:signal=KILL:when={when}");
+            let trace = format!("trace={call}");
+            if !kill_at(strace(&world, &["-e", &trace, "-e", &inject], &["lock"])) {
+                break;
+            }
+            let there = world.lock_bytes();
+            assert!(there == old || there == new, "{call} {when}: a lock of {} bytes", there.len());
+            killed[usize::from(there == new)] += 1;
+        }
     }
-    assert!(killed > 10, "{killed} of 50 were killed before they ended");
+    assert!(killed[0] > 10, "{killed:?}");
     world.lock();
     assert_eq!(world.lock_bytes(), new);
     assert_eq!(names(world.path("locks")), ["tree.lock.json"]);
@@ -196,7 +195,7 @@ fn lock_killed_at_random() {
 }
 
 /// What makes all of this true after a power cut too, which no `kill` shows.
-#[test]
+#[needs(strace)]
 fn bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end() {
     let (world, old, _) = two_states();
     fs::write(world.path("locks/tree.lock.json"), &old).unwrap();

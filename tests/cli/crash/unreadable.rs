@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 
 use crate::harness::{Finished, World, drift, the_check, unverified};
 use crate::watch::{no_panic, says, strace};
+use needs::needs;
 
 fn world() -> World {
     let world = World::new();
@@ -62,26 +63,26 @@ fn is_unverified(path: &str, inject: &str, expected: &[&str], reason: &str) {
     world.driftlock(["check", "--json"]).code(1);
 }
 
-#[test]
+#[needs(strace)]
 fn reading_a_file() {
     for error in ["EIO", "EBADMSG", "ESTALE"] {
         is_unverified("m/a", &format!("pread64,read:error={error}"), &["m/a"], "could not read it");
     }
 }
 
-#[test]
+#[needs(strace)]
 fn opening_a_file() {
     for error in ["EIO", "EMFILE", "ENFILE", "ENOMEM", "EACCES"] {
         is_unverified("m/a", &format!("openat,openat2:error={error}"), &["m/a"], "could not open it");
     }
 }
 
-#[test]
+#[needs(strace)]
 fn the_status_of_a_file() {
     is_unverified("m/a", "statx,newfstatat,fstat:error=EIO", &["m/a"], "could not read its status");
 }
 
-#[test]
+#[needs(strace)]
 fn listing_a_directory() {
     let below = ["n/deep", "n/deep/c", "n/deep/d"];
     is_unverified("n/deep", "getdents64:error=EIO", &below, "could not list it");
@@ -91,12 +92,12 @@ fn listing_a_directory() {
     is_unverified("n/deep", "getdents64:error=EIO:when=2+", &below, "could not list it");
 }
 
-#[test]
+#[needs(strace)]
 fn reading_a_link() {
     is_unverified("m/link", "readlinkat,openat,openat2:error=EIO", &["m/link"], "Input/output error");
 }
 
-#[test]
+#[needs(strace)]
 fn listing_the_root() {
     let world = world();
     let old = world.lock_bytes();
@@ -115,7 +116,7 @@ fn listing_the_root() {
     }
 }
 
-#[test]
+#[needs(strace)]
 fn hashing_a_file_that_can_not_be_read() {
     let world = world();
     for path in ["root/m/a", "root"] {
@@ -131,7 +132,7 @@ fn hashing_a_file_that_can_not_be_read() {
     }
 }
 
-#[test]
+#[needs(strace)]
 fn reading_the_lock() {
     let world = world();
     let old = world.lock_bytes();
@@ -152,7 +153,7 @@ fn reading_the_lock() {
 }
 
 /// A call that was only interrupted is made again.
-#[test]
+#[needs(strace)]
 fn interrupted_calls_are_made_again() {
     let world = world();
     for (path, call) in [("root/m/a", "pread64"), ("root/n/deep", "getdents64"), ("locks/tree.lock.json", "read")] {

@@ -5,6 +5,7 @@ use std::fs;
 use super::{drift, the};
 use crate::containers::engines::{Engine, root};
 use crate::harness::World;
+use needs::needs;
 
 pub const LOCK: &str = "audit/locks/docker_images.lock.json";
 
@@ -33,9 +34,9 @@ pub fn lock(engine: &Engine, containers: &[&str]) -> String {
     )
 }
 
-#[test]
+#[needs(docker)]
 fn a_real_engine() {
-    let engine = Engine::docker();
+    let engine = Engine::docker().unwrap();
     let world = declaring(engine.socket().to_str().unwrap(), "");
     let image = root(&world.path(""));
     engine.import(&image, "traefik:v3.1");

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+use needs::needs;
 use serde_json::Value;
 
 use super::{bash, drift, refused, the};
@@ -219,7 +220,7 @@ fn one_spelling_has_to_be_right_for_all_modules() {
     assert_eq!(drift(&check(&world, 1), "addon_hashes"), ["modified m"]);
 }
 
-#[test]
+#[needs(root, "bash")]
 fn what_could_not_be_read_is_unverified() {
     let world = locked();
     let at = |path: &str| world.path("odoo_modules/seisei").join(path);

@@ -5,8 +5,9 @@ use std::fs;
 use super::{bash, drift, the};
 use crate::harness::World;
 use crate::servers::site::{Far, Site};
+use needs::needs;
 
-#[test]
+#[needs(sshd)]
 fn files_and_modules_of_a_server() {
     let world = World::declaring("");
     for path in

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::harness::{Run, World};
 use crate::watch::{no_panic, refused, says, snapshot, strace};
+use needs::needs;
 
 /// What a kernel answers, which layer is missing then, and what the refusal says of it.
 const ANSWERS: [(&str, Layer, &str); 5] = [
@@ -40,7 +41,7 @@ fn kernel<'a>(world: &'a World, answer: &str, arguments: &[&str]) -> Run<'a> {
     strace(world, &["-e", trace, "-e", &format!("inject={answer}")], arguments)
 }
 
-#[test]
+#[needs(strace)]
 fn a_required_sandbox_that_is_not_there_is_a_refusal() {
     let world = drifted();
     let before = snapshot(&world, &OURS);
@@ -68,7 +69,7 @@ fn a_required_sandbox_that_is_not_there_is_a_refusal() {
 }
 
 /// Nothing is created for a run that is not going to be.
-#[test]
+#[needs(strace)]
 fn a_refusal_creates_no_directories() {
     let world = World::declaring(&crate::harness::TREES.replace("\"reports\"", "\"new/reports\""));
     world.write("m/a", "1");
@@ -83,7 +84,7 @@ fn a_refusal_creates_no_directories() {
     }
 }
 
-#[test]
+#[needs(strace)]
 fn without_the_flag_the_run_goes_on_and_says_so() {
     for (contents, code) in [("1", 0), ("2", 1)] {
         let world = World::new();
@@ -120,7 +121,7 @@ fn without_the_flag_the_run_goes_on_and_says_so() {
 }
 
 /// A layer that is offered and then not given in full is trouble, whatever was asked for.
-#[test]
+#[needs(strace)]
 fn a_layer_that_breaks_its_word_is_a_refusal() {
     let world = drifted();
     let before = snapshot(&world, &OURS);
@@ -146,7 +147,7 @@ assert libc.prctl(22, 2, fprog, 0, 0) == 0, os.strerror(ctypes.get_errno())
 os.execv(sys.argv[3], sys.argv[3:])
 "#;
 
-#[test]
+#[needs("python3")]
 fn below_a_filter_that_keeps_a_layer_away() {
     let (landlock, seccomp) = (444, libc_seccomp());
     for (number, errno, layer) in

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::harness::{FILES, World};
 use crate::watch::{names, no_panic, strace};
+use needs::needs;
 
 /// What is not even tried once inside, let alone done. Opening by other means than `openat` and `openat2` is on it too.
 const NEVER: [&str; 52] = [
@@ -144,7 +145,7 @@ fn world() -> World {
     world
 }
 
-#[test]
+#[needs(strace)]
 fn lock_opens_the_roots_and_the_locks() {
     let world = world();
     is_confined(&world, &["lock"], 0, &["root", "locks"], 30);
@@ -154,7 +155,7 @@ fn lock_opens_the_roots_and_the_locks() {
     is_confined(&world, &["lock", "--dry-run"], 0, &["root", "locks"], 30);
 }
 
-#[test]
+#[needs(strace)]
 fn check_opens_the_roots_the_locks_and_the_reports() {
     let world = world();
     world.lock();
@@ -170,7 +171,7 @@ fn check_opens_the_roots_the_locks_and_the_reports() {
     is_confined(&world, &["check"], 3, &["root", "locks"], 10);
 }
 
-#[test]
+#[needs(strace)]
 fn diff_opens_nothing_but_a_root() {
     let world = world();
     world.lock();
@@ -185,7 +186,7 @@ fn diff_opens_nothing_but_a_root() {
     is_confined(&world, &["diff", "old.json", "live"], 1, &["root"], 20);
 }
 
-#[test]
+#[needs(strace)]
 fn hash_opens_what_it_is_given() {
     let world = world();
     for format in ["sha256sum", "nar", "json"] {
@@ -194,7 +195,7 @@ fn hash_opens_what_it_is_given() {
     }
 }
 
-#[test]
+#[needs(strace)]
 fn init_opens_the_working_directory() {
     let world = world();
     fs::remove_file(world.path("driftlock.toml")).unwrap();

@@ -3,11 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use needs::needs;
 use serde_json::json;
 
 use super::site::{Far, Site};
 
-#[test]
+#[needs(sshd)]
 fn two_servers_are_compared_with_one_another() {
     let site = Site::new(&[("a", Far::Driftlock), ("b", Far::Driftlock), ("dead", Far::Nothing)]);
     let other = site.world.path("other");
@@ -60,7 +61,7 @@ fn two_servers_are_compared_with_one_another() {
 }
 
 /// What lies below a directory that one of them can't read is not what the other has more.
-#[test]
+#[needs(sshd)]
 fn what_one_of_them_can_not_read_is_unverified() {
     let script = format!(
         "install -m 755 {} \"$TMPDIR/../copy\"\n\

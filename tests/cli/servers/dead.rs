@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::harness::the_check;
 use super::site::{Far, Site, free_port};
+use needs::needs;
 
 /// Checks the host `web`, which fails; gives problem and remedy.
 pub fn fails(site: &Site, more: &[&str]) -> (String, String) {
@@ -25,7 +26,7 @@ pub fn fails(site: &Site, more: &[&str]) -> (String, String) {
     (text("problem"), text("remedy"))
 }
 
-#[test]
+#[needs(sshd)]
 fn a_refused_key_asks_nobody_for_a_password() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let stranger = site.world.path("stranger_key");
@@ -35,7 +36,7 @@ fn a_refused_key_asks_nobody_for_a_password() {
     assert!(remedy.contains("authorized_keys"), "{remedy}");
 }
 
-#[test]
+#[needs(sshd)]
 fn nobody_listens() {
     let site = Site::new(&[("away", Far::Driftlock)]);
     site.alias("web", free_port());
@@ -43,7 +44,7 @@ fn nobody_listens() {
     assert!(problem.contains("refused") && remedy.contains("sshd"), "{problem}: {remedy}");
 }
 
-#[test]
+#[needs(sshd)]
 fn a_host_that_accepts_and_says_nothing() {
     let site = Site::new(&[("away", Far::Driftlock)]);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -53,7 +54,7 @@ fn a_host_that_accepts_and_says_nothing() {
     assert!(remedy.contains("--connect-timeout"), "{remedy}");
 }
 
-#[test]
+#[needs(sshd)]
 fn a_host_that_hangs_after_the_login() {
     // It ignores what asks it to end, too.
     let site = Site::new(&[("web", Far::Script("trap '' HUP TERM PIPE; sleep 300".to_owned()))]);
@@ -62,7 +63,7 @@ fn a_host_that_hangs_after_the_login() {
     assert!(remedy.contains("--idle-timeout"), "{remedy}");
 }
 
-#[test]
+#[needs(sshd)]
 fn a_host_that_is_alive_and_never_done() {
     let script = "read -r request; echo '{\"driftlock_collect\":3,\"driftlock\":\"1\",\"landlock\":null,\"seccomp\":false}'\n\
                   while echo '{\"progress\":{\"entries\":0,\"bytes\":0}}'; do sleep 0.1; done";
@@ -72,7 +73,7 @@ fn a_host_that_is_alive_and_never_done() {
     assert!(remedy.contains("--timeout"), "{remedy}");
 }
 
-#[test]
+#[needs(sshd)]
 fn a_connection_that_is_cut_in_the_middle() {
     let site = Site::new(&[("away", Far::Driftlock)]);
     for number in 0..4000 {
@@ -89,7 +90,7 @@ fn a_connection_that_is_cut_in_the_middle() {
     site.driftlock(&["check", "--server", "away"]).code(0);
 }
 
-#[test]
+#[needs(sshd)]
 fn a_host_without_driftlock() {
     let site = Site::new(&[("web", Far::Nothing)]);
     let (problem, remedy) = fails(&site, &[]);
@@ -97,7 +98,7 @@ fn a_host_without_driftlock() {
     assert!(remedy.contains("--push"), "{remedy}");
 }
 
-#[test]
+#[needs(sshd)]
 fn no_ssh_on_this_machine() {
     let site = Site::new(&[]);
     let report = site.world.driftlock(["check", "--server", "web", "--json"]).env("PATH", "/nowhere").code(2).json();
@@ -105,7 +106,7 @@ fn no_ssh_on_this_machine() {
 }
 
 /// What is written is not read, so that a request finds a full pipe.
-#[test]
+#[needs(sshd)]
 fn a_host_that_closes_at_once() {
     let site = Site::new(&[("away", Far::Driftlock)]);
     let rude = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -120,7 +121,7 @@ fn a_host_that_closes_at_once() {
 }
 
 /// What `ssh` says is kept apart from what a server says to everybody who comes, and from what configuration makes of it.
-#[test]
+#[needs(sshd)]
 fn a_banner_is_no_reason() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let config = fs::read_to_string(site.world.path("ssh_config")).unwrap();

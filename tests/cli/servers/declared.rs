@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use super::super::harness::World;
 use super::super::watch::names;
 use super::site::{Far, Site};
+use needs::needs;
 
-#[test]
+#[needs(sshd)]
 fn declared_servers_have_their_own_way_in_and_roots() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     // Neither user, key nor port come from ssh's configuration.
@@ -75,7 +76,7 @@ fn servers_that_can_not_be_are_refused_before_anything_runs() {
 }
 
 /// Another key than the one that was declared is not tried in its place, and the other servers are checked.
-#[test]
+#[needs(sshd)]
 fn a_key_that_is_not_there_is_trouble_of_its_server() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let declaration = fs::read_to_string(site.world.path("driftlock.toml")).unwrap();
@@ -90,7 +91,7 @@ fn a_key_that_is_not_there_is_trouble_of_its_server() {
 }
 
 /// A configuration that is meant for people, and would lend this machine to the server, or keep something for later.
-#[test]
+#[needs(sshd)]
 fn the_configuration_of_ssh_is_not_followed_in_everything() {
     let site = Site::new(&[(
         "web",

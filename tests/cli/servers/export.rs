@@ -8,6 +8,7 @@ use super::super::containers::engines::{Engine, root};
 use super::super::containers::fake::{Reply, answer, listen, well_behaved};
 use super::super::harness::World;
 use super::site::{Far, Site};
+use needs::needs;
 
 /// In all places where an engine keeps secrets, and in the files.
 const SECRET: &str = "hunter2-swordfish";
@@ -70,9 +71,9 @@ fn same(world: &World, a: &str, b: &str) {
 }
 
 /// The seed's "Option 1", from the repository.
-#[test]
+#[needs(sshd, docker)]
 fn what_is_on_a_server_becomes_the_baseline() {
-    let engine = Engine::docker();
+    let engine = Engine::docker().unwrap();
     let world = stack(&engine.socket());
     engine.import(&root(&world.path("")), "app:1");
     let secrets = ["--env".to_owned(), format!("TOKEN={SECRET}"), "--label".to_owned(), format!("note={SECRET}")];
@@ -159,7 +160,7 @@ fn refused(site: &Site, arguments: &[&str], problem: &str) {
     assert!(!written.unwrap_or(false), "{arguments:?}");
 }
 
-#[test]
+#[needs(sshd)]
 fn an_answer_that_is_not_whole_is_no_export() {
     let filtered = |filter: &str| Far::Script(format!("{} \"$@\" | {filter}", env!("CARGO_BIN_EXE_driftlock")));
     let says = |text: &str| Far::Script(format!("read -r request\necho '{text}'"));
@@ -245,7 +246,7 @@ fn engine(target: &str) -> Reply {
 }
 
 /// A check that fails there is told and left out; what was read of the others is written.
-#[test]
+#[needs(sshd)]
 fn allow_holds_for_exports_too() {
     let world = stack(Path::new(""));
     let socket = world.path("run/engine.sock");
@@ -282,7 +283,7 @@ fn allow_holds_for_exports_too() {
 }
 
 /// More than anybody could keep, each of it well-formed and in order.
-#[test]
+#[needs(sshd)]
 fn a_flood_ends_at_a_limit_of_memory() {
     let flood = "read -r request; echo '{\"driftlock_collect\":3,\"driftlock\":\"0.1.0\",\"landlock\":null,\"seccomp\":true}'\n\
                  echo '{\"check\":\"tree\",\"resolved_root\":\"/\",\"failed\":null}'\n\

@@ -5,9 +5,10 @@ use std::fs;
 use super::super::harness::{drift, the_check};
 use super::super::watch::names;
 use super::site::{Far, Site};
+use needs::needs;
 
 /// Fifty servers that all wait for one another: the run ends only if it talks to all of them at the same time.
-#[test]
+#[needs(sshd)]
 fn fifty_servers_are_asked_at_once() {
     const SERVERS: usize = 50;
     let meet = format!(
@@ -30,7 +31,7 @@ fn fifty_servers_are_asked_at_once() {
     assert_eq!(fs::read_dir(site.world.path("far-tmp/met")).unwrap().count(), SERVERS);
 }
 
-#[test]
+#[needs(sshd)]
 fn no_more_connections_at_once_than_jobs() {
     let script = format!(
         "echo \"+ $(date +%s%N)\" >>\"$TMPDIR/log\"; sleep 0.3; {} \"$@\"; code=$?; echo \"- $(date +%s%N)\" >>\"$TMPDIR/log\"; \
@@ -58,7 +59,7 @@ fn no_more_connections_at_once_than_jobs() {
     assert!((2..=3).contains(&most), "{most} at once: {log}");
 }
 
-#[test]
+#[needs(sshd)]
 fn one_dead_host_stops_nobody_and_is_no_pass() {
     let drifted = "root=$(cat); echo \"$root\" | sed \"s#/root\\\"#/drifted\\\"#\" | REAL \"$@\""
         .replace("REAL", env!("CARGO_BIN_EXE_driftlock"));
@@ -111,7 +112,7 @@ fn one_dead_host_stops_nobody_and_is_no_pass() {
 }
 
 /// Each form of what a check of servers found is that of the report that it keeps.
-#[test]
+#[needs(sshd)]
 fn a_report_of_servers_says_the_same_as_the_check_that_kept_it() {
     let site = Site::new(&[("web", Far::Driftlock), ("dead", Far::Nothing)]);
     site.world.write("module/a.py", "changed\n");
@@ -150,7 +151,7 @@ fn a_report_of_servers_says_the_same_as_the_check_that_kept_it() {
 }
 
 /// The metrics of servers, by promtool; and that a run finds its last success, which has no server.
-#[test]
+#[needs(sshd)]
 fn metrics_of_servers_have_their_name() {
     let site = Site::new(&[("web", Far::Driftlock), ("dead", Far::Nothing)]);
     fs::create_dir(site.world.path("textfile")).unwrap();

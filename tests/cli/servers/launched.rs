@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::site::{Far, Site};
+use needs::needs;
 
 /// A host that says where it is, and then nothing.
 fn hanging() -> Site {
@@ -69,7 +70,7 @@ fn problem(run: Child) -> String {
     report["checks"][1]["trouble"]["problem"].as_str().unwrap().to_owned()
 }
 
-#[test]
+#[needs(sshd)]
 fn a_run_that_is_killed_leaves_no_ssh_behind() {
     let site = hanging();
     for by in ["-INT", "-TERM", "-HUP", "-KILL"] {
@@ -84,7 +85,7 @@ fn a_run_that_is_killed_leaves_no_ssh_behind() {
     }
 }
 
-#[test]
+#[needs(sshd)]
 fn a_launcher_that_is_killed_takes_its_ssh_along_and_the_run_says_so() {
     let site = hanging();
     let run = started(&site, &[]);
@@ -96,7 +97,7 @@ fn a_launcher_that_is_killed_takes_its_ssh_along_and_the_run_says_so() {
     wait("its ssh ends", || connections(&site).is_empty());
 }
 
-#[test]
+#[needs(sshd)]
 fn a_launcher_that_hangs_holds_no_run_up() {
     let site = hanging();
     let run = started(&site, &["--idle-timeout", "1"]);
@@ -111,7 +112,7 @@ fn a_launcher_that_hangs_holds_no_run_up() {
 }
 
 /// More than a pipe and the buffers of `ssh` hold, before the answer and behind it.
-#[test]
+#[needs(sshd)]
 fn what_is_said_on_stderr_holds_nobody_up() {
     let script = format!(
         "yes noise | head -c 6000000 >&2; {} \"$@\"; code=$?; yes more | head -c 6000000 >&2; exit $code",
@@ -123,7 +124,7 @@ fn what_is_said_on_stderr_holds_nobody_up() {
 
 /// `ssh` asks for passwords on the terminal, whatever its own streams are; that of a jump host knows nothing of our
 /// options.
-#[test]
+#[needs(sshd)]
 fn nothing_that_is_started_has_a_terminal() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let run = site.driftlock(&["check", "--server", "web"]);

@@ -2,6 +2,7 @@
 
 use super::super::harness::the_check;
 use super::site::{Far, Site};
+use needs::needs;
 
 const HELLO: &str = r#"{"driftlock_collect":3,"driftlock":"0.1.0","landlock":null,"seccomp":false}"#;
 
@@ -15,7 +16,7 @@ fn filtered(filter: &str) -> Far {
     Far::Script(format!("{} \"$@\" | {filter}", env!("CARGO_BIN_EXE_driftlock")))
 }
 
-#[test]
+#[needs(sshd)]
 fn each_lie_is_refused_and_named() {
     let lies: &[(&str, Far, &str)] = &[
         (
@@ -75,7 +76,7 @@ fn each_lie_is_refused_and_named() {
 }
 
 /// Whoever requires a sandbox does not take the word of a server that has none, even if that server was not asked for one.
-#[test]
+#[needs(sshd)]
 fn a_server_without_the_sandbox_that_is_required_is_not_believed() {
     let site = Site::new(&[("web", filtered("sed '1s/\"seccomp\":true/\"seccomp\":false/'"))]);
     site.driftlock(&["check", "--server", "web"]).code(0);
@@ -86,7 +87,7 @@ fn a_server_without_the_sandbox_that_is_required_is_not_believed() {
 }
 
 /// More entries than a report could hold, each of them well-formed and in order.
-#[test]
+#[needs(sshd)]
 fn a_flood_ends_at_a_limit_of_memory() {
     let flood = format!(
         "echo '{HELLO}'; echo '{{\"check\":\"tree\",\"resolved_root\":\"/\",\"failed\":null}}'\n\

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 
+use needs::needs;
 use serde_json::json;
 
 use super::super::containers::engines::{Engine, root};
@@ -15,7 +16,7 @@ fn status(report: &serde_json::Value, check: &str) -> serde_json::Value {
     checks.iter().find(|found| found["name"] == check).unwrap_or_else(|| panic!("{report:#}"))["status"].clone()
 }
 
-#[test]
+#[needs(sshd)]
 fn a_clean_server_passes_with_the_report_of_the_seed() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let out = site.driftlock(&["check", "--server", "web", "--require-sandbox"]).code(0);
@@ -45,7 +46,7 @@ fn a_clean_server_passes_with_the_report_of_the_seed() {
     assert_eq!(the_check(&report)["root"], site.world.path("root").to_str().unwrap());
 }
 
-#[test]
+#[needs(sshd)]
 fn drift_on_a_server_is_the_drift_that_a_local_check_finds() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     site.world.write("module/a.py", "changed\n");
@@ -63,7 +64,7 @@ fn drift_on_a_server_is_the_drift_that_a_local_check_finds() {
     assert!(text.contains(&moved), "{text}");
 }
 
-#[test]
+#[needs(sshd)]
 fn what_can_not_be_read_there_is_unverified() {
     // Whoever logs in may read everything, so what answers is somebody else.
     let script = format!(
@@ -84,7 +85,7 @@ fn what_can_not_be_read_there_is_unverified() {
     assert_eq!(status(&report, "server_collection"), "PASS");
 }
 
-#[test]
+#[needs(sshd)]
 fn a_root_that_is_not_there_is_trouble_of_its_check_alone() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let declaration = fs::read_to_string(site.world.path("driftlock.toml")).unwrap();
@@ -101,7 +102,7 @@ fn a_root_that_is_not_there_is_trouble_of_its_check_alone() {
     assert_eq!(status(&report, "server_collection"), "PASS");
 }
 
-#[test]
+#[needs(sshd)]
 fn locks_and_modes_are_ours_to_judge() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let root = site.world.path("root").display().to_string();
@@ -132,7 +133,7 @@ fn locks_and_modes_are_ours_to_judge() {
     assert_eq!(status(&report, "server_collection"), "FAIL");
 }
 
-#[test]
+#[needs(sshd)]
 fn a_forced_command_opens_what_it_allows_and_no_more() {
     let forced = |allowed: &str| Far::Forced(format!("driftlock collect --require-sandbox --allow /usr {allowed}"));
     let site = Site::new(&[("shut", forced("")), ("open", forced("--allow \"$TMPDIR/../root\""))]);
@@ -187,9 +188,9 @@ fn what_is_not_allowed_is_not_touched() {
 }
 
 /// The seed's third example: what runs on a server.
-#[test]
+#[needs(sshd, podman)]
 fn containers_of_a_server_are_compared_as_those_of_this_machine() {
-    let engine = Engine::podman();
+    let engine = Engine::podman().unwrap();
     let image = tempfile::tempdir().unwrap();
     let root = root(image.path());
     engine.import(&root, "web:1");

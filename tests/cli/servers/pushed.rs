@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use super::site::{Far, Site};
+use needs::needs;
 
 /// The program as a static build: the library that the tests are built with, linked once more, without a C library
 /// beside it.
@@ -47,7 +48,7 @@ fn left(site: &Site) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-#[test]
+#[needs(sshd)]
 fn a_program_is_sent_run_and_removed() {
     let site = Site::new(&[("web", Far::Nothing), ("db", Far::Nothing)]);
     let program = static_build();
@@ -77,7 +78,7 @@ fn a_program_is_sent_run_and_removed() {
     assert_eq!(left(&site), [""; 0]);
 }
 
-#[test]
+#[needs(sshd)]
 fn what_can_not_run_everywhere_is_not_sent() {
     let site = Site::new(&[("web", Far::Nothing)]);
     let refused = site.driftlock(&["check", "--server", "web", "--push"]).code(2).stderr();
@@ -92,7 +93,7 @@ fn what_can_not_run_everywhere_is_not_sent() {
 }
 
 /// The connection is cut while the program runs: whoever waits for it removes it.
-#[test]
+#[needs(sshd)]
 fn a_connection_that_is_cut_leaves_nothing_behind() {
     let site = Site::new(&[("web", Far::Nothing)]);
     // It says where it is, and then runs until nobody listens.
@@ -110,7 +111,7 @@ fn a_connection_that_is_cut_leaves_nothing_behind() {
 }
 
 /// The same while the program is on its way.
-#[test]
+#[needs(sshd)]
 fn a_transfer_that_is_cut_leaves_nothing_behind() {
     let site = Site::new(&[("whole", Far::Nothing)]);
     large(&site, "large");
@@ -121,7 +122,7 @@ fn a_transfer_that_is_cut_leaves_nothing_behind() {
     wait_until_nothing_is_left(&site);
 }
 
-#[test]
+#[needs(sshd)]
 fn a_full_disk_is_told_and_left_as_it_was() {
     let site = Site::new(&[("web", Far::Nothing)]);
     large(&site, "large");
@@ -139,7 +140,7 @@ fn a_full_disk_is_told_and_left_as_it_was() {
     assert_eq!((output.status.code(), left), (Some(2), Vec::new()));
 }
 
-#[test]
+#[needs(sshd)]
 fn a_server_without_the_tools_says_which() {
     let site = Site::new(&[("web", Far::Only(&["sh", "cat", "chmod", "rm", "wc"]))]);
     large(&site, "large");
@@ -148,7 +149,7 @@ fn a_server_without_the_tools_says_which() {
 }
 
 /// What this process is made to send by a server that it has asked does not run on another.
-#[test]
+#[needs(sshd)]
 fn another_program_than_was_meant_is_not_run() {
     let site = Site::new(&[("web", Far::Nothing)]);
     fs::write(
@@ -168,7 +169,7 @@ fn another_program_than_was_meant_is_not_run() {
 }
 
 /// The user there may have any shell.
-#[test]
+#[needs(sshd)]
 fn every_shell_hands_the_script_on() {
     let shells = ["bash", "busybox sh", "fish", "tcsh", "zsh"];
     let names = shells.map(|shell| shell.replace(' ', "-"));
@@ -218,7 +219,7 @@ fn wait_until_nothing_is_left(site: &Site) {
     }
 }
 
-#[test]
+#[needs(sshd)]
 fn a_file_system_that_lets_no_program_run_is_passed_over() {
     let site = Site::new(&[("web", Far::Nothing)]);
     let program = static_build();

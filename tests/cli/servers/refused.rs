@@ -4,6 +4,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use needs::needs;
+
 use super::super::harness::World;
 use super::dead::fails;
 use super::site::{Far, Site};
@@ -26,7 +28,7 @@ fn not_to_be_added(remedy: &str) {
     }
 }
 
-#[test]
+#[needs(sshd)]
 fn an_unknown_host_key_is_to_be_compared_and_then_added() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     site.know("");
@@ -39,7 +41,7 @@ fn an_unknown_host_key_is_to_be_compared_and_then_added() {
     site.driftlock(&["check", "--server", "web"]).code(0);
 }
 
-#[test]
+#[needs(sshd)]
 fn a_changed_host_key_may_be_an_attacker() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     site.know("other_key");
@@ -58,7 +60,7 @@ fn a_changed_host_key_may_be_an_attacker() {
     assert!(text.contains("may be an attacker") && !text.contains("ssh-keyscan"), "{text}");
 }
 
-#[test]
+#[needs(sshd)]
 fn a_revoked_host_key_is_not_to_be_trusted() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let revoked = known_hosts(&site, "@revoked ", "host_key") + &known_hosts(&site, "", "second_key");
@@ -78,7 +80,7 @@ fn a_revoked_host_key_is_not_to_be_trusted() {
 }
 
 /// The `ssh` of a jump host is started by ours, and knows nothing of our options.
-#[test]
+#[needs(sshd)]
 fn the_host_key_of_a_jump_host() {
     let site = Site::new(&[("web", Far::Driftlock), ("jump", Far::Driftlock)]);
     let web = known_hosts(&site, "", "host_key");
@@ -104,7 +106,7 @@ fn the_host_key_of_a_jump_host() {
 }
 
 /// Said by the `ssh` of a jump host; ours is too quiet for it.
-#[test]
+#[needs(sshd)]
 fn no_host_key_of_a_kind_that_is_taken() {
     let site = Site::new(&[("web", Far::Driftlock), ("jump", Far::Driftlock)]);
     let path = site.world.path("ssh_config");
@@ -116,7 +118,7 @@ fn no_host_key_of_a_kind_that_is_taken() {
     not_to_be_added(&remedy);
 }
 
-#[test]
+#[needs(sshd)]
 fn a_private_key_that_others_may_read() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let key = site.world.path("user_key");
@@ -126,7 +128,7 @@ fn a_private_key_that_others_may_read() {
     assert!(remedy.contains("chmod 600"), "{remedy}");
 }
 
-#[test]
+#[needs(sshd)]
 fn a_port_has_an_option_of_its_own() {
     let world = World::new();
     world.write("m/a", "a");
@@ -158,7 +160,7 @@ fn a_port_has_an_option_of_its_own() {
 }
 
 /// What a configuration that is meant for tunnels says must not keep us waiting.
-#[test]
+#[needs(sshd)]
 fn there_is_a_session_that_reads_and_stays() {
     for line in [
         "SessionType none",
@@ -174,7 +176,7 @@ fn there_is_a_session_that_reads_and_stays() {
     }
 }
 
-#[test]
+#[needs(sshd)]
 fn a_forced_command_that_is_another_program() {
     let site = Site::new(&[("web", Far::Forced("echo hello".to_owned()))]);
     let (problem, remedy) = fails(&site, &[]);
@@ -187,7 +189,7 @@ fn a_forced_command_that_is_another_program() {
     }
 }
 
-#[test]
+#[needs(sshd)]
 fn a_sudo_that_wants_a_password() {
     let as_nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups sudo";
     for sudo in [as_nobody.to_owned(), format!("{as_nobody} -n"), format!("{as_nobody} -S")] {

@@ -5,6 +5,7 @@ use std::fs;
 use super::site::{Far, Site};
 use crate::containers::engines::{Engine, root};
 use crate::old_locks::images;
+use needs::needs;
 
 /// The example as it stands there.
 const SEED: &str = "\
@@ -83,9 +84,9 @@ fn text(report: &str, old: bool) -> String {
         .collect()
 }
 
-#[test]
+#[needs(sshd, docker)]
 fn example_3_server_mode() {
-    let engine = Engine::docker();
+    let engine = Engine::docker().unwrap();
     let world = images::declaring(
         engine.socket().to_str().unwrap(),
         "modes = [\"server\"]\n[server.web]\nhost = \"54.65.127.141\"\n",

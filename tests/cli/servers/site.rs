@@ -64,8 +64,6 @@ impl Site {
             assert!(keygen.status().expect("needs OpenSSH (Debian: openssh-client)").success());
         }
         fs::copy(world.path("user_key.pub"), world.path("authorized_keys")).unwrap();
-        // Where sshd locks its unprivileged half in.
-        fs::create_dir_all("/run/sshd").unwrap();
         let ports: Vec<_> = hosts.iter().map(|_| free_port()).collect();
         let at = |name: &str| world.path(name).display().to_string();
         let sshd_config = format!(
@@ -174,6 +172,19 @@ impl Site {
             let (there, back) = (copy(&near, &far, there), copy(&far, &near, back));
             (there.join().unwrap(), back.join().unwrap())
         })
+    }
+
+    /// Logs in to a host and leaves again.
+    ///
+    /// # Errors
+    ///
+    /// What `ssh` said, if it can't.
+    pub fn login(&self, host: &str) -> Result<(), String> {
+        let mut ssh = Command::new(which("ssh"));
+        ssh.arg("-F").arg(self.world.path("ssh_config")).args(["-o", "BatchMode=yes", host, "true"]);
+        let output = ssh.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() { Ok(()) } else { Err(format!("{}: {}", output.status, said.trim())) }
     }
 
     /// The command, with an `ssh` that reads the configuration of this site and is the machine's in all else.

@@ -6,6 +6,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use needs::needs;
+
 use super::{check, known, settle, trusted, world};
 use crate::harness::{TREES, World, drift, the_check};
 
@@ -88,7 +90,7 @@ const DEEDS: &[Deed] = &[
     ),
 ];
 
-#[test]
+#[needs("python3")]
 fn every_single_change_is_found_and_goes_on_being_found() {
     // Side by side, since each has to wait for its own clock.
     std::thread::scope(|scope| {
@@ -160,7 +162,7 @@ fn a_change_right_after_a_run_that_kept_the_file_is_never_missed() {
 /// What is stored through a mapping moves the times of a file only once for each page and each time that it is written
 /// back. A process that has a page open for storing is found all the same, since the page is written back before the
 /// file is read.
-#[test]
+#[needs("python3")]
 fn what_is_stored_through_a_mapping_after_a_run_is_found() {
     const STORES: &str = "import mmap, sys\nfile = open(sys.argv[1], 'r+b')\nmapping = mmap.mmap(file.fileno(), 4)\n\
                           for line in sys.stdin:\n    mapping[2:3] = line[:1].encode()\n    print(flush=True)\n";

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use needs::needs;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::Value;
 
@@ -160,7 +161,7 @@ const DEEDS: &[Deed] = &[
     ),
 ];
 
-#[test]
+#[needs(strace)]
 fn whatever_happens_to_names_is_found_and_goes_on_being_found() {
     std::thread::scope(|scope| {
         for (what, deed, expected) in DEEDS {
@@ -192,7 +193,7 @@ fn whatever_happens_to_names_is_found_and_goes_on_being_found() {
 }
 
 /// A name that comes or goes right after a run, within one tick of the clock, over and over.
-#[test]
+#[needs(strace)]
 fn a_name_that_comes_or_goes_right_after_a_run_is_never_missed() {
     let world = known(TREES);
     for round in 0..200 {
@@ -205,7 +206,7 @@ fn a_name_that_comes_or_goes_right_after_a_run_is_never_missed() {
 }
 
 /// The same, but the directory is old enough at the time of the run to be kept, and changes at once afterwards.
-#[test]
+#[needs(strace)]
 fn a_name_that_comes_right_after_a_run_that_kept_the_directory_is_never_missed() {
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -223,7 +224,7 @@ fn a_name_that_comes_right_after_a_run_that_kept_the_directory_is_never_missed()
     });
 }
 
-#[test]
+#[needs(strace)]
 fn only_what_changed_is_listed() {
     let world = known(TREES);
     // What is in a file is no business of its directory.
@@ -239,7 +240,7 @@ fn only_what_changed_is_listed() {
 
 /// Globs are asked about every name each time: a directory that was moved with all above it keeps its times, and other
 /// globs apply to what is in it.
-#[test]
+#[needs(strace)]
 fn globs_are_asked_about_names_that_are_known() {
     for declared in [
         TREES.replace("root = ", "exclude = [\"m/*/o*\", \"n/*/t*\"]\nroot = "),
@@ -254,7 +255,7 @@ fn globs_are_asked_about_names_that_are_known() {
     }
 }
 
-#[test]
+#[needs(strace)]
 fn attributes_of_directories_are_looked_at_each_time() {
     for (attributes, lists) in [("[\"mode\", \"owner\"]", false), ("[\"mode\", \"xattrs\"]", true)] {
         let declared = TREES.replace("root = ", &format!("attributes = {attributes}\nroot = "));
@@ -283,9 +284,8 @@ fn attributes_of_directories_are_looked_at_each_time() {
     }
 }
 
-#[test]
+#[needs(root)]
 fn a_directory_that_can_not_be_listed_any_more_is_unverified() {
-    assert!(is_root(), "this test needs another user: run it as root (scripts/test does)");
     let world = world(TREES);
     world.write("m/d/one", "1");
     world.lock();
@@ -315,7 +315,7 @@ fn a_directory_that_can_not_be_listed_any_more_is_unverified() {
 
 /// Deeper than the kernel takes a path, with more names in one directory than a worker takes at once, more workers than
 /// cores, and few descriptors.
-#[test]
+#[needs("python3")]
 fn deep_and_broad_trees_are_known_too() {
     let world = world(TREES);
     for number in 0..1500 {
@@ -344,7 +344,7 @@ fn deep_and_broad_trees_are_known_too() {
 
 /// A kernel that refuses a call, whichever: an entry is then verified by other means, or unverified, and never anything
 /// else.
-#[test]
+#[needs(strace)]
 fn a_call_that_fails_hides_nothing() {
     let world = known(TREES);
     let entries = the_check(&check(&world, 0))["counts"]["entries"].clone();
@@ -408,9 +408,8 @@ mount --bind root/m/d/one root/m/d/one || exit 9; found "$1" same; umount root/m
 found "$1" none
 "#;
 
-#[test]
+#[needs(mounts)]
 fn what_is_mounted_over_a_directory_that_is_known_is_found() {
-    assert!(is_root(), "this test mounts: run it as root (scripts/test does)");
     std::thread::scope(|scope| {
         for one_file_system in [false, true] {
             scope.spawn(move || {

@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command;
 
+use needs::needs;
 use sha2::Digest as _;
 
 use super::{CACHE, check, known, run, settle, thrown_away, trusted};
-use crate::harness::{FILES, Finished, TREES, drift, is_root};
+use crate::harness::{FILES, Finished, TREES, drift};
 use crate::watch::{no_panic, says};
 
 /// Each byte that is another one, and each length that is too short: nothing of it is used, the drift that is there is
@@ -64,10 +65,9 @@ fn a_damaged_cache_is_thrown_away() {
 }
 
 /// A clock that is set moves the moment at which the machine was started, going by it. So does starting it.
-#[test]
+#[needs(time_namespace)]
 fn a_cache_from_before_the_clock_was_set_is_thrown_away() {
     const WHY: &str = "the clock was set since it was written, or the machine started anew";
-    assert!(is_root(), "this test has a clock of its own: run it as root (scripts/test does)");
     let world = known(TREES);
     let path = world.path(CACHE);
     let good = fs::read(&path).unwrap();
@@ -145,7 +145,7 @@ fn a_text_lock_binds_by_all_of_its_bytes() {
     thrown_away(&world, "it belongs to another declaration, lock, user or boot");
 }
 
-#[test]
+#[needs(root)]
 fn a_cache_that_others_could_have_written_is_thrown_away() {
     let world = known(TREES);
     let path = world.path(CACHE);
@@ -155,7 +155,6 @@ fn a_cache_that_others_could_have_written_is_thrown_away() {
     }
     fs::hard_link(&path, world.path("link")).unwrap();
     thrown_away(&world, "it has other hard links");
-    assert!(is_root(), "this test needs files of other users: run it as root (scripts/test does)");
     std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
     thrown_away(&world, "it belongs to another user");
     assert_eq!(fs::metadata(&path).unwrap().uid(), 0);

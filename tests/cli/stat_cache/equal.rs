@@ -9,12 +9,13 @@ use std::os::unix::fs::{chown, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use needs::needs;
 use serde_json::Value;
 use sha2::Digest as _;
 
 use super::directories::{SAME, behind, exchange, known};
 use super::{CACHE, check, same, settle, world};
-use crate::harness::{FILES, TREES, World, drift, is_root, the_check};
+use crate::harness::{FILES, TREES, World, drift, the_check};
 use crate::watch::strace;
 
 /// More entries than any test has.
@@ -74,7 +75,7 @@ fn compares(world: &World, what: &str) -> Value {
     same(world, what)
 }
 
-#[test]
+#[needs(strace)]
 fn what_is_equal_is_not_read_from_the_lock_again() {
     let world = world(TREES);
     for number in 0..1500 {
@@ -118,7 +119,7 @@ fn what_is_equal_is_not_read_from_the_lock_again() {
     same(&world, "as it was");
 }
 
-#[test]
+#[needs(strace)]
 fn every_kind_of_check_is_known_to_be_equal_only_while_it_is() {
     let attributes = |names: &str| TREES.replace("root = ", &format!("attributes = [{names}]\nroot = "));
     let text = FILES.replace("root = ", "lock = \"tree.lock.txt\"\nexclude = [\"**/link\"]\nroot = ");
@@ -255,9 +256,8 @@ fn chmod(world: &World, mode: &str, path: &str) -> bool {
     Command::new("chmod").arg(mode).arg(world.root(path)).status().unwrap().success()
 }
 
-#[test]
+#[needs(root)]
 fn whatever_is_done_is_compared_again() {
-    assert!(is_root(), "this test gives files away: run it as root (scripts/test does)");
     std::thread::scope(|scope| {
         for (what, deed, is_equal) in DEEDS {
             let owners = what.contains("owner");

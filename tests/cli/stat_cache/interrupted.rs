@@ -5,15 +5,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 
+use needs::needs;
 use serde_json::Value;
 
 use super::{CACHE, check, known, private_directory, run, settle, trusted, world};
-use crate::harness::{TREES, drift, is_root, the_check, unprivileged};
+use crate::harness::{TREES, drift, the_check, unprivileged};
 use crate::watch::{no_panic, strace};
 
-#[test]
+#[needs(root)]
 fn files_that_can_not_be_read_stay_unverified() {
-    assert!(is_root(), "this test needs another user: run it as root (scripts/test does)");
     let world = known(TREES);
     let state = world.path("nobodys");
     private_directory(&state);
@@ -41,7 +41,7 @@ fn files_that_can_not_be_read_stay_unverified() {
 
 /// Killed at any call that has to do with the cache, it leaves the old one or the new one, and the next run is none the
 /// worse for it.
-#[test]
+#[needs(strace)]
 fn a_run_that_is_killed_leaves_the_old_cache_or_the_new_one() {
     let world = known(TREES);
     let path = world.path(CACHE);
@@ -134,9 +134,8 @@ code=0; "$1" check --json --stat-cache state/cache > ro.json 2> ro.err || code=$
 [ $code = 2 ] || { echo "a read-only disk ended with $code" >&2; cat ro.err >&2; exit 9; }
 "#;
 
-#[test]
+#[needs(mounts)]
 fn a_full_disk_is_trouble_and_what_is_mounted_below_is_read_each_time() {
-    assert!(is_root(), "this test mounts: run it as root (scripts/test does)");
     let world = world(TREES);
     for number in 0..300 {
         world.write(format!("m/{number}"), "x");
@@ -160,7 +159,7 @@ fn a_full_disk_is_trouble_and_what_is_mounted_below_is_read_each_time() {
 }
 
 /// Without a thread to read the cache ahead, it is read all the same.
-#[test]
+#[needs(strace)]
 fn a_cache_is_not_lost_where_no_thread_is_to_be_had() {
     let world = known(TREES);
     for inject in ["inject=clone,clone3:error=EAGAIN", "inject=clone,clone3:error=EAGAIN:when=2+"] {

@@ -6,10 +6,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use needs::needs;
 use serde_json::Value;
 
 use super::{CACHE, known, run, trusted, world};
-use crate::harness::{TREES, World, drift, is_root, the_check};
+use crate::harness::{TREES, World, drift, the_check};
 
 /// The verdict stands, and is trouble: an operator who asked for a cache has to know that there is none.
 fn not_used(world: &World, why: &str) {
@@ -19,7 +20,7 @@ fn not_used(world: &World, why: &str) {
     assert_eq!((&report["overall"], trusted(&report)), (&"PASS".into(), 0));
 }
 
-#[test]
+#[needs(root)]
 fn a_directory_that_others_can_write_to_holds_no_cache() {
     let world = known(TREES);
     let state = world.path("state");
@@ -30,7 +31,6 @@ fn a_directory_that_others_can_write_to_holds_no_cache() {
         not_used(&world, "the directory it is in can be written to by others");
     }
     mode(0o700);
-    assert!(is_root(), "this test needs files of other users: run it as root (scripts/test does)");
     std::os::unix::fs::chown(&state, Some(65534), None).unwrap();
     not_used(&world, "the directory it is in belongs to another user");
     assert_eq!(fs::read(world.path(CACHE)).unwrap(), before);
@@ -156,9 +156,8 @@ for a, b in [(b"exchange/x", b"exchange/y"), (b"across/x", b"m/same")]:
 done
 "#;
 
-#[test]
+#[needs(images)]
 fn files_are_known_again_on_ext4_xfs_and_btrfs_alone() {
-    assert!(is_root(), "this test mounts images of ext4, xfs and btrfs: run it as root (scripts/test does)");
     let world = world(TREES);
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", SYSTEMS, "sh", env!("CARGO_BIN_EXE_driftlock")]);

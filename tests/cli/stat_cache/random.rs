@@ -117,9 +117,13 @@ fn act(root: &Path, deed: &Deed) -> std::io::Result<()> {
 }
 
 /// The directories below one and itself, each with its mtime.
+///
+/// Those that a deed has closed are left out, unless the tests run as root.
 fn times(directory: &Path, all: &mut Vec<(std::path::PathBuf, std::time::SystemTime)>) {
-    all.push((directory.to_path_buf(), fs::metadata(directory).unwrap().modified().unwrap()));
-    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+    let Ok(modified) = fs::metadata(directory).and_then(|status| status.modified()) else { return };
+    all.push((directory.to_path_buf(), modified));
+    let Ok(listing) = fs::read_dir(directory) else { return };
+    for entry in listing.map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
             times(&entry.path(), all);
         }
@@ -174,7 +178,7 @@ fn live(declaration: &str, rounds: &[Round]) -> Spared {
         }
         for (path, time) in before.into_iter().filter(|_| *hidden) {
             if path.symlink_metadata().is_ok_and(|status| status.is_dir() && status.modified().unwrap() != time) {
-                File::open(path).unwrap().set_modified(time).unwrap();
+                let _ = File::open(path).and_then(|directory| directory.set_modified(time));
             }
         }
         if *locks {

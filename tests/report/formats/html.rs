@@ -3,6 +3,7 @@ use std::process::Command;
 
 use driftlock::report::fleet::Reports;
 use driftlock::report::html::write;
+use needs::needs;
 use serde_json::Value;
 
 use super::{content, rendered};
@@ -94,7 +95,7 @@ const KNOWN: [(&str, &[&str]); 39] = [
     ("summary", &[]),
 ];
 
-#[test]
+#[needs("python3")]
 fn no_name_is_markup() {
     let (ones, fleets) = (samples::all(), samples::fleets());
     let all = ones.iter().map(|(name, report)| (name, Reports::One(report)));
@@ -135,7 +136,7 @@ fn texts(page: &str, tag: &str) -> Vec<String> {
         .collect()
 }
 
-#[test]
+#[needs("python3")]
 fn two_hundred_servers_are_a_table_that_can_be_read() {
     let fleet = samples::large_fleet();
     let (tags, text) = parsed("large", &fleet);
@@ -192,7 +193,7 @@ fn what_many_servers_do_not_share_is_cut_with_a_count() {
     }
 }
 
-#[test]
+#[needs("python3")]
 fn a_server_that_was_not_asked_in_full_is_told_of() {
     let (_, text) = parsed("unreached", &samples::unreached());
     for said in [
@@ -213,7 +214,7 @@ fn a_server_that_was_not_asked_in_full_is_told_of() {
     assert!(text.contains("Drift is expected until 2026-01-29T09:00:00Z: <b>Odoo</b> 18.0.7"), "{text}");
 }
 
-#[test]
+#[needs("python3")]
 fn a_container_is_told_with_all_that_differs() {
     let (_, text) = parsed("containers", &samples::report(vec![samples::containers()]));
     for said in [
@@ -243,7 +244,7 @@ fn the_policy_allows_its_own_style_and_nothing_else() {
     }
 }
 
-#[test]
+#[needs("python3")]
 fn it_says_all_of_each_drift() {
     let (_, text) = parsed("every_change", &samples::report(vec![samples::every_change()]));
     for said in [
@@ -274,7 +275,7 @@ fn it_says_all_of_each_drift() {
     }
 }
 
-#[test]
+#[needs("python3")]
 fn what_was_not_read_again_is_said() {
     let said = "contents of 3 entries not read again, but trusted from the stat cache";
     let trusted = samples::all().into_iter().find(|(_, report)| report.checks.iter().any(|check| check.trusted == 3));
@@ -282,14 +283,14 @@ fn what_was_not_read_again_is_said() {
     assert!(!parsed("clean", &samples::seed_pass()).1.contains("stat cache"));
 }
 
-#[test]
+#[needs("python3")]
 fn an_old_lock_is_said() {
     let text = parsed("old locks", &samples::old_locks()).1;
     assert_eq!(text.matches("an old lock, blind to ").count(), 3, "{text}");
     assert!(!parsed("clean", &samples::seed_pass()).1.contains("old lock"));
 }
 
-#[test]
+#[needs("python3")]
 fn long_lists_are_cut_with_a_count() {
     let report = samples::report(vec![samples::many(5000)]);
     let (tags, text) = parsed("many", &report);

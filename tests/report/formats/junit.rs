@@ -1,11 +1,12 @@
 use std::process::Command;
 
 use driftlock::report::junit::write;
+use needs::needs;
 
 use super::{content, rendered, schema};
 use crate::samples;
 
-#[test]
+#[needs("xmllint")]
 fn every_report_is_valid_by_the_schema_that_jenkins_reads() {
     for (name, report) in samples::all() {
         let xml = rendered(|out| write(out, &report));
@@ -19,7 +20,7 @@ fn every_report_is_valid_by_the_schema_that_jenkins_reads() {
     }
 }
 
-#[test]
+#[needs("xmllint")]
 fn a_server_is_a_suite_of_its_own() {
     let xml = rendered(|out| write(out, &samples::large_fleet()));
     for (expression, expected) in [
@@ -52,7 +53,7 @@ fn xpath(expression: &str, xml: &str) -> String {
     content(Command::new("xmllint").args(["--xpath", expression, "-"]), xml.as_bytes(), expression).trim().to_owned()
 }
 
-#[test]
+#[needs("xmllint")]
 fn drift_is_a_failure_and_trouble_an_error() {
     let xml = rendered(|out| write(out, &samples::report(samples::troubled())));
     for (expression, expected) in [
@@ -76,7 +77,7 @@ fn drift_is_a_failure_and_trouble_an_error() {
     assert_eq!(text.lines().count(), 4, "{text}");
 }
 
-#[test]
+#[needs("xmllint")]
 fn names_are_text() {
     let xml = rendered(|out| write(out, &samples::hostile()));
     let text = xpath("string(//testcase[2]/failure)", &xml);
@@ -84,7 +85,7 @@ fn names_are_text() {
     assert_eq!(xpath("count(//img)", &xml), "0");
 }
 
-#[test]
+#[needs("xmllint")]
 fn containers_are_called_what_they_are() {
     let xml = rendered(|out| write(out, &samples::report(vec![samples::containers()])));
     assert_eq!(xpath("string(//testcase[2]/failure/@message)", &xml), "11 of 12 containers drifted");

@@ -3,6 +3,7 @@ use std::process::Command;
 
 use driftlock::report::Report;
 use driftlock::report::prometheus::{Context, last_success, write};
+use needs::needs;
 
 use super::{content, rendered};
 use crate::samples::{self, Tree};
@@ -20,7 +21,7 @@ fn series(report: &Report) -> BTreeSet<String> {
     samples.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
 }
 
-#[test]
+#[needs("promtool")]
 fn promtool_is_content_with_every_report() {
     for (name, report) in samples::all() {
         let said = content(Command::new("promtool").args(["check", "metrics"]), metrics(&report).as_bytes(), name);

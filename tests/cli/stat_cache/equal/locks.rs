@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
+use needs::needs;
 use serde_json::Value;
 
 use super::{MORE, compares, declared, exchange, mark, remembered, skips};
-use crate::harness::{FILES, TREES, World, drift, is_root, the_check};
+use crate::harness::{FILES, TREES, World, drift, the_check};
 use crate::stat_cache::directories::known;
 use crate::stat_cache::{CACHE, check, same, settle, world};
 
@@ -62,7 +63,7 @@ const DEEDS: &[Deed] = &[
     ("writes on behind its end", |path, good| write(path, &[good, b"x\n"].concat())),
 ];
 
-#[test]
+#[needs(strace, "python3")]
 fn a_lock_that_was_tampered_with_is_refused_as_without_a_cache() {
     std::thread::scope(|scope| {
         for (what, deed) in DEEDS {
@@ -100,7 +101,7 @@ fn a_lock_that_was_tampered_with_is_refused_as_without_a_cache() {
 }
 
 /// A lock of another state of the tree, which is a good one, with the same number of bytes.
-#[test]
+#[needs(strace)]
 fn another_lock_that_is_as_good_is_compared() {
     let world = known(TREES);
     let good = world.lock_bytes();
@@ -135,7 +136,7 @@ fn another_lock_that_is_as_good_is_compared() {
 }
 
 /// Two files of the tree, and two locks, change places at once.
-#[test]
+#[needs(strace)]
 fn a_lock_that_fits_what_was_changed_is_no_drift() {
     let world = known(TREES);
     let before = world.lock_bytes();
@@ -167,7 +168,7 @@ fn a_lock_is_believed_only_once_it_has_settled() {
     assert_eq!(skips(&world, 0), [false]);
 }
 
-#[test]
+#[needs(strace)]
 fn a_text_lock_is_known_by_its_bytes() {
     let world = known(&FILES.replace("root = ", "lock = \"tree.lock.txt\"\nexclude = [\"**/link\"]\nroot = "));
     let path = world.path("locks/tree.lock.txt");
@@ -189,7 +190,7 @@ fn a_text_lock_is_known_by_its_bytes() {
 }
 
 /// Each check is equal, or is not, for itself.
-#[test]
+#[needs(strace)]
 fn of_several_checks_each_is_known_for_itself() {
     let two = "\n[check.two]\nkind = \"files\"\nroot = \"root\"\ninclude = [\"m/e/*\"]\n\n\
                [check.three]\nkind = \"trees\"\nroot = \"root/m/d\"\nattributes = [\"mode\"]\n";
@@ -258,9 +259,8 @@ code=0; "$1" check --json --stat-cache state/cache > report.json || code=$?
 [ $code = 1 ] || exit 9
 "#;
 
-#[test]
+#[needs(mounts)]
 fn a_lock_on_another_kind_of_file_system_is_not_known() {
-    assert!(is_root(), "this test mounts: run it as root (scripts/test does)");
     std::thread::scope(|scope| {
         for (declaration, is_known) in
             [(TREES.to_owned(), false), (FILES.replace("root = ", "lock = \"tree.lock.txt\"\nroot = "), true)]

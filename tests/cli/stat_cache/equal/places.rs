@@ -4,10 +4,11 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::process::Command;
 
+use needs::needs;
 use serde_json::Value;
 
 use super::{MORE, mark, skips};
-use crate::harness::{FILES, TREES, World, drift, is_root, the_check, unprivileged, unverified};
+use crate::harness::{FILES, TREES, World, drift, the_check, unprivileged, unverified};
 use crate::stat_cache::directories::{SAME, known};
 use crate::stat_cache::{CACHE, check, same, settle, world};
 
@@ -51,9 +52,8 @@ cat state/marked > state/cache
 found "$driftlock" none
 "#;
 
-#[test]
+#[needs(mounts)]
 fn what_is_mounted_over_what_was_equal_is_compared() {
-    assert!(is_root(), "this test mounts: run it as root (scripts/test does)");
     let world = known(TREES);
     check(&world, 0);
     assert_eq!(skips(&world, 0), [true]);
@@ -126,9 +126,8 @@ done
 full=0; "$1" check --json > full.json || full=$?
 "#;
 
-#[test]
+#[needs(images, strace)]
 fn a_link_that_changed_places_while_it_was_read_is_not_known_by_the_target_of_the_other() {
-    assert!(is_root(), "this test mounts an image of xfs: run it as root (scripts/test does)");
     let world = world(TREES);
     in_namespace(&world, LINKS);
     let drift = |name: &str| {
@@ -142,9 +141,8 @@ fn a_link_that_changed_places_while_it_was_read_is_not_known_by_the_target_of_th
 }
 
 /// A file that can't be read, below directories that are known all the while.
-#[test]
+#[needs(root)]
 fn what_can_not_be_read_is_never_equal() {
-    assert!(is_root(), "this test needs another user: run it as root (scripts/test does)");
     let world = world(TREES);
     let file = world.write("m/d/one", "1");
     world.write("m/two", "2");
