@@ -35,6 +35,9 @@ let
   sources = lib.sourceByRegex ../. [
     "Cargo\\.lock"
     "src(/.*)?"
+    # The manifest names this crate, which only tests use.
+    "tests"
+    "tests/needs(/.*)?"
     # Compiled in.
     "docs"
     "docs/.*\\.json"
