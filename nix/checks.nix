@@ -40,7 +40,7 @@ in
     pkgs.libxml2.bin
     pkgs.prometheus.cli
     (pkgs.python3.withPackages (packages: [ packages.jsonschema ]))
-  ] "cargo test --release --offline --lib --test report --test report_schema";
+  ] "cargo test --release --offline --lib --test report --test report_schema -- --include-ignored";
 
   clippy = cargo "clippy" [
     pkgs.clippy

@@ -25,8 +25,10 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::machine::{Has, landlock, strace};
 
-/// Each test, with what it needs beside the kernel's seccomp.
-const TESTS: &[(&str, fn(), &[fn() -> Has])] = &[
+/// A test's name, itself, and what it needs.
+type Test = (&'static str, fn(), &'static [fn() -> Has]);
+
+const TESTS: &[Test] = &[
     ("attempts::each_layer_refuses_what_it_claims", attempts::each_layer_refuses_what_it_claims, &[landlock]),
     (
         "attempts::each_layer_refuses_it_to_an_unprivileged_user",
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
     if let Some(code) = child::run() {
         return code;
     }
-    let trial = |&(name, test, needs): &(&'static str, fn(), &'static [fn() -> Has])| {
+    let trial = |&(name, test, needs): &Test| {
         let full_name = format!("sandbox::{name}");
         let run = move || {
             let needs: Vec<&dyn Fn() -> Has> = needs.iter().map(|need| need as _).collect();

@@ -109,11 +109,11 @@ fn row_19_large_sparse_file_is_right() {
 
 #[test]
 fn row_20_path_longer_than_path_max() {
+    // Twice the kernel's PATH_MAX in few entries, since a lock holds every path in full.
+    const DEPTH: usize = 400;
     let world = World::new();
     let root = fs::File::open(world.path("root")).unwrap();
     let mut above = rustix::fd::OwnedFd::from(root);
-    // Twice the kernel's PATH_MAX in few entries, since a lock holds every path in full.
-    const DEPTH: usize = 400;
     let name = "directory-with-a-name";
     for _ in 0..DEPTH {
         rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755)).unwrap();

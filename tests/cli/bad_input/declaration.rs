@@ -6,6 +6,8 @@ use std::process::Command;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+use needs::needs;
+
 use crate::harness::{TREES, World, unprivileged};
 use crate::watch::{names, refused, refused_and_untouched, says, snapshot};
 
@@ -200,7 +202,7 @@ fn as_user<'a>(world: &'a World, user: u32, directory: &str, arguments: &[&str])
     run
 }
 
-#[test]
+#[needs(root)]
 fn of_another_user_is_not_used_unless_it_is_named() {
     use std::os::unix::fs::{chown, lchown};
     let world = World::new();
