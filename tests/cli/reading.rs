@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use needs::needs;
+
 use crate::harness::{FILES, TREES, World, the_check, unverified};
 use crate::watch::{names, says};
 
@@ -31,7 +33,7 @@ fn end(mut child: Child) {
     child.wait().unwrap();
 }
 
-#[test]
+#[needs("python3")]
 fn a_file_under_a_lease_is_read_once_it_is_given_up() {
     let world = World::new();
     let file = world.write("m/a", "a");
@@ -43,7 +45,7 @@ fn a_file_under_a_lease_is_read_once_it_is_given_up() {
 }
 
 /// The kernel takes the lease away in the end, and the file is read then.
-#[test]
+#[needs("python3")]
 fn a_lease_that_is_not_given_up_is_taken_away_by_the_kernel() {
     let world = World::new();
     let file = world.write("m/a", "a");

@@ -189,7 +189,7 @@ fn a_forced_command_that_is_another_program() {
     }
 }
 
-#[needs(sshd)]
+#[needs(root, sshd, "sudo")]
 fn a_sudo_that_wants_a_password() {
     let as_nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups sudo";
     for sudo in [as_nobody.to_owned(), format!("{as_nobody} -n"), format!("{as_nobody} -S")] {
