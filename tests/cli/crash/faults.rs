@@ -94,6 +94,8 @@ fn errors_while_the_report_is_written() {
         let world = World::new();
         world.write("m/a", "1");
         world.lock();
+        // Makes the reports folder, so that the calls below are those of a report alone.
+        world.driftlock(["check"]).code(0);
         world.write("m/a", contents);
         for inject in [
             "inject=write:error=ENOSPC",
