@@ -71,7 +71,7 @@ pub enum Problem {
     Name { what: &'static str, name: String },
     #[error("`{}` can't be a host", shown(.host))]
     Host { host: String },
-    #[error("`{}` has the port {} behind it", shown(.host), shown(.port))]
+    #[error("{}", shown(&format!("`{host}` has the port {port} behind it")))]
     HostWithPort { host: String, port: String },
     #[error("`{}` can't be a user", shown(.user))]
     User { user: String },

@@ -71,8 +71,9 @@ impl Servers {
                         Problem::HostWithPort { host, port } => {
                             let user = given.rsplit_once('@').map_or("", |(user, _)| user);
                             let at = if user.is_empty() { "" } else { "@" };
-                            let name = escaped([user, at, host].concat().as_bytes()).to_string();
-                            format!("write `--server {name} --ssh-port {port}`")
+                            // Escaped whole: an address that begins with `::` is no line that does.
+                            let arguments = format!("--server {user}{at}{host} --ssh-port {port}");
+                            format!("write `{}`", escaped(arguments.as_bytes()))
                         }
                         _ => format!("name {declared}a host as OpenSSH knows it"),
                     };
