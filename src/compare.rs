@@ -15,7 +15,7 @@ pub use room::{LeftOut, Room};
 use unread::Opaque;
 
 use crate::manifest::{Attributes, Content, Entries, Kind, LockError, Observed, Record, Unverified};
-use crate::path::{self, EntryPath};
+use crate::path::EntryPath;
 
 /// How an entry differs from its lock. Where several hold, the first in this order is named; `expected` and `actual`
 /// of the [`Drift`] show them all.
@@ -319,13 +319,10 @@ impl Merge<'_> {
     }
 
     fn drifted(&mut self, path: &[u8], change: Change, expected: Option<&Record>, actual: Option<&Record>) {
-        // Streams give valid paths only; a path that is none would be a fault of ours, and is then counted as unverified.
-        if path::check(path).is_err() {
-            return self.unverified(path, Unverified::Vanished);
-        }
         self.found.counts.entries += 1;
         self.found.counts.drifted += 1;
         let weight = size_of::<Drift>() + path.len() + room::record(expected) + room::record(actual);
+        // Streams give valid paths only. What is not kept is not looked at once more, however long it is.
         match self.room.take(path, weight).then(|| EntryPath::new(path)) {
             Some(Ok(path)) => {
                 let (expected, actual) = (expected.cloned(), actual.cloned());

@@ -17,6 +17,7 @@ mod error;
 mod head;
 mod parsed;
 mod restored;
+mod sums;
 
 pub use error::ReportError;
 pub use head::{Head, head};
