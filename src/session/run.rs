@@ -89,7 +89,10 @@ impl Run {
             collected[index] = Some(match &collection.root {
                 Ok(_) => {
                     let mut collected = Collected::from(collection);
-                    collected.root_is_empty = root.dir.entries().is_ok_and(|mut names| names.next().is_none());
+                    // Listed again only where nothing was found, so that a known tree is not listed at all.
+                    let found_nothing = matches!(crate::manifest::Entries::next(&mut collected.entries()), Ok(None));
+                    collected.root_is_empty =
+                        found_nothing && root.dir.entries().is_ok_and(|mut names| names.next().is_none());
                     if check.allow_empty {
                         collected.uncovered.retain(|uncovered| !matches!(uncovered, Uncovered::Glob { .. }));
                     }
