@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
+use needs::needs;
+
 use crate::harness::{World, unprivileged};
 
 const NAMES: [&str; 7] = [
@@ -79,7 +81,7 @@ fn no_command_of_a_ci_system_is_printed() {
 }
 
 /// To a file or another program names go as they are, as those of `sha256sum` do; to a terminal they do not.
-#[test]
+#[needs("script")]
 fn hash_is_harmless_on_a_terminal() {
     let world = World::new();
     for name in NAMES {

@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
-use crate::harness::{World, is_root};
+use needs::needs;
+
+use crate::harness::World;
 use crate::watch::{names, no_panic, says};
 
 fn drifted() -> World {
@@ -44,9 +46,8 @@ fn a_check_writes_neither_into_the_locks_nor_above_them() {
 }
 
 /// In a directory where all may make files, somebody has made the temporary one before.
-#[test]
+#[needs(root)]
 fn a_temporary_file_of_another_user_is_left_alone() {
-    assert!(is_root(), "this test makes a file of another user: run it as root");
     let world = drifted();
     fs::set_permissions(world.path("locks"), fs::Permissions::from_mode(0o1777)).unwrap();
     let planted = world.path("locks/.tree.lock.json.tmp");
@@ -60,7 +61,7 @@ fn a_temporary_file_of_another_user_is_left_alone() {
     world.check(0);
 }
 
-#[test]
+#[needs("flock")]
 fn who_holds_the_temporary_file_is_named() {
     let world = drifted();
     let held = world.path("locks/.tree.lock.json.tmp");

@@ -4,7 +4,7 @@
 //! Each case makes an input of some bytes and one of four times as many, of the worst that a field can hold. Instructions
 //! are counted by `valgrind --tool=callgrind`, bytes by the allocator of this process: nothing here looks at a clock.
 //!
-//! `cargo test --test growth NAME` runs the cases whose names have NAME in them.
+//! `scripts/test --test growth NAME` runs the cases whose names have NAME in them.
 
 #![allow(
     clippy::disallowed_methods,
@@ -23,18 +23,19 @@ mod declarations;
 mod engines;
 mod formats;
 mod locks;
+#[path = "../machine/mod.rs"]
+mod machine;
 mod reports;
 #[path = "../samples/mod.rs"]
 mod samples;
 mod servers;
 mod trees;
 
-use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use counting::{Counting, Memory};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 #[global_allocator]
 static MEMORY: Counting = Counting::new();
@@ -58,22 +59,15 @@ impl Input {
 /// One sort of input.
 pub struct Case {
     pub name: String,
-    /// About so many bytes in the small input.
-    pub size: usize,
     pub make: Box<dyn Fn(usize) -> Input>,
 }
 
-/// An input of about so many bytes.
+/// About so many bytes are in the small input.
 const SIZE: usize = 16 << 10;
 
 impl Case {
     pub fn new(name: impl Into<String>, make: impl Fn(usize) -> Input + 'static) -> Self {
-        Self { name: name.into(), size: SIZE, make: Box::new(make) }
-    }
-
-    /// With another size than most cases have.
-    pub fn sized(self, size: usize) -> Self {
-        Self { size, ..self }
+        Self { name: name.into(), make: Box::new(make) }
     }
 }
 
@@ -116,34 +110,33 @@ impl fmt::Display for Cost {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match &arguments[..] {
-        [child, names @ ..] if child == "--child" => {
-            run(names);
-            ExitCode::SUCCESS
-        }
-        arguments => {
-            let filters: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
-            let is_wanted = |name: &String| filters.is_empty() || filters.iter().any(|part| name.contains(*part));
-            let names: Vec<_> = cases().into_iter().map(|case| case.name).filter(is_wanted).collect();
-            if arguments.iter().any(|argument| argument == "--list") {
-                names.iter().for_each(|name| println!("{name}: test"));
-                return ExitCode::SUCCESS;
-            }
-            measure(&names)
-        }
+    if let [child, name] = &arguments[..]
+        && child == "--child"
+    {
+        run(name);
+        return ExitCode::SUCCESS;
     }
+    let trial = |Case { name, .. }: Case| {
+        let case = name.clone();
+        let run = move || {
+            let valgrind = || machine::program("valgrind");
+            if machine::has_all(&format!("growth::{case}"), &[&valgrind]) { measure(&case) } else { Ok(()) }
+        };
+        // What takes another program is left to scripts/test, as `#[needs]` has it.
+        Trial::test(name, run).with_ignored_flag(true)
+    };
+    libtest_mimic::run(&Arguments::from_args(), cases().into_iter().map(trial).collect()).exit_code()
 }
 
-/// Runs cases, and prints a line for each run. Only what [`growth_measured`] calls is counted.
-fn run(names: &[String]) {
-    for case in cases().into_iter().filter(|case| names.contains(&case.name)) {
-        for size in [case.size, TIMES * case.size] {
-            let Input { bytes, work } = (case.make)(size);
-            for (what, work) in work {
-                let memory = Memory::begin(&MEMORY);
-                let written = growth_measured(work);
-                println!("{}: {what}\t{bytes}\t{written}\t{}", case.name, memory.peak());
-            }
+/// Runs a case, and prints a line for each thing that is done. Only what [`growth_measured`] calls is counted.
+fn run(name: &str) {
+    let case = cases().into_iter().find(|case| case.name == name).expect("a case of this name");
+    for size in [SIZE, TIMES * SIZE] {
+        let Input { bytes, work } = (case.make)(size);
+        for (what, work) in work {
+            let memory = Memory::begin(&MEMORY);
+            let written = growth_measured(work);
+            println!("{what}\t{bytes}\t{written}\t{}", memory.peak());
         }
     }
 }
@@ -154,37 +147,19 @@ fn growth_measured(work: Work) -> usize {
     std::hint::black_box(work())
 }
 
-fn measure(names: &[String]) -> ExitCode {
-    let once: HashSet<_> = names.iter().collect();
-    assert_eq!(once.len(), names.len(), "two cases have one name");
-    // As many processes as there are processors, each with a few cases at a time.
-    let next = AtomicUsize::new(0);
-    let parts: Vec<_> = names.chunks(8).collect();
-    let work = || {
-        let part = || parts.get(next.fetch_add(1, Ordering::Relaxed));
-        std::iter::from_fn(part).flat_map(|part| in_valgrind(part)).collect::<Vec<_>>()
-    };
-    let found: Vec<(String, Cost)> = std::thread::scope(|scope| {
-        let processes = std::thread::available_parallelism().map_or(1, usize::from);
-        let running: Vec<_> = (0..processes).map(|_| scope.spawn(work)).collect();
-        running.into_iter().flat_map(|running| running.join().expect("valgrind ran")).collect()
-    });
-    let mut costs: BTreeMap<&str, Vec<Cost>> = BTreeMap::new();
-    found.iter().for_each(|(name, cost)| costs.entry(name).or_default().push(*cost));
-    let measured: HashSet<_> = costs.keys().filter_map(|name| Some(name.split_once(": ")?.0)).collect();
-    assert_eq!(measured.len(), names.len(), "every case is measured");
-    let mut failed = 0;
-    for (name, costs) in &costs {
-        let [small, large] = &costs[..] else { panic!("{name} was run twice: {costs:?}") };
-        let problems = judge(small, large);
-        println!("test {name} ... {}", if problems.is_empty() { "ok" } else { "FAILED" });
-        if !problems.is_empty() {
-            failed += 1;
-            println!("    {small}\n    {large}\n    {}", problems.join("; "));
+/// Counts what a case takes, and says what is out of proportion.
+fn measure(name: &str) -> Result<(), Failed> {
+    let found = in_valgrind(name);
+    let (small, large) = found.split_at(found.len() / 2);
+    assert!(!small.is_empty() && small.len() == large.len(), "each thing is done twice: {found:?}");
+    let mut wrong = String::new();
+    for ((what, small), (again, large)) in small.iter().zip(large) {
+        assert_eq!(what, again);
+        for problem in judge(small, large) {
+            wrong.push_str(&format!("{what}: {problem}\n    {small}\n    {large}\n"));
         }
     }
-    println!("{} costs of {} cases, {failed} of them out of proportion", costs.len(), names.len());
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.into()) }
 }
 
 /// What is wrong with the costs of a case.
@@ -215,16 +190,16 @@ fn judge(small: &Cost, large: &Cost) -> Vec<String> {
     problems
 }
 
-/// Runs cases in a process of their own, and counts.
-fn in_valgrind(names: &[String]) -> Vec<(String, Cost)> {
+/// Runs a case in a process of its own, and counts.
+fn in_valgrind(name: &str) -> Vec<(String, Cost)> {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let out = directory.path().join("out");
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--quiet", "--collect-atstart=no"]);
     command.args(["--toggle-collect=growth::growth_measured", "--dump-after=growth::growth_measured"]);
     command.arg(format!("--callgrind-out-file={}", out.display()));
-    command.arg(std::env::current_exe().expect("its own path")).arg("--child").args(names);
-    let output = command.stderr(Stdio::piped()).output().expect("valgrind, which scripts/test installs");
+    command.arg(std::env::current_exe().expect("its own path")).args(["--child", name]);
+    let output = command.stderr(Stdio::piped()).output().expect("valgrind runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{stderr}", output.status);
     let lines = String::from_utf8_lossy(&output.stdout).into_owned();
