@@ -36,6 +36,7 @@ pkgs.mkShell {
     pkgs.time
     pkgs.unixtools.script
     pkgs.util-linux
+    pkgs.valgrind
     pkgs.xfsprogs
     pkgs.zsh
     # Linters of what is not Rust.

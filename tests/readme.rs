@@ -351,6 +351,13 @@ fn the_examples_of_the_help_work() {
         for name in ["shadow", "hostname"] {
             fs::write(scene.path("etc").join(name), "x\n").unwrap();
         }
+        if example.contains("/var/lib/driftlock/reports") {
+            let made = scene.shell(
+                "repository",
+                "driftlock check && mkdir -p ../var/lib/driftlock && cp -a audit/runtime ../var/lib/driftlock/reports",
+            );
+            assert!(made.status.success(), "{made:?}");
+        }
         let mut command = example.clone();
         for directory in ["/etc/", "/var/"] {
             command = command.replace(&format!(" {directory}"), &format!(" ..{directory}"));
