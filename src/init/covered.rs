@@ -58,7 +58,7 @@ pub fn not(found: &Found, text: &str) -> Vec<String> {
 }
 
 fn is_ours(path: &Place) -> bool {
-    matches!(path.first().map(String::as_str), Some("driftlock.toml" | "audit"))
+    matches!(path.first().map(String::as_str), Some("driftlock.toml" | ".driftlock.toml.tmp" | "audit"))
 }
 
 fn covers(check: &Check, path: &Place) -> bool {
