@@ -54,6 +54,10 @@ let
 
     cargoLock.lockFile = ../Cargo.lock;
 
+  # As the profile `dist` of Cargo.toml has it, under the name that `buildRustPackage` builds.
+  CARGO_PROFILE_RELEASE_LTO = "thin";
+  CARGO_PROFILE_RELEASE_CODEGEN_UNITS = "1";
+
     nativeBuildInputs = [ installShellFiles ];
 
     # The suite needs strace, Nix and loop mounts: `nix flake check` runs what of it a build sandbox allows.

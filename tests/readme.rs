@@ -177,9 +177,47 @@ fn console_blocks_hold(page: &str) {
     }
 }
 
+/// From its first block to its last in one shell, as a newcomer would.
+#[needs("bash", "nix", "jq")]
+fn the_readme_holds_from_top_to_bottom() {
+    const PAGE: &str = "README.md";
+    assert!(fs::read_to_string(Path::new(REPOSITORY).join(PAGE)).unwrap().lines().count() <= 150);
+    let blocks = blocks(PAGE, "console");
+    let commands: Vec<_> = blocks.iter().flat_map(|(_, block)| commands(block)).collect();
+    assert!(commands.len() > 5);
+    let printed = run(&Scene::new(), &commands.iter().map(|(command, _)| *command).collect::<Vec<_>>());
+    for ((command, expected), printed) in commands.iter().zip(printed) {
+        let actual: Vec<_> = printed.lines().collect();
+        assert!(fits(expected, &actual), "{PAGE}: $ {command}\n{printed}\nis not\n{}", expected.join("\n"));
+    }
+}
+
+/// In a repository that has no declaration yet: what was added can be committed, and nothing else of ours is left.
+#[needs("bash", "nix", "git")]
+fn the_quick_start_of_the_readme_ends_with_a_pass() {
+    let blocks = blocks("README.md", "sh");
+    let (_, start) = blocks.iter().find(|(_, block)| block.contains("driftlock init")).unwrap();
+    let scene = Scene::new();
+    let here = scene.path("repository");
+    copy(&here.join("examples/odoo-stack"), &here);
+    for ours in ["examples", "audit"] {
+        fs::remove_dir_all(here.join(ours)).unwrap();
+    }
+    fs::remove_file(here.join("driftlock.toml")).unwrap();
+    let done = scene.shell("repository", &format!("set -e; git init -q; git add -A; {start}\ngit status --short"));
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("OVERALL: PASS"), "{done:?}");
+    assert!(!said.contains("?? "), "reports are not to be committed: {said}");
+}
+
+#[needs("bash", "nix", "jq")]
+fn the_sessions_on_the_page_of_reports_happen() {
+    console_blocks_hold("docs/reports.md");
+}
+
 #[needs("bash", "nix")]
-fn the_sessions_of_the_readme_happen() {
-    console_blocks_hold("README.md");
+fn the_sessions_on_the_page_of_the_threat_model_happen() {
+    console_blocks_hold("docs/threat-model.md");
 }
 
 #[needs("bash", "nix")]
@@ -254,8 +292,8 @@ fn what_fits_a_session_and_what_does_not() {
 }
 
 #[needs("bash", "nix")]
-fn the_declaration_of_the_readme_is_valid_and_has_every_key() {
-    let [(_, declaration)] = &blocks("README.md", "toml")[..] else { panic!("there is one declaration") };
+fn the_declaration_of_its_page_is_valid_and_has_every_key() {
+    let [(_, declaration)] = &blocks("docs/declaration.md", "toml")[..] else { panic!("there is one declaration") };
     every_key_is_in(declaration, &["wrong = 1\n", "[check.a]\nkind = \"files\"\nroot = \".\"\nwrong = 1\n"]);
 }
 
@@ -384,9 +422,13 @@ fn what_the_pages_link_to_is_there() {
         "README.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "docs/comparison.md",
+        "docs/declaration.md",
         "docs/lock-format.md",
         "docs/containers.md",
+        "docs/reports.md",
         "docs/servers.md",
+        "docs/threat-model.md",
         "docs/migrating.md",
         "docs/fleet.md",
         "docs/alerting.md",
