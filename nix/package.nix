@@ -54,9 +54,9 @@ let
 
     cargoLock.lockFile = ../Cargo.lock;
 
-  # As the profile `dist` of Cargo.toml has it, under the name that `buildRustPackage` builds.
-  CARGO_PROFILE_RELEASE_LTO = "thin";
-  CARGO_PROFILE_RELEASE_CODEGEN_UNITS = "1";
+    # As the profile `dist` of Cargo.toml has it, under the name that `buildRustPackage` builds.
+    CARGO_PROFILE_RELEASE_LTO = "thin";
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS = "1";
 
     nativeBuildInputs = [ installShellFiles ];
 
