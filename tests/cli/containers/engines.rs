@@ -54,6 +54,8 @@ impl Engine {
 
     fn start(directory: tempfile::TempDir, mut service: Command, client: Vec<String>) -> Result<Self, String> {
         let log = fs::File::create(directory.path().join("log")).unwrap();
+        // Where containerd writes its stacks when it is asked to end while it is busy.
+        service.env("TMPDIR", directory.path());
         service.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let service = service.spawn().unwrap_or_else(|error| panic!("{service:?}: {error}"));
         let mut engine = Self { client, directory, service };
