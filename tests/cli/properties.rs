@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
@@ -151,6 +152,14 @@ const MUTATIONS: [Mutation; 13] = [
     DirectoryBits,
 ];
 
+/// Writes a file whose mode may forbid that, and keeps the mode: the kernel takes setuid bits away when anyone but root
+/// writes, and that would be a change too.
+fn overwrite(path: &Path, contents: &[u8], mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+    fs::write(path, contents).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
 /// Changes the tree on disk and the model of it; gives the drift that has to be found. Nothing: this tree has nothing
 /// that could be changed so.
 fn mutate(mutation: Mutation, at: &Index, world: &World, model: &mut Model, attributes: bool) -> Option<Vec<Expected>> {
@@ -171,19 +180,16 @@ fn mutate(mutation: Mutation, at: &Index, world: &World, model: &mut Model, attr
             let Item::File { contents, mode } = model.0.get_mut(&path)? else { return None };
             let modified = fs::metadata(&there).unwrap().modified().unwrap();
             let change = match mutation {
-                // The kernel takes setuid bits away when anyone but root writes, and that would be a change too.
                 Content => {
                     contents.push(b'!');
-                    fs::write(&there, &*contents).unwrap();
-                    fs::set_permissions(&there, Permissions::from_mode(*mode)).unwrap();
+                    overwrite(&there, contents, *mode);
                     "modified"
                 }
                 // As somebody would who hides it: the same size, and the old time put back.
                 SameSize => {
                     let byte = at.index(contents.len().max(1));
                     *contents.get_mut(byte)? ^= 1;
-                    fs::write(&there, &*contents).unwrap();
-                    fs::set_permissions(&there, Permissions::from_mode(*mode)).unwrap();
+                    overwrite(&there, contents, *mode);
                     File::open(&there).unwrap().set_modified(modified).unwrap();
                     "modified"
                 }
@@ -300,7 +306,7 @@ fn contents<'a>(
     }
 }
 
-fn remove(root: &std::path::Path, path: &[u8], model: &mut Model) {
+fn remove(root: &Path, path: &[u8], model: &mut Model) {
     let there = below(root, path);
     match model.0[path] {
         Item::Directory => fs::remove_dir_all(there).unwrap(),

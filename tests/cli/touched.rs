@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use needs::needs;
+
 use crate::harness::{FILES, TREES, World, the_check, unverified};
 
 /// Shows good bytes to whoever opens the file, and has evil ones back when it is closed.
@@ -78,7 +80,7 @@ fn touched(report: &Value) -> Vec<Value> {
     the_check(report)["touched"].as_array().unwrap().clone()
 }
 
-#[test]
+#[needs("python3")]
 fn a_writer_that_shows_good_bytes_to_who_opens_a_file_is_told() {
     for declaration in [FILES, TREES] {
         let world = World::declaring(declaration);

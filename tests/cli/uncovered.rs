@@ -5,6 +5,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::{Value, json};
 
+use needs::needs;
+
 use crate::harness::{FILES, TREES, World, drift, the_check};
 use crate::watch::says;
 
@@ -13,7 +15,7 @@ fn files(include: &str, more: &str) -> String {
 }
 
 /// What lies below the root, what is declared, and what must be said of it: in the text, and in the JSON.
-#[test]
+#[needs(landlock)]
 fn what_is_not_looked_at_is_said() {
     let stacks = files("\"**/docker-compose*.yml\"", "");
     let rows: [(&str, String, &[&str], Value); 9] = [
@@ -225,7 +227,7 @@ fn the_summary_counts_entries() {
 }
 
 /// `chmod 777 root` is no change of anything below it.
-#[test]
+#[needs("python3")]
 fn attributes_of_the_root_itself_are_checked() {
     for kind in [TREES, FILES] {
         let world = World::declaring(&kind.replace("root = ", "attributes = [\"mode\", \"owner\"]\nroot = "));

@@ -100,7 +100,7 @@ fn two_runs_in_one_second_get_folders_of_their_own() {
     assert!(before.iter().all(|name| names(world.path("reports").join(name)).is_empty()), "others' are left alone");
 }
 
-#[test]
+#[needs(landlock)]
 fn quiet_says_only_what_is_wrong() {
     let world = three_checks();
     let text = world.driftlock(["check", "--quiet"]).code(1).stdout();

@@ -33,7 +33,7 @@ fn value(metrics: &str, series: &str) -> i64 {
 const LAST_RUN: &str = "driftlock_last_run_timestamp_seconds{run=\"shop\"}";
 const LAST_SUCCESS: &str = "driftlock_last_success_timestamp_seconds{run=\"shop\"}";
 
-#[needs("promtool")]
+#[needs(landlock, "promtool")]
 fn promtool_takes_what_a_run_writes() {
     let world = locked();
     for (contents, code, drifted) in [("1", 0, 0), ("2", 1, 1)] {

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use needs::needs;
+
 use crate::harness::{FILES, World};
 use crate::watch::{names, says, snapshot};
 
@@ -23,7 +25,7 @@ fn drifted(declaration: &str) -> World {
     world
 }
 
-#[test]
+#[needs(landlock)]
 fn a_report_says_the_same_as_the_check_that_kept_it() {
     for format in FORMATS {
         let world = drifted(FILES);
@@ -40,7 +42,7 @@ fn a_report_says_the_same_as_the_check_that_kept_it() {
     }
 }
 
-#[test]
+#[needs(landlock)]
 fn without_a_format_it_is_text_or_json() {
     let world = drifted(FILES);
     let text = world.driftlock(["check"]).code(1).stdout();

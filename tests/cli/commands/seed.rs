@@ -91,7 +91,7 @@ fn seed_lines(text: &str, seed: &str) -> String {
     text.lines().filter(|line| !ours(line)).map(|line| format!("{line}\n")).collect()
 }
 
-#[test]
+#[needs(landlock)]
 fn example_1_no_drift() {
     let world = stacks();
     let text = world.driftlock(["check", "--local"]).code(0).stdout();
@@ -99,7 +99,7 @@ fn example_1_no_drift() {
     assert!(!text.lines().any(|line| line.starts_with("    ")), "nothing to add where nothing drifted");
 }
 
-#[test]
+#[needs(landlock)]
 fn example_2_drift_detected() {
     let world = drifted();
     let text = world.driftlock(["check", "--local"]).code(1).stdout();
@@ -138,7 +138,7 @@ fn without_warnings(text: &str) -> String {
     text.lines().filter(|line| !warned.contains(line)).map(|line| format!("{line}\n")).collect()
 }
 
-#[test]
+#[needs(landlock)]
 fn example_1_from_the_old_locks() {
     let world = stacks();
     with_old_locks(&world);
@@ -146,7 +146,7 @@ fn example_1_from_the_old_locks() {
     assert_eq!(seed_lines(&without_warnings(&text), PASS), PASS);
 }
 
-#[test]
+#[needs(landlock)]
 fn example_2_from_the_old_locks() {
     let world = stacks();
     with_old_locks(&world);

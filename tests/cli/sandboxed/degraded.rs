@@ -41,7 +41,7 @@ fn kernel<'a>(world: &'a World, answer: &str, arguments: &[&str]) -> Run<'a> {
     strace(world, &["-e", trace, "-e", &format!("inject={answer}")], arguments)
 }
 
-#[needs(strace)]
+#[needs(landlock, strace)]
 fn a_required_sandbox_that_is_not_there_is_a_refusal() {
     let world = drifted();
     let before = snapshot(&world, &OURS);
@@ -84,7 +84,7 @@ fn a_refusal_creates_no_directories() {
     }
 }
 
-#[needs(strace)]
+#[needs(landlock, strace)]
 fn without_the_flag_the_run_goes_on_and_says_so() {
     for (contents, code) in [("1", 0), ("2", 1)] {
         let world = World::new();
@@ -121,7 +121,7 @@ fn without_the_flag_the_run_goes_on_and_says_so() {
 }
 
 /// A layer that is offered and then not given in full is trouble, whatever was asked for.
-#[needs(strace)]
+#[needs(landlock, strace)]
 fn a_layer_that_breaks_its_word_is_a_refusal() {
     let world = drifted();
     let before = snapshot(&world, &OURS);
@@ -147,7 +147,7 @@ assert libc.prctl(22, 2, fprog, 0, 0) == 0, os.strerror(ctypes.get_errno())
 os.execv(sys.argv[3], sys.argv[3:])
 "#;
 
-#[needs("python3")]
+#[needs(landlock, "python3")]
 fn below_a_filter_that_keeps_a_layer_away() {
     let (landlock, seccomp) = (444, libc_seccomp());
     for (number, errno, layer) in

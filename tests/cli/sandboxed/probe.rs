@@ -27,7 +27,7 @@ fn what_lies_beside_the_root_is_out_of_reach() {
     }
 }
 
-#[test]
+#[needs(landlock)]
 fn what_lies_below_the_root_or_the_locks_is_within() {
     let world = World::new();
     world.write("m/a", "1");
@@ -44,7 +44,7 @@ fn what_lies_below_the_root_or_the_locks_is_within() {
 }
 
 /// Only the roots of the checks that are gone through.
-#[test]
+#[needs(landlock)]
 fn another_check_s_root_is_out_of_reach() {
     let both = format!("{}\n[check.other]\nkind = \"trees\"\nroot = \"other\"\n", crate::harness::TREES);
     let world = World::declaring(&both);

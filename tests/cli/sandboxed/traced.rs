@@ -145,7 +145,7 @@ fn world() -> World {
     world
 }
 
-#[needs(strace)]
+#[needs(landlock, strace)]
 fn lock_opens_the_roots_and_the_locks() {
     let world = world();
     is_confined(&world, &["lock"], 0, &["root", "locks"], 30);
@@ -155,7 +155,7 @@ fn lock_opens_the_roots_and_the_locks() {
     is_confined(&world, &["lock", "--dry-run"], 0, &["root", "locks"], 30);
 }
 
-#[needs(strace)]
+#[needs(landlock, strace)]
 fn check_opens_the_roots_the_locks_and_the_reports() {
     let world = world();
     world.lock();
@@ -171,7 +171,7 @@ fn check_opens_the_roots_the_locks_and_the_reports() {
     is_confined(&world, &["check"], 3, &["root", "locks"], 10);
 }
 
-#[needs(strace)]
+#[needs(landlock, strace)]
 fn diff_opens_nothing_but_a_root() {
     let world = world();
     world.lock();
@@ -186,7 +186,7 @@ fn diff_opens_nothing_but_a_root() {
     is_confined(&world, &["diff", "old.json", "live"], 1, &["root"], 20);
 }
 
-#[needs(strace)]
+#[needs(landlock, strace)]
 fn hash_opens_what_it_is_given() {
     let world = world();
     for format in ["sha256sum", "nar", "json"] {
@@ -195,7 +195,7 @@ fn hash_opens_what_it_is_given() {
     }
 }
 
-#[needs(strace)]
+#[needs(landlock, strace)]
 fn init_opens_the_working_directory() {
     let world = world();
     fs::remove_file(world.path("driftlock.toml")).unwrap();
@@ -203,7 +203,7 @@ fn init_opens_the_working_directory() {
 }
 
 /// The calls of a run are few, so that a reader of the list in `seccomp.rs` can trust it: nothing else is needed.
-#[test]
+#[needs(landlock)]
 fn the_report_says_what_held() {
     let world = world();
     world.lock();

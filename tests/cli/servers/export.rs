@@ -71,7 +71,7 @@ fn same(world: &World, a: &str, b: &str) {
 }
 
 /// The seed's "Option 1", from the repository.
-#[needs(sshd, docker)]
+#[needs(landlock, sshd, docker)]
 fn what_is_on_a_server_becomes_the_baseline() {
     let engine = Engine::docker().unwrap();
     let world = stack(&engine.socket());
@@ -246,7 +246,7 @@ fn engine(target: &str) -> Reply {
 }
 
 /// A check that fails there is told and left out; what was read of the others is written.
-#[needs(sshd)]
+#[needs(landlock, sshd)]
 fn allow_holds_for_exports_too() {
     let world = stack(Path::new(""));
     let socket = world.path("run/engine.sock");

@@ -112,7 +112,7 @@ fn one_dead_host_stops_nobody_and_is_no_pass() {
 }
 
 /// Each form of what a check of servers found is that of the report that it keeps.
-#[needs(sshd)]
+#[needs(landlock, sshd)]
 fn a_report_of_servers_says_the_same_as_the_check_that_kept_it() {
     let site = Site::new(&[("web", Far::Driftlock), ("dead", Far::Nothing)]);
     site.world.write("module/a.py", "changed\n");
@@ -151,7 +151,7 @@ fn a_report_of_servers_says_the_same_as_the_check_that_kept_it() {
 }
 
 /// The metrics of servers, by promtool; and that a run finds its last success, which has no server.
-#[needs(sshd)]
+#[needs(landlock, sshd)]
 fn metrics_of_servers_have_their_name() {
     let site = Site::new(&[("web", Far::Driftlock), ("dead", Far::Nothing)]);
     fs::create_dir(site.world.path("textfile")).unwrap();

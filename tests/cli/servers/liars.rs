@@ -76,7 +76,7 @@ fn each_lie_is_refused_and_named() {
 }
 
 /// Whoever requires a sandbox does not take the word of a server that has none, even if that server was not asked for one.
-#[needs(sshd)]
+#[needs(landlock, sshd)]
 fn a_server_without_the_sandbox_that_is_required_is_not_believed() {
     let site = Site::new(&[("web", filtered("sed '1s/\"seccomp\":true/\"seccomp\":false/'"))]);
     site.driftlock(&["check", "--server", "web"]).code(0);

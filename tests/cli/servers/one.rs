@@ -16,7 +16,7 @@ fn status(report: &serde_json::Value, check: &str) -> serde_json::Value {
     checks.iter().find(|found| found["name"] == check).unwrap_or_else(|| panic!("{report:#}"))["status"].clone()
 }
 
-#[needs(sshd)]
+#[needs(landlock, sshd)]
 fn a_clean_server_passes_with_the_report_of_the_seed() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let out = site.driftlock(&["check", "--server", "web", "--require-sandbox"]).code(0);
@@ -133,7 +133,7 @@ fn locks_and_modes_are_ours_to_judge() {
     assert_eq!(status(&report, "server_collection"), "FAIL");
 }
 
-#[needs(sshd)]
+#[needs(landlock, sshd)]
 fn a_forced_command_opens_what_it_allows_and_no_more() {
     let forced = |allowed: &str| Far::Forced(format!("driftlock collect --require-sandbox --allow /usr {allowed}"));
     let site = Site::new(&[("shut", forced("")), ("open", forced("--allow \"$TMPDIR/../root\""))]);
@@ -188,7 +188,7 @@ fn what_is_not_allowed_is_not_touched() {
 }
 
 /// The seed's third example: what runs on a server.
-#[needs(sshd, podman)]
+#[needs(landlock, sshd, podman)]
 fn containers_of_a_server_are_compared_as_those_of_this_machine() {
     let engine = Engine::podman().unwrap();
     let image = tempfile::tempdir().unwrap();

@@ -48,7 +48,7 @@ fn left(site: &Site) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-#[needs(sshd)]
+#[needs(landlock, sshd)]
 fn a_program_is_sent_run_and_removed() {
     let site = Site::new(&[("web", Far::Nothing), ("db", Far::Nothing)]);
     let program = static_build();

@@ -84,7 +84,7 @@ fn text(report: &str, old: bool) -> String {
         .collect()
 }
 
-#[needs(sshd, docker)]
+#[needs(landlock, sshd, docker)]
 fn example_3_server_mode() {
     let engine = Engine::docker().unwrap();
     let world = images::declaring(
