@@ -146,7 +146,8 @@ pub fn names(
 /// Those names in a directory that a check has to do with.
 pub struct Picked<'a> {
     task: &'a Task<'a>,
-    /// The directory's path with a `/` behind it, or nothing for the root; and room for a name.
+    /// The directory's path with a `/` behind it, or nothing for the root; and room for a name. Nothing where all names are
+    /// picked: the paths of directories in directories have many bytes together.
     path: Vec<u8>,
     above: usize,
     matched: &'a mut Matched,
@@ -155,8 +156,9 @@ pub struct Picked<'a> {
 
 impl<'a> Picked<'a> {
     pub fn new(task: &'a Task<'a>, place: &Place, matched: &'a mut Matched) -> Self {
-        let mut path = place.path.to_vec();
-        if !path.is_empty() {
+        let mut path = Vec::new();
+        if !task.selection.is_everything() && !place.path.is_empty() {
+            path.extend_from_slice(&place.path);
             path.push(b'/');
         }
         Self { task, above: path.len(), path, matched, nodes: Nodes::default() }

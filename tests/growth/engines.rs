@@ -63,7 +63,7 @@ impl Said {
         bytes
     }
 
-    /// Answers in another thread, whose work is not counted.
+    /// Answers in another thread. Its work is counted too, and grows as the answers do.
     fn asked(self, ask: impl FnOnce(&UnixStream) -> Result<List, EngineError>) -> usize {
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
         std::thread::scope(|scope| {

@@ -1,8 +1,8 @@
-//! Cost in proportion: every reader of what others write, and every form of a report, takes instructions and memory that
-//! grow as its input does.
+//! Cost in proportion: every reader of what others write, and every form of a report, takes work and memory that grow as
+//! its input does.
 //!
-//! Each case makes an input of some bytes and one of four times as many, of the worst that a field can hold. Instructions
-//! are counted by `valgrind --tool=callgrind`, bytes by the allocator of this process: nothing here looks at a clock.
+//! Each case makes an input of some bytes and one of four times as many, of the worst that a field can hold. The work is
+//! counted by valgrind, in basic blocks that were run, the bytes by the allocator: nothing here looks at a clock.
 //!
 //! `scripts/test --test growth NAME` runs the cases whose names have NAME in them.
 
@@ -30,11 +30,12 @@ mod reports;
 mod samples;
 mod servers;
 mod trees;
+mod valgrind;
 
 use std::fmt;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
-use counting::{Counting, Memory};
+use counting::Counting;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 #[global_allocator]
@@ -98,58 +99,38 @@ struct Cost {
     bytes: usize,
     written: usize,
     peak: usize,
-    instructions: u64,
+    blocks: usize,
 }
 
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bytes, written, peak, instructions } = self;
-        write!(f, "{bytes} bytes: {instructions} instructions, {peak} bytes of memory, {written} written")
+        let Self { bytes, written, peak, blocks } = self;
+        write!(f, "{bytes} bytes: {blocks} blocks, {peak} bytes of memory, {written} written")
     }
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [child, name] = &arguments[..]
-        && child == "--child"
-    {
-        run(name);
+    if arguments == [valgrind::CHILD] {
+        valgrind::child(&MEMORY);
         return ExitCode::SUCCESS;
     }
     let trial = |Case { name, .. }: Case| {
         let case = name.clone();
         let run = move || {
-            let valgrind = || machine::program("valgrind");
-            if machine::has_all(&format!("growth::{case}"), &[&valgrind]) { measure(&case) } else { Ok(()) }
+            if machine::has_all(&format!("growth::{case}"), &[&valgrind::runs]) { measure(&case) } else { Ok(()) }
         };
         // What takes another program is left to scripts/test, as `#[needs]` has it.
         Trial::test(name, run).with_ignored_flag(true)
     };
-    libtest_mimic::run(&Arguments::from_args(), cases().into_iter().map(trial).collect()).exit_code()
-}
-
-/// Runs a case, and prints a line for each thing that is done. Only what [`growth_measured`] calls is counted.
-fn run(name: &str) {
-    let case = cases().into_iter().find(|case| case.name == name).expect("a case of this name");
-    for size in [SIZE, TIMES * SIZE] {
-        let Input { bytes, work } = (case.make)(size);
-        for (what, work) in work {
-            let memory = Memory::begin(&MEMORY);
-            let written = growth_measured(work);
-            println!("{what}\t{bytes}\t{written}\t{}", memory.peak());
-        }
-    }
-}
-
-/// What valgrind collects, by its name.
-#[inline(never)]
-fn growth_measured(work: Work) -> usize {
-    std::hint::black_box(work())
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), cases().into_iter().map(trial).collect());
+    valgrind::end();
+    conclusion.exit_code()
 }
 
 /// Counts what a case takes, and says what is out of proportion.
 fn measure(name: &str) -> Result<(), Failed> {
-    let found = in_valgrind(name);
+    let found = valgrind::measure(name)?;
     let (small, large) = found.split_at(found.len() / 2);
     assert!(!small.is_empty() && small.len() == large.len(), "each thing is done twice: {found:?}");
     let mut wrong = String::new();
@@ -170,9 +151,9 @@ fn judge(small: &Cost, large: &Cost) -> Vec<String> {
     if small.bytes * 2 > large.bytes {
         problems.push("its input does not grow".to_owned());
     }
-    let instructions = large.instructions as f64 / small.instructions.max(1) as f64;
-    if instructions > most {
-        problems.push(format!("instructions grow {instructions:.1} times, and {most:.1} is the most"));
+    let blocks = grown(small.blocks, large.blocks);
+    if blocks > most {
+        problems.push(format!("what runs grows {blocks:.1} times, and {most:.1} is the most"));
     }
     for (what, before, after, for_a_byte, for_nothing) in [
         ("memory", small.peak, large.peak, BYTES_FOR_A_BYTE, BYTES_FOR_NOTHING),
@@ -188,33 +169,4 @@ fn judge(small: &Cost, large: &Cost) -> Vec<String> {
         }
     }
     problems
-}
-
-/// Runs a case in a process of its own, and counts.
-fn in_valgrind(name: &str) -> Vec<(String, Cost)> {
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let out = directory.path().join("out");
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--quiet", "--collect-atstart=no"]);
-    command.args(["--toggle-collect=growth::growth_measured", "--dump-after=growth::growth_measured"]);
-    command.arg(format!("--callgrind-out-file={}", out.display()));
-    command.arg(std::env::current_exe().expect("its own path")).args(["--child", name]);
-    let output = command.stderr(Stdio::piped()).output().expect("valgrind runs");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{stderr}", output.status);
-    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-    (1..)
-        .zip(lines.lines())
-        .map(|(number, line)| {
-            let mut fields = line.split('\t');
-            let name = fields.next().expect("a name").to_owned();
-            let numbers: Vec<usize> = fields.map(|field| field.parse().expect("a number")).collect();
-            let [bytes, written, peak] = numbers[..] else { panic!("{line}") };
-            let dump = std::fs::read_to_string(format!("{}.{number}", out.display()));
-            let dump = dump.unwrap_or_else(|error| panic!("dump {number} of {name}: {error}\n{stderr}"));
-            let total = dump.lines().find_map(|line| line.strip_prefix("totals: ").or(line.strip_prefix("summary: ")));
-            let instructions = total.expect("a total").trim().parse().expect("a number");
-            (name, Cost { bytes, written, peak, instructions })
-        })
-        .collect()
 }
