@@ -174,6 +174,12 @@ pub fn wants_progress() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Whether somebody sits before it who can be asked: stdin and stdout are a terminal.
+#[must_use]
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
 /// Lets the process have as many descriptors as it may; a run needs few, so it does not matter if this fails.
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -9,7 +9,7 @@
 //! 4. [`walk`] and [`digest`]: everything below the roots, by all cores; [`container`]: what an engine says.
 //! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock;
 //!    [`stat_cache`] keeps what was read from one run to the next, where that was asked for.
-//! 6. [`compare`]: an ordered merge of a lock and what is there.
+//! 6. [`compare`]: an ordered merge of a lock and what is there; [`accept`]: single drifts taken into a lock.
 //! 7. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
 //! 8. [`report`]: what was found, for people and for machines.
 //!
@@ -18,6 +18,7 @@
 // No panic on any input.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used))]
 
+pub mod accept;
 pub mod baseline;
 pub mod capability;
 pub mod cli;
@@ -34,6 +35,7 @@ pub mod remote;
 pub mod report;
 pub mod sandbox;
 pub mod session;
+pub mod shell;
 pub mod stat_cache;
 pub mod store;
 pub mod trouble;

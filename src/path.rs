@@ -84,6 +84,46 @@ pub fn directories_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(slash, _)| &path[..slash])
 }
 
+/// A path as the operator knows it: the declared root and the entry. Raw.
+#[must_use]
+pub fn joined(root: &str, path: &[u8]) -> Vec<u8> {
+    if path == ROOT {
+        return root.as_bytes().to_vec();
+    }
+    match root.trim_end_matches('/') {
+        "" if root.starts_with('/') => [b"/", path].concat(),
+        "" | "." => path.to_vec(),
+        root => [root.as_bytes(), b"/", path].concat(),
+    }
+}
+
+/// What [`joined`] has put together, taken apart again: the path below the root, [`ROOT`] for the root itself. Nothing if it lies
+/// elsewhere. A `./` at the beginning of either is no difference.
+#[must_use]
+pub fn below<'a>(root: &str, path: &'a [u8]) -> Option<&'a [u8]> {
+    let (root, path) = (without_dots(root.as_bytes()), without_dots(path));
+    let rest = match root {
+        b"" | b"." => path,
+        _ => {
+            let slashes = root.iter().rev().take_while(|&&byte| byte == b'/').count();
+            match path.strip_prefix(&root[..root.len() - slashes])? {
+                b"" => b"",
+                rest => rest.strip_prefix(b"/")?,
+            }
+        }
+    };
+    Some(if matches!(rest, b"" | b".") { ROOT } else { rest })
+}
+
+/// Without each `./` that it begins with.
+#[must_use]
+pub fn without_dots(mut path: &[u8]) -> &[u8] {
+    while let Some(rest) = path.strip_prefix(b"./") {
+        path = rest;
+    }
+    path
+}
+
 impl fmt::Debug for EntryPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", escaped(&self.0))
@@ -288,6 +328,25 @@ mod tests {
     #[test]
     fn prose_keeps_what_was_escaped_before() {
         assert_eq!(Prose("a\\nb\nc\u{1b}").to_string(), "a\\nb\\nc\\u{1b}");
+    }
+
+    #[test]
+    fn a_path_is_taken_apart_as_it_was_put_together() {
+        for (root, path, expected) in [
+            ("infra/stacks", &b"infra/stacks/a/b"[..], Some(&b"a/b"[..])),
+            ("infra/stacks/", b"./infra/stacks/a", Some(b"a")),
+            ("./infra/stacks", b"infra/stacks", Some(ROOT)),
+            ("infra/stacks", b"infra/stacks2/a", None),
+            ("infra/stacks", b"a", None),
+            ("/", b"/a", Some(b"a")),
+            ("/", b"a", None),
+            (".", b"a", Some(b"a")),
+            (".", b".", Some(ROOT)),
+            ("", b"web", Some(b"web")),
+            ("../x", b"../x/a", Some(b"a")),
+        ] {
+            assert_eq!(below(root, path), expected, "{root:?} {path:?}");
+        }
     }
 
     #[test]

@@ -85,12 +85,12 @@ impl Session {
         Self::open_with(request, LocksAccess::Read, |declared, check| Source::open(&declared.base, check))
     }
 
-    /// Reads the declaration and opens the locks directory, to compare with what servers send: nothing else is opened.
+    /// Reads the declaration and opens the locks directory, for what servers send: nothing else is opened.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
-    pub fn for_servers(request: &Request) -> Result<Self, Trouble> {
-        Self::open_with(request, LocksAccess::Read, |_, check| Err(not_read(check)))
+    pub fn for_servers(request: &Request, locks_access: LocksAccess) -> Result<Self, Trouble> {
+        Self::open_with(request, locks_access, |_, check| Err(not_read(check)))
     }
 
     /// A run that reads an export, and nothing else.

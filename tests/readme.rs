@@ -226,6 +226,11 @@ fn the_sessions_on_the_page_of_lock_formats_happen() {
 }
 
 #[needs("bash", "nix")]
+fn the_sessions_on_the_page_of_resolving_happen() {
+    console_blocks_hold("docs/resolving.md");
+}
+
+#[needs("bash", "nix")]
 fn the_sessions_on_the_page_of_containers_happen() {
     console_blocks_hold("docs/containers.md");
 }
@@ -379,7 +384,11 @@ fn the_examples_of_the_help_work() {
         if example.starts_with("driftlock report") {
             assert!(scene.shell("repository", "driftlock check").status.success());
         }
+        if example.starts_with("driftlock accept") {
+            copy(&here.join("examples/odoo-stack-drifted"), &here);
+        }
         if let Some((_, export)) = example.split_once("--from ") {
+            let export = export.split(' ').next().unwrap();
             let made = scene.shell("repository", &format!("driftlock export --output {export}"));
             assert!(made.status.success(), "{made:?}");
         }
@@ -409,6 +418,12 @@ fn the_examples_of_the_help_work() {
             assert_eq!(output.status.code(), Some(2), "{said}");
             continue;
         }
+        if example == "driftlock accept" {
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(said.contains("there is no terminal to ask on"), "{said}");
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            continue;
+        }
         assert!(output.status.success(), "{example}: {output:?}");
         if example.contains("jq -r .overall") {
             assert_eq!(output.stdout, b"PASS\n", "{example}");
@@ -430,6 +445,7 @@ fn what_the_pages_link_to_is_there() {
         "docs/servers.md",
         "docs/threat-model.md",
         "docs/migrating.md",
+        "docs/resolving.md",
         "docs/fleet.md",
         "docs/alerting.md",
     ] {

@@ -116,6 +116,14 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
+    /// Take single drifted entries into the locks, and leave all others as they were locked
+    #[command(after_help = "Examples:\n  \
+                            driftlock accept                        go through them, on a terminal\n  \
+                            driftlock accept infra/stacks/edge-traefik/docker-compose.yml\n  \
+                            driftlock accept qr_ordering            a module, with all that drifted in it\n  \
+                            driftlock accept 'infra/stacks/*/*.yml' --dry-run\n  \
+                            driftlock accept --from runtime qr_ordering")]
+    Accept(AcceptArguments),
     /// Read the declared paths again and say what has drifted
     #[command(after_help = "Examples:\n  \
                             driftlock check\n  \
@@ -217,6 +225,22 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct AcceptArguments {
+    /// What to take: paths as `check` shows them, directories with all in them, modules and containers by their names, or
+    /// globs; without any you are asked, on a terminal
+    #[arg(value_name = "PATH|GLOB")]
+    pub paths: Vec<std::ffi::OsString>,
+    /// Show what would change, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take it from what `driftlock export` wrote into this directory, and read nothing else
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "all_servers"])]
+    pub from: Option<PathBuf>,
+    #[command(flatten)]
+    pub servers: Servers,
 }
 
 #[derive(Debug, Args)]

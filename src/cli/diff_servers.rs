@@ -12,7 +12,7 @@ use crate::path::escaped;
 use crate::remote::AnswerError;
 use crate::remote::request::{Asked, Extent};
 use crate::report::{self, changes};
-use crate::session::Session;
+use crate::session::{LocksAccess, Session};
 use crate::trouble::Trouble;
 
 /// What was compared.
@@ -23,7 +23,7 @@ type Found<'a> = Vec<(Asked<'a>, Comparison)>;
 /// # Errors
 /// Servers that are not two, and one that can't be reached or read in full.
 pub fn run(common: &Common, options: &Servers) -> Result<u8, Trouble> {
-    let session = Session::for_servers(&common.request())?;
+    let session = Session::for_servers(&common.request(), LocksAccess::Read)?;
     let connections = Connections::prepare(&session.declared, options)?;
     let run = session.enter(std::iter::empty())?;
     let [a, b] = &connections.servers[..] else {

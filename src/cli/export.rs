@@ -19,7 +19,7 @@ use crate::session::{Collected, Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
 
-mod server;
+pub mod server;
 mod summary;
 
 /// The directory of the locks, as `lock --from` looks for it.
@@ -37,10 +37,10 @@ struct State<'a> {
 }
 
 /// A check, where its entries are, and what they are.
-struct Live<'a> {
-    check: &'a Check,
-    place: String,
-    found: Result<Collected, Trouble>,
+pub struct Live<'a> {
+    pub check: &'a Check,
+    pub place: String,
+    pub found: Result<Collected, Trouble>,
 }
 
 /// A check that was exported.

@@ -87,7 +87,7 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
 }
 
 /// What an export has of a check. Only one of a server has nothing of a check that is not for servers.
-fn exported(run: &Run, check: &Check, export: &str) -> Result<Option<Collected>, Trouble> {
+pub fn exported(run: &Run, check: &Check, export: &str) -> Result<Option<Collected>, Trouble> {
     match run.exported(check, export)? {
         None if check.modes.server => Err(Trouble::new(
             format!("the export {export} has no lock of the check {}", check.name),
@@ -155,7 +155,7 @@ pub fn write(locks: &Dir, check: &Check, live: &Collected, digest: Sha256Digest)
 }
 
 /// A lock that is refused is never overwritten: it may be the only trace of what happened to it.
-fn keep_evidence(trouble: Trouble, check: &Check) -> Trouble {
+pub fn keep_evidence(trouble: Trouble, check: &Check) -> Trouble {
     Trouble::new(
         format!("{}; the lock of {} was left as it is", trouble.problem, check.name),
         "restore it from git; or look at it, remove it, and run `driftlock lock` again",

@@ -1,5 +1,6 @@
 //! The commands, one file each, and the only place where errors are printed.
 
+mod accept;
 mod arguments;
 mod capabilities;
 mod check;
@@ -56,6 +57,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Init => init::run(&common),
         Command::Lock { dry_run, from } => lock::run(&common, dry_run, from.as_deref()),
+        Command::Accept(arguments) => accept::run(&common, &arguments),
         Command::Check(arguments) if arguments.servers.are_named() => servers::check(&common, &arguments),
         Command::Check(arguments) => arguments.servers.none().and_then(|()| check::run(&common, &arguments)),
         Command::Report { report, list: true, .. } => report::list(&common, report.as_deref()),

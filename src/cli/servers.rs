@@ -27,7 +27,7 @@ use crate::report::fleet::{Fleet, Reports};
 use crate::report::places::Places;
 use crate::report::{self, CheckReport, Outcome, Report, ServerReport};
 use crate::sandbox::Requirement;
-use crate::session::{Run, Session};
+use crate::session::{LocksAccess, Run, Session};
 use crate::trouble::Trouble;
 
 /// The most memory that the differences between the locks and one server may take, in bytes: some 300,000 entries. Without
@@ -46,7 +46,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let rendering = Rendering::of(common, &arguments.form)?;
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
-    let session = Session::for_servers(&common.request())?;
+    let session = Session::for_servers(&common.request(), LocksAccess::Read)?;
     let kept_in = reports(&session, arguments, &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let metrics =

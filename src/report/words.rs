@@ -1,7 +1,7 @@
 //! Words that more than one kind of report needs.
 
-pub(super) use crate::path::Prose;
-use crate::path::{ROOT, escaped};
+use crate::path::escaped;
+pub(super) use crate::path::{Prose, joined};
 
 /// The check that every run makes first. No check in a declaration should have this name.
 pub const LOCK_FILES_EXIST: &str = "lock_files_exist";
@@ -29,25 +29,14 @@ pub(super) fn capitalized(text: &str) -> String {
     rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
-/// A path as the operator knows it: the declared root and the entry. Raw.
-pub(super) fn joined(root: &str, path: &[u8]) -> Vec<u8> {
-    if path == ROOT {
-        return root.as_bytes().to_vec();
-    }
-    match root.trim_end_matches('/') {
-        "" if root.starts_with('/') => [b"/", path].concat(),
-        "" | "." => path.to_vec(),
-        root => [root.as_bytes(), b"/", path].concat(),
-    }
-}
-
 /// [`joined`], made harmless.
 pub(super) fn shown(root: &str, path: &[u8]) -> String {
     escaped(&joined(root, path)).to_string()
 }
 
 /// A number for people: `4,812`.
-pub(super) fn grouped(number: u64) -> String {
+#[must_use]
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -60,7 +49,8 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// `1 entry`, `4,812 entries`.
-pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+#[must_use]
+pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 

@@ -6,6 +6,7 @@
     reason = "a test builds the scene that the crate only reads"
 )]
 
+mod accept;
 mod adversarial;
 mod bad_input;
 mod ci_logs;

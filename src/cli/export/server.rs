@@ -12,7 +12,8 @@ use crate::manifest::List;
 use crate::path::escaped;
 use crate::remote::request::{Asked, Extent};
 use crate::remote::{Answer, AnswerError};
-use crate::session::{Collected, Session};
+use crate::sandbox::Requirement;
+use crate::session::{Collected, LocksAccess, Run, Session};
 use crate::trouble::Trouble;
 
 /// What a server has sent.
@@ -20,7 +21,7 @@ use crate::trouble::Trouble;
 struct Received {
     /// In the order in which they were asked for.
     checks: Vec<Result<Collected, Trouble>>,
-    engines: Vec<(String, Result<Inventory, Trouble>)>,
+    engines: Engines,
 }
 
 /// Asks the server for all that is to be read there. An answer that is not whole is none, and nothing is written.
@@ -29,7 +30,7 @@ struct Received {
 /// Servers that are not one, and one that can't be reached or does not answer in full.
 pub(super) fn run(common: &Common, output: &Path, options: &Servers) -> Result<u8, Trouble> {
     let request = common.request();
-    let session = Session::for_servers(&request)?;
+    let session = Session::for_servers(&request, LocksAccess::Read)?;
     let connections = Connections::prepare(&session.declared, options)?;
     let [server] = &connections.servers[..] else {
         return Err(Trouble::new(
@@ -39,6 +40,26 @@ pub(super) fn run(common: &Common, output: &Path, options: &Servers) -> Result<u
     };
     let directory = empty(&session, output)?;
     let run = session.enter([&directory])?;
+    let (checks, engines) = state(&run, &connections, request.requirement)
+        .map_err(|trouble| Trouble::new(format!("{}; nothing was written", trouble.problem), trouble.remedy))?;
+    write_down(common, output, &directory, State { server: Some(&server.name), checks, engines })
+}
+
+/// Each engine, by its socket.
+type Engines = Vec<(String, Result<Inventory, Trouble>)>;
+
+/// All that the first server has of the checks that are for servers.
+///
+/// # Errors
+/// One that can't be reached, or does not answer in full.
+pub fn state<'a>(
+    run: &'a Run,
+    connections: &Connections,
+    requirement: Requirement,
+) -> Result<(Vec<Live<'a>>, Engines), Trouble> {
+    let Some(server) = connections.servers.first() else {
+        return Err(Trouble::new("no server is named", "name one with --server"));
+    };
     // What is for this machine alone is no state of a server.
     let checks = || run.session.checks().filter(|check| check.modes.server);
     let asked: Vec<_> = checks().filter_map(|check| Some(Asked { check, root: server.root(check)? })).collect();
@@ -51,13 +72,10 @@ pub(super) fn run(common: &Common, output: &Path, options: &Servers) -> Result<u
     }
     let mut received = Received::default();
     let (_, answered) = connections.one(|connection| {
-        connection.ask(&asked, request.requirement, Extent::Export, |answer| receive(answer, &asked, &mut received))
+        connection.ask(&asked, requirement, Extent::Export, |answer| receive(answer, &asked, &mut received))
     });
     let of_server = |trouble: Trouble| Trouble::new(format!("{name}: {}", trouble.problem), trouble.remedy);
-    answered.map_err(|trouble| {
-        let trouble = of_server(trouble);
-        Trouble::new(format!("{}; nothing was written", trouble.problem), trouble.remedy)
-    })?;
+    answered.map_err(of_server)?;
     let mut found = received.checks.into_iter();
     let live = |check| {
         let root = server.root(check);
@@ -71,7 +89,7 @@ pub(super) fn run(common: &Common, output: &Path, options: &Servers) -> Result<u
     let checks = checks().map(live).collect();
     let engines = received.engines.into_iter();
     let engines = engines.map(|(socket, inventory)| (socket, inventory.map_err(of_server))).collect();
-    write_down(common, output, &directory, State { server: Some(&server.name), checks, engines })
+    Ok((checks, engines))
 }
 
 /// Reads an answer to its end.

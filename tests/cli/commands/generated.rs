@@ -7,8 +7,20 @@ use crate::harness::World;
 use crate::watch::{names, no_panic, says, shell};
 use needs::needs;
 
-const COMMANDS: [&str; 11] =
-    ["init", "lock", "check", "diff", "export", "hash", "capabilities", "collect", "completions", "man", "report"];
+const COMMANDS: [&str; 12] = [
+    "init",
+    "lock",
+    "accept",
+    "check",
+    "diff",
+    "export",
+    "hash",
+    "capabilities",
+    "collect",
+    "completions",
+    "man",
+    "report",
+];
 
 #[test]
 fn help_lists_every_command() {

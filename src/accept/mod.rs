@@ -1,0 +1,104 @@
+//! Single drifts taken into a lock, with all other entries left as they were locked.
+//!
+//! [`Drifted`] is what drifted of one check. [`Names`] are the arguments of the operator, and find drifts by their paths.
+//! [`units`] says which drifts can only be taken together, and [`taken`] is the lock with those that were chosen. Nothing
+//! here reads or writes a file.
+
+mod merge;
+mod names;
+mod units;
+
+pub use merge::taken;
+pub use names::Names;
+pub use units::{Choice, Unit, units, whole};
+
+use crate::compare::{Comparison, Counts};
+use crate::manifest::{Kind, LockError, Unverified};
+use crate::path::{EntryPath, escaped, joined};
+use crate::shell;
+use crate::trouble::Trouble;
+
+/// What drifted of one check.
+#[derive(Debug)]
+pub struct Drifted {
+    pub kind: Kind,
+    /// Where its entries are, as the operator may know it; reports show the first.
+    pub places: Vec<String>,
+    pub found: Comparison,
+}
+
+/// Why drifts can't be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// What is there was not told by what was read.
+    #[error("{0} could not be read: {1}")]
+    Unverified(EntryPath, Unverified),
+    /// Some of what drifted in a module, and not all.
+    #[error("{}", in_parts(.modules, .left))]
+    InParts {
+        /// As the operator knows them; several if something moved from one into another.
+        modules: Vec<Vec<u8>>,
+        /// The same of what was not chosen.
+        left: Vec<Vec<u8>>,
+    },
+    /// A module of which something could not be read.
+    #[error("the module {} can't be taken: {path} in it could not be read: {reason}", escaped(.module))]
+    Unread { module: Vec<u8>, path: EntryPath, reason: Unverified },
+    #[error("more drifted than can be kept, so single entries can't be told from the others")]
+    TooMuch,
+}
+
+/// How many of the paths that were not chosen are named.
+const NAMED: usize = 5;
+
+fn in_parts(modules: &[Vec<u8>], left: &[Vec<u8>]) -> String {
+    let named = |paths: &[Vec<u8>]| {
+        let mut named: Vec<_> = paths.iter().take(NAMED).map(|path| escaped(path).to_string()).collect();
+        if paths.len() > NAMED {
+            named.push(format!("and {} more", paths.len() - NAMED));
+        }
+        named.join(", ")
+    };
+    let (subject, rest) = match modules {
+        [_] => ("the module", "is locked as a whole, by its `nar`, and more of it drifted"),
+        _ => ("the modules", "are locked as a whole, by their `nar`, something moved between them, and more drifted"),
+    };
+    format!("{subject} {} {rest}: {}", named(modules), named(left))
+}
+
+impl AcceptError {
+    /// With what to do about it.
+    #[must_use]
+    pub fn trouble(&self, check: &str) -> Trouble {
+        let remedy = match self {
+            Self::Lock(error) => error.remedy().to_owned(),
+            Self::Unverified(_, reason) | Self::Unread { reason, .. } => reason.remedy().to_owned(),
+            Self::InParts { modules, .. } => {
+                format!("take all of it, `driftlock accept {}`, or nothing of it", shell::arguments(modules))
+            }
+            Self::TooMuch => format!("take all of it: driftlock lock --check {}", shell::word(check.as_bytes())),
+        };
+        Trouble::new(format!("the check {check}: {self}"), remedy)
+    }
+}
+
+impl Drifted {
+    /// What was chosen, as if nothing else had drifted.
+    #[must_use]
+    pub fn chosen(&self, choice: &Choice) -> Comparison {
+        let all = &self.found.drift;
+        let drift: Vec<_> =
+            all.iter().zip(choice).filter(|(_, chosen)| **chosen).map(|(item, _)| item.clone()).collect();
+        // What moved has drifted where it was as well.
+        let drifted = drift.iter().map(|item| 1 + u64::from(units::left(item, all).is_some())).sum();
+        Comparison { drift, counts: Counts { entries: drifted, drifted, ..Counts::default() }, ..Comparison::default() }
+    }
+
+    /// A path as reports show it. Raw.
+    #[must_use]
+    pub fn shown(&self, path: &[u8]) -> Vec<u8> {
+        joined(self.places.first().map_or("", String::as_str), path)
+    }
+}

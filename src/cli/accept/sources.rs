@@ -1,0 +1,90 @@
+//! Where the live state comes from: this machine, an export, or a server.
+
+use crate::capability::{self, shown};
+use crate::cli::arguments::{AcceptArguments, Common};
+use crate::cli::export::server;
+use crate::cli::servers::Connections;
+use crate::cli::{lock, progress};
+use crate::declaration::Check;
+use crate::session::{Collected, LocksAccess, Run, Session};
+use crate::trouble::Trouble;
+
+/// A check, where its entries are, and what is there.
+pub type Source<'a> = (&'a Check, Vec<String>, Collected);
+
+/// What is read.
+pub enum Sources {
+    Here,
+    /// An export, as it is shown.
+    Export(String),
+    Server(Connections),
+}
+
+/// Opens all that is needed, and enters the sandbox.
+///
+/// # Errors
+/// What keeps the run from starting.
+pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Sources), Trouble> {
+    let access = if arguments.dry_run { LocksAccess::Read } else { LocksAccess::Write };
+    let request = common.request();
+    let (session, sources) = if arguments.servers.are_named() {
+        let session = Session::for_servers(&request, access)?;
+        let connections = Connections::prepare(&session.declared, &arguments.servers)?;
+        if connections.servers.len() != 1 {
+            return Err(Trouble::new(
+                format!("a lock takes the state of one server, and {} are named", connections.servers.len()),
+                "name one with --server",
+            ));
+        }
+        (session, Sources::Server(connections))
+    } else {
+        arguments.servers.none()?;
+        match &arguments.from {
+            Some(export) => (Session::from_export(&request, access, export)?, Sources::Export(shown(export))),
+            None => (Session::open(&request, access)?, Sources::Here),
+        }
+    };
+    Ok((session.enter(&[])?, sources))
+}
+
+/// Reads what is there, check by check.
+///
+/// # Errors
+/// A server that can't be asked, and a run that has nothing to read.
+pub fn read<'a>(run: &'a Run, common: &Common, sources: &Sources) -> Result<Vec<Result<Source<'a>, Trouble>>, Trouble> {
+    let found: Vec<Result<Source<'a>, Trouble>> = match sources {
+        Sources::Here => {
+            let wanted: Vec<bool> = run.session.checks().map(|check| check.modes.local).collect();
+            let show_progress = capability::wants_progress() && !common.quiet;
+            let found = progress::during(show_progress, |progress| run.collect(&wanted, true, progress));
+            let found = run.session.checks().zip(found).filter_map(|(check, found)| Some((check, found?)));
+            found.map(|(check, found)| Ok((check, vec![check.place()], found?))).collect()
+        }
+        Sources::Export(shown) => {
+            let found = run.session.checks().map(|check| (check, lock::exported(run, check, shown)));
+            let places = |check| places(run, check, None);
+            found
+                .filter_map(|(check, found)| Some(found.transpose()?.map(|found| (check, places(check), found))))
+                .collect()
+        }
+        Sources::Server(connections) => {
+            let (found, _) = server::state(run, connections, common.request().requirement)?;
+            let places = |check, place| places(run, check, Some(place));
+            found.into_iter().map(|live| Ok((live.check, places(live.check, live.place), live.found?))).collect()
+        }
+    };
+    Ok(found)
+}
+
+/// Where the entries of a check may be said to be: on the server that was asked, here, and on any server.
+fn places(run: &Run, check: &Check, asked: Option<String>) -> Vec<String> {
+    let roots = run.session.declared.declaration.servers.iter().filter_map(|server| server.root(check));
+    let roots = roots.chain(check.server_root.as_deref()).map(capability::raw);
+    let mut places: Vec<_> = asked.into_iter().chain([check.place()]).collect();
+    if check.engine.is_none() {
+        places.extend(roots);
+    }
+    let mut known = std::collections::HashSet::new();
+    places.retain(|place| known.insert(place.clone()));
+    places
+}

@@ -1,0 +1,69 @@
+//! Words of a command line that people paste into a shell: whatever the bytes, the shell reads one word with just those.
+
+/// A word as `bash`, `zsh` and `ksh` read it.
+///
+/// Plain words stay as they are, others stand in single quotes. What would be hazardous on a terminal, could not be seen or
+/// is not UTF-8 stands in `$'…'`, as octal digits; so the line is harmless to show, and is one line.
+#[must_use]
+pub fn word(bytes: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./:@%+,-".contains(byte);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !bytes.is_empty() && bytes.iter().all(plain) => text.to_owned(),
+        // Shells with a history look for `!` in some quotes, and `to_escape` takes `::` to be a command only at the start.
+        Ok(text) if !text.contains('!') && !crate::path::to_escape(text).any(|(_, escape)| escape) => {
+            format!("'{}'", text.replace('\'', "'\\''"))
+        }
+        _ => dollar(bytes),
+    }
+}
+
+/// Several words that are arguments: where one begins with a dash, behind the word that says that no option follows.
+#[must_use]
+pub fn arguments<T: AsRef<[u8]>>(words: &[T]) -> String {
+    let dashes = if words.iter().any(|bytes| bytes.as_ref().starts_with(b"-")) { "-- " } else { "" };
+    let words: Vec<_> = words.iter().map(|bytes| word(bytes.as_ref())).collect();
+    format!("{dashes}{}", words.join(" "))
+}
+
+fn dollar(bytes: &[u8]) -> String {
+    let mut out = String::from("$'");
+    let octal = |out: &mut String, bytes: &[u8]| bytes.iter().for_each(|byte| out.push_str(&format!("\\{byte:03o}")));
+    for chunk in bytes.utf8_chunks() {
+        for (character, escape) in crate::path::to_escape(chunk.valid()) {
+            match character {
+                '\\' | '\'' => out.extend(['\\', character]),
+                '\n' => out.push_str("\\n"),
+                '\t' => out.push_str("\\t"),
+                _ if escape || character == '!' => octal(&mut out, character.encode_utf8(&mut [0; 4]).as_bytes()),
+                _ => out.push(character),
+            }
+        }
+        octal(&mut out, chunk.invalid());
+    }
+    out.push('\'');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn words_are_as_plain_as_they_can_be() {
+        for (bytes, expected) in [
+            (&b"infra/stacks/edge-traefik/docker-compose.yml"[..], "infra/stacks/edge-traefik/docker-compose.yml"),
+            (b"", "''"),
+            (b"a b", "'a b'"),
+            (b"it's", "'it'\\''s'"),
+            (b"$(reboot)`x`\"", "'$(reboot)`x`\"'"),
+            (b"~root", "'~root'"),
+            ("Gr\u{fc}\u{df}e".as_bytes(), "'Gr\u{fc}\u{df}e'"),
+            (b"a\nb\\'", "$'a\\nb\\\\\\''"),
+            (b"\xff1", "$'\\3771'"),
+            ("\u{202e}x!".as_bytes(), "$'\\342\\200\\256x\\041'"),
+            (b"::error::x", "$'\\072:error::x'"),
+        ] {
+            assert_eq!(word(bytes), expected);
+        }
+    }
+}
