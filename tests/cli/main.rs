@@ -15,6 +15,7 @@ mod containers;
 mod crash;
 mod damage;
 mod filesystems;
+mod fuse;
 mod harness;
 mod machine;
 mod many;

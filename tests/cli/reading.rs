@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use needs::needs;
 
-use crate::harness::{FILES, TREES, World, the_check, unverified};
+use crate::fuse::{Fuse, Served};
+use crate::harness::{FILES, TREES, World, drift, the_check, unverified};
 use crate::watch::{names, says};
 
 /// Holds a write lease on a file, as Samba and NFS servers do, and gives it up when it is asked to, or not.
@@ -154,4 +155,42 @@ fn each_cause_has_its_own_remedy() {
     says(&stderr, &["mem: could not read it: Input/output error", "to do: the disk or the file system fails"]);
     assert!(!stderr.contains("as a user who may read"), "{stderr}");
     assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+/// FUSE file systems may state any size (`direct_io`), and what they yield then is more or less.
+#[needs(fuse)]
+fn what_yields_more_or_less_than_it_states_is_unstable() {
+    let world = World::new();
+    let served = |more: &str| {
+        let honest = Served::new("honest", "as much as it states");
+        let contents = format!("{more}, in all");
+        vec![honest, Served::new("more", &contents).stating(4), Served::new("less", "little").stating(400)]
+    };
+    let fuse = Fuse::mount(&world.path("root"), served("one"));
+    let stderr = world.driftlock(["lock"]).code(2).stderr();
+    says(&stderr, &["root/less: unstable", "root/more: unstable", "to do: run it while nothing writes to it"]);
+    assert!(!stderr.contains("honest"), "{stderr}");
+    drop(fuse);
+    // The first bytes stay the same.
+    let fuse = Fuse::mount(&world.path("root"), vec![Served::new("more", "the same, and").stating(13)]);
+    world.lock();
+    drop(fuse);
+    let fuse = Fuse::mount(&world.path("root"), vec![Served::new("more", "the same, and not").stating(13)]);
+    let report = world.check(2);
+    assert_eq!(unverified(&report), ["more"]);
+    drop(fuse);
+}
+
+/// With no size at all, it is read to its end.
+#[needs(fuse)]
+fn a_file_of_fuse_that_states_no_size_is_read_to_its_end() {
+    let world = World::declaring(&FILES.replace("**", "*"));
+    let fuse = Fuse::mount(&world.path("root"), vec![Served::new("one", "first").stating(0)]);
+    world.lock();
+    assert_eq!(world.entry("one")["size"], 5);
+    world.check(0);
+    drop(fuse);
+    let fuse = Fuse::mount(&world.path("root"), vec![Served::new("one", "other").stating(0)]);
+    assert_eq!(drift(&world.check(1)), [("modified".to_owned(), "one".to_owned())]);
+    drop(fuse);
 }

@@ -108,6 +108,18 @@ fn try_images() -> Has {
     Ok(())
 }
 
+/// FUSE file systems can be mounted, through `/dev/fuse`.
+pub fn fuse() -> Has {
+    static TRIED: OnceLock<Has> = OnceLock::new();
+    let attempt = || {
+        mounts()?;
+        fs::File::open("/dev/fuse").map_err(|error| format!("no FUSE: /dev/fuse: {error}"))?;
+        in_namespace("mount -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 driftlock-test . 3<>/dev/fuse")
+            .map_err(|why| format!("no FUSE mounts: {why}"))
+    };
+    TRIED.get_or_init(attempt).clone()
+}
+
 /// Device nodes can be made, and opened.
 pub fn devices() -> Has {
     static TRIED: OnceLock<Has> = OnceLock::new();
