@@ -8,7 +8,7 @@
 //! {"driftlock_collect":3,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
 //! {"progress":{"entries":0,"bytes":0}}                                          every two seconds while it walks, and then
 //! {"check":"compose_hashes","resolved_root":"/srv/stacks","failed":null}        each check, in the order of the request
-//! {"mount":"path"} or {"mount_base64":"…"}                                      where another file system begins
+//! {"mount":"path","what":"file_system"} or {"mount_base64":"…",…}                where another mount or file system begins
 //! {"uncovered":{"glob":"*.cnf","list":"include"}}                               what lies on the way and is not looked at
 //! {"uncovered":{"path":"current","target":"/opt/web"}}
 //! {"touched":"path"} or {"touched_base64":"…"}                                 what was touched while it was read

@@ -19,7 +19,7 @@ use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, raw};
 use crate::compare;
 use crate::declaration::{Check, Server};
-use crate::manifest::{LockError, Uncovered};
+use crate::manifest::{Crossing, LockError, Uncovered};
 use crate::path::escaped;
 use crate::remote::request::{Asked, Extent};
 use crate::remote::{Answer, AnswerError, Beside};
@@ -101,7 +101,7 @@ struct Pending<'a> {
     /// What it is compared with, or how it has ended.
     state: Result<Baseline, Box<Outcome>>,
     resolved_root: Option<String>,
-    mounts: Vec<Vec<u8>>,
+    mounts: Vec<Crossing>,
     uncovered: Vec<Uncovered>,
     touched: Vec<Vec<u8>>,
     old_lock: Option<OldLock>,

@@ -3,6 +3,7 @@
 //! `docs/lock-format.md` specifies both lock formats. [`json`] writes and reads `<check>.lock.json`, the only place
 //! that does; [`text`] does the same for the format of `sha256sum`.
 
+mod boundary;
 pub mod bytes;
 pub mod container;
 pub mod json;
@@ -16,6 +17,7 @@ use std::fmt;
 use data_encoding::{BASE64, HEXLOWER};
 
 use crate::path::EntryPath;
+pub use boundary::{Boundary, Crossing};
 pub use container::{Container, Mount};
 pub use list::List;
 pub use spoiled::Spoiled;
@@ -259,9 +261,9 @@ pub enum Unverified {
     /// Listed as a directory, and something else when it was to be read.
     #[error("unstable: it was a directory when it was listed, and is none any more")]
     Replaced,
-    /// `one_file_system = true`, and another file system is mounted here.
-    #[error("something is mounted here, and `one_file_system` refuses that")]
-    OtherFileSystem,
+    /// `one_file_system = true`, and this begins here.
+    #[error("{} here, and `one_file_system` refuses that", .0.phrase())]
+    OtherFileSystem(Boundary),
     /// A process (Samba, an NFS server) holds a write lease and does not give it up.
     #[error("another process holds a lease on it, and has not given it up")]
     Leased,
@@ -311,7 +313,10 @@ impl Unverified {
             Self::Vanished | Self::Replaced => {
                 "run it while nothing changes the tree, or `exclude` what comes and goes"
             }
-            Self::OtherFileSystem => {
+            Self::OtherFileSystem(Boundary::Subvolume) => {
+                "declare a check of its own over it, or take `one_file_system` out of the check"
+            }
+            Self::OtherFileSystem(_) => {
                 "unmount it, declare a check of its own over it, or take `one_file_system` out of the check"
             }
             Self::Leased => {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{PROTOCOL, inventory};
 use crate::container::Inventory;
 use crate::digest::Sha256;
-use crate::manifest::{Entries as _, UncoveredItem, Unverified, json::entry_line};
+use crate::manifest::{Crossing, Entries as _, UncoveredItem, Unverified, json::entry_line};
 use crate::sandbox::Enforced;
 use crate::session::Collected;
 use crate::trouble::Trouble;
@@ -70,13 +70,18 @@ pub fn check(
     let (quoted, resolved, trouble) = (json!(name), json!(resolved_root), json!(trouble));
     writeln!(lines.out, "{{\"check\":{quoted},\"resolved_root\":{resolved},\"failed\":{trouble}}}")?;
     if let Ok(collection) = collection {
-        for (key, paths) in [("mount", &collection.mounts), ("touched", &collection.touched)] {
-            for path in paths {
-                lines.line(&match std::str::from_utf8(path) {
-                    Ok(path) => json!({ key: path }).to_string(),
-                    Err(_) => json!({ format!("{key}_base64"): BASE64.encode(path) }).to_string(),
-                })?;
-            }
+        for Crossing { path, what } in &collection.mounts {
+            let what = what.name();
+            lines.line(&match std::str::from_utf8(path) {
+                Ok(path) => json!({ "mount": path, "what": what }).to_string(),
+                Err(_) => json!({ "mount_base64": BASE64.encode(path), "what": what }).to_string(),
+            })?;
+        }
+        for path in &collection.touched {
+            lines.line(&match std::str::from_utf8(path) {
+                Ok(path) => json!({ "touched": path }).to_string(),
+                Err(_) => json!({ "touched_base64": BASE64.encode(path) }).to_string(),
+            })?;
         }
         for uncovered in &collection.uncovered {
             lines.line(&json!({ "uncovered": UncoveredItem::from(uncovered) }).to_string())?;

@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use crate::baseline::OldLock;
 use crate::compare::{Comparison, Counts};
-use crate::manifest::{Kind, Uncovered};
+use crate::manifest::{Crossing, Kind, Uncovered};
 use crate::remote::Head;
 use crate::sandbox::Enforced;
 pub use crate::trouble::Trouble;
@@ -93,8 +93,8 @@ pub struct CheckReport {
     /// The lock file as the operator knows it: `audit/locks/compose_hashes.lock.json`.
     pub lock: String,
     pub outcome: Outcome,
-    /// Paths below the root (exact bytes) where another file system begins.
-    pub mounts: Vec<Vec<u8>>,
+    /// Where, below the root, another mount or file system begins.
+    pub mounts: Vec<Crossing>,
     /// What lies on its way and is not looked at, sorted; of a check that was compared.
     pub uncovered: Vec<Uncovered>,
     /// Whether that is trouble instead of a warning.

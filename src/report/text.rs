@@ -251,8 +251,8 @@ fn whereabouts(page: &mut Page<impl Write>, check: &CheckReport, title: &str) ->
         }
     }
     for mount in check.mounts.iter().take(page.lines) {
-        let path = shown(&check.root, mount);
-        page.line(Tag::Warn, format_args!("{title}: another file system is mounted at {path}"))?;
+        let (what, path) = (mount.what.phrase(), shown(&check.root, &mount.path));
+        page.line(Tag::Warn, format_args!("{title}: {what} at {path}"))?;
     }
     if let Some(more @ 1..) = check.mounts.len().checked_sub(page.lines) {
         more_of(page, more as u64, "")?;

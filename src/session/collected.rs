@@ -7,7 +7,7 @@ use crate::capability::{self, Directory, shown};
 use crate::container::{self, EngineError, Files, Inventory, PATIENCE};
 use crate::declaration::Check;
 use crate::manifest::list::ListEntries;
-use crate::manifest::{self, Kind, List, LockError, Observed, Uncovered};
+use crate::manifest::{self, Crossing, Kind, List, LockError, Observed, Uncovered};
 use crate::stat_cache::Learned;
 use crate::trouble::Trouble;
 use crate::walk::{Collection, Tree, TreeEntries};
@@ -56,8 +56,8 @@ impl Source {
 #[derive(Debug)]
 pub struct Collected {
     found: Found,
-    /// Paths on which something lies that is on another mount than the directory it is in, sorted.
-    pub mounts: Vec<Vec<u8>>,
+    /// Where something lies that is on another mount than the directory it is in, sorted.
+    pub mounts: Vec<Crossing>,
     /// What lies on the way and is not looked at, sorted.
     pub uncovered: Vec<Uncovered>,
     /// Whether its root has nothing in it, not even what is excluded.

@@ -51,7 +51,7 @@ use stamped::Stamped;
 pub const SETTLING: Duration = Duration::from_secs(2);
 
 /// A moment as the kernel stamps files: seconds since 1970, and nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment {
     pub seconds: i64,
     /// Less than 1,000,000,000.
@@ -71,7 +71,7 @@ impl Moment {
 }
 
 /// What has to be the same for the contents of a file or directory to be the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp {
     pub inode: u64,
     pub size: u64,

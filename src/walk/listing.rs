@@ -13,7 +13,7 @@ use super::open::{self, Mount, Purpose};
 use super::queue::Place;
 use super::tree::State;
 use crate::declaration::Matched;
-use crate::manifest::{Attributes, Kind, Unverified};
+use crate::manifest::{Attributes, Crossing, Kind, Unverified};
 use crate::path::split_last;
 use crate::stat_cache::listing::Listed;
 
@@ -64,7 +64,7 @@ pub fn open(
     place: &Place,
     above: Option<BorrowedFd<'_>>,
     parent: Option<Mount>,
-    mounts: &mut Vec<Vec<u8>>,
+    mounts: &mut Vec<Crossing>,
 ) -> Result<Opened, Closed> {
     let mut attempt = 0;
     let file = loop {
@@ -91,16 +91,15 @@ pub fn note_mount(
     path: &[u8],
     status: &Statx,
     parent: Option<Mount>,
-    mounts: &mut Vec<Vec<u8>>,
+    mounts: &mut Vec<Crossing>,
 ) -> Result<Mount, Unverified> {
-    let mount = Mount::of(status);
-    if parent.is_some_and(|parent| parent != mount) {
+    if let Some(what) = parent.and_then(|parent| Mount::boundary(parent, status)) {
         if task.one_file_system {
-            return Err(Unverified::OtherFileSystem);
+            return Err(Unverified::OtherFileSystem(what));
         }
-        mounts.push(path.to_vec());
+        mounts.push(Crossing { path: path.to_vec(), what });
     }
-    Ok(mount)
+    Ok(Mount::of(status))
 }
 
 /// The names in a directory that a check has to do with, sorted by their bytes: directories to go into, and all else

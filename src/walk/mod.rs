@@ -7,6 +7,7 @@
 
 mod hash;
 mod known;
+mod linked;
 mod listing;
 mod module;
 mod nodes;
@@ -14,6 +15,7 @@ mod observe;
 mod open;
 mod queue;
 mod reach;
+mod reading;
 mod touched;
 mod tree;
 mod worker;
@@ -29,9 +31,11 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use crate::capability;
 use crate::declaration::{Matched, Selection};
-use crate::manifest::{AttributeSet, Content, Kind, Record, Uncovered, Unverified};
+use crate::manifest::{AttributeSet, Content, Crossing, Kind, Record, Uncovered, Unverified};
 use crate::stat_cache::{Known, Learned};
+use linked::Linked;
 use queue::{Job, Place, Queue};
 use rustix::fs::Statx;
 use tree::{DirectoryId, State};
@@ -73,8 +77,8 @@ pub enum NarOf {
 #[derive(Debug)]
 pub struct Collection {
     pub tree: Tree,
-    /// Paths on which something lies that is on another mount than the directory it is in, sorted.
-    pub mounts: Vec<Vec<u8>>,
+    /// Where something lies that is on another mount than the directory it is in, sorted.
+    pub mounts: Vec<Crossing>,
     /// How many entries were touched during the run: see [`Tree::touched`].
     pub touched: u64,
     /// The root itself: its NAR if that was asked for, or why it could not be read.
@@ -89,7 +93,7 @@ pub struct Collection {
 #[derive(Debug, Default)]
 pub struct Progress {
     pub entries: AtomicU64,
-    /// Bytes of regular files whose digest is known.
+    /// Bytes that were read of regular files whose digest is known.
     pub bytes: AtomicU64,
 }
 
@@ -128,6 +132,7 @@ pub fn collect(tasks: &[Task<'_>], threads: NonZeroUsize, progress: &Progress) -
         tasks,
         queue: Queue::new(jobs.collect()),
         directories: tasks.iter().map(|_| AtomicU32::new(1)).collect(),
+        linked: Linked::new(capability::clock().0),
         progress,
         workers: threads.get().min(MOST_THREADS).min(affordable()),
         long: AtomicUsize::new(0),
@@ -166,6 +171,8 @@ struct Run<'a> {
     queue: Queue,
     /// For each task, the next directory's number.
     directories: Vec<AtomicU32>,
+    /// Files with several names.
+    linked: Linked,
     progress: &'a Progress,
     /// How many were asked for, this thread among them. There are fewer if the system has no threads left.
     workers: usize,

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
+use crate::manifest::Boundary;
+
 /// Longest path that one call is given, in bytes. Linux takes 4,096 with the NUL.
 const PATH_LIMIT: usize = 4000;
 
@@ -113,13 +115,28 @@ pub fn file_type(status: &Statx) -> FileType {
 
 /// Which mount, and which file system, something lies on. Where the kernel (before 5.8) can't tell the mount, the
 /// device alone decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mount {
     id: u64,
     device: (u32, u32),
 }
 
 impl Mount {
+    /// What begins where something with this status lies below `above`, if anything does.
+    pub fn boundary(above: Self, status: &Statx) -> Option<Boundary> {
+        /// The inode that btrfs gives to the top of each subvolume (`BTRFS_FIRST_FREE_OBJECTID`).
+        const SUBVOLUME: u64 = 256;
+        let here = Self::of(status);
+        if here == above {
+            return None;
+        }
+        Some(match (here.id == above.id && here.id != 0, here.device == above.device) {
+            (true, _) if file_type(status) == FileType::Directory && status.stx_ino == SUBVOLUME => Boundary::Subvolume,
+            (false, true) => Boundary::BindMount,
+            _ => Boundary::FileSystem,
+        })
+    }
+
     pub fn of(status: &Statx) -> Self {
         let known = status.stx_mask & StatxFlags::MNT_ID.bits() != 0;
         let id = if known { status.stx_mnt_id } else { 0 };

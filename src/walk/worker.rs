@@ -11,11 +11,12 @@ use super::listing;
 use super::nodes::Nodes;
 use super::observe::{self, Seen, refused};
 use super::open::Mount;
-use super::queue::{Job, LargeFile, Place, Work};
+use super::queue::{Job, Place, Work};
+use super::reading::{Named, Purpose};
 use super::tree::{DirectoryId, PART, Part, Pieces, State};
 use super::{NarOf, Run, Task, module};
 use crate::declaration::Matched;
-use crate::manifest::{Content, Kind, Record, Uncovered, Unverified};
+use crate::manifest::{Content, Crossing, Kind, Record, Uncovered, Unverified};
 use crate::path::{EntryPath, ROOT};
 use crate::stat_cache::Learned;
 use crate::stat_cache::listing::Listed;
@@ -52,7 +53,7 @@ pub struct FoundInTask {
 /// What one worker found for one task beside its entries.
 #[derive(Default)]
 pub struct Notes {
-    pub mounts: Vec<Vec<u8>>,
+    pub mounts: Vec<Crossing>,
     /// How many entries were touched during the run, and are taken all the same.
     pub touched: u64,
     pub learned: Learned,
@@ -81,7 +82,7 @@ impl Notes {
 pub struct Slot {
     /// Who found it.
     pub worker: usize,
-    task: usize,
+    pub task: usize,
     part: usize,
     node: usize,
 }
@@ -98,7 +99,7 @@ struct Batch {
 
 /// Works until nothing is left to do, as the worker of this number.
 pub fn work(run: &Run<'_>, number: usize) -> Found {
-    let mut lanes: [Lane<Slot>; 2] = Default::default();
+    let mut lanes: [Lane<Purpose>; 2] = Default::default();
     let matched = |task: &Task<'_>| Notes { matched: task.selection.unmatched_yet(), ..Notes::default() };
     let tasks = run.tasks.iter().map(|task| FoundInTask { notes: matched(task), ..FoundInTask::default() }).collect();
     let found = Found { tasks, elsewhere: Vec::new() };
@@ -124,7 +125,7 @@ pub fn work(run: &Run<'_>, number: usize) -> Found {
 
 pub struct Worker<'a> {
     pub run: &'a Run<'a>,
-    number: usize,
+    pub number: usize,
     pub found: Found,
     batch: Option<Batch>,
     /// The directory that was gone through last, still open: the next one is often in it.
@@ -227,7 +228,7 @@ impl Worker<'_> {
     /// file never waits for small ones, and two share a core only if no other core is free. Beside a [`LONG`] one the
     /// second lane takes nothing else than large ones once the batch is done, which nobody else can do, as long as
     /// another core has none that long.
-    fn next_file(&mut self, free: hash::Free) -> Option<hash::Opened<Slot>> {
+    fn next_file(&mut self, free: hash::Free) -> Option<hash::Opened<Purpose>> {
         let busy = free.beside.is_some();
         let long = free.beside.is_some_and(|left| left >= LONG);
         if self.long != long {
@@ -271,7 +272,7 @@ impl Worker<'_> {
     }
 
     /// The next file in a batch that is to be read here and now.
-    fn next_in(&mut self, batch: &mut Batch) -> Option<hash::Opened<Slot>> {
+    fn next_in(&mut self, batch: &mut Batch) -> Option<hash::Opened<Purpose>> {
         let task = batch.place.task;
         loop {
             let found = &mut self.found.tasks[task];
@@ -281,76 +282,39 @@ impl Worker<'_> {
             let &State::Pending(listed) = state else { continue };
             let at = At { place: &batch.place, directory: batch.directory.as_fd(), mount: batch.mount };
             match look(self.run, &at, name, listed, &mut found.notes) {
-                Ok((file, status)) if status.stx_size < LARGE => {
-                    return Some(hash::Opened { tag: slot, file, status, repeated: false });
+                Ok((file, status)) if status.stx_size < LARGE && status.stx_nlink == 1 => {
+                    return Some(hash::Opened { tag: Purpose::of(slot), file, status, repeated: false });
                 }
-                Ok((_, status)) => {
-                    let (place, name) = (batch.place.clone(), name.into());
-                    let (size, inode) = (status.stx_size, status.stx_ino);
-                    self.run.queue.add_large(LargeFile { size, inode, place, mount: batch.mount, name, slot });
+                Ok((file, status)) => {
+                    let file = Named { file, status, place: &batch.place, mount: batch.mount, name: name.into(), slot };
+                    if status.stx_size >= LARGE {
+                        self.run.queue.add_large(file.queued());
+                    } else if let Some(opened) = self.to_read(file) {
+                        return Some(opened);
+                    }
                 }
                 Err(state) => self.found.put(&slot, state),
             }
         }
     }
-
-    /// Opens a large file that was queued, if it is still a file that can be read.
-    fn open_large(&mut self, file: LargeFile) -> Option<hash::Opened<Slot>> {
-        let LargeFile { place, mount, name, slot, inode, size: _ } = file;
-        let found = &mut self.found.tasks[place.task];
-        let looked = listing::open(&self.run.tasks[place.task], &place, None, None, &mut found.notes.mounts)
-            .map_err(|closed| State::unverified(closed.reason()))
-            .and_then(|opened| {
-                let at = At { place: &place, directory: opened.file.as_fd(), mount };
-                let listed = Listed { file_type: FileType::RegularFile, inode };
-                look(self.run, &at, &name, listed, &mut found.notes)
-            });
-        self.run.queue.done();
-        match looked {
-            Ok((file, status)) => Some(hash::Opened { tag: slot, file, status, repeated: false }),
-            Err(state) => {
-                self.put(slot, state);
-                None
-            }
-        }
-    }
-
-    /// Keeps the digest of a file.
-    fn settle(&mut self, opened: hash::Opened<Slot>, hashed: hash::Hashed) {
-        let hash::Opened { tag: slot, file, status, repeated } = opened;
-        let task = &self.run.tasks[slot.task];
-        let found = &mut self.found.tasks[slot.task];
-        let state = hashed.and_then(|sha256| {
-            self.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
-            found.notes.learned.read.extend(task.known.and_then(|known| known.learn(&status, sha256)));
-            file_record(&file, &status, sha256, task.attributes)
-        });
-        let state = match state {
-            Ok(record) => task.state(record, &status, repeated, &mut found.notes.touched),
-            Err(reason) => State::unverified(reason),
-        };
-        self.put(slot, state);
-    }
-
-    fn put(&mut self, slot: Slot, state: State) {
-        if slot.worker == self.number {
-            self.found.put(&slot, state);
-        } else {
-            self.found.elsewhere.push((slot, state));
-        }
-    }
 }
 
 /// A directory that is open.
-struct At<'a> {
-    place: &'a Place,
-    directory: BorrowedFd<'a>,
-    mount: Mount,
+pub struct At<'a> {
+    pub place: &'a Place,
+    pub directory: BorrowedFd<'a>,
+    pub mount: Mount,
 }
 
 /// Looks at a name in a directory: a file to read, or what became of it. A directory that was none when it was listed is
 /// queued.
-fn look(run: &Run<'_>, at: &At<'_>, name: &[u8], listed: Listed, notes: &mut Notes) -> Result<(OwnedFd, Statx), State> {
+pub fn look(
+    run: &Run<'_>,
+    at: &At<'_>,
+    name: &[u8],
+    listed: Listed,
+    notes: &mut Notes,
+) -> Result<(OwnedFd, Statx), State> {
     let task = &run.tasks[at.place.task];
     let looked = known::look(task, at.directory, name, listed, &mut notes.learned);
     if let Some(status) = looked.status()

@@ -125,7 +125,7 @@ fn without_a_report_nothing_is_written() {
 /// Root is not told to become root.
 #[test]
 fn each_cause_has_its_own_remedy() {
-    use driftlock::manifest::Unverified;
+    use driftlock::manifest::{Boundary, Unverified};
     let refused = |errno| Unverified::Refused { action: "open it", errno };
     let causes = [
         (refused(libc::EACCES), "run driftlock as a user who may read it"),
@@ -137,7 +137,9 @@ fn each_cause_has_its_own_remedy() {
         (refused(libc::ENODEV), "see why the kernel refuses it"),
         (Unverified::Unstable { attempts: 3 }, "while nothing writes to it"),
         (Unverified::Vanished, "while nothing changes the tree"),
-        (Unverified::OtherFileSystem, "`one_file_system`"),
+        (Unverified::OtherFileSystem(Boundary::FileSystem), "unmount it"),
+        (Unverified::OtherFileSystem(Boundary::BindMount), "unmount it"),
+        (Unverified::OtherFileSystem(Boundary::Subvolume), "declare a check of its own over it, or take"),
         (Unverified::Leased, "/proc/locks"),
         (Unverified::Sizeless { limit: 1 }, "`exclude` it"),
     ];

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use driftlock::manifest::Kind;
+use driftlock::manifest::{Boundary, Crossing, Kind};
 use driftlock::report::fleet::Fleet;
 use driftlock::report::json::{Kept, parse_kept};
 use driftlock::report::{Outcome, Report, Trouble, changes, difference};
@@ -66,7 +66,8 @@ pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
         ("many-mounts", |size| {
             let mut check =
                 of_pair("tree", &Pair { kind: Kind::Trees, locked: Tree::new().dir("m"), live: Tree::new().dir("m") });
-            check.mounts = (0..size / 40).map(|number| format!("m/{number:06}").into_bytes()).collect();
+            check.mounts =
+                (0..size / 40).map(|number| Crossing::into(Boundary::FileSystem, format!("m/{number:06}"))).collect();
             one(vec![check])
         }),
         ("many-servers-that-differ", |size| {

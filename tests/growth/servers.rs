@@ -2,7 +2,7 @@
 
 use driftlock::compare::compare_within;
 use driftlock::declaration::{Check, Declaration, Format};
-use driftlock::manifest::{AttributeSet, Kind, List};
+use driftlock::manifest::{AttributeSet, Boundary, Crossing, Kind, List};
 use driftlock::path::EntryPath;
 use driftlock::remote::{Answer, answer};
 use driftlock::sandbox::Enforced;
@@ -46,7 +46,8 @@ pub fn cases() -> Vec<Case> {
     });
     let mounts = Case::new("answer/many-mounts", |size| {
         let tree = Tree::new().dir("m");
-        let mounts = (0..size / 40).map(|number| format!("m/{number:06}").into_bytes()).collect();
+        let mounts =
+            (0..size / 40).map(|number| Crossing::into(Boundary::FileSystem, format!("m/{number:06}"))).collect();
         read(check(Kind::Trees, &tree, &tree), tree.clone(), said(&tree, mounts))
     });
     answers.chain(others).chain([mounts]).collect()
@@ -66,7 +67,7 @@ fn check(kind: Kind, live: &Tree, locked: &Tree) -> Check {
     Declaration::parse("t", Format::Toml, text.as_bytes()).expect("a declaration").checks.remove(0)
 }
 
-fn said(live: &Tree, mounts: Vec<Vec<u8>>) -> Vec<u8> {
+fn said(live: &Tree, mounts: Vec<Crossing>) -> Vec<u8> {
     let found = live.0.iter().map(|(path, found)| (EntryPath::new(path.as_slice()).expect("a path"), found.clone()));
     let mut collected = Collected::from(List::new(found.collect()));
     collected.mounts = mounts;

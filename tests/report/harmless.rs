@@ -1,6 +1,6 @@
 //! No name forges a line, and none reaches a terminal as a command.
 
-use driftlock::manifest::Kind;
+use driftlock::manifest::{Boundary, Crossing, Kind};
 use driftlock::path::is_hazardous;
 use driftlock::report::{Outcome, Report, Trouble};
 use proptest::prelude::*;
@@ -73,7 +73,7 @@ proptest! {
         let kind = if kind { Kind::Files } else { Kind::Trees };
         let mut compared = samples::check(&text(0), kind, &text(1), samples::outcome(&locked, &live));
         compared.resolved_root = Some(text(2));
-        compared.mounts.clone_from(&texts);
+        compared.mounts = texts.iter().map(|text| Crossing::into(Boundary::BindMount, text.clone())).collect();
         let trouble = Trouble { problem: text(3), remedy: text(4) };
         let failed = samples::check(&text(5), kind, &text(1), Outcome::Failed(trouble));
         let mut no_lock = samples::check(&text(4), kind, &text(1), Outcome::NoLock);

@@ -297,7 +297,7 @@ fn a_report_changed_by_hand_is_refused() {
         (false, |report| report["checks"][1]["drift"][0]["actual"]["type"] = json!("fifo")),
         (false, |report| report["checks"][1]["drift"][0]["actual"]["mode"] = json!("+644")),
         (false, |report| report["checks"][1]["drift"][0]["actual"]["uid"] = json!(0)),
-        (false, |report| report["checks"][1]["mounts"] = json!([{"path": "/x"}])),
+        (false, |report| report["checks"][1]["mounts"] = json!([{"path": "/x", "what": "subvolume"}])),
         (false, |report| drop(report["checks"][1].as_object_mut().unwrap().remove("touched"))),
         (true, |report| report["checks"][1]["touched"] = json!([{"path": "b"}, {"path": "a"}])),
         (true, |report| report["checks"][0]["touched"] = json!([{"path": "a"}])),

@@ -189,6 +189,8 @@ fn names_all_trouble_with_its_remedy() {
         run `driftlock lock --check unit_files`
     [INFO] Checking addon hashes...
     [WARN] Addon: another file system is mounted at odoo_modules/seisei/m/mnt
+    [WARN] Addon: a part of the same file system is mounted once more (a bind mount) at odoo_modules/seisei/m/same
+    [WARN] Addon: a btrfs subvolume begins at odoo_modules/seisei/m/vol
     [FAIL] Addon drift: m
         modified: odoo_modules/seisei/m/g (sha256 cd0aa9… → 333e0a…)
     [FAIL] Addon unverified: odoo_modules/seisei/m/d: could not open it: Permission denied (os error 13)

@@ -9,7 +9,8 @@ use driftlock::baseline::OldLock;
 use driftlock::compare::{Comparison, compare};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{
-    Attributes, Container, Content, Entries, Kind, LockError, Mount, Observed, Record, Sha256Digest, Unverified,
+    Attributes, Boundary, Container, Content, Crossing, Entries, Kind, LockError, Mount, Observed, Record,
+    Sha256Digest, Unverified,
 };
 use driftlock::remote::Head;
 use driftlock::report::chain::Previous;
@@ -370,7 +371,7 @@ pub fn hostile() -> Report {
         live = live.file([name, b"/moved"].concat(), &format!("moved {number}"));
     }
     let mut trees = trees(&locked, &live);
-    trees.mounts = HOSTILE.map(<[u8]>::to_vec).to_vec();
+    trees.mounts = HOSTILE.map(|path| Crossing::into(Boundary::FileSystem, path)).to_vec();
     let text = String::from_utf8_lossy(HOSTILE[0]).into_owned();
     trees.root.clone_from(&text);
     let trouble = Trouble { problem: text.clone(), remedy: "\u{1b}]0;x\u{7}; or so".to_owned() };
@@ -445,7 +446,11 @@ pub fn troubled() -> Vec<CheckReport> {
         remedy: "create it, or correct `root` in driftlock.toml".to_owned(),
     };
     let mut unread = trees(&locked, &live);
-    unread.mounts = vec![b"m/mnt".to_vec()];
+    unread.mounts = vec![
+        Crossing::into(Boundary::FileSystem, "m/mnt"),
+        Crossing::into(Boundary::BindMount, "m/same"),
+        Crossing::into(Boundary::Subvolume, "m/vol"),
+    ];
     let mut failed = check("compose_hashes", Kind::Files, "infra/stacks", Outcome::Failed(trouble));
     failed.resolved_root = None;
     vec![

@@ -8,7 +8,9 @@ use super::lines::{EndLine, MountLine, TouchedLine, UncoveredLine, UnverifiedLin
 use super::{Answer, AnswerError};
 use crate::declaration::Check;
 use crate::digest::Sha256;
-use crate::manifest::{Content, Entries, Entry, GlobList, Kind, LockError, Observed, Uncovered, Unverified, json};
+use crate::manifest::{
+    Boundary, Content, Crossing, Entries, Entry, GlobList, Kind, LockError, Observed, Uncovered, Unverified, json,
+};
 use crate::path::EntryPath;
 
 /// The most that the places take which an answer names for one check where another file system begins, in bytes.
@@ -23,8 +25,8 @@ const MOUNT: usize = 64;
 /// What an answer says of a check beside its entries.
 #[derive(Debug)]
 pub struct Beside {
-    /// Where another file system begins.
-    pub mounts: Vec<Vec<u8>>,
+    /// Where another mount or file system begins.
+    pub mounts: Vec<Crossing>,
     /// What lies on the way and is not looked at, sorted.
     pub uncovered: Vec<Uncovered>,
     /// What was touched during the run, sorted.
@@ -56,7 +58,7 @@ pub struct Collected<'a, R> {
     check: &'a Check,
     /// Where the root really lies there, links resolved; as it was sent.
     pub resolved_root: Option<String>,
-    mounts: Vec<Vec<u8>>,
+    mounts: Vec<Crossing>,
     uncovered: Vec<Uncovered>,
     /// What both take.
     beside: usize,
@@ -168,17 +170,19 @@ impl<'a, R: BufRead> Collected<'a, R> {
     }
 
     fn mount(&mut self) -> Result<(), AnswerError> {
-        let MountLine { mount, mount_base64 } = self.answer.parse()?;
+        let MountLine { mount, mount_base64, what } = self.answer.parse()?;
         let path = self.path(mount, mount_base64)?;
+        let what = Boundary::ALL.into_iter().find(|known| known.name() == what);
+        let what = what.ok_or_else(|| self.answer.malformed("what begins at a mount is not known".to_owned()))?;
         if self.item.is_some()
             || !self.uncovered.is_empty()
             || !self.touched.is_empty()
-            || self.mounts.last().is_some_and(|before| **before >= *path.as_bytes())
+            || self.mounts.last().is_some_and(|before| *before.path >= *path.as_bytes())
         {
             return Err(self.answer.malformed("a mount is not where it belongs".to_owned()));
         }
         self.room(path.as_bytes().len())?;
-        self.mounts.push(path.as_bytes().to_vec());
+        self.mounts.push(Crossing { path: path.as_bytes().to_vec(), what });
         Ok(())
     }
 

@@ -59,6 +59,7 @@ pub(super) struct CheckLine {
 pub(super) struct MountLine {
     pub(super) mount: Option<String>,
     pub(super) mount_base64: Option<String>,
+    pub(super) what: String,
 }
 
 #[derive(Deserialize)]

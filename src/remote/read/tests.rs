@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::compare::{Comparison, compare_within};
 use crate::declaration::{Declaration, Format};
-use crate::manifest::{Content, List, LockError, Record, Sha256Digest, Unverified, json};
+use crate::manifest::{Boundary, Content, Crossing, List, LockError, Record, Sha256Digest, Unverified, json};
 use crate::path::EntryPath;
 use crate::remote::answer;
 use crate::sandbox::Enforced;
@@ -61,7 +61,7 @@ fn answer(found: Vec<List>) -> Vec<u8> {
     for (check, found) in checks.iter().zip(found) {
         let mut collected = session::Collected::from(found);
         if check.name == "tree" {
-            collected.mounts = vec![b"m".to_vec()];
+            collected.mounts = vec![Crossing::into(Boundary::BindMount, "m")];
             collected.touched = vec![b"a".to_vec(), b"m/\xff".to_vec()];
         }
         answer::check(&mut out, &check.name, Some("/srv"), &Ok(collected)).unwrap();
@@ -212,8 +212,9 @@ fn what_a_server_makes_us_keep_is_bounded() {
 
     // Places where another file system begins.
     let good = String::from_utf8(answer(found())).unwrap();
-    let (before, after) = good.split_once("{\"mount\":\"m\"}\n").unwrap();
-    let mounts: String = (100_000..200_000).map(|number| format!("{{\"mount\":\"{number}\"}}\n")).collect();
+    let (before, after) = good.split_once("{\"mount\":\"m\",\"what\":\"bind_mount\"}\n").unwrap();
+    let mounts: String =
+        (100_000..200_000).map(|number| format!("{{\"mount\":\"{number}\",\"what\":\"subvolume\"}}\n")).collect();
     let refused = compared([before, &mounts, after].concat().as_bytes(), UNLIMITED).unwrap_err();
     assert!(refused.to_string().contains("bytes of mounts"), "{refused}");
 
@@ -223,7 +224,7 @@ fn what_a_server_makes_us_keep_is_bounded() {
     let touched: String = (0..300_000).map(line).collect();
     let refused = compared([before, &touched, after].concat().as_bytes(), UNLIMITED).unwrap_err();
     assert!(matches!(refused, AnswerError::TooDifferent { .. }), "{refused}");
-    for wrong in [line(2) + &line(1), line(1) + &line(1), line(1) + "{\"mount\":\"z\"}\n"] {
+    for wrong in [line(2) + &line(1), line(1) + &line(1), line(1) + "{\"mount\":\"z\",\"what\":\"subvolume\"}\n"] {
         let refused = compared([before, &wrong, after].concat().as_bytes(), UNLIMITED).unwrap_err();
         assert!(refused.to_string().contains("is not where it belongs"), "{wrong}: {refused}");
     }

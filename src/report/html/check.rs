@@ -55,9 +55,10 @@ pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport, ite
         Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
     uncovered(out, check, items)?;
-    let mounts = "Another file system is mounted here";
-    noted(out, check, mounts, &check.mounts, "mounts", items)?;
-    noted(out, check, "Touched during the run", &check.touched, "touched", items)?;
+    let mounts = check.mounts.iter().map(|mount| (&mount.path[..], Some(mount.what.phrase())));
+    noted(out, check, "Another mount or file system begins here", mounts, "mounts", items)?;
+    let touched = check.touched.iter().map(|path| (&path[..], None));
+    noted(out, check, "Touched during the run", touched, "touched", items)?;
     writeln!(out, "</section>")
 }
 
@@ -216,22 +217,27 @@ fn uncovered(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Res
 }
 
 /// What there is to note of some paths, which changes no verdict. `key` is that of the JSON.
-fn noted(
+fn noted<'a>(
     out: &mut impl Write,
     check: &CheckReport,
     heading: &str,
-    paths: &[Vec<u8>],
+    paths: impl ExactSizeIterator<Item = (&'a [u8], Option<&'static str>)>,
     key: &str,
     items: usize,
 ) -> io::Result<()> {
-    if paths.is_empty() {
+    let count = paths.len();
+    if count == 0 {
         return Ok(());
     }
     writeln!(out, "<h3>{heading}</h3>\n<ol>")?;
-    for path in paths.iter().take(items) {
+    for (path, what) in paths.take(items) {
         let path = escaped(&joined(&check.root, path)).to_string();
-        writeln!(out, "<li><span class=\"path\">{}</span></li>", Text(&path))?;
+        write!(out, "<li><span class=\"path\">{}</span>", Text(&path))?;
+        if let Some(what) = what {
+            write!(out, "<span class=\"reason\">{}</span>", Text(what))?;
+        }
+        writeln!(out, "</li>")?;
     }
     writeln!(out, "</ol>")?;
-    more(out, paths.len().saturating_sub(items) as u64, key)
+    more(out, count.saturating_sub(items) as u64, key)
 }

@@ -8,7 +8,7 @@ mod fleet;
 mod left_out;
 mod previous;
 
-pub(super) use entry::{DriftItem, PathItem, UnverifiedItem};
+pub(super) use entry::{DriftItem, MountItem, PathItem, UnverifiedItem};
 pub(super) use fleet::{FleetDocument, of_fleet};
 use left_out::LeftOutItem;
 pub(super) use previous::PreviousItem;
@@ -74,7 +74,7 @@ pub(super) struct Check<D, U> {
     pub drift: D,
     pub unverified: U,
     pub left_out: LeftOutItem,
-    pub mounts: Vec<PathItem>,
+    pub mounts: Vec<MountItem>,
     pub uncovered: Vec<UncoveredItem>,
     pub uncovered_is_trouble: bool,
     pub touched: Vec<PathItem>,
@@ -374,7 +374,7 @@ fn check<'a>(check: &'a CheckReport, mode: &str) -> Written<'a> {
         drift: Drifts(comparison),
         unverified: Unverifieds(comparison),
         left_out: comparison.map(|found| found.left_out.into()).unwrap_or_default(),
-        mounts: check.mounts.iter().map(|mount| PathItem::from(mount.as_slice())).collect(),
+        mounts: check.mounts.iter().map(MountItem::from).collect(),
         uncovered: if comparison.is_some() {
             check.uncovered.iter().map(UncoveredItem::from).collect()
         } else {

@@ -10,7 +10,7 @@ use super::document::{Document, FleetDocument, Mode, Read, Sandbox, ServerItem, 
 use super::{FLEET_SCHEMA, ReportError, SCHEMA, digests, sums};
 use crate::baseline::OldLock;
 use crate::compare::{Counts, Drift, LeftOut};
-use crate::manifest::{Kind, Uncovered};
+use crate::manifest::{Crossing, Kind, Uncovered};
 use crate::path::EntryPath;
 use crate::remote;
 use crate::report::chain::{Previous, timestamp};
@@ -74,7 +74,7 @@ pub struct ParsedCheck {
     /// Which lock of the scripts it was compared with, if it was one.
     pub old_lock: Option<OldLock>,
     /// In the order of their paths.
-    pub mounts: Vec<EntryPath>,
+    pub mounts: Vec<Crossing>,
     /// What lies on its way and is not looked at, sorted.
     pub uncovered: Vec<Uncovered>,
     pub uncovered_is_trouble: bool,
@@ -276,7 +276,7 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
         Ok(ParsedUnverified { path, reason })
     });
     let unverified: Vec<_> = unverified.collect::<Result<_, _>>().map_err(form)?;
-    let mounts: Result<Vec<_>, _> = read.mounts.into_iter().map(EntryPath::try_from).collect();
+    let mounts: Result<Vec<_>, _> = read.mounts.into_iter().map(Crossing::try_from).collect();
     let mounts = mounts.map_err(form)?;
     let uncovered: Result<Vec<_>, _> = read.uncovered.into_iter().map(Uncovered::try_from).collect();
     let uncovered = uncovered.map_err(form)?;

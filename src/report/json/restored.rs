@@ -113,7 +113,6 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
             live_digest: parsed.live_digest,
         },
     };
-    let mounts = parsed.mounts.iter().map(|mount| mount.as_bytes().to_vec()).collect();
     let touched = parsed.touched.iter().map(|path| path.as_bytes().to_vec()).collect();
     Some(CheckReport {
         name: parsed.name,
@@ -122,7 +121,7 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
         resolved_root: parsed.resolved_root,
         lock,
         outcome,
-        mounts,
+        mounts: parsed.mounts,
         uncovered: parsed.uncovered,
         uncovered_is_trouble: parsed.uncovered_is_trouble,
         touched,

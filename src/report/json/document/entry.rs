@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::present;
 use crate::compare::{Change, Drift, UnverifiedEntry};
 use crate::manifest::bytes::{joined, split};
-use crate::manifest::{Attributes, Content, Record, Sha256Digest};
+use crate::manifest::{Attributes, Boundary, Content, Crossing, Record, Sha256Digest};
 use crate::path::EntryPath;
 use crate::report::words::Prose;
 
@@ -40,6 +40,34 @@ impl TryFrom<PathItem> for EntryPath {
 
     fn try_from(item: PathItem) -> Result<Self, String> {
         path(item.path, item.path_base64)
+    }
+}
+
+/// A place where another mount or file system begins.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in super::super) struct MountItem {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
+    what: String,
+}
+
+impl From<&Crossing> for MountItem {
+    fn from(crossing: &Crossing) -> Self {
+        let (path, path_base64) = split(&crossing.path);
+        Self { path, path_base64, what: crossing.what.name().to_owned() }
+    }
+}
+
+impl TryFrom<MountItem> for Crossing {
+    type Error = String;
+
+    fn try_from(item: MountItem) -> Result<Self, String> {
+        let what = Boundary::ALL.into_iter().find(|known| known.name() == item.what);
+        let what = what.ok_or("what begins at a mount is not known")?;
+        Ok(Self { path: path(item.path, item.path_base64)?.as_bytes().to_vec(), what })
     }
 }
 

@@ -1,0 +1,51 @@
+//! Where a walk comes from one mount or file system into another.
+
+/// What begins there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Boundary {
+    /// Another file system.
+    FileSystem,
+    /// A directory or file of the same file system that is mounted there once more.
+    BindMount,
+    /// A subvolume of the same btrfs, under the same mount.
+    Subvolume,
+}
+
+impl Boundary {
+    pub const ALL: [Self; 3] = [Self::FileSystem, Self::BindMount, Self::Subvolume];
+
+    /// The word for it in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FileSystem => "file_system",
+            Self::BindMount => "bind_mount",
+            Self::Subvolume => "subvolume",
+        }
+    }
+
+    /// What to say of it, before the place.
+    #[must_use]
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::FileSystem => "another file system is mounted",
+            Self::BindMount => "a part of the same file system is mounted once more (a bind mount)",
+            Self::Subvolume => "a btrfs subvolume begins",
+        }
+    }
+}
+
+/// A place where another mount or file system begins. In the order of paths.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Crossing {
+    pub path: Vec<u8>,
+    pub what: Boundary,
+}
+
+impl Crossing {
+    /// Where this begins.
+    #[must_use]
+    pub fn into(what: Boundary, path: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), what }
+    }
+}
