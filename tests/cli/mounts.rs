@@ -78,6 +78,6 @@ fn a_btrfs_subvolume_is_called_that() {
     let stderr = in_namespace(&world, 2, &format!("rm -r image locks; {image} exec \"$0\" lock")).stderr();
     says(
         &stderr,
-        &["root/vol: a btrfs subvolume begins here, and", "to do: declare a check of its own over it, or take"],
+        &["    vol: a btrfs subvolume begins here, and", "to do: declare a check of its own over it, or take"],
     );
 }
