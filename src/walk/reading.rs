@@ -60,7 +60,7 @@ impl Worker<'_> {
             });
         self.run.queue.done();
         match looked {
-            Ok((file, status)) => self.to_read(Named { file, status, place: &place, mount, name, slot }),
+            Ok((file, status)) => self.unless_known(Named { file, status, place: &place, mount, name, slot }),
             Err(state) => {
                 self.put(slot, state);
                 None
@@ -69,7 +69,7 @@ impl Worker<'_> {
     }
 
     /// The file to read, unless its inode is read under another name.
-    pub fn to_read(&mut self, named: Named<'_>) -> Option<hash::Opened<Purpose>> {
+    pub fn unless_known(&mut self, named: Named<'_>) -> Option<hash::Opened<Purpose>> {
         let inode = self.run.linked.inode(&named.status);
         let Named { status, .. } = named;
         let mut named = Some(named);

@@ -289,7 +289,7 @@ impl Worker<'_> {
                     let file = Named { file, status, place: &batch.place, mount: batch.mount, name: name.into(), slot };
                     if status.stx_size >= LARGE {
                         self.run.queue.add_large(file.queued());
-                    } else if let Some(opened) = self.to_read(file) {
+                    } else if let Some(opened) = self.unless_known(file) {
                         return Some(opened);
                     }
                 }
