@@ -19,7 +19,9 @@ mod within;
 
 pub use circumstances::{Circumstances, circumstances, clock, ssh_version};
 pub use declared::{DECLARATION_NAMES, Declared, declaration};
-pub use directory::{Directory, REPORTS, beside, existing, export, future, here, locks, reports, root, writable};
+pub use directory::{
+    Directory, REPORTS, beside, existing, export, future, here, locks, reports, root, work_tree, writable,
+};
 pub use program::{Program, program};
 pub use within::{engine_within, root_within};
 

@@ -288,6 +288,7 @@ pub fn report_of(data: &[u8]) -> Report {
         ],
         sandbox: Enforced { landlock: None, seccomp: false },
         server: None,
+        ground: None,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::capability::{self, Declared, Directory, shown};
 use crate::declaration::{Check, Declaration, LockFormat};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
+use crate::shell;
 use crate::store::{self, NotSynced};
 use crate::trouble::Trouble;
 use crate::walk::{self, Reach, Start};
@@ -192,6 +193,36 @@ impl Session {
     /// The checks of this run, in the order of the declaration.
     pub fn checks(&self) -> impl ExactSizeIterator<Item = &Check> {
         self.selected.iter().map(|&index| &self.declared.declaration.checks[index])
+    }
+
+    /// Makes sure that at least one check of this run is for this machine. `what` would be done with them.
+    ///
+    /// # Errors
+    /// Which checks there are, and where they can be carried out.
+    pub fn for_this_machine(&self, what: &str) -> Result<(), Trouble> {
+        if self.checks().any(|check| check.modes.local) {
+            return Ok(());
+        }
+        let names: Vec<_> = self.checks().map(|check| shell::word(check.name.as_bytes())).collect();
+        let [server, checks] = [
+            self.declared
+                .declaration
+                .servers
+                .first()
+                .map_or("HOST".to_owned(), |server| shell::word(server.name.as_bytes())),
+            names.iter().map(|name| format!(" --check {name}")).collect(),
+        ];
+        let remedy = match what {
+            "check" => format!("ask a server: driftlock check{checks} --server {server}"),
+            _ => format!(
+                "take what a server has: driftlock export{checks} --server {server} --output runtime, and then driftlock \
+                 {what}{checks} --from runtime"
+            ),
+        };
+        let (subject, are) = if names.len() == 1 { ("the check", "is") } else { ("the checks", "are") };
+        let problem =
+            format!("there is nothing to {what} here: {subject} {} {are} for servers alone", names.join(", "));
+        Err(Trouble::new(problem, format!("{remedy}; or add \"local\" to `modes`")))
     }
 
     /// The root of each check, if it could be opened.

@@ -9,8 +9,8 @@ pub fn word(bytes: &[u8]) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./:@%+,-".contains(byte);
     match std::str::from_utf8(bytes) {
         Ok(text) if !bytes.is_empty() && bytes.iter().all(plain) => text.to_owned(),
-        // Shells with a history look for `!` in some quotes, and `to_escape` takes `::` to be a command only at the start.
-        Ok(text) if !text.contains('!') && !crate::path::to_escape(text).any(|(_, escape)| escape) => {
+        // Shells with a history look for `!` in some quotes; a backquote ends what Slack shows as code.
+        Ok(text) if !text.contains(['!', '`']) && !crate::path::to_escape(text).any(|(_, escape)| escape) => {
             format!("'{}'", text.replace('\'', "'\\''"))
         }
         _ => dollar(bytes),
@@ -34,7 +34,9 @@ fn dollar(bytes: &[u8]) -> String {
                 '\\' | '\'' => out.extend(['\\', character]),
                 '\n' => out.push_str("\\n"),
                 '\t' => out.push_str("\\t"),
-                _ if escape || character == '!' => octal(&mut out, character.encode_utf8(&mut [0; 4]).as_bytes()),
+                _ if escape || matches!(character, '!' | '`') => {
+                    octal(&mut out, character.encode_utf8(&mut [0; 4]).as_bytes());
+                }
                 _ => out.push(character),
             }
         }
@@ -55,7 +57,8 @@ mod tests {
             (b"", "''"),
             (b"a b", "'a b'"),
             (b"it's", "'it'\\''s'"),
-            (b"$(reboot)`x`\"", "'$(reboot)`x`\"'"),
+            (b"$(reboot)\"", "'$(reboot)\"'"),
+            (b"`x`", "$'\\140x\\140'"),
             (b"~root", "'~root'"),
             ("Gr\u{fc}\u{df}e".as_bytes(), "'Gr\u{fc}\u{df}e'"),
             (b"a\nb\\'", "$'a\\nb\\\\\\''"),

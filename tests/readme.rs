@@ -385,7 +385,9 @@ fn the_examples_of_the_help_work() {
             assert!(scene.shell("repository", "driftlock check").status.success());
         }
         if example.starts_with("driftlock accept") {
-            copy(&here.join("examples/odoo-stack-drifted"), &here);
+            let changed = "cp -a examples/odoo-stack-drifted/infra examples/odoo-stack-drifted/odoo_modules .";
+            let made = scene.shell("repository", &format!("rm -r infra odoo_modules && {changed}"));
+            assert!(made.status.success(), "{made:?}");
         }
         if let Some((_, export)) = example.split_once("--from ") {
             let export = export.split(' ').next().unwrap();

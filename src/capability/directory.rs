@@ -165,6 +165,13 @@ pub fn here() -> Result<Directory, Trouble> {
     })
 }
 
+/// The git work tree that a directory lies in: the first one above it, or itself, that has a `.git`.
+#[must_use]
+pub fn work_tree(resolved: &Path) -> Option<PathBuf> {
+    let has_git = |directory: &&Path| std::fs::symlink_metadata(directory.join(".git")).is_ok();
+    resolved.ancestors().find(has_git).map(Path::to_path_buf)
+}
+
 /// Where a directory lies, links resolved, or is going to lie once it is created. Nothing if that can't be told.
 #[must_use]
 pub fn future(path: &Path) -> Option<PathBuf> {

@@ -1,12 +1,14 @@
 //! `driftlock check`: read the declared paths again and say what has drifted.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cap_std::fs::Dir;
 
 use super::arguments::{CheckArguments, Common};
+use super::ground::ground;
 use super::metrics::Metrics;
 use super::render::Rendering;
 use super::stat_cache::StatCache;
@@ -34,6 +36,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let session = Session::open(&common.request(), LocksAccess::Read)?;
+    session.for_this_machine("check")?;
     let kept_in = reports(&session, arguments, &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let mut stat_cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session)).transpose()?;
@@ -44,9 +47,11 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         stat_cache.as_ref().and_then(StatCache::directory),
         metrics.as_ref().and_then(Metrics::directory),
     ];
+    let ground = ground(common, &session.declared);
     let run = session.enter(written.into_iter().flatten())?;
     let mut report = check(&run, timestamp, started, show_progress, stat_cache.as_mut());
     report.window = window;
+    report.ground = Some(Arc::new(ground));
 
     let mut code = report.exit_code();
     if stat_cache.is_some_and(|stat_cache| !stat_cache.keep()) {
@@ -277,6 +282,7 @@ fn check(
         checks,
         sandbox: run.enforced.clone(),
         server: None,
+        ground: None,
     }
 }
 

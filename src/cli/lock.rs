@@ -53,6 +53,9 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
         None => Session::open(&common.request(), access)?,
         Some(export) => Session::from_export(&common.request(), access, export)?,
     };
+    if export.is_none() {
+        session.for_this_machine("lock")?;
+    }
     let style = common.style();
     let show_progress = capability::wants_progress() && !common.quiet;
     let run = session.enter(&[])?;

@@ -9,6 +9,7 @@ mod diff;
 mod diff_servers;
 mod export;
 mod generate;
+mod ground;
 mod hash;
 mod history;
 mod init;

@@ -3,10 +3,12 @@
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::fs::{Dir, File};
 
 use super::arguments::{Common, Form};
+use super::ground::ground;
 use super::history::{self, History};
 use super::render::{self, Rendering};
 use super::{after_printing, complain, exit, stored};
@@ -14,6 +16,7 @@ use crate::capability::{self, Declared, Directory, Operand, shown};
 use crate::report::chain::Dated;
 use crate::report::fleet::{Fleet, Reports};
 use crate::report::json::Kept;
+use crate::report::next::Ground;
 use crate::report::places::Places;
 use crate::report::{JSON_NAME, Report};
 use crate::sandbox::Grants;
@@ -28,6 +31,7 @@ use crate::trouble::Trouble;
 pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Trouble> {
     let rendering = Rendering::of(common, form)?;
     let declared = declaration(common, report.is_some(), rendering.has_places())?;
+    let ground = declared.as_ref().map(|declared| Arc::new(ground(common, declared)));
     let mut grants = Grants::default();
     let locks = match &declared {
         Some(declared) if rendering.has_places() => {
@@ -56,6 +60,8 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
         }
         (None, None) => return Err(Trouble::new("no report was named", "name the folder of a report")),
     };
+    let mut report = report;
+    report.stand_on(ground.as_ref());
     let reports = match &report {
         Read::One(report) => Reports::One(report),
         Read::Several(fleet) => Reports::Several(fleet),
@@ -69,9 +75,8 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
 /// do without.
 fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<Declared>, Trouble> {
     match (named, has_places, &common.config) {
-        (true, false, _) => Ok(None),
-        (true, true, None) => Ok(capability::declaration(None).ok()),
-        (false, ..) | (true, true, Some(_)) => capability::declaration(common.config.as_deref()).map(Some),
+        (true, _, None) => Ok(capability::declaration(None).ok()),
+        (false, ..) | (true, _, Some(_)) => capability::declaration(common.config.as_deref()).map(Some),
     }
 }
 
@@ -79,6 +84,17 @@ fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<
 enum Read {
     One(Box<Report>),
     Several(Fleet),
+}
+
+impl Read {
+    /// Says where the reader stands.
+    fn stand_on(&mut self, ground: Option<&Arc<Ground>>) {
+        let reports = match self {
+            Self::One(report) => std::slice::from_mut(&mut **report),
+            Self::Several(fleet) => &mut fleet.servers,
+        };
+        reports.iter_mut().for_each(|report| report.ground = ground.cloned());
+    }
 }
 
 fn read(file: File, path: &Path) -> Result<Read, Trouble> {

@@ -7,12 +7,14 @@ pub use connections::{Connection, Connections};
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::arguments::{CheckArguments, Common};
 use super::check::{
     baseline, conclude, judge, keep, keep_one, missing_locks, opened, places, put, reports, since, window,
 };
+use super::ground::ground;
 use super::metrics::Metrics;
 use super::render::Rendering;
 use crate::baseline::{Baseline, OldLock};
@@ -52,12 +54,13 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
     let connections = Connections::prepare(&session.declared, options)?;
+    let ground = Arc::new(ground(common, &session.declared));
     let written = [opened(&kept_in), metrics.as_ref().and_then(Metrics::directory)];
     let run = session.enter(written.into_iter().flatten())?;
     let requirement = common.request().requirement;
     let mut found = connections.each(show_progress, |connection, server| {
         let report = one(&run, connection, server, requirement, (&timestamp, &started));
-        Report { window: window.clone(), ..report }
+        Report { window: window.clone(), ground: Some(Arc::clone(&ground)), ..report }
     });
     // Whoever names one server gets the report of that server.
     if let ([_], false, [_]) = (&options.servers[..], options.all_servers, &found[..])
@@ -178,6 +181,7 @@ fn one(
             head,
             trouble: collected.err(),
         }),
+        ground: None,
     }
 }
 

@@ -1,12 +1,15 @@
 //! What is wrong, one by one, for the forms that have an item for each; and in few words.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 
 use super::fleet::Reports;
+use super::next::{self, Next};
 use super::places::{Place, Places};
 use super::text::describe;
 use super::uncovered;
-use super::words::{Prose, counted, grouped, shown};
+use super::words::{Prose, counted, grouped, joined, shown};
 use super::{CheckReport, Outcome, Report, SERVER_COLLECTION, Status, Trouble};
 use crate::compare::{Change, Comparison, Drift, UnverifiedEntry};
 use crate::manifest::{Kind, Uncovered};
@@ -85,10 +88,37 @@ impl<'a> Found<'a> {
     /// In one line, with its path and without its server. Harmless.
     pub fn message(&self) -> String {
         match (self.check, self.finding) {
+            (Some(check), Finding::MissingLock) => match next::of(self.report, check) {
+                Some(next) => {
+                    let lines =
+                        next.steps.iter().map(|step| format!("`{}`", step.line)).collect::<Vec<_>>().join(" and ");
+                    format!("missing lock file: {}; run {lines}", escaped(check.lock.as_bytes()))
+                }
+                None => self.finding.message(check),
+            },
             (Some(check), finding) => finding.message(check),
             (None, Finding::Failed(trouble)) => format!("not collected: {}", with_remedy(trouble)),
             (None, _) => String::new(),
         }
+    }
+
+    /// The file that drifted, where it is one of this repository.
+    pub fn file(&self) -> Option<Place> {
+        let (Some(check), Finding::Drift(drift), None) = (self.check, self.finding, &self.report.server) else {
+            return None;
+        };
+        let ground = self.report.ground.as_deref()?;
+        let footing = ground.checks.get(&check.name).filter(|footing| footing.place == check.root)?;
+        footing.git.as_ref()?;
+        drift.actual.as_ref()?.content.sha256()?;
+        let path = joined(&check.root, drift.path.as_bytes());
+        let file = ground.base.join(OsStr::from_bytes(&path)).into_os_string().into_string().ok()?;
+        Some(Place { file, line: 1 })
+    }
+
+    /// What to do about its check.
+    pub fn next(&self) -> Option<Next> {
+        next::of(self.report, self.check?)
     }
 
     /// Where it is at home.

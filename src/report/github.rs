@@ -1,4 +1,5 @@
-//! The report as workflow commands, which GitHub shows as annotations on the lines of the declaration and of the locks.
+//! The report as workflow commands, which GitHub shows as annotations on the files that drifted, and
+//! on the lines of the declaration and of the locks.
 //!
 //! Of each level GitHub shows ten annotations a step, and passes over the others without a word. So there are nine and one
 //! that counts the rest; the rest stands in the log, as lines that are no commands. What is the same on several servers
@@ -7,7 +8,7 @@
 //! Source: GitHub's documentation, "Workflow commands for GitHub Actions", and for what is escaped in data and in
 //! properties `packages/core/src/command.ts` of its toolkit, which is the only place that says so.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Write};
 
@@ -65,6 +66,16 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: 
     for (level, finding) in rest {
         writeln!(out, "{level}: {}: {}", Prose(finding.found.check_name()), finding.message())?;
     }
+    let mut known = HashSet::new();
+    for told in &found {
+        // Those of one server stand for those of all.
+        if known.insert(told.found.check_name())
+            && let Some(next) = told.found.next()
+        {
+            writeln!(out, "{}: {}", Prose(told.found.check_name()), next.cause)?;
+            next.steps.iter().try_for_each(|step| writeln!(out, "{}: {}", step.what, step.line))?;
+        }
+    }
     if let Some(window) = reports.window() {
         let state = if expected { "is expected until" } else { "was expected until" };
         let text = format!("drift {state} {}: {}", window.until(), Prose(&window.reason));
@@ -109,7 +120,7 @@ fn together(reports: Reports<'_>) -> Vec<Told<'_>> {
 
 fn annotate(out: &mut impl Write, level: &str, told: &Told<'_>, places: &Places) -> io::Result<()> {
     let title = format!("driftlock: {}", Prose(told.found.check_name()));
-    let place = told.found.place(places);
+    let place = told.found.file().unwrap_or_else(|| told.found.place(places));
     let (file, line) = (Prose(&place.file).to_string(), place.line);
     let message = told.message();
     writeln!(out, "::{level} file={},line={line},title={}::{}", Property(&file), Property(&title), Data(&message))

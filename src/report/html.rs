@@ -38,7 +38,7 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, title: &
             }
             overview(out, report)?;
             for (index, check) in report.checks.iter().enumerate() {
-                check::write(out, index, check, check::ITEMS)?;
+                check::write(out, index, (report, check), check::ITEMS)?;
             }
         }
         Reports::Several(fleet) => fleet::write(out, fleet)?,

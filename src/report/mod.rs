@@ -14,6 +14,7 @@ pub mod group;
 pub mod html;
 pub mod json;
 pub mod junit;
+pub mod next;
 pub mod places;
 pub mod prometheus;
 pub mod sarif;
@@ -28,6 +29,7 @@ pub use status::{Status, Summary};
 pub use window::{Window, WindowError};
 pub use words::{LOCK_FILES_EXIST, SERVER_COLLECTION};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::baseline::OldLock;
@@ -67,6 +69,8 @@ pub struct Report {
     pub sandbox: Enforced,
     /// The server that was checked; nothing if it was this machine.
     pub server: Option<ServerReport>,
+    /// Where the reader stands, for the lines that say what to do next. Not a part of the JSON.
+    pub ground: Option<Arc<next::Ground>>,
 }
 
 /// The server that a report is about, and what became of asking it.

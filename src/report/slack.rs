@@ -17,7 +17,7 @@ use super::json::write_value;
 use super::text::describe;
 use super::uncovered;
 use super::words::{Prose, capitalized, counted, grouped, shown};
-use super::{CheckReport, Outcome, Status, Trouble};
+use super::{CheckReport, Outcome, Report, Status, Trouble, next};
 use crate::path::escaped;
 
 /// Blocks that a message may have.
@@ -26,6 +26,8 @@ const MOST_BLOCKS: usize = 50;
 const MOST_CHECKS: usize = MOST_BLOCKS - 4;
 /// Characters that a section's text may have.
 const LONGEST_SECTION: usize = 3000;
+/// Of these, for the lines that say what to do next.
+const LONGEST_NEXT: usize = 1200;
 /// Characters that a header may have.
 const LONGEST_HEADER: usize = 150;
 /// Characters of the text. Slack wants no more than 4,000, Mattermost takes 16,383.
@@ -58,7 +60,8 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, title: &
         text.push_str(&window);
     }
     for failed in failed.iter().take(MOST_CHECKS) {
-        blocks.push(section(&failed.text(LONGEST_SECTION, LINES)));
+        let next = failed.next();
+        blocks.push(section(&(failed.text(LONGEST_SECTION - length(&next), LINES) + &next)));
         let room = LONGEST_TEXT.saturating_sub(length(&text) + 100);
         let short = failed.text(room, 3);
         // A name that has to be escaped can take more than there is room for.
@@ -80,6 +83,7 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, title: &
 
 /// What failed, on which servers.
 struct Failed<'a> {
+    report: &'a Report,
     servers: Vec<&'a str>,
     what: What<'a>,
 }
@@ -102,13 +106,13 @@ fn failed(reports: Reports<'_>) -> Vec<Failed<'_>> {
         let names = group.iter().filter_map(|report| report.server.as_ref());
         let servers: Vec<_> = names.map(|server| server.name.as_str()).collect();
         if let Some(trouble) = report.server.as_ref().and_then(|server| server.trouble.as_ref()) {
-            all.push(Failed { servers: servers.clone(), what: What::Collection(trouble) });
+            all.push(Failed { report, servers: servers.clone(), what: What::Collection(trouble) });
         }
         for check in &report.checks {
             if is_missing(check) && missing.insert(&check.name) {
-                all.push(Failed { servers: Vec::new(), what: What::Check(check) });
+                all.push(Failed { report, servers: Vec::new(), what: What::Check(check) });
             } else if check.status() == Status::Fail {
-                all.push(Failed { servers: servers.clone(), what: What::Check(check) });
+                all.push(Failed { report, servers: servers.clone(), what: What::Check(check) });
             }
         }
     }
@@ -133,6 +137,22 @@ impl Failed<'_> {
             What::Collection(trouble) => format!("not collected: {}", code(&Prose(&trouble.problem).to_string())),
             What::Check(check) => self::check(check, room, lines),
         });
+        text
+    }
+}
+
+impl Failed<'_> {
+    /// What to do about it, as lines to paste, each whole or not at all.
+    fn next(&self) -> String {
+        let What::Check(check) = self.what else { return String::new() };
+        let Some(next) = next::of(self.report, check) else { return String::new() };
+        let mut text = format!("\n_{}_", escape(next.cause));
+        for step in next.steps {
+            let line = format!("\n{}: `{}`", step.what, escape(&step.line));
+            if length(&text) + length(&line) <= LONGEST_NEXT {
+                text.push_str(&line);
+            }
+        }
         text
     }
 }

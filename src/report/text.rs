@@ -18,7 +18,7 @@ use super::findings::{emptied, share};
 use super::group::{self, Group};
 use super::uncovered;
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
-use super::{CheckReport, Outcome, Report, ServerReport};
+use super::{CheckReport, Outcome, Report, ServerReport, next};
 use crate::baseline::OldLock;
 use crate::compare::{Counts, LeftOut, UnverifiedEntry};
 use crate::manifest::{Kind, Unverified};
@@ -48,7 +48,7 @@ const RULE: &str = "========================================";
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: Option<&str>) -> io::Result<()> {
-    let mut page = Page { out, style, lines: LINES };
+    let mut page = Page { out, style, lines: LINES, next: !style.quiet };
     page.frame(format_args!(
         "{RULE}\n  Drift Check - {}\n  Mode: {}\n{RULE}\n",
         escaped(report.timestamp.as_bytes()),
@@ -62,6 +62,7 @@ pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: O
     }
     for check in &report.checks {
         self::check(&mut page, check, report.mode())?;
+        steps(&mut page, report, check)?;
     }
     let summary = report.summary();
     page.frame(format_args!("\n{RULE}\n  SUMMARY\n{RULE}"))?;
@@ -121,8 +122,14 @@ fn lock_files(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
     let checks: HashMap<&str, &CheckReport> = report.checks.iter().rev().map(|check| (&*check.lock, check)).collect();
     for lock in &report.missing_locks {
         page.line(Tag::Fail, format_args!("Missing lock file: {}", escaped(lock.as_bytes())))?;
-        match checks.get(lock.as_str()) {
-            Some(check) => {
+        match checks.get(lock.as_str()).map(|check| (check, next::of(report, check))) {
+            Some((_, Some(next))) => {
+                if page.next {
+                    page.detail(format_args!("{}", next.cause))?;
+                }
+                next.steps.iter().try_for_each(|step| page.detail(format_args!("run `{}`", step.line)))?;
+            }
+            Some((check, None)) => {
                 page.detail(format_args!("run `driftlock lock --check {}`", escaped(check.name.as_bytes())))?;
             }
             None => page.detail(format_args!("run `driftlock lock`"))?,
@@ -197,6 +204,16 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
         Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
     Ok(())
+}
+
+/// What to do about it, as lines to paste.
+fn steps(page: &mut Page<impl Write>, report: &Report, check: &CheckReport) -> io::Result<()> {
+    // What is to be done about a lock that is missing is said where that is.
+    let is_wanted = page.next && !matches!(check.outcome, Outcome::NoLock);
+    let Some(next) = is_wanted.then(|| next::of(report, check)).flatten() else { return Ok(()) };
+    page.detail(format_args!("{}", next.cause))?;
+    let width = next.steps.iter().map(|step| step.what.len()).max().unwrap_or(0);
+    next.steps.iter().try_for_each(|step| page.detail(format_args!("  {:width$}  {}", step.what, step.line)))
 }
 
 /// That the lock is not one of ours, and what it can't tell.

@@ -22,6 +22,7 @@ mod many;
 mod model;
 mod mounts;
 mod nar;
+mod next;
 mod old_locks;
 mod oracles;
 mod own_files;

@@ -138,6 +138,7 @@ pub fn report(checks: Vec<CheckReport>) -> Report {
             seccomp: true,
         },
         server: None,
+        ground: None,
     }
 }
 

@@ -41,7 +41,11 @@ pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Source
         arguments.servers.none()?;
         match &arguments.from {
             Some(export) => (Session::from_export(&request, access, export)?, Sources::Export(shown(export))),
-            None => (Session::open(&request, access)?, Sources::Here),
+            None => {
+                let session = Session::open(&request, access)?;
+                session.for_this_machine("accept")?;
+                (session, Sources::Here)
+            }
         }
     };
     Ok((session.enter(&[])?, sources))

@@ -12,7 +12,7 @@ use crate::report::group::{self, Item, Shape};
 use crate::report::text::describe;
 use crate::report::uncovered;
 use crate::report::words::{Prose, counted, grouped, joined, shown};
-use crate::report::{CheckReport, Outcome};
+use crate::report::{CheckReport, Outcome, Report, next};
 
 /// Items of one list that are shown, if there are not many lists. The rest is counted: who has more to look at needs the
 /// JSON.
@@ -25,7 +25,12 @@ pub(super) fn has_card(check: &CheckReport) -> bool {
 }
 
 /// Writes the check's card, if it has one, with so many items a list.
-pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport, items: usize) -> io::Result<()> {
+pub(super) fn write(
+    out: &mut impl Write,
+    index: usize,
+    (report, check): (&Report, &CheckReport),
+    items: usize,
+) -> io::Result<()> {
     if !has_card(check) {
         return Ok(());
     }
@@ -51,6 +56,7 @@ pub(super) fn write(out: &mut impl Write, index: usize, check: &CheckReport, ite
         Outcome::Compared { .. } => {
             drift(out, check, items)?;
             unverified(out, check, items)?;
+            next(out, report, check)?;
         }
         Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
@@ -102,6 +108,16 @@ fn drift(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<
     }
     more(out, hidden, "drifted")?;
     unlisted(out, check)
+}
+
+/// What to do about it, as lines to paste.
+fn next(out: &mut impl Write, report: &Report, check: &CheckReport) -> io::Result<()> {
+    let Some(next) = next::of(report, check) else { return Ok(()) };
+    writeln!(out, "<h3><b>What to do</b></h3>\n<ol>\n<li><span class=\"reason\">{}</span></li>", Text(next.cause))?;
+    for step in &next.steps {
+        writeln!(out, "<li><span class=\"reason\">{}</span><code>{}</code></li>", step.what, Text(&step.line))?;
+    }
+    writeln!(out, "</ol>")
 }
 
 /// What the JSON report has not either.

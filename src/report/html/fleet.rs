@@ -156,7 +156,7 @@ fn uncollected(out: &mut impl Write, servers: &[Report]) -> io::Result<()> {
 
 /// What is wrong on some servers, if anything is.
 fn group(out: &mut impl Write, group: &Group<'_>, items: usize) -> io::Result<()> {
-    let Some(Report { server: Some(server), checks, .. }) = group.servers.first() else { return Ok(()) };
+    let Some(report @ Report { server: Some(server), checks, .. }) = group.servers.first() else { return Ok(()) };
     if !checks.iter().any(check::has_card) && unsandboxed(server).next().is_none() {
         return Ok(());
     }
@@ -172,7 +172,7 @@ fn group(out: &mut impl Write, group: &Group<'_>, items: usize) -> io::Result<()
     }
     layers(out, server)?;
     for (number, check) in checks.iter().enumerate() {
-        check::write(out, group.first + number, check, items)?;
+        check::write(out, group.first + number, (report, check), items)?;
     }
     writeln!(out, "</section>")
 }

@@ -42,6 +42,7 @@ impl Parsed {
             checks,
             sandbox: self.sandbox,
             server,
+            ground: None,
         };
         let expected = std::iter::once((LOCK_FILES_EXIST, details::lock_files(&report)))
             .chain(report.server.iter().map(|server| (SERVER_COLLECTION, details::collection(server))))

@@ -31,7 +31,7 @@ const NAMES: usize = 12;
 /// # Errors
 /// Those of `out`.
 pub fn write_fleet(out: &mut impl Write, fleet: &Fleet, style: Style, report_path: Option<&str>) -> io::Result<()> {
-    let mut page = Page { out, style, lines: super::LINES };
+    let mut page = Page { out, style, lines: super::LINES, next: !style.quiet };
     let summary = fleet.summary();
     page.frame(format_args!(
         "{RULE}\n  Drift Check - {}\n  Mode: server, {}\n{RULE}\n",
@@ -165,7 +165,8 @@ fn details(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
     let mut places = HashMap::new();
     for report in servers {
         let mut text = Vec::new();
-        let mut block = Page { out: &mut text, style, lines: (LINES / failed.max(1)).clamp(10, super::LINES) };
+        let lines = (LINES / failed.max(1)).clamp(10, super::LINES);
+        let mut block = Page { out: &mut text, style, lines, next: page.next };
         if let Some(server) = &report.server {
             unsandboxed(&mut block, server, "")?;
             if let Some(trouble) = &server.trouble {
@@ -175,6 +176,7 @@ fn details(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
         }
         for check in &report.checks {
             super::check(&mut block, check, report.mode())?;
+            super::steps(&mut block, report, check)?;
         }
         // What a report says is UTF-8.
         let text = String::from_utf8_lossy(&text).into_owned();

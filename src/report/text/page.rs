@@ -39,6 +39,8 @@ pub(super) struct Page<W> {
     pub style: Style,
     /// Lines about drift that are shown of one check; the rest is counted.
     pub lines: usize,
+    /// Whether to say what to do next.
+    pub next: bool,
 }
 
 impl<W: Write> Page<W> {

@@ -218,10 +218,12 @@ fn local_is_what_happens_anyway() {
 
 #[test]
 fn a_check_for_servers_alone_is_skipped_here() {
-    let world = World::declaring(&TREES.replace("kind", "modes = [\"server\"]\nkind"));
+    let here = "[check.here]\nkind = \"files\"\nroot = \"root\"\ninclude = [\"**\"]\n";
+    let world = World::declaring(&format!("{}{here}", TREES.replace("kind", "modes = [\"server\"]\nkind")));
     world.write("m/a", "1");
+    says(&world.lock().stdout(), &["wrote locks/here.lock.json"]);
     let report = world.driftlock(["check", "--json"]).code(0).json();
-    are(&report, &[("lock_files_exist", "PASS"), ("tree", "SKIP")]);
+    are(&report, &[("lock_files_exist", "PASS"), ("tree", "SKIP"), ("here", "PASS")]);
     assert!(report["checks"][1]["skipped"].is_string());
 }
 

@@ -104,7 +104,11 @@ fn example_2_drift_detected() {
     let world = drifted();
     let text = world.driftlock(["check", "--local"]).code(1).stdout();
     assert_eq!(seed_lines(&text, FAIL), FAIL);
-    let details: Vec<_> = text.lines().filter(|line| line.starts_with("    ")).collect();
+    let (next, details): (Vec<_>, Vec<_>) = text
+        .lines()
+        .filter(|line| line.starts_with("    "))
+        .partition(|line| line.starts_with("      ") || line.starts_with("    Likely "));
+    assert_eq!(next.iter().filter(|line| line.contains("driftlock accept ")).count(), 2, "a block a check: {text}");
     let expected = [
         "    modified: size ",
         "    modified: size ",

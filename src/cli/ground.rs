@@ -1,0 +1,42 @@
+//! Where the operator stands, for the lines of a report that say what to do next: looked at before the sandbox is entered.
+
+use std::path::{Path, PathBuf};
+
+use super::arguments::Common;
+use crate::capability::{self, Declared};
+use crate::declaration::Check;
+use crate::report::next::{Footing, Ground, InGit};
+
+/// What is known of the declaration's checks.
+pub fn ground(common: &Common, declared: &Declared) -> Ground {
+    let base = capability::future(&declared.base);
+    let tree = base.as_deref().and_then(capability::work_tree);
+    let locks = capability::future(&declared.base.join(&declared.declaration.locks));
+    let checks = declared.declaration.checks.iter().map(|check| {
+        let git = in_git(declared, check, base.as_deref(), tree.as_deref(), locks.as_deref());
+        let engine = check.engine.as_ref().map(|engine| declared.base.join(&engine.socket));
+        (check.name.clone(), Footing { local: check.modes.local, place: check.place(), git, engine })
+    });
+    Ground { config: common.config.clone(), base: declared.base.clone(), checks: checks.collect() }
+}
+
+/// The root and the lock of a check as git takes them, if it has both.
+fn in_git(
+    declared: &Declared,
+    check: &Check,
+    base: Option<&Path>,
+    tree: Option<&Path>,
+    locks: Option<&Path>,
+) -> Option<InGit> {
+    let (base, tree, locks) = (base?, tree?, locks?);
+    if check.engine.is_some() {
+        return None;
+    }
+    let root = capability::future(&declared.base.join(&check.root))?;
+    // One of another repository in this one is none of its files.
+    let is_ours = |path: &Path| capability::work_tree(path).as_deref() == Some(tree);
+    // From the declaration's directory where that is shorter; links on the way are resolved, which git does not follow.
+    let spelled = |path: &Path| path.strip_prefix(base).map_or_else(|_| path.to_path_buf(), PathBuf::from);
+    let root = Some(root).filter(|root| is_ours(root) && root.to_str().is_some())?;
+    is_ours(locks).then(|| InGit { root: spelled(&root), lock: spelled(&locks.join(&check.lock.name)) })
+}

@@ -1,0 +1,203 @@
+//! What to do next about a check that failed: see what changed, who did it, take it, undo it; each as a line that works when
+//! it is pasted into a shell.
+//!
+//! All of it follows from what drifted and from [`Ground`], where the reader stands; nothing is run for it. A report as JSON
+//! has none of it: the lines depend on the reader's directory, a program has the paths, and nobody should paste commands out of a
+//! file that somebody else may have written.
+
+mod git;
+
+use std::collections::{BTreeSet, HashMap};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use super::group::{self, Item, Shape};
+use super::{CheckReport, Outcome, Report};
+use crate::manifest::Kind;
+use crate::path::{EntryPath, joined};
+use crate::shell;
+
+/// With more items than this, lines are about one of them, or about all.
+const MOST: usize = 4;
+
+/// A line that is longer than this, in bytes, nobody pastes: a terminal cuts it, and a path like that is no accident.
+const LONGEST: usize = 4000;
+
+/// Where the operator stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ground {
+    /// The declaration, if it is not found unless it is named.
+    pub config: Option<PathBuf>,
+    /// The declaration's directory, as from the working directory; empty if that is it.
+    pub base: PathBuf,
+    pub checks: HashMap<String, Footing>,
+}
+
+/// What is known of a check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Footing {
+    /// Whether this machine can write its lock.
+    pub local: bool,
+    /// Where its entries are, as the declaration says now.
+    pub place: String,
+    /// If root and lock lie in the git work tree that the declaration is in.
+    pub git: Option<InGit>,
+    /// The socket of its engine.
+    pub engine: Option<PathBuf>,
+}
+
+/// Paths as git takes them in the declaration's directory: relative to it, or absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InGit {
+    pub root: PathBuf,
+    pub lock: PathBuf,
+}
+
+/// What to do about one check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// The likely reason, and the resolution.
+    pub cause: &'static str,
+    pub steps: Vec<Step>,
+}
+
+/// A line to paste, and what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub what: &'static str,
+    pub line: String,
+}
+
+impl Step {
+    fn new(what: &'static str, line: String) -> Self {
+        Self { what, line }
+    }
+}
+
+/// What to do next about a check of a report; nothing where it did not drift and has its lock, or where nothing is known of the
+/// ground.
+#[must_use]
+pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
+    let ground = report.ground.as_deref()?;
+    let footing = ground.checks.get(&check.name)?;
+    let server = report.server.as_ref().map(|server| server.name.as_str());
+    let run = |command: &str| {
+        let config =
+            ground.config.as_deref().map(|file| format!(" --config {}", shell::word(file.as_os_str().as_bytes())));
+        format!("driftlock {command}{}", config.unwrap_or_default())
+    };
+    let comparison = match &check.outcome {
+        Outcome::NoLock => return Some(without_lock(check, footing, server, run)),
+        Outcome::Compared { comparison, .. } if check.drifted() => comparison,
+        _ => return None,
+    };
+    let groups = group::groups(check.kind, &comparison.drift);
+    let items: Vec<&Item<'_>> = groups.iter().flat_map(|group| &group.items).collect();
+    let mut steps = Vec::new();
+    // A report of other roots knows other files.
+    let git = footing.git.as_ref().filter(|_| footing.place == check.root);
+    match (server, git) {
+        (None, Some(in_git)) => git::steps(&mut steps, ground, in_git, &items),
+        (None, None) => look(&mut steps, ground, footing, check, &items),
+        (Some(_), _) => {}
+    }
+    let name = shell::word(check.name.as_bytes());
+    let server = server.map(|server| format!(" --server {}", shell::word(server.as_bytes()))).unwrap_or_default();
+    // What there is no room for can't be taken one by one.
+    let mut all = taken(check, &items);
+    let places = steps.iter().position(|step| step.what.starts_with("undo")).unwrap_or(steps.len());
+    let mut take = Vec::new();
+    if comparison.left_out.is_nothing() {
+        let few = all.len() <= MOST;
+        all.truncate(if few { MOST } else { 1 });
+        let what = if few { "take it" } else { "take one" };
+        take.push(Step::new(what, format!("{} {}", run("accept") + &server, shell::arguments(&all))));
+    }
+    if take.is_empty() || take[0].what != "take it" {
+        let line = match server.is_empty() {
+            true => format!("{} --check {name}", run("lock")),
+            false => format!("{} --check {name} {}", run("accept") + &server, shell::arguments(&[&check.root])),
+        };
+        take.push(Step::new("take all", line));
+    }
+    let undo = steps.split_off(places);
+    steps.extend(take);
+    steps.extend(undo);
+    steps.retain(|step| step.line.len() <= LONGEST);
+    Some(Next { cause: cause(check.kind), steps })
+}
+
+/// The likely reason of drift, and the resolution.
+const fn cause(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Files | Kind::ContainerFiles => {
+            "Likely a change of the configuration that was not committed: commit it and update the lock, or undo it."
+        }
+        Kind::Trees => "Likely a change of code that is not in the baseline: update the lock, or undo it.",
+        Kind::Containers => {
+            "Likely a container that was made anew, from another image: document the upgrade and update the lock, or undo it."
+        }
+    }
+}
+
+fn without_lock(check: &CheckReport, footing: &Footing, server: Option<&str>, run: impl Fn(&str) -> String) -> Next {
+    let name = shell::word(check.name.as_bytes());
+    let mut steps = Vec::new();
+    if footing.local {
+        steps.push(Step::new("lock it", format!("{} --check {name}", run("lock"))));
+    } else if let Some(server) = server {
+        let server = shell::word(server.as_bytes());
+        let export = format!("{} --check {name} --server {server} --output runtime", run("export"));
+        steps.push(Step::new("export it", export));
+        steps.push(Step::new("lock it", format!("{} --check {name} --from runtime", run("lock"))));
+    }
+    Next { cause: "Likely nothing was locked yet, or the lock is not committed.", steps }
+}
+
+/// What `accept` has to be told: of trees the modules, which are taken whole. Raw.
+fn taken(check: &CheckReport, items: &[&Item<'_>]) -> Vec<Vec<u8>> {
+    let first = |path: &[u8]| path.split(|&byte| byte == b'/').next().unwrap_or_default().to_vec();
+    let paths = items.iter().flat_map(|item| {
+        let from = match item.shape {
+            Shape::Entry(drift) => drift.from.as_ref().map(EntryPath::as_bytes),
+            Shape::MovedWhole { from } => Some(from),
+            Shape::MovedAway { .. } => None,
+        };
+        std::iter::once(item.path).chain(from.filter(|_| check.kind == Kind::Trees))
+    });
+    let mut known = BTreeSet::new();
+    let paths = paths.map(|path| if check.kind == Kind::Trees { first(path) } else { path.to_vec() });
+    paths.filter(|path| known.insert(path.clone())).map(|path| joined(&check.root, &path)).collect()
+}
+
+/// Where there is no git: when it was changed and whose it is; what an engine says of a container.
+fn look(steps: &mut Vec<Step>, ground: &Ground, footing: &Footing, check: &CheckReport, items: &[&Item<'_>]) {
+    let there = items.iter().filter(|item| match item.shape {
+        Shape::Entry(drift) => drift.actual.is_some(),
+        Shape::MovedWhole { .. } => true,
+        Shape::MovedAway { .. } => false,
+    });
+    let there = there.take(if items.len() > MOST { 1 } else { MOST });
+    match (check.kind, &footing.engine) {
+        (Kind::Files | Kind::Trees, _) => {
+            let paths = there.map(|item| {
+                let path = joined(&check.root, item.path);
+                ground.base.join(std::ffi::OsStr::from_bytes(&path)).into_os_string().into_encoded_bytes()
+            });
+            let paths: Vec<_> = paths.collect();
+            if !paths.is_empty() {
+                steps.push(Step::new("who did it", format!("stat {}", shell::arguments(&paths))));
+            }
+        }
+        (Kind::Containers, Some(socket)) => {
+            let names: Vec<_> = there.map(|item| item.path).collect();
+            if !names.is_empty() {
+                let address = shell::word(&[b"unix://", socket.as_os_str().as_bytes()].concat());
+                let is_podman = socket.to_string_lossy().contains("podman");
+                let program = if is_podman { "podman --url" } else { "docker --host" };
+                steps.push(Step::new("see it", format!("{program} {address} inspect {}", shell::arguments(&names))));
+            }
+        }
+        _ => {}
+    }
+}
