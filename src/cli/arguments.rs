@@ -37,7 +37,7 @@ pub struct Common {
     /// Print JSON on stdout and nothing else
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print only what is wrong
+    /// Print only what is wrong: nothing at all on success
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Colour the text

@@ -32,7 +32,7 @@ use page::{Page, Tag};
 pub struct Style {
     /// Tags and verdict in colour.
     pub color: bool,
-    /// Nothing but failures, warnings, what belongs to them, and the verdict.
+    /// Nothing but failures, warnings, what belongs to them, and a verdict other than PASS.
     pub quiet: bool,
     /// How wide a table may be, in characters: as the terminal. Without one, as wide as it gets.
     pub width: Option<u16>,

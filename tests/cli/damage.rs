@@ -82,10 +82,11 @@ fn refused(world: &World, lock: &[u8], what: &str) {
     assert!(check["drift"].as_array().unwrap().is_empty(), "a refused lock is not compared");
 }
 
+/// Some bytes of each line; the next test has all of them.
 #[test]
 fn a_lock_with_one_byte_changed_is_refused() {
     let (world, lock) = locked();
-    for at in 0..lock.len() {
+    for at in (0..lock.len()).step_by(5) {
         let mut damaged = lock.clone();
         match at % 4 {
             0 => damaged[at] ^= 1,
@@ -97,7 +98,7 @@ fn a_lock_with_one_byte_changed_is_refused() {
             refused(&world, &damaged, "one byte");
         }
     }
-    for length in (0..lock.len()).step_by(7) {
+    for length in (0..lock.len()).step_by(41) {
         refused(&world, &lock[..length], "cut off");
     }
     for behind in ["\n", " ", "}", "\0"] {

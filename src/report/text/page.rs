@@ -81,7 +81,11 @@ impl<W: Write> Page<W> {
         writeln!(self.out)
     }
 
+    /// The verdict. Quiet, a success says nothing.
     pub fn overall(&mut self, status: Status) -> io::Result<()> {
+        if self.style.quiet && status == Status::Pass {
+            return Ok(());
+        }
         write!(self.out, "OVERALL: ")?;
         self.colored(status.word(), if status == Status::Pass { 32 } else { 31 })?;
         writeln!(self.out)
