@@ -176,6 +176,12 @@ pub fn wants_progress() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Whether stdout is a terminal.
+#[must_use]
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Whether somebody sits before it who can be asked: stdin and stdout are a terminal.
 #[must_use]
 pub fn can_ask() -> bool {

@@ -9,7 +9,8 @@
 //! 4. [`walk`] and [`digest`]: everything below the roots, by all cores; [`container`]: what an engine says.
 //! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock;
 //!    [`stat_cache`] keeps what was read from one run to the next, where that was asked for.
-//! 6. [`compare`]: an ordered merge of a lock and what is there; [`accept`]: single drifts taken into a lock.
+//! 6. [`compare`]: an ordered merge of a lock and what is there; [`accept`]: single drifts taken into a lock,
+//!    and [`patch`]: drift as `git apply` takes it.
 //! 7. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
 //! 8. [`report`]: what was found, for people and for machines.
 //!
@@ -30,6 +31,7 @@ pub mod digest;
 pub mod fuzzing;
 pub mod init;
 pub mod manifest;
+pub mod patch;
 pub mod path;
 pub mod remote;
 pub mod report;

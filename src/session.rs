@@ -1,6 +1,7 @@
 //! One run: the declaration with all its handles open, first outside the sandbox, then inside it.
 
 mod apart;
+mod changed;
 mod collected;
 mod run;
 
@@ -22,6 +23,7 @@ use crate::shell;
 use crate::store::{self, NotSynced};
 use crate::trouble::Trouble;
 use crate::walk::{self, Reach, Start};
+use changed::Reference;
 use collected::Source;
 
 /// What a run is going to do with the locks directory.
@@ -58,6 +60,8 @@ pub struct Session {
     spellings: HashMap<String, Spellings>,
     /// The locks of an export, where they take the place of all that could be read.
     export: Option<Directory>,
+    /// What a patch needs, of each selected check; nothing where none is asked for.
+    references: Vec<Reference>,
     threads: NonZeroUsize,
     requirement: Requirement,
     /// What is touched later than this was touched during the run.
@@ -136,6 +140,7 @@ impl Session {
             locks: None,
             locks_access,
             export: None,
+            references: Vec::new(),
             threads,
             requirement: request.requirement,
             start,
@@ -184,6 +189,7 @@ impl Session {
             locks: None,
             locks_access: LocksAccess::Read,
             export: None,
+            references: Vec::new(),
             threads: threads.unwrap_or_else(walk::default_threads),
             requirement,
             start,
@@ -268,6 +274,7 @@ impl Session {
             }
         }
         grants.read.extend(self.export.as_ref().map(AsFd::as_fd));
+        grants.read.extend(self.references.iter().filter_map(Reference::directory).map(AsFd::as_fd));
         for directory in write {
             grants.write.push(directory.as_fd());
         }

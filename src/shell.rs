@@ -64,7 +64,7 @@ mod tests {
             (b"a\nb\\'", "$'a\\nb\\\\\\''"),
             (b"\xff1", "$'\\3771'"),
             ("\u{202e}x!".as_bytes(), "$'\\342\\200\\256x\\041'"),
-            (b"::error::x", "$'\\072:error::x'"),
+            (b"##[x]", "$'#\\043[x]'"),
         ] {
             assert_eq!(word(bytes), expected);
         }

@@ -389,6 +389,10 @@ fn the_examples_of_the_help_work() {
             let made = scene.shell("repository", &format!("rm -r infra odoo_modules && {changed}"));
             assert!(made.status.success(), "{made:?}");
         }
+        if example.contains("--reference ../checkout") {
+            let made = scene.shell("repository", "mkdir ../checkout && cp -a . ../checkout");
+            assert!(made.status.success(), "{made:?}");
+        }
         if let Some((_, export)) = example.split_once("--from ") {
             let export = export.split(' ').next().unwrap();
             let made = scene.shell("repository", &format!("driftlock export --output {export}"));

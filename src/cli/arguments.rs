@@ -151,19 +151,29 @@ pub enum Command {
         #[command(flatten)]
         form: Form,
     },
-    /// Compare two locks, two reports, or a lock with what is there now
+    /// Compare two locks, two reports, or a lock with what is there now; or print what drifted as a patch
     #[command(after_help = "Examples:\n  \
                             driftlock diff old/compose_hashes.lock.json audit/locks/compose_hashes.lock.json\n  \
                             driftlock diff audit/runtime/20260129_153042 audit/runtime/20260129_154215\n  \
                             driftlock diff audit/locks/compose_hashes.lock.json live\n  \
+                            driftlock diff --patch --reference ../checkout   for `git apply`\n  \
                             driftlock diff --all-servers   how two servers differ, without a lock")]
     Diff {
         /// A lock file, a report folder, or a report's JSON
-        #[arg(required_unless_present_any = ["servers", "all_servers"], conflicts_with_all = ["servers", "all_servers"])]
+        #[arg(required_unless_present_any = ["servers", "all_servers", "patch"], conflicts_with_all = ["servers", "all_servers", "patch"])]
         a: Option<PathBuf>,
         /// The same, or `live`: what is there now for the check that the lock A belongs to
-        #[arg(required_unless_present_any = ["servers", "all_servers"])]
+        #[arg(required_unless_present_any = ["servers", "all_servers", "patch"])]
         b: Option<PathBuf>,
+        /// Print the contents that drifted as a patch that `git apply` takes in the declaration's directory
+        #[arg(long, conflicts_with_all = ["servers", "all_servers"])]
+        patch: bool,
+        /// From what is there to what is locked: the way back
+        #[arg(long, requires = "patch")]
+        reverse: bool,
+        /// A tree that has what is locked, in the place of the declaration's directory: another checkout, a backup
+        #[arg(long, value_name = "DIR", requires = "patch")]
+        reference: Option<PathBuf>,
         #[command(flatten)]
         servers: Servers,
     },

@@ -89,6 +89,9 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
         };
         writeln!(out, "  {}  (root of the check {}: records {globs})", base(&check.root), check.name)?;
     }
+    for (check, reference) in declaration.checks.iter().filter_map(|check| Some((check, check.reference.as_ref()?))) {
+        writeln!(out, "  {}  (reference of the check {}; by `diff --patch` alone)", base(reference), check.name)?;
+    }
     writeln!(out, "  {}  (lock files; `check`, `lock --dry-run` and `diff` only read them)", base(&declaration.locks))?;
     let engines: Vec<_> = declaration.checks.iter().filter_map(|check| Some((check, check.engine.as_ref()?))).collect();
     if !engines.is_empty() {
@@ -167,6 +170,7 @@ fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> 
                     None => base(&check.root),
                     Some(_) => escaped(check.place().as_bytes()).to_string(),
                 },
+                "reference": check.reference.as_ref().map(|reference| base(reference)),
                 "socket": check.engine.as_ref().map(|engine| base(&engine.socket)),
                 "containers": check.engine.as_ref().map(|engine| &engine.containers),
                 "include": check.selection.include,

@@ -15,6 +15,7 @@ mod history;
 mod init;
 mod lock;
 mod metrics;
+mod patch;
 mod progress;
 mod render;
 mod report;
@@ -63,8 +64,13 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => arguments.servers.none().and_then(|()| check::run(&common, &arguments)),
         Command::Report { report, list: true, .. } => report::list(&common, report.as_deref()),
         Command::Report { report, form, .. } => report::run(&common, report.as_deref(), &form),
+        Command::Diff { patch: true, reverse, reference, servers, .. } => {
+            servers.none().and_then(|()| patch::run(&common, reverse, reference.as_deref()))
+        }
         Command::Diff { servers, .. } if servers.are_named() => diff_servers::run(&common, &servers),
-        Command::Diff { a: Some(a), b: Some(b), servers } => servers.none().and_then(|()| diff::run(&common, &a, &b)),
+        Command::Diff { a: Some(a), b: Some(b), servers, .. } => {
+            servers.none().and_then(|()| diff::run(&common, &a, &b))
+        }
         Command::Diff { .. } => Err(Trouble::new("diff compares two sides, and they are not named", "name A and B")),
         Command::Export { output, servers } => export::run(&common, &output, &servers),
         Command::Hash { format, paths } => hash::run(&common, format, &paths),

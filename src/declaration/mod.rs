@@ -82,6 +82,8 @@ pub struct Check {
     pub root: PathBuf,
     /// Where the same root lies on a server. Absolute.
     pub server_root: Option<PathBuf>,
+    /// A tree that may have what is locked, in the place of the root.
+    pub reference: Option<PathBuf>,
     pub selection: Selection,
     pub attributes: AttributeSet,
     pub lock: LockFile,

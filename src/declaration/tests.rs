@@ -142,8 +142,8 @@ fn a_refusal_is_typed() {
 #[test]
 fn refuses_unknown_keys() {
     const DOT: &str = "unknown key, or a check's name with an unquoted dot in it";
-    const CHECK: &str = "`kind`, `root`, `server_root`, `include`, `exclude`, `attributes`, `lock`, `modes`, \
-                         `allow_empty`, `one_file_system`, `uncovered` or `strict`";
+    const CHECK: &str = "`kind`, `root`, `server_root`, `reference`, `include`, `exclude`, `attributes`, `lock`, \
+                         `modes`, `allow_empty`, `one_file_system`, `uncovered` or `strict`";
     for (written, remedy) in [
         ("inclued", "`include`"),
         ("excludes", "`exclude`"),

@@ -5,6 +5,7 @@
 //! Where a lock wants the NAR of a module, one worker takes the whole module in order ([`module`]) and reads each file
 //! once for both digests. Nothing is recursive, and nothing holds a descriptor while it waits.
 
+mod contents;
 mod hash;
 mod known;
 mod linked;
@@ -20,6 +21,7 @@ mod touched;
 mod tree;
 mod worker;
 
+pub use contents::{Contents, contents};
 pub use known::{fact, stamp};
 pub use reach::Reach;
 pub use touched::Start;

@@ -26,6 +26,7 @@ mod next;
 mod old_locks;
 mod oracles;
 mod own_files;
+mod patch;
 mod properties;
 mod reading;
 mod real_tree;

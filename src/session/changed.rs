@@ -1,0 +1,187 @@
+//! Drift as a patch: what is locked, from a reference that has it, and what is there, by the handles of the run.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use super::{Run, Session};
+use crate::capability::{self, Directory, shown};
+use crate::compare::{Comparison, Drift};
+use crate::declaration::Check;
+use crate::digest::Sha256;
+use crate::manifest::{Content, Record};
+use crate::patch::{self, At, Effort, Node};
+use crate::path::{escaped, joined};
+use crate::shell;
+use crate::trouble::Trouble;
+use crate::walk;
+
+/// The largest file whose contents are compared, in bytes.
+const LARGEST: usize = 8 << 20;
+
+/// What a patch of a check needs beside its root.
+#[derive(Debug)]
+pub(super) struct Reference {
+    /// The root as the patch names it: relative to the declaration's directory.
+    named: Result<String, Trouble>,
+    /// A tree that may have what is locked.
+    directory: Result<Directory, Trouble>,
+}
+
+impl Reference {
+    pub fn directory(&self) -> Option<&Directory> {
+        self.directory.as_ref().ok()
+    }
+}
+
+impl Session {
+    /// Opens the references of all checks: below `given`, which stands in the place of the declaration's directory, or what each
+    /// check declares.
+    ///
+    /// # Errors
+    /// A directory that is given and can't be opened. What a check declares is trouble of that check alone.
+    pub fn open_references(&mut self, given: Option<&Path>) -> Result<(), Trouble> {
+        if let Some(given) = given {
+            capability::existing(given, "reference")?;
+        }
+        let base = capability::future(&self.declared.base);
+        let reference = |check: &Check| {
+            let named = named(&self.declared.base, base.as_deref(), check);
+            let path = match (given, &check.reference, &named) {
+                (Some(given), _, Ok(named)) => Ok(given.join(named)),
+                (None, Some(reference), _) => Ok(self.declared.base.join(reference)),
+                (_, _, Err(trouble)) => Err(trouble.clone()),
+                (None, None, _) => Err(Trouble::new(
+                    format!("the check {} has no reference, which could have what is locked", check.name),
+                    "name a tree that has it with --reference DIR, or write `reference` in the check",
+                )),
+            };
+            Reference { directory: path.and_then(|path| capability::existing(&path, "reference")), named }
+        };
+        self.references = self.checks().map(reference).collect();
+        Ok(())
+    }
+}
+
+/// The root of a check, relative to the declaration's directory, which is where the patch applies.
+fn named(base: &Path, resolved: Option<&Path>, check: &Check) -> Result<String, Trouble> {
+    let root = capability::future(&base.join(&check.root));
+    let below = root.as_deref().zip(resolved).and_then(|(root, base)| root.strip_prefix(base).ok()).map(PathBuf::from);
+    below.and_then(|below| below.into_os_string().into_string().ok()).ok_or_else(|| {
+        Trouble::new(
+            format!(
+                "the root {} of the check {} is not in the directory of the declaration, where a patch would be applied",
+                shown(&check.root),
+                check.name
+            ),
+            "name the other checks with --check",
+        )
+    })
+}
+
+impl Run {
+    /// Writes what drifted of a check, by its place in this run: from what is locked to what is there, or with `reverse` the way
+    /// back. Gives what could not be written, and why.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn patch(
+        &self,
+        (index, check): (usize, &Check),
+        found: &Comparison,
+        reverse: bool,
+        effort: &mut Effort,
+        out: &mut impl Write,
+    ) -> io::Result<Vec<Trouble>> {
+        let Some(reference) = self.session.references.get(index) else { return Ok(Vec::new()) };
+        let named = match &reference.named {
+            Ok(named) => named,
+            Err(trouble) => return Ok(vec![trouble.clone()]),
+        };
+        let live = self.session.sources.get(index).and_then(|source| source.as_ref().ok()?.root());
+        let mut troubles = Vec::new();
+        let mut no_reference = None;
+        for drift in &found.drift {
+            let (path, expected) = before(drift, &found.drift);
+            let old = expected.map(|record| {
+                match node(record, || {
+                    let directory = reference.directory.as_ref().map_err(|_| Missing::Reference)?;
+                    read(directory.dir.as_fd(), path, record)
+                }) {
+                    Err(Missing::Contents(reason)) => Err(Missing::Contents(format!("no reference has it: {reason}"))),
+                    result => result,
+                }
+            });
+            let new = drift.actual.as_ref().map(|record| {
+                node(record, || match live {
+                    Some(root) => read(root.dir.as_fd(), drift.path.as_bytes(), record),
+                    None => Err(Missing::Contents("its root is not open".to_owned())),
+                })
+            });
+            match (old.transpose(), new.transpose()) {
+                (Ok(old), Ok(new)) => {
+                    let at =
+                        |path: &[u8], node: Option<Option<Node>>| -> Option<At> { Some((joined(named, path), node??)) };
+                    let (old, new) = (at(path, old), at(drift.path.as_bytes(), new));
+                    let (old, new) = if reverse { (new, old) } else { (old, new) };
+                    patch::write(out, old.as_ref(), new.as_ref(), effort)?;
+                }
+                (Err(Missing::Reference), _) => no_reference = reference.directory.as_ref().err(),
+                (Err(Missing::Contents(reason)), _) | (Ok(_), Err(Missing::Contents(reason))) => {
+                    let shown = escaped(&joined(&check.place(), drift.path.as_bytes())).to_string();
+                    troubles.push(Trouble::new(format!("{shown} is not in the patch: {reason}"), ""));
+                }
+                (Ok(_), Err(Missing::Reference)) => {}
+            }
+        }
+        troubles.extend(no_reference.cloned());
+        if !found.left_out.is_nothing() {
+            let problem = format!("the check {}: more drifted than can be kept, and is not in the patch", check.name);
+            let remedy = format!("see what: driftlock check --check {}", shell::word(check.name.as_bytes()));
+            troubles.push(Trouble::new(problem, remedy));
+        }
+        Ok(troubles)
+    }
+}
+
+/// Where the old contents of a drift were, and what is locked of them. Of two files that were swapped, each is told by itself.
+fn before<'a>(drift: &'a Drift, all: &'a [Drift]) -> (&'a [u8], Option<&'a Record>) {
+    let Some(from) = &drift.from else { return (drift.path.as_bytes(), drift.expected.as_ref()) };
+    // Drifts are in the order of their paths.
+    match all.binary_search_by(|other| other.path.cmp(from)) {
+        Ok(other) => (drift.path.as_bytes(), all.get(other).and_then(|other| other.expected.as_ref())),
+        Err(_) => (from.as_bytes(), drift.expected.as_ref()),
+    }
+}
+
+/// Why contents are not there.
+enum Missing {
+    Reference,
+    Contents(String),
+}
+
+/// What git keeps of a record; nothing of a directory.
+fn node(record: &Record, read: impl FnOnce() -> Result<walk::Contents, Missing>) -> Result<Option<Node>, Missing> {
+    Ok(match &record.content {
+        Content::File { executable, .. } => Some(Node::File { executable: *executable, contents: read()?.bytes }),
+        Content::Checksum { .. } => {
+            let walk::Contents { executable, bytes } = read()?;
+            Some(Node::File { executable, contents: bytes })
+        }
+        Content::Symlink { target } => Some(Node::Link { target: target.to_vec() }),
+        Content::Directory { .. } => None,
+        other => return Err(Missing::Contents(format!("git keeps no {}", other.type_name().replace('_', " ")))),
+    })
+}
+
+/// Reads a file, if it is the one that the record tells of.
+fn read(root: BorrowedFd<'_>, path: &[u8], record: &Record) -> Result<walk::Contents, Missing> {
+    let contents = walk::contents(root, path, LARGEST).map_err(|reason| Missing::Contents(reason.to_string()))?;
+    let mut hasher = Sha256::new();
+    hasher.update(&contents.bytes);
+    if record.content.sha256() == Some(hasher.finish()) {
+        Ok(contents)
+    } else {
+        Err(Missing::Contents("the file there has another digest".to_owned()))
+    }
+}
