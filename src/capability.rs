@@ -140,11 +140,15 @@ pub fn probe(path: &Path) -> io::Result<()> {
     std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map(drop)
 }
 
-/// The local time: as a report's folder is named, and as RFC 3339 has it.
+/// The local time: as a report's folder is named, and as RFC 3339 has it. The zone is that of `TZ` or of the machine; UTC, which is
+/// what counts where neither is known, is marked `Z`.
 #[must_use]
 pub fn now() -> (String, String) {
     let now = jiff::Zoned::now();
-    (now.strftime("%Y%m%d_%H%M%S").to_string(), now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
+    let zone = now.time_zone();
+    let is_utc = zone.is_unknown() || matches!(zone.iana_name(), Some("UTC" | "Etc/UTC"));
+    let offset = if is_utc { "Z".to_owned() } else { now.strftime("%:z").to_string() };
+    (now.strftime("%Y%m%d_%H%M%S").to_string(), format!("{}{offset}", now.strftime("%Y-%m-%dT%H:%M:%S")))
 }
 
 /// The time, for whoever compares it with times that were written down: by the clock alone, in any zone.

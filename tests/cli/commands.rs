@@ -12,3 +12,4 @@ mod lock;
 mod metrics;
 mod report;
 mod seed;
+mod zones;
