@@ -4,6 +4,7 @@ mod apart;
 mod changed;
 mod collected;
 mod run;
+mod standing;
 
 pub use collected::{Collected, Entries};
 pub use run::Run;
@@ -40,6 +41,8 @@ pub struct Request {
     pub config: Option<PathBuf>,
     /// The checks to go through; all if there are none.
     pub checks: Vec<String>,
+    /// The server that this machine is, if the operator says so.
+    pub as_server: Option<String>,
     pub threads: Option<NonZeroUsize>,
     pub requirement: Requirement,
 }
@@ -95,6 +98,11 @@ impl Session {
     /// # Errors
     /// Those of [`open`](Self::open).
     pub fn for_servers(request: &Request, locks_access: LocksAccess) -> Result<Self, Trouble> {
+        if let Some(server) = &request.as_server {
+            let problem =
+                format!("--as {} is about this machine, and others are to be asked", escaped(server.as_bytes()));
+            return Err(Trouble::new(problem, "leave out one of --as and --server"));
+        }
         Self::open_with(request, locks_access, |_, check| Err(not_read(check)))
     }
 
@@ -118,7 +126,10 @@ impl Session {
         capability::raise_descriptor_limit();
         sandbox::required(request.requirement).map_err(|error| not_entered(&error, request.requirement))?;
         capability::lock_holders().into_iter().for_each(store::know_holders);
-        let declared = capability::declaration(request.config.as_deref())?;
+        let mut declared = capability::declaration(request.config.as_deref())?;
+        if let Some(server) = &request.as_server {
+            standing::stand_for(&mut declared, server)?;
+        }
         let selected = select(&declared, &request.checks)?;
         let checks = selected.iter().map(|&index| &declared.declaration.checks[index]);
         let sources: Vec<_> = checks.clone().map(|check| source(&declared, check)).collect();

@@ -34,6 +34,9 @@ pub struct Common {
     /// Go through this check only; may be given several times
     #[arg(long = "check", global = true, value_name = "NAME")]
     pub checks: Vec<String>,
+    /// Take this machine for a server that is declared: the checks that are for it, with the roots that they have there
+    #[arg(long = "as", global = true, value_name = "SERVER")]
+    pub as_server: Option<String>,
     /// Print JSON on stdout and nothing else
     #[arg(long, global = true)]
     pub json: bool,

@@ -17,7 +17,12 @@ pub fn ground(common: &Common, declared: &Declared) -> Ground {
         let engine = check.engine.as_ref().map(|engine| declared.base.join(&engine.socket));
         (check.name.clone(), Footing { local: check.modes.local, place: check.place(), git, engine })
     });
-    Ground { config: common.config.clone(), base: declared.base.clone(), checks: checks.collect() }
+    Ground {
+        config: common.config.clone(),
+        as_server: common.as_server.clone(),
+        base: declared.base.clone(),
+        checks: checks.collect(),
+    }
 }
 
 /// The root and the lock of a check as git takes them, if it has both.

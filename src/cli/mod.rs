@@ -126,6 +126,7 @@ impl Common {
         Request {
             config: self.config.clone(),
             checks: self.checks.clone(),
+            as_server: self.as_server.clone(),
             threads: self.threads,
             requirement: if self.require_sandbox { Requirement::Everything } else { Requirement::AsAvailable },
         }

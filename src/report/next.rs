@@ -28,6 +28,8 @@ const LONGEST: usize = 4000;
 pub struct Ground {
     /// The declaration, if it is not found unless it is named.
     pub config: Option<PathBuf>,
+    /// The server that this machine is taken for.
+    pub as_server: Option<String>,
     /// The declaration's directory, as from the working directory; empty if that is it.
     pub base: PathBuf,
     pub checks: HashMap<String, Footing>,
@@ -84,7 +86,8 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
     let run = |command: &str| {
         let config =
             ground.config.as_deref().map(|file| format!(" --config {}", shell::word(file.as_os_str().as_bytes())));
-        format!("driftlock {command}{}", config.unwrap_or_default())
+        let server = ground.as_server.as_deref().map(|server| format!(" --as {}", shell::word(server.as_bytes())));
+        format!("driftlock {command}{}{}", config.unwrap_or_default(), server.unwrap_or_default())
     };
     let comparison = match &check.outcome {
         Outcome::NoLock => return Some(without_lock(check, footing, server, run)),

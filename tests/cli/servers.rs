@@ -13,3 +13,4 @@ mod pushed;
 mod refused;
 mod seed;
 pub mod site;
+mod standing;

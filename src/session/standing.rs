@@ -1,0 +1,40 @@
+//! This machine as a server of the declaration: what `--server` would read there, without a connection.
+
+use crate::capability::{Declared, shown};
+use crate::path::escaped;
+use crate::trouble::Trouble;
+
+/// Makes the checks that are for a server those of this machine, with the roots that they have there.
+///
+/// # Errors
+/// A server that is not declared, and a check of which nothing says where its root lies.
+pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<(), Trouble> {
+    let declaration = &mut declared.declaration;
+    let Some(server) = declaration.servers.iter().find(|server| server.name == name) else {
+        let known: Vec<_> = declaration.servers.iter().map(|server| server.name.as_str()).collect();
+        let remedy = if known.is_empty() {
+            "declare it: [server.NAME]".to_owned()
+        } else {
+            format!("name one of: {}", known.join(", "))
+        };
+        let problem = format!("--as {}: {} declares no such server", escaped(name.as_bytes()), shown(&declared.file));
+        return Err(Trouble::new(problem, remedy));
+    };
+    for check in &mut declaration.checks {
+        check.modes.local = check.modes.server;
+        if !check.modes.server || check.engine.is_some() {
+            continue;
+        }
+        let Some(root) = server.root(check).map(std::path::Path::to_path_buf) else {
+            return Err(Trouble::new(
+                format!("nothing says where the root of the check {} lies on {}", check.name, escaped(name.as_bytes())),
+                format!(
+                    "write `server_root` in the check, `roots = {{ {} = \"/…\" }}` in the server, or `modes = [\"local\"]`",
+                    check.name
+                ),
+            ));
+        };
+        check.root = root;
+    }
+    Ok(())
+}
