@@ -88,9 +88,18 @@ impl Drifted {
     /// What was chosen, as if nothing else had drifted.
     #[must_use]
     pub fn chosen(&self, choice: &Choice) -> Comparison {
+        self.only(choice.iter().enumerate().filter(|(_, chosen)| **chosen).map(|(index, _)| index))
+    }
+
+    /// The drifts of one unit, as if nothing else had drifted.
+    #[must_use]
+    pub fn of(&self, unit: &Unit) -> Comparison {
+        self.only(unit.drifts.iter().copied())
+    }
+
+    fn only(&self, drifts: impl Iterator<Item = usize>) -> Comparison {
         let all = &self.found.drift;
-        let drift: Vec<_> =
-            all.iter().zip(choice).filter(|(_, chosen)| **chosen).map(|(item, _)| item.clone()).collect();
+        let drift: Vec<_> = drifts.filter_map(|index| all.get(index)).cloned().collect();
         // What moved has drifted where it was as well.
         let drifted = drift.iter().map(|item| 1 + u64::from(units::left(item, all).is_some())).sum();
         Comparison { drift, counts: Counts { entries: drifted, drifted, ..Counts::default() }, ..Comparison::default() }

@@ -17,6 +17,7 @@ use crate::capability;
 use crate::compare::{self, Comparison, Room};
 use crate::declaration::Check;
 use crate::manifest::{Sha256Digest, json};
+use crate::patch::{Effort, Harmless};
 use crate::path::escaped;
 use crate::report::{self, changes};
 use crate::session::{Collected, Run, not_written};
@@ -55,6 +56,7 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
             "name paths as `driftlock check` shows them, or take all that drifted with `driftlock lock`",
         ));
     }
+    let color = common.style().color;
     let (run, sources) = sources::open(common, arguments)?;
     let mut troubles: Vec<Trouble> = Vec::new();
     let mut cases = Vec::new();
@@ -67,8 +69,11 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
     troubles.iter().for_each(complain);
     let drifted: Vec<_> = cases.iter().map(|case| &case.drifted).collect();
     let choices = match &arguments.paths[..] {
-        [] => ask::choices(&cases.iter().map(|case| (&case.drifted, &case.units[..])).collect::<Vec<_>>())
-            .map_err(|error| Trouble::new(format!("you could not be asked: {error}"), "name the paths to accept"))?,
+        [] => ask::choices(
+            &cases.iter().map(|case| (&case.drifted, &case.units[..])).collect::<Vec<_>>(),
+            &mut |index, chosen, out| show(&run, cases[index].check, chosen, color, out),
+        )
+        .map_err(|error| Trouble::new(format!("you could not be asked: {error}"), "name the paths to accept"))?,
         _ => names.find(&drifted)?,
     };
     let chosen = cases.iter().zip(&choices).filter(|(_, choice)| choice.contains(&true));
@@ -85,6 +90,18 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
     }
     let printed = print(common, arguments.dry_run, &cases, &written);
     Ok(after_printing(if troubles.is_empty() { 0 } else { exit::TROUBLE }, printed))
+}
+
+/// Shows what changed, for a terminal.
+fn show(run: &Run, check: &Check, chosen: &Comparison, color: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    let Some(index) = run.session.checks().position(|other| other.name == check.name) else { return Ok(()) };
+    let mut shown = Harmless::new(&mut *out, color);
+    let troubles = run.patch((index, check), chosen, false, &mut Effort::default(), &mut shown)?;
+    shown.flush()?;
+    for Trouble { problem, remedy } in troubles {
+        writeln!(out, "{problem}{}{remedy}", if remedy.is_empty() { "" } else { "; to do: " })?;
+    }
+    Ok(())
 }
 
 impl<'a> Case<'a> {
@@ -171,7 +188,10 @@ fn print(common: &Common, dry_run: bool, cases: &[Case<'_>], written: &[&New<'_>
         return out.flush();
     }
     let verb = if dry_run { "would accept" } else { "accepted" };
-    for new in written.iter().filter(|_| !common.quiet) {
+    if common.quiet {
+        return Ok(());
+    }
+    for new in written {
         let path = escaped(new.path.as_bytes());
         writeln!(out, "{verb} into {path}:")?;
         changes::write(&mut out, new.case.check.kind, &new.case.drifted.places[0], &new.taken)?;

@@ -252,6 +252,9 @@ pub struct AcceptArguments {
     /// Take it from what `driftlock export` wrote into this directory, and read nothing else
     #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "all_servers"])]
     pub from: Option<PathBuf>,
+    /// A tree that has what is locked, in the place of the declaration's directory: to see a change before you take it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "all_servers", "from"])]
+    pub reference: Option<PathBuf>,
     #[command(flatten)]
     pub servers: Servers,
 }

@@ -93,7 +93,10 @@ impl Run {
         effort: &mut Effort,
         out: &mut impl Write,
     ) -> io::Result<Vec<Trouble>> {
-        let Some(reference) = self.session.references.get(index) else { return Ok(Vec::new()) };
+        let Some(reference) = self.session.references.get(index) else {
+            let problem = format!("the contents of the check {} are not read here", check.name);
+            return Ok(vec![Trouble::new(problem, "see the change where they are, with `driftlock diff --patch`")]);
+        };
         let named = match &reference.named {
             Ok(named) => named,
             Err(trouble) => return Ok(vec![trouble.clone()]),

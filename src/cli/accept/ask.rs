@@ -1,36 +1,39 @@
 //! One unit after the other, on a terminal: as `git add -p` does it.
 
-use std::io::{self, BufRead as _, Read as _};
+use std::io::{self, BufRead as _, Read as _, Write};
 
 use crate::accept::{Choice, Drifted, Unit};
+use crate::compare::Comparison;
 use crate::report::changes;
 
 /// An answer that is longer than this is none.
 const LONGEST: u64 = 1000;
 
-const HELP: &str =
-    "y - take it\nn - leave it\na - take it and all that follow\nq - leave it and all that follow\n? - print this";
+const HELP: &str = "y - take it\nn - leave it\nd - see the change\na - take it and all that follow\nq - leave it and all that follow\n? - print this";
+
+/// Shows the change of a check's drifts: which check, and what of it.
+pub type Show<'a> = dyn FnMut(usize, &Comparison, &mut dyn Write) -> io::Result<()> + 'a;
 
 /// Asks for each unit of each check whether it is to be taken. Nobody there to answer is a `q`.
 ///
 /// # Errors
 /// A terminal that can't be read or written.
-pub fn choices(all: &[(&Drifted, &[Unit])]) -> io::Result<Vec<Choice>> {
+pub fn choices(all: &[(&Drifted, &[Unit])], show: &mut Show<'_>) -> io::Result<Vec<Choice>> {
     let mut choices: Vec<Choice> = all.iter().map(|(drifted, _)| vec![false; drifted.found.drift.len()]).collect();
     let of: usize = all.iter().map(|(_, units)| units.len()).sum();
     let (mut stdin, mut stdout) = (io::stdin().lock(), io::stdout().lock());
     let mut rest = None;
     let mut number = 0;
-    for ((drifted, units), choice) in all.iter().zip(&mut choices) {
+    for (index, ((drifted, units), choice)) in all.iter().zip(&mut choices).enumerate() {
         for unit in *units {
             number += 1;
             let take = match rest {
                 Some(answer) => answer,
                 None => {
-                    let mut one = vec![false; choice.len()];
-                    unit.drifts.iter().for_each(|drift| one[*drift] = true);
-                    changes::write(&mut stdout, drifted.kind, &drifted.places[0], &drifted.chosen(&one))?;
-                    let (take, all) = answer(&mut stdin, &mut stdout, number, of)?;
+                    let chosen = drifted.of(unit);
+                    changes::write(&mut stdout, drifted.kind, &drifted.places[0], &chosen)?;
+                    let (take, all) =
+                        answer(&mut stdin, &mut stdout, (number, of), &mut |out| show(index, &chosen, out))?;
                     rest = all.then_some(take);
                     take
                 }
@@ -44,12 +47,12 @@ pub fn choices(all: &[(&Drifted, &[Unit])]) -> io::Result<Vec<Choice>> {
 /// Whether to take it, and whether that goes for all that follow.
 fn answer(
     stdin: &mut io::StdinLock<'_>,
-    stdout: &mut impl io::Write,
-    number: usize,
-    of: usize,
+    stdout: &mut impl Write,
+    (number, of): (usize, usize),
+    show: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<(bool, bool)> {
     loop {
-        write!(stdout, "({number}/{of}) Accept this [y,n,a,q,?]? ")?;
+        write!(stdout, "({number}/{of}) Accept this [y,n,d,a,q,?]? ")?;
         stdout.flush()?;
         let mut line = Vec::new();
         stdin.take(LONGEST).read_until(b'\n', &mut line)?;
@@ -60,6 +63,7 @@ fn answer(
             }
             b"y" | b"Y" => return Ok((true, false)),
             b"n" | b"N" => return Ok((false, false)),
+            b"d" | b"D" => show(stdout)?,
             b"a" | b"A" => return Ok((true, true)),
             b"q" | b"Q" => return Ok((false, true)),
             _ => writeln!(stdout, "{HELP}")?,

@@ -42,8 +42,9 @@ pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Source
         match &arguments.from {
             Some(export) => (Session::from_export(&request, access, export)?, Sources::Export(shown(export))),
             None => {
-                let session = Session::open(&request, access)?;
+                let mut session = Session::open(&request, access)?;
                 session.for_this_machine("accept")?;
+                session.open_references(arguments.reference.as_deref())?;
                 (session, Sources::Here)
             }
         }

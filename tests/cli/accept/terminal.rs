@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::drifted;
 use crate::harness::World;
-use crate::watch::{refused, says, snapshot};
+use crate::watch::{refused, says, shell, snapshot};
 use needs::needs;
 
 /// What the terminal showed, for these answers.
@@ -29,7 +29,7 @@ fn each_is_asked_for() {
         &text,
         &[
             "    modified: root/stacks/edge/a.yml (",
-            "(1/4) Accept this [y,n,a,q,?]? ",
+            "(1/4) Accept this [y,n,d,a,q,?]? ",
             "a - take it and all that follow",
             "    modified: root/addons/ocr/a.py (",
             "(4/4) Accept this",
@@ -76,6 +76,28 @@ fn a_module_is_one_question() {
         &["modified: root/addons/ocr/a.py (", "added: root/addons/qr/new.py (", "(1/1)", "accepted 4, 0 drifts left"],
     );
     world.driftlock(["check", "--check", "addon_hashes"]).code(0);
+}
+
+/// The change is shown before it is taken, out of a reference; where there is none, that is said.
+#[needs("script", "bash")]
+fn the_change_is_shown() {
+    let world = World::declaring(crate::harness::FILES);
+    world.write("a", "one\ntwo\n");
+    world.write("b", "1\n");
+    world.lock();
+    shell(&world, "bash", "mkdir reference && cp -a root reference/root").code(0);
+    world.write("a", "one\n2\u{1b}[31m\n");
+    world.write("b", "2\n");
+    let text = asked(&world, "--reference reference --color never", "d\ny\nn\n");
+    says(
+        &text,
+        &[
+            "--- a/root/a\n+++ b/root/a\n@@ -1,2 +1,2 @@\n one\n-two\n+2\\u{1b}[31m\n(1/2) Accept",
+            "accepted 1, 1 drift left\n",
+        ],
+    );
+    assert!(!text.contains("b/root/b"), "{text}");
+    says(&asked(&world, "", "d\nn\n"), &["the check tree has no reference", "--reference DIR"]);
 }
 
 /// A name can't make a line of its own on the terminal, or reach it as a command.
