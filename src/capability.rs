@@ -16,6 +16,7 @@ pub mod launcher;
 mod ownership;
 mod program;
 mod within;
+mod zone;
 
 pub use circumstances::{Circumstances, circumstances, clock, ssh_version};
 pub use declared::{DECLARATION_NAMES, Declared, declaration};
@@ -144,7 +145,7 @@ pub fn probe(path: &Path) -> io::Result<()> {
 /// what counts where neither is known, is marked `Z`.
 #[must_use]
 pub fn now() -> (String, String) {
-    let now = jiff::Zoned::now();
+    let now = moment().to_zoned(zone::zone());
     let zone = now.time_zone();
     let is_utc = zone.is_unknown() || matches!(zone.iana_name(), Some("UTC" | "Etc/UTC"));
     let offset = if is_utc { "Z".to_owned() } else { now.strftime("%:z").to_string() };

@@ -123,7 +123,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
                             driftlock accept                        go through them, on a terminal\n  \
                             driftlock accept infra/stacks/edge-traefik/docker-compose.yml\n  \
-                            driftlock accept qr_ordering            a module, with all that drifted in it\n  \
+                            driftlock accept qr_ordering            a whole module\n  \
                             driftlock accept 'infra/stacks/*/*.yml' --dry-run\n  \
                             driftlock accept --from runtime qr_ordering")]
     Accept(AcceptArguments),

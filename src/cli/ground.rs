@@ -15,7 +15,16 @@ pub fn ground(common: &Common, declared: &Declared) -> Ground {
     let checks = declared.declaration.checks.iter().map(|check| {
         let git = in_git(declared, check, base.as_deref(), tree.as_deref(), locks.as_deref());
         let engine = check.engine.as_ref().map(|engine| declared.base.join(&engine.socket));
-        (check.name.clone(), Footing { local: check.modes.local, place: check.place(), git, engine })
+        (
+            check.name.clone(),
+            Footing {
+                local: check.modes.local,
+                place: check.place(),
+                git,
+                reference: check.reference.is_some(),
+                engine,
+            },
+        )
     });
     Ground {
         config: common.config.clone(),

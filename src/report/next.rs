@@ -44,6 +44,8 @@ pub struct Footing {
     pub place: String,
     /// If root and lock lie in the git work tree that the declaration is in.
     pub git: Option<InGit>,
+    /// Whether it declares a tree that may have what is locked.
+    pub reference: bool,
     /// The socket of its engine.
     pub engine: Option<PathBuf>,
 }
@@ -101,7 +103,13 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
     let git = footing.git.as_ref().filter(|_| footing.place == check.root);
     match (server, git) {
         (None, Some(in_git)) => git::steps(&mut steps, ground, in_git, &items),
-        (None, None) => look(&mut steps, ground, footing, check, &items),
+        (None, None) => {
+            if footing.reference {
+                let name = shell::word(check.name.as_bytes());
+                steps.push(Step::new("see it", format!("{} --patch --check {name}", run("diff"))));
+            }
+            look(&mut steps, ground, footing, check, &items);
+        }
         (Some(_), _) => {}
     }
     let name = shell::word(check.name.as_bytes());

@@ -193,6 +193,20 @@ fn without_git() {
     world.driftlock(["check"]).code(0);
 }
 
+/// Without git, and with a reference, the change is seen all the same.
+#[needs("bash")]
+fn without_git_and_with_a_reference() {
+    let world = World::declaring(&FILES.replace("include", "reference = \"old\"\ninclude"));
+    world.write("a b", "1\n");
+    world.lock();
+    shell(&world, "bash", "cp -a root old").code(0);
+    world.write("a b", "2\n");
+    let text = report(&world);
+    let steps: Vec<_> = lines(&text).into_iter().map(|(what, _)| what).collect();
+    assert_eq!(steps, ["see it", "who did it", "take it"], "{text}");
+    says(&pasted(&world, ".", &line(&text, "see it")).code(1).stdout(), &["-1\n+2\n"]);
+}
+
 /// A root in another repository is none that this one's git knows; one behind a link goes by where it really lies.
 #[needs("git", "bash")]
 fn a_repository_in_the_repository() {
