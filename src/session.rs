@@ -281,7 +281,10 @@ impl Session {
         if let Some(locks) = &self.locks {
             match self.locks_access {
                 LocksAccess::Read => grants.read.push(locks.as_fd()),
-                LocksAccess::Write => grants.write.push(locks.as_fd()),
+                LocksAccess::Write => {
+                    grants.write.push(locks.as_fd());
+                    grants.groups = store::groups_to_keep(&locks.dir, self.checks().map(|check| &*check.lock.name));
+                }
             }
         }
         grants.read.extend(self.export.as_ref().map(AsFd::as_fd));

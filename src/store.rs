@@ -10,6 +10,10 @@
 //! a file of another user is left alone, and a name that nobody can foresee is taken. And whoever may read the file may hold
 //! it: after some seconds an error says who does.
 
+mod access;
+
+pub use access::groups_to_keep;
+
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, BufWriter, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,6 +23,8 @@ use std::time::Duration;
 use cap_std::fs::{Dir, File, OpenOptions};
 use rustix::fs::{AtFlags, FlockOperation, RenameFlags, flock};
 use rustix::io::Errno;
+
+use access::Access;
 
 /// The file is in place, and may be gone again after a power cut: its directory could not be synced.
 #[derive(Debug, thiserror::Error)]
@@ -56,17 +62,13 @@ impl io::Write for Bounded<'_> {
     }
 }
 
-/// The mode of a new file, before the umask.
-const SHARED: u32 = 0o666;
-const PRIVATE: u32 = 0o600;
-
-/// Writes a file whole.
+/// Writes a file whole. One that is there keeps its mode, and its group where the kernel lets it.
 ///
 /// # Errors
 /// Those of the file system, or of `write`; the old file is then untouched. [`io::ErrorKind::WouldBlock`] if another
 /// run is writing the same file. [`NotSynced`] inside an error says that the file is the new one.
 pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
-    put(dir, name, SHARED, PATIENCE, write, |temporary| dir.rename(temporary, dir, name))
+    put(dir, name, Access::of(dir, name), PATIENCE, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// [`replace`] for a file that is nobody else's business: only its owner can read or write it, whatever the umask. Another
@@ -75,7 +77,7 @@ pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Re
 /// # Errors
 /// Those of [`replace`].
 pub fn replace_private(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
-    put(dir, name, PRIVATE, Duration::ZERO, write, |temporary| dir.rename(temporary, dir, name))
+    put(dir, name, Access::PRIVATE, Duration::ZERO, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// Writes a file whole where there is none.
@@ -86,7 +88,7 @@ pub fn create_new(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
     put(
         dir,
         name,
-        SHARED,
+        Access::SHARED,
         PATIENCE,
         |out| out.write_all(bytes),
         |temporary| match rustix::fs::renameat_with(dir.as_fd(), temporary, dir.as_fd(), name, RenameFlags::NOREPLACE) {
@@ -107,12 +109,12 @@ pub fn temporary(name: &str) -> String {
 fn put(
     dir: &Dir,
     name: &str,
-    mode: u32,
+    access: Access,
     patience: Duration,
     write: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
     rename: impl FnOnce(&str) -> io::Result<()>,
 ) -> io::Result<()> {
-    let (file, temporary) = temporary_file(dir, name, mode, patience)?;
+    let (file, temporary) = temporary_file(dir, name, access, patience)?;
     let written = file.set_len(0).and_then(|()| {
         let mut out = BufWriter::with_capacity(256 << 10, Bounded::new(&file));
         write(&mut out)?;
@@ -159,26 +161,43 @@ pub fn sync(dir: &Dir) -> io::Result<()> {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens a temporary file, alone, and gives its name.
-fn temporary_file(dir: &Dir, name: &str, mode: u32, patience: Duration) -> io::Result<(File, String)> {
+fn temporary_file(dir: &Dir, name: &str, access: Access, patience: Duration) -> io::Result<(File, String)> {
+    let mut access = access;
     let usual = temporary(name);
     if !is_foreign(dir, &usual)? {
-        return Ok((take_over(dir, &usual, mode, patience)?, usual));
+        let file = access.creating(|mode| take_over(dir, &usual, mode, patience))?;
+        if access.give(&file)? {
+            return Ok((file, usual));
+        }
     }
     // Each of these is seeded by chance.
     let chance = RandomState::new().build_hasher().finish();
     let fresh = format!(".{name}.{chance:016x}.tmp");
-    let mut options = options(mode);
-    let file = dir.open_with(&fresh, options.create_new(true))?;
+    let file = access.creating(|mode| dir.open_with(&fresh, options(mode).create_new(true)))?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    access.give(&file)?;
     Ok((file, fresh))
 }
 
-/// The user of this process. It is asked for once, and from inside of the sandbox it can't be.
-static USER: OnceLock<u32> = OnceLock::new();
+/// Who runs this.
+#[derive(Debug)]
+pub struct Own {
+    pub user: u32,
+    /// All groups, the effective one too.
+    pub groups: Vec<u32>,
+}
+
+/// It is asked for once, and from inside of the sandbox it can't be.
+static OWN: OnceLock<Own> = OnceLock::new();
 
 /// Finds out who runs this, before the sandbox is entered.
-pub fn own_user() -> u32 {
-    *USER.get_or_init(|| rustix::process::geteuid().as_raw())
+pub fn own() -> &'static Own {
+    OWN.get_or_init(|| {
+        use rustix::process::{Gid, getegid, geteuid, getgroups};
+        let mut groups: Vec<u32> = getgroups().unwrap_or_default().into_iter().map(Gid::as_raw).collect();
+        groups.push(getegid().as_raw());
+        Own { user: geteuid().as_raw(), groups }
+    })
 }
 
 /// Whether something of this name may be there to trap us: in a directory where all may make files and nobody may remove
@@ -188,7 +207,7 @@ fn is_foreign(dir: &Dir, name: &str) -> io::Result<bool> {
         return Ok(false);
     }
     match rustix::fs::statat(dir.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(status) => Ok(status.st_uid != own_user()),
+        Ok(status) => Ok(status.st_uid != own().user),
         Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno.into()),
     }

@@ -46,7 +46,7 @@ mod exit {
 /// Parses the arguments, runs the command, and turns its result into an exit code.
 #[must_use]
 pub fn run() -> ExitCode {
-    store::own_user();
+    store::own();
     let Arguments { command, common } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -22,6 +22,7 @@
 pub mod landlock;
 pub mod seccomp;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub struct Grants<'a> {
     /// Directories below which files may be read, created, written and truncated, directories made, and files renamed
     /// within the directory that they are in. Without any, the calls that write are refused altogether.
     pub write: Vec<BorrowedFd<'a>>,
+    /// Groups that a file may be given.
+    pub groups: BTreeSet<u32>,
 }
 
 /// Which layers hold.
@@ -157,7 +160,7 @@ pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, 
         Ok(_) => Some(landlock::restrict(grants)?),
         Err(_) => None,
     };
-    let seccomp = match seccomp::install(!grants.write.is_empty()) {
+    let seccomp = match seccomp::install(!grants.write.is_empty(), &grants.groups) {
         Ok(()) => true,
         Err(SeccompError::Refused(errno)) if requirement == Requirement::Everything => {
             return Err(SandboxError::Missing(vec![Missing::Seccomp(Some(errno))]));
@@ -174,14 +177,17 @@ pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, 
 /// Where something above us forbids `unshare`, the answer is not to be had, and the caller's order of things has to do.
 fn one_thread() -> Result<(), SandboxError> {
     // A thread that has been joined is counted for a moment longer, so one look is not enough to refuse.
-    const LOOKS: u32 = 50;
+    const QUICK: u32 = 100;
+    const LOOKS: u32 = 150;
     for look in 0..LOOKS {
         #[expect(deprecated, reason = "unsafe for the flags that part file tables; this one changes nothing")]
         let answer = rustix::thread::unshare(UnshareFlags::from_bits_retain(libc::CLONE_THREAD.cast_unsigned()));
         if answer != Err(Errno::INVAL) {
             return Ok(());
         }
-        if look + 1 < LOOKS {
+        if look < QUICK {
+            rustix::thread::sched_yield();
+        } else if look + 1 < LOOKS {
             std::thread::sleep(Duration::from_millis(2));
         }
     }

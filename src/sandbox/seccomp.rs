@@ -7,7 +7,7 @@
 //! `openat2`, which lie behind a pointer: of the two ways to open a file only `openat` is held to reading here when
 //! nothing may be written. `openat2` has to stay, because it is how a path is kept beneath its root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use libc::c_int;
 use rustix::io::Errno;
@@ -78,6 +78,8 @@ const ALLOWED_TO_WRITERS: &[i64] = &[
     // For the stat cache, which is among what is written; it takes any handle on a file system.
     libc::SYS_syncfs,
     libc::SYS_flock,
+    // A file that takes the place of another gets its mode when it is made, whatever the umask.
+    libc::SYS_umask,
     libc::SYS_mkdirat,
     SYS_RENAMEAT,
     libc::SYS_renameat2,
@@ -139,13 +141,13 @@ pub fn offered() -> bool {
     target().is_some() && rustix::thread::secure_computing_mode().is_ok()
 }
 
-/// Installs the filter and nothing else, with the calls that write if `writes`.
+/// Installs the filter and nothing else, with the calls that write if `writes`, which may give a file to one of `groups`.
 ///
 /// [`enter`](super::enter) is what a run calls; this is public so that each layer can be tried without the other.
 ///
 /// # Errors
 /// When the kernel takes no filter.
-pub fn install(writes: bool) -> Result<(), SeccompError> {
+pub fn install(writes: bool, groups: &BTreeSet<u32>) -> Result<(), SeccompError> {
     let target = target().ok_or(SeccompError::Refused(Errno::NOSYS))?;
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     // A filter has one action for what it matches, so the one call with another error has a filter of its own. Where
@@ -153,7 +155,12 @@ pub fn install(writes: bool) -> Result<(), SeccompError> {
     let no_clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     for program in [
         compile(no_clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS.cast_unsigned()), target)?,
-        compile(rules(writes, pid)?, SeccompAction::Errno(libc::EPERM.cast_unsigned()), SeccompAction::Allow, target)?,
+        compile(
+            rules(writes, groups, pid)?,
+            SeccompAction::Errno(libc::EPERM.cast_unsigned()),
+            SeccompAction::Allow,
+            target,
+        )?,
     ] {
         // All threads, though there should be one: a filter on too many is no harm.
         apply_filter_all_threads(&program).map_err(|error| match error {
@@ -189,12 +196,15 @@ fn compile(
 }
 
 /// The list, with what is asked of arguments. No rule for a call means: whatever they are.
-fn rules(writes: bool, pid: c_int) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+fn rules(writes: bool, groups: &BTreeSet<u32>, pid: c_int) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let mut rules: BTreeMap<_, _> = ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
     if writes {
         rules.extend(ALLOWED_TO_WRITERS.iter().map(|&call| (call, Vec::new())));
     } else {
         rules.insert(libc::SYS_openat, vec![masked(2, OPENING_TO_WRITE, 0)?]);
+    }
+    if writes && !groups.is_empty() {
+        rules.insert(libc::SYS_fchown, groups.iter().map(|&group| given_to(group)).collect::<Result<_, _>>()?);
     }
     rules.insert(libc::SYS_mmap, vec![masked(2, libc::PROT_EXEC, 0)?]);
     rules.insert(libc::SYS_mprotect, vec![masked(2, libc::PROT_EXEC, 0)?]);
@@ -221,6 +231,13 @@ fn rules(writes: bool, pid: c_int) -> Result<BTreeMap<i64, Vec<SeccompRule>>, Ba
         ])?],
     );
     Ok(rules)
+}
+
+/// A file's group, and not its owner.
+fn given_to(group: u32) -> Result<SeccompRule, BackendError> {
+    let is =
+        |argument, value: u32| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value.into());
+    SeccompRule::new(vec![is(1, u32::MAX)?, is(2, group)?])
 }
 
 fn word(value: c_int) -> u64 {

@@ -10,6 +10,7 @@ mod init;
 mod layouts;
 mod lock;
 mod metrics;
+mod relock;
 mod report;
 mod seed;
 mod zones;

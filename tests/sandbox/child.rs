@@ -21,6 +21,9 @@ pub struct Inside {
     pub out: OwnedFd,
 }
 
+/// The one group that a file may be given, where something may be written.
+pub const GROUP: u32 = 4242;
+
 impl Inside {
     fn new() -> Self {
         let place = PathBuf::from(env::var_os(PLACE).expect("a place"));
@@ -34,8 +37,11 @@ impl Inside {
 
     /// Grants reading below `root`, and writing below `out` if `writes`; enters what the parent asked for.
     pub fn enter(&self, writes: bool) {
-        let grants =
-            Grants { read: vec![self.root.as_fd()], write: if writes { vec![self.out.as_fd()] } else { Vec::new() } };
+        let mut grants = Grants { read: vec![self.root.as_fd()], ..Grants::default() };
+        if writes {
+            grants.write.push(self.out.as_fd());
+            grants.groups.insert(GROUP);
+        }
         enter(self.layers, &grants);
     }
 }
@@ -46,7 +52,7 @@ pub fn enter(layers: Layers, grants: &Grants<'_>) {
         Layers::Landlock => {
             sandbox::landlock::restrict(grants).expect("Landlock");
         }
-        Layers::Seccomp => sandbox::seccomp::install(!grants.write.is_empty()).expect("seccomp"),
+        Layers::Seccomp => sandbox::seccomp::install(!grants.write.is_empty(), &grants.groups).expect("seccomp"),
         Layers::All => {
             let enforced = sandbox::enter(grants, Requirement::Everything).expect("the sandbox");
             assert!(enforced.is_everything(), "{enforced:?}");

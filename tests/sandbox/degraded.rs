@@ -142,7 +142,7 @@ pub fn run(task: &str, inside: &Inside) {
 
 fn enter(inside: &Inside, requirement: Requirement) {
     use std::os::fd::AsFd as _;
-    let grants = Grants { read: vec![inside.root.as_fd()], write: Vec::new() };
+    let grants = Grants { read: vec![inside.root.as_fd()], ..Grants::default() };
     match sandbox::enter(&grants, requirement) {
         Ok(enforced) => println!("{}", describe(&enforced)),
         Err(error) => println!("refused: {error}"),

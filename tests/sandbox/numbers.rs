@@ -63,6 +63,7 @@ const LET_IN_TO_WRITERS: &[i64] = &[
     if cfg!(target_arch = "aarch64") { 38 } else { 264 },
     libc::SYS_renameat2,
     libc::SYS_syncfs,
+    libc::SYS_umask,
 ];
 
 /// What must never get in, and can be asked for with senseless arguments without harm to the machine.

@@ -97,7 +97,10 @@ pub fn run(task: &str, inside: &Inside) {
         "file" => {
             let file = openat(&inside.root, "inside", OFlags::RDONLY, Mode::empty()).expect("a file");
             let written = openat(&inside.out, "old", OFlags::WRONLY, Mode::empty()).expect("a file");
-            child::enter(inside.layers, &Grants { read: vec![file.as_fd()], write: vec![written.as_fd()] });
+            child::enter(
+                inside.layers,
+                &Grants { read: vec![file.as_fd()], write: vec![written.as_fd()], ..Grants::default() },
+            );
             child::say(&one_file(inside));
         }
         "sleep" => {

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use libc::{EACCES, EXDEV};
 use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags, chmodat, chownat, fchmod, fsetxattr,
-    linkat, mkdirat, mknodat, openat, openat2, renameat, symlinkat, unlinkat,
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags, chmodat, chownat, fchmod, fchown,
+    fsetxattr, linkat, mkdirat, mknodat, openat, openat2, renameat, symlinkat, unlinkat,
 };
 
 use super::{Attempt, Plain, Try};
-use crate::child::{Inside, call};
+use crate::child::{GROUP, Inside, call};
 
 #[rustfmt::skip]
 pub const ATTEMPTS: &[Attempt] = &[
@@ -98,6 +98,10 @@ pub const ATTEMPTS: &[Attempt] = &[
         let root = root(i);
         Box::new(move || done(chownat(root, "inside", Some(Uid::from_raw(1)), Some(Gid::from_raw(1)), AtFlags::empty())))
     }).plain(Plain::WorksForRoot).seccomp(),
+    // One group may be given, and no owner with it.
+    Attempt::new("give a file to a group", |i| gives(out(i), None, GROUP + 1)).writes().plain(Plain::WorksForRoot).seccomp(),
+    Attempt::new("give a file to an owner", |i| gives(out(i), Some(1), GROUP)).writes().plain(Plain::WorksForRoot).seccomp(),
+    Attempt::new("give a file to a group with nothing to write", |i| gives(root(i), None, GROUP)).plain(Plain::WorksForRoot).seccomp(),
     Attempt::new("set an extended attribute", |i| {
         let root = root(i);
         Box::new(move || done(fsetxattr(root, "user.driftlock", b"", XattrFlags::empty())))
@@ -161,6 +165,10 @@ fn renames(from: OwnedFd, old: &'static str, new: &'static str) -> Try {
 
 fn unlinks(from: OwnedFd, path: &'static str, flags: AtFlags) -> Try {
     Box::new(move || done(unlinkat(from, path, flags)))
+}
+
+fn gives(handle: OwnedFd, owner: Option<u32>, group: u32) -> Try {
+    Box::new(move || done(fchown(handle, owner.map(Uid::from_raw), Some(Gid::from_raw(group)))))
 }
 
 fn makes_directory(from: OwnedFd) -> Try {
