@@ -28,8 +28,12 @@ pub struct Guess {
 /// # Errors
 /// `dir` itself can't be read. A directory below it that can't be is passed over, with a comment that says so.
 pub fn guess(dir: &Dir) -> io::Result<Option<Guess>> {
-    let found = look::look(dir)?;
+    let mut found = look::look(dir)?;
     let Some(mut text) = write::declaration(&found) else { return Ok(None) };
+    let covers = covered::trees(&text);
+    for place in found.too_deep.iter().filter(|place| !covers(place)) {
+        found.passed_over.push(format!("{}: deeper than {} directories", look::shown(place), look::DEEPEST));
+    }
     let uncovered = covered::not(&found, &text);
     write::add_notes(&mut text, "Not looked into", &found.passed_over);
     write::add_notes(&mut text, "Covered by no check", &uncovered);

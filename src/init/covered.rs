@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::look::{Found, Place, shown};
+use super::look::{DEEPEST, Found, Place, shown};
 use crate::declaration::{Check, Declaration, Format};
 use crate::manifest::Kind;
 use crate::path::{directories_above, escaped};
@@ -31,9 +31,91 @@ pub fn not(found: &Found, text: &str) -> Vec<String> {
             uncovered.push(path);
         }
     }
+    let mut notes = each(&uncovered, &sums);
+    // Where that is too much to read, directories further up stand for what is below them.
+    for depth in (1..DEEPEST).rev() {
+        if notes.len() <= READABLE {
+            break;
+        }
+        notes = summed(&uncovered, &sums, depth);
+    }
+    for (path, target) in &found.files {
+        let Some(target) = target else { continue };
+        // Pointing it elsewhere is drift, and what it leads to is locked where it lies.
+        let leads_to_covered = led_to(path, target).is_some_and(|place| is_in_trees(&declared, &place));
+        if !(leads_to_covered && declared.checks.iter().any(|check| covers(check, path))) {
+            notes.push(format!("{} -> {}: a link, which is not followed", shown(path), escaped(target.as_bytes())));
+        }
+    }
+    notes
+}
+
+/// Says of a place that was not looked into whether all below it is covered.
+pub fn trees(text: &str) -> impl Fn(&Place) -> bool + use<> {
+    let declared = Declaration::parse("driftlock.toml", Format::Toml, text.as_bytes()).ok();
+    move |place| declared.as_ref().is_some_and(|declared| is_in_trees(declared, place))
+}
+
+fn is_in_trees(declared: &Declaration, place: &Place) -> bool {
+    declared.checks.iter().any(|check| check.kind == Kind::Trees && covers(check, place))
+}
+
+/// Where a link leads, by its text; nothing if that is out of here.
+fn led_to(path: &Place, target: &str) -> Option<Place> {
+    if target.starts_with('/') {
+        return None;
+    }
+    let mut place = path[..path.len().checked_sub(1)?].to_vec();
+    for name in target.split('/') {
+        match name {
+            "" | "." => {}
+            ".." => drop(place.pop()?),
+            name => place.push(name.to_owned()),
+        }
+    }
+    Some(place)
+}
+
+/// As many lines as one looks through.
+const READABLE: usize = 60;
+
+/// How many there are below a directory, of how many.
+fn below(sum: &Sum) -> String {
+    let files = |number: u64| if number == 1 { "1 file".to_owned() } else { format!("{number} files") };
+    match sum.covered {
+        0 => format!("{} that no check includes", files(sum.uncovered)),
+        covered => format!("{} of {} that no check includes", sum.uncovered, files(sum.uncovered + covered)),
+    }
+}
+
+/// A line for each directory at this depth with something uncovered in it, and for each uncovered file above that.
+fn summed(uncovered: &[&Place], sums: &BTreeMap<&[String], Sum>, depth: usize) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut last: Option<&[String]> = None;
+    for &path in uncovered {
+        if last.is_some_and(|last| path.starts_with(last)) {
+            continue;
+        }
+        match path
+            .get(..depth)
+            .filter(|above| above.len() < path.len())
+            .and_then(|above| Some((above, sums.get(above)?)))
+        {
+            Some((above, sum)) => {
+                last = Some(above);
+                notes.push(format!("{}/: {}", shown(&above.to_vec()), below(sum)));
+            }
+            None => notes.push(format!("{}: no check includes it", shown(path))),
+        }
+    }
+    notes
+}
+
+/// A line for each directory of which nothing is covered, and for each other uncovered file.
+fn each(uncovered: &[&Place], sums: &BTreeMap<&[String], Sum>) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     let mut last: Option<&[String]> = None;
-    for path in uncovered {
+    for &path in uncovered {
         if last.is_some_and(|last| path.starts_with(last)) {
             continue;
         }
@@ -43,15 +125,9 @@ pub fn not(found: &Found, text: &str) -> Vec<String> {
         match whole.and_then(|above| Some((above, sums.get(above)?))) {
             Some((above, sum)) => {
                 last = Some(above);
-                let files = if sum.uncovered == 1 { "1 file".to_owned() } else { format!("{} files", sum.uncovered) };
-                notes.push(format!("{}/: {files} that no check includes", shown(&above.to_vec())));
+                notes.push(format!("{}/: {}", shown(&above.to_vec()), below(sum)));
             }
             None => notes.push(format!("{}: no check includes it", shown(path))),
-        }
-    }
-    for (path, target) in &found.files {
-        if let Some(target) = target {
-            notes.push(format!("{} -> {}: a link, which is not followed", shown(path), escaped(target.as_bytes())));
         }
     }
     notes

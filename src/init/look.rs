@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 use crate::path::escaped;
 
 /// Directories this deep are still looked into: `odoo/custom/src/private/addon` is 5.
-const DEEPEST: usize = 8;
+pub const DEEPEST: usize = 8;
 /// A directory with more is data, not something that someone laid out.
 const MOST_IN_ONE: usize = 2_000;
 /// In all. Directories come level by level, so it is the deepest that are left out.
@@ -73,6 +73,8 @@ pub struct Found {
     pub files: BTreeMap<Place, Option<String>>,
     /// What was not looked at and why, ready to be shown.
     pub passed_over: Vec<String>,
+    /// Directories in which there are more, too deep to be looked into.
+    pub too_deep: Vec<Place>,
 }
 
 /// Looks at a directory, level by level.
@@ -105,7 +107,7 @@ pub fn look(dir: &Dir) -> io::Result<Found> {
         } else if place.len() < DEEPEST {
             waiting.extend(below(&mut found, &place, names));
         } else if names.values().any(|file_type| *file_type == Type::Directory) {
-            found.passed_over.push(format!("{}: deeper than {DEEPEST} directories", shown(&place)));
+            found.too_deep.push(place);
         }
     }
     found.link_modules();

@@ -11,7 +11,7 @@ const COMPOSE: &str = "**/{docker-compose,compose}*.{yml,yaml}";
 /// Files of our own, which would drift with every run.
 const OURS: &[&str] = &["audit", "driftlock.toml"];
 /// How much of what was passed over is listed.
-const MOST_NOTES: usize = 20;
+const MOST_NOTES: usize = 500;
 
 const TOP: &str = "\
 # What driftlock locks and checks. Written by `driftlock init` from what it found: read it, and change it.

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::harness::World;
+use crate::watch::says;
 
 /// A repository: its files, its links with their targets, the checks that are to come of it, and what is not covered and has to
 /// be named.
@@ -217,4 +218,49 @@ fn a_stack_that_is_added_deeper_is_seen() {
     fs::write(world.path("stacks/a/prod/deep/compose.yaml"), "x").unwrap();
     let text = world.driftlock(["check"]).code(1).stdout();
     assert!(text.contains("stacks/a/prod/deep/compose.yaml"), "{text}");
+}
+
+/// However much it is, all of it is named: summed up by directory where it would be too long to read.
+#[test]
+fn what_is_not_covered_is_named_however_much_it_is() {
+    let world = World::new();
+    for number in 0..80 {
+        let app = format!("app{number:02}");
+        for file in ["compose.yaml", "README.md", "src/main.go", "src/go.mod", "src/deep/er/x.go"] {
+            let path = world.root(format!("{app}/{file}"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file).unwrap();
+        }
+    }
+    fs::write(world.root("top.txt"), "").unwrap();
+    let mut init = world.driftlock(["init"]);
+    init.command.current_dir(world.path("root"));
+    let text = init.code(0).stdout();
+    for number in 0..80 {
+        says(&text, &[&format!("    app{number:02}/: 4 of 5 files that no check includes\n")]);
+    }
+    says(&text, &["    top.txt: no check includes it\n"]);
+    assert!(!text.contains("more\n"), "{text}");
+    let declaration = fs::read_to_string(world.root("driftlock.toml")).unwrap();
+    says(&declaration, &["#   app79/: 4 of 5 files that no check includes\n"]);
+}
+
+/// A link whose target is covered where it lies, and a tree that is covered at any depth, are nothing to be told of.
+#[test]
+fn what_is_covered_at_any_depth_or_by_way_of_a_link_is_not_named() {
+    let world = World::new();
+    for module in ["a", "b"] {
+        let deep = world.root(format!("{module}/1/2/3/4/5/6/7/8/9"));
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(deep.join("x.py"), "").unwrap();
+        fs::write(world.root(format!("{module}/__manifest__.py")), "").unwrap();
+    }
+    fs::create_dir(world.root("setup")).unwrap();
+    symlink("../a", world.root("setup/a")).unwrap();
+    symlink("../../elsewhere", world.root("setup/b")).unwrap();
+    let mut init = world.driftlock(["init"]);
+    init.command.current_dir(world.path("root"));
+    let text = init.code(0).stdout();
+    assert!(!text.contains("deeper") && !text.contains("setup/a"), "{text}");
+    says(&text, &["setup/b -> ../../elsewhere: a link, which is not followed"]);
 }
