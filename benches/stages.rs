@@ -45,6 +45,7 @@ fn main() {
     let walk = |nar, threads| -> Collection {
         let task = Task {
             root: root.as_fd(),
+            name: String::new(),
             kind: Kind::Trees,
             selection: &selection,
             attributes: AttributeSet::default(),
@@ -56,7 +57,7 @@ fn main() {
             links_on_the_way: false,
             reach: None,
         };
-        collect(&[task], threads, &Progress::default()).remove(0)
+        collect(vec![task], threads, &Progress::default()).remove(0)
     };
     let all = default_threads();
 

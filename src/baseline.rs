@@ -11,6 +11,7 @@ pub use old::OldLock;
 pub use spellings::Spellings;
 
 use std::io::{self, BufReader, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
 
 use cap_std::fs::{Dir, File, OpenOptions};
 
@@ -290,8 +291,12 @@ fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
     cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
     match locks.open_with(name, &options) {
         Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => match locks.read_link_contents(name) {
+            // It leads nowhere, or where the directory's handle does not reach.
+            Ok(target) => Err(LockError::LinkAway { target: target.into_os_string().into_vec().into() }),
+            Err(_) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(_) => Err(error.into()),
+        },
     }
 }
 

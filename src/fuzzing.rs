@@ -15,7 +15,7 @@ use crate::compare::{self, Comparison};
 use crate::container::fuzzed as container;
 use crate::declaration::{Declaration, Format};
 use crate::manifest::list::List;
-use crate::manifest::{Boundary, Content, Crossing, Kind, Record, Sha256Digest, Unverified, json, text};
+use crate::manifest::{Boundary, Cause, Content, Crossing, Kind, Record, Sha256Digest, Unverified, json, text};
 use crate::path::{EntryPath, is_hazardous};
 use crate::remote::{self, Answer, AnswerError};
 use crate::report::places::Places;
@@ -237,7 +237,7 @@ pub fn report_of(data: &[u8]) -> Report {
             1 => locked.push((path, record(file(2)))),
             2 => locked.push((path, record(file(3)))),
             3 => live.push((path, record(file(3)))),
-            4 => live.push((path, Err(Unverified::Reported(String::from_utf8_lossy(other).into())))),
+            4 => live.push((path, Err(Unverified::Reported(Cause::Io, String::from_utf8_lossy(other).into())))),
             5 => live.push((path, Err(Unverified::Below(other.into())))),
             _ => {
                 locked.push((path.clone(), record(link)));

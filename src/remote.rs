@@ -13,8 +13,8 @@
 //! {"uncovered":{"path":"current","target":"/opt/web"}}
 //! {"touched":"path"} or {"touched_base64":"…"}                                 what was touched while it was read
 //! {"path":"web/docker-compose.yml","type":"file",…}                             an entry line as a lock has it
-//! {"unverified":"could not open it: …","path":"web/secret"}                     an entry that could not be read
-//! {"unverified":null,"path":"traefik"}                                          a container that is declared and not there
+//! {"unverified":"could not open it: …","cause":"permission","path":"secret"}    an entry that could not be read
+//! {"unverified":null,"cause":"absent","path":"traefik"}                         a container that is declared and not there
 //! {"end":"compose_hashes","lines":2,"digest":"sha256-…"}                        over the lines of this check
 //! {"done":1}                                                                    how many of these there were; then nothing
 //! ```

@@ -15,7 +15,7 @@ use super::spellings::Spellings;
 use crate::declaration::Selection;
 use crate::digest::Sha256;
 use crate::manifest::list::Found;
-use crate::manifest::{Content, Entries, Entry, LockError, Observed, Record, Sha256Digest, Unverified, text};
+use crate::manifest::{Cause, Content, Entries, Entry, LockError, Observed, Record, Sha256Digest, Unverified, text};
 use crate::path::{EntryPath, escaped};
 
 /// The largest lock of modules that is read, in bytes: some 150,000 modules.
@@ -72,15 +72,15 @@ struct Module {
     /// Regular files, by their path below the module.
     files: Vec<(Sha256Digest, Box<[u8]>)>,
     /// The first that could not be read, and how many there are.
-    unread: Option<(String, u64)>,
+    unread: Option<(Cause, String, u64)>,
 }
 
 impl Module {
     fn take(&mut self, path: &[u8], below: &[u8], state: Result<&Record, &Unverified>) {
         match state {
             Err(reason) => match &mut self.unread {
-                None => self.unread = Some((format!("{}: {reason}", escaped(path)), 1)),
-                Some((_, number)) => *number += 1,
+                None => self.unread = Some((reason.cause(), format!("{}: {reason}", escaped(path)), 1)),
+                Some((_, _, number)) => *number += 1,
             },
             Ok(Record { content: Content::Directory { .. }, .. }) if below.is_empty() => self.is_directory = true,
             Ok(record) if below.is_empty() => self.other = Some(record.clone()),
@@ -150,9 +150,9 @@ impl ModulesOf {
         let directory = directory(lock, spellings, &modules);
         entries.extend(modules.into_iter().filter_map(|(name, module)| {
             let found = match (&module.unread, &module.other) {
-                (Some((first, number)), _) => {
+                (Some((cause, first, number)), _) => {
                     let more = if *number > 1 { format!(", and {} more", number - 1) } else { String::new() };
-                    Err(Unverified::Reported(format!("{first}{more}").into()))
+                    Err(Unverified::Reported(*cause, format!("{first}{more}").into()))
                 }
                 (None, Some(other)) => Ok(other.clone()),
                 (None, None) if module.is_directory => Ok(record(module.hash(&directory, name))),

@@ -52,9 +52,12 @@ pub struct Common {
     /// Refuse to run unless both Landlock and seccomp hold
     #[arg(long, global = true)]
     pub require_sandbox: bool,
+    /// Tell of a read that gets no answer for so many seconds
+    #[arg(long, global = true, hide = true, value_name = "SECONDS", default_value = "30")]
+    pub stalled_after: NonZeroU32,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Servers")]
 pub struct Servers {
     /// Ask this server, over SSH: a name that is declared, or a host; may be given several times
@@ -87,7 +90,7 @@ pub struct Servers {
     /// Give a server up that says nothing for so many seconds [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub idle_timeout: Option<NonZeroU32>,
-    /// Give a server up that has not finished after so many seconds [default: 3600]
+    /// Give a server up that has not finished after so many seconds [default: 3600]; without one, the check itself [default: never]
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<NonZeroU32>,
 }

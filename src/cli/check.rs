@@ -11,6 +11,7 @@ use super::arguments::{CheckArguments, Common};
 use super::ground::ground;
 use super::metrics::Metrics;
 use super::render::Rendering;
+use super::stalled::Watch;
 use super::stat_cache::StatCache;
 use super::{after_printing, complain, exit, history, progress, render};
 use crate::baseline::Baseline;
@@ -35,8 +36,10 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let rendering = Rendering::of(common, &arguments.form)?;
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
+    let watch = Watch::giving_up(common, arguments.servers.none_but_timeout()?);
     let session = Session::open(&common.request(), LocksAccess::Read)?;
     session.for_this_machine("check")?;
+    let in_store = in_nix_store(&session);
     let kept_in = reports(&session, arguments, &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let mut stat_cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session)).transpose()?;
@@ -48,20 +51,42 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         metrics.as_ref().and_then(Metrics::directory),
     ];
     let ground = ground(common, &session.declared);
-    let run = session.enter(written.into_iter().flatten())?;
-    let mut report = check(&run, timestamp, started, show_progress, stat_cache.as_mut());
+    // A thread that hangs may look at it as long as the process lives.
+    let run: &Run = Box::leak(Box::new(session.enter(written.into_iter().flatten())?));
+    let (mut report, given_up) = check(run, timestamp, started, (show_progress, watch), stat_cache.as_mut());
     report.window = window;
     report.ground = Some(Arc::new(ground));
+    if in_store {
+        tell_untracked(&report.missing_locks);
+    }
 
     let mut code = report.exit_code();
-    if stat_cache.is_some_and(|stat_cache| !stat_cache.keep()) {
+    // What was not looked at would be forgotten.
+    if stat_cache.filter(|_| !given_up).is_some_and(|stat_cache| !stat_cache.keep()) {
         code |= exit::TROUBLE;
     }
     code |= metrics.map_or(0, |metrics| metrics.keep(Reports::One(&report)));
     let kept = kept_in.map(|(shown, reports)| reports.and_then(|reports| keep_one(&mut report, &reports, &shown)));
     let found = Reports::One(&report);
-    let places = if rendering.has_places() { places(&run, found) } else { Places::default() };
+    let places = if rendering.has_places() { places(run, found) } else { Places::default() };
     Ok(conclude(code, kept, |kept| rendering.print(found, &places, kept)))
+}
+
+/// Whether the declaration lies in a Nix store. Asked before the sandbox is entered.
+pub fn in_nix_store(session: &Session) -> bool {
+    let base = capability::future(&session.declared.base);
+    base.is_some_and(|base| base.as_os_str().as_encoded_bytes().windows(11).any(|part| part == b"/nix/store/"))
+}
+
+/// Says of locks that are missing why they may not have come into the store with the declaration.
+pub fn tell_untracked(missing: &[String]) {
+    let missing: Vec<_> = missing.iter().take(5).map(|lock| escaped(lock.as_bytes()).to_string()).collect();
+    if !missing.is_empty() {
+        complain(&Trouble::new(
+            format!("missing beside a declaration in the Nix store: {}", missing.join(", ")),
+            "a flake sees only the files that git tracks: run `git add` on the locks, and build it again",
+        ));
+    }
 }
 
 /// Where reports go, as it is shown, and the directory itself.
@@ -185,14 +210,14 @@ pub fn baseline(run: &Run, check: &Check, applies: bool) -> Result<Baseline, Box
     }
 }
 
-/// Runs all checks in one pass over their roots, and compares each with its lock.
+/// Runs all checks in one pass over their roots, and compares each with its lock. Says whether it was given up.
 fn check(
-    run: &Run,
+    run: &'static Run,
     timestamp: String,
     started: String,
-    show_progress: bool,
+    (show_progress, watch): (bool, Watch),
     mut stat_cache: Option<&mut StatCache>,
-) -> Report {
+) -> (Report, bool) {
     let begun = Instant::now();
     let baselines: Vec<_> = run.session.checks().map(|check| baseline(run, check, check.modes.local)).collect();
     let wanted: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
@@ -201,8 +226,8 @@ fn check(
         stat_cache.load(&run.session.checks().zip(baselines).collect::<Vec<_>>());
     }
     let known = stat_cache.as_ref().map_or(&[][..], |stat_cache| stat_cache.known());
-    let (collections, bytes) = progress::during(show_progress, |progress| {
-        (run.collect_knowing(known, &wanted, false, progress), progress.bytes.load(Ordering::Relaxed))
+    let ((collections, given_up), bytes) = progress::during(show_progress, watch, |progress| {
+        (run.collect_until_given_up(known, &wanted, progress), progress.bytes.load(Ordering::Relaxed))
     });
     let mut room = Room::default();
     let checks = run.session.checks().zip(baselines).zip(collections).enumerate();
@@ -271,7 +296,7 @@ fn check(
         }
     });
     let checks: Vec<_> = checks.collect();
-    Report {
+    let report = Report {
         timestamp,
         started,
         previous: None,
@@ -283,7 +308,8 @@ fn check(
         sandbox: run.enforced.clone(),
         server: None,
         ground: None,
-    }
+    };
+    (report, given_up)
 }
 
 /// The time since then, as exact as it is kept, so that a report that was read back says the same.

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::arguments::Common;
-use super::{exit, progress};
+use super::exit;
+use super::stalled::Watch;
 use crate::capability;
 use crate::remote::answer;
 use crate::remote::request::{self, Extent, Request};
@@ -31,7 +32,7 @@ pub fn run(common: &Common, allowed: &[PathBuf]) -> Result<u8, Trouble> {
     }
     let mut out = io::BufWriter::with_capacity(64 << 10, io::stdout());
     let answered = match entered(common, allowed) {
-        Ok((run, extent)) => answer(&mut out, &run, extent),
+        Ok((run, extent)) => answer(common, &mut out, &run, extent),
         Err(trouble) => answer::failed(&mut out, &trouble).map(|()| exit::TROUBLE),
     };
     // Where nobody listens any more, there is nobody to tell.
@@ -60,9 +61,12 @@ fn requested() -> Result<Request, Trouble> {
     request::parse(&line)
 }
 
-fn answer(out: &mut impl Write, run: &Run, extent: Extent) -> io::Result<u8> {
+fn answer(common: &Common, out: &mut impl Write, run: &Run, extent: Extent) -> io::Result<u8> {
     answer::hello(out, &run.enforced)?;
-    let alive = |progress: &Progress| {
+    let progress = Progress::default();
+    let mut watch = Watch::telling(common);
+    let alive = || {
+        watch.look(&progress);
         let (entries, bytes) = (progress.entries.load(Ordering::Relaxed), progress.bytes.load(Ordering::Relaxed));
         // `out` is empty until the walk has ended. A connection that was cut shows here, and nobody waits for the rest.
         if answer::progress(&mut io::stdout(), entries, bytes).is_err() {
@@ -71,8 +75,8 @@ fn answer(out: &mut impl Write, run: &Run, extent: Extent) -> io::Result<u8> {
     };
     let wanted = vec![true; run.session.checks().len()];
     let export = extent == Extent::Export;
-    let collected = progress::ticking(EVERY, alive, |progress| {
-        let collections = run.collect(&wanted, export, progress);
+    let collected = super::progress::ticking(EVERY, alive, || {
+        let collections = run.collect(&wanted, export, &progress);
         let engines = if export { run.inventories() } else { Vec::new() };
         let (entries, bytes) = (progress.entries.load(Ordering::Relaxed), progress.bytes.load(Ordering::Relaxed));
         (collections, engines, entries, bytes)

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use super::arguments::Common;
+use super::stalled::Watch;
 use super::{after_printing, exit, progress, stored};
 use crate::baseline::{self, Baseline};
 use crate::capability::{self, Operand, shown};
@@ -115,7 +116,8 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
         ));
     };
     lock.belongs_to(check).map_err(|error| Trouble::new(format!("{}: {error}", shown(a)), error.remedy()))?;
-    let mut collections = progress::during(show_progress, |progress| run.collect(&wanted, false, progress));
+    let mut collections =
+        progress::during(show_progress, Watch::telling(common), |progress| run.collect(&wanted, false, progress));
     let collection = collections
         .swap_remove(index)
         .ok_or_else(|| Trouble::new("nothing was collected", "report this as a bug"))??;

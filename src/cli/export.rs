@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::arguments::{Common, Servers};
 use super::lock::{acceptable, tell_touched, write};
+use super::stalled::Watch;
 use super::{after_printing, complain, exit, progress};
 use crate::capability::{self, Directory, shown};
 use crate::container::Inventory;
@@ -73,7 +74,8 @@ pub fn run(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trou
     let show_progress = capability::wants_progress() && !common.quiet;
     let run = session.enter([&directory])?;
     let wanted: Vec<bool> = run.session.checks().map(|_| true).collect();
-    let collections = progress::during(show_progress, |progress| run.collect(&wanted, true, progress));
+    let collections =
+        progress::during(show_progress, Watch::telling(common), |progress| run.collect(&wanted, true, progress));
     let checks = run.session.checks().zip(collections).map(|(check, collection)| {
         let missing = || Err(Trouble::new("it was not collected", "report this as a bug"));
         Live { check, place: check.place(), found: collection.unwrap_or_else(missing) }

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{Common, HashFormat};
+use super::stalled::Watch;
 use super::{complain, exit, progress, stdout_failed};
 use crate::capability::{self, Directory, Operand, shown};
 use crate::declaration::Selection;
@@ -58,12 +59,12 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
         passed_over: 0,
         failed: false,
     };
-    let printed = progress::during(show_progress, |progress| {
+    let printed = progress::during(show_progress, Watch::telling(common), |progress| {
         printer.begin()?;
         for (path, opened) in paths.iter().zip(opened) {
             match opened {
                 Opened::Directory(directory) => {
-                    let collection = collect(&directory, threads, format, progress);
+                    let collection = collect(&directory, &shown(path), threads, format, progress);
                     printer.directory(path, &collection)?;
                 }
                 Opened::File(file) => printer.file(path, walk::file(&file))?,
@@ -87,6 +88,7 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
 
 fn collect(
     directory: &Directory,
+    name: &str,
     threads: std::num::NonZeroUsize,
     format: HashFormat,
     progress: &Progress,
@@ -94,6 +96,7 @@ fn collect(
     let selection = Selection::everything();
     let task = Task {
         root: directory.as_fd(),
+        name: name.to_owned(),
         kind: if format == HashFormat::Sha256sum { Kind::Files } else { Kind::Trees },
         selection: &selection,
         attributes: AttributeSet::default(),
@@ -105,7 +108,7 @@ fn collect(
         links_on_the_way: false,
         reach: None,
     };
-    walk::collect(&[task], threads, progress).pop()
+    walk::collect(vec![task], threads, progress).pop()
 }
 
 struct Printer<W> {

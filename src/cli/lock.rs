@@ -7,6 +7,7 @@ use cap_std::fs::Dir;
 
 use super::arguments::Common;
 use super::check::nothing_found;
+use super::stalled::Watch;
 use super::{complain, exit, progress, stdout_failed};
 use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, shown};
@@ -62,7 +63,9 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
     let collections = match export.map(shown) {
         None => {
             let wanted: Vec<bool> = run.session.checks().map(|check| check.modes.local).collect();
-            let found = progress::during(show_progress, |progress| run.collect(&wanted, true, progress));
+            let found = progress::during(show_progress, Watch::telling(common), |progress| {
+                run.collect(&wanted, true, progress)
+            });
             found.into_iter().map(|found| found.map(|found| found.map(Some))).collect()
         }
         Some(export) => run.session.checks().map(|check| Some(exported(&run, check, &export))).collect::<Vec<_>>(),

@@ -20,6 +20,7 @@ mod progress;
 mod render;
 mod report;
 mod servers;
+mod stalled;
 mod stat_cache;
 mod stored;
 
@@ -61,7 +62,7 @@ pub fn run() -> ExitCode {
         Command::Lock { dry_run, from } => lock::run(&common, dry_run, from.as_deref()),
         Command::Accept(arguments) => accept::run(&common, &arguments),
         Command::Check(arguments) if arguments.servers.are_named() => servers::check(&common, &arguments),
-        Command::Check(arguments) => arguments.servers.none().and_then(|()| check::run(&common, &arguments)),
+        Command::Check(arguments) => check::run(&common, &arguments),
         Command::Report { report, list: true, .. } => report::list(&common, report.as_deref()),
         Command::Report { report, form, .. } => report::run(&common, report.as_deref(), &form),
         Command::Diff { patch: true, reverse, reference, servers, .. } => {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::arguments::Common;
 use super::check::baseline;
+use super::stalled::Watch;
 use super::{after_printing, complain, exit, progress};
 use crate::capability;
 use crate::compare::{self, Room};
@@ -34,17 +35,23 @@ pub fn run(common: &Common, reverse: bool, reference: Option<&Path>) -> Result<u
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     let mut code = 0;
     let printed = if on_terminal {
-        write(&run, show_progress, reverse, &mut code, &mut Harmless::new(stdout, color))
+        write(&run, (show_progress, Watch::telling(common)), reverse, &mut code, &mut Harmless::new(stdout, color))
     } else {
-        write(&run, show_progress, reverse, &mut code, &mut stdout)
+        write(&run, (show_progress, Watch::telling(common)), reverse, &mut code, &mut stdout)
     };
     Ok(after_printing(code, printed))
 }
 
-fn write(run: &Run, show_progress: bool, reverse: bool, code: &mut u8, out: &mut impl Write) -> io::Result<()> {
+fn write(
+    run: &Run,
+    (show_progress, watch): (bool, Watch),
+    reverse: bool,
+    code: &mut u8,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let baselines: Vec<_> = run.session.checks().map(|check| baseline(run, check, check.modes.local)).collect();
     let wanted: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
-    let found = progress::during(show_progress, |progress| run.collect(&wanted, false, progress));
+    let found = progress::during(show_progress, watch, |progress| run.collect(&wanted, false, progress));
     let mut effort = Effort::default();
     let mut room = Room::default();
     for (index, ((check, baseline), found)) in run.session.checks().zip(baselines).zip(found).enumerate() {

@@ -1,4 +1,4 @@
-//! A line on stderr, while a run takes its time and somebody watches.
+//! A line on stderr, while a run takes its time and somebody watches; and what is told while a read gets no answer.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -6,32 +6,37 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::stalled::Watch;
 use crate::walk::Progress;
 
 /// How often the line is drawn; a run shorter than this never shows one.
-const EVERY: Duration = Duration::from_millis(200);
+pub const EVERY: Duration = Duration::from_millis(200);
 
-/// Does `work` and meanwhile shows how far it is, if `show` says so.
-pub fn during<T>(show: bool, work: impl FnOnce(&Progress) -> T) -> T {
-    if !show {
-        return work(&Progress::default());
-    }
-    let bar = ProgressBar::new_spinner();
+/// Does `work` and meanwhile watches the reads, and shows how far it is, if `show` says so.
+pub fn during<T>(show: bool, mut watch: Watch, work: impl FnOnce(&'static Progress) -> T) -> T {
+    // A thread that hangs may look at it as long as the process lives.
+    let progress: &Progress = Box::leak(Box::default());
+    let over = watch.over.clone();
+    let bar = if show { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
     // The template is a constant of ours; were it wrong, the bar would keep its own.
     if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} entries, {msg}, {elapsed}") {
         bar.set_style(style);
     }
     let mut before = 0;
-    let draw = |progress: &Progress| {
-        let bytes = progress.bytes.load(Ordering::Relaxed);
-        let rate = (bytes - before) * 1000 / EVERY.as_millis() as u64;
-        before = bytes;
-        bar.set_position(progress.entries.load(Ordering::Relaxed));
-        let human = indicatif::HumanBytes;
-        bar.set_message(format!("{}, {}/s", human(bytes), human(rate)));
-        bar.tick();
+    let tick = || {
+        bar.suspend(|| watch.look(progress));
+        if show {
+            let bytes = progress.bytes.load(Ordering::Relaxed);
+            let rate = (bytes - before) * 1000 / EVERY.as_millis() as u64;
+            before = bytes;
+            bar.set_position(progress.entries.load(Ordering::Relaxed));
+            let human = indicatif::HumanBytes;
+            bar.set_message(format!("{}, {}/s", human(bytes), human(rate)));
+            bar.tick();
+        }
     };
-    let result = ticking(EVERY, draw, work);
+    let result = ticking(EVERY, tick, || work(progress));
+    over.store(true, Ordering::Relaxed);
     bar.finish_and_clear();
     result
 }
@@ -49,8 +54,7 @@ pub fn of_servers(show: bool, servers: usize) -> ProgressBar {
 }
 
 /// Does `work` and meanwhile calls `tick` at intervals, in a thread of its own.
-pub fn ticking<T>(every: Duration, mut tick: impl FnMut(&Progress) + Send, work: impl FnOnce(&Progress) -> T) -> T {
-    let progress = Progress::default();
+pub fn ticking<T>(every: Duration, mut tick: impl FnMut() + Send, work: impl FnOnce() -> T) -> T {
     let ended = (Mutex::new(false), Condvar::new());
     std::thread::scope(|scope| {
         let ticks = || {
@@ -59,13 +63,13 @@ pub fn ticking<T>(every: Duration, mut tick: impl FnMut(&Progress) + Send, work:
                 let (guard, timeout) = ended.1.wait_timeout(done, every).unwrap_or_else(PoisonError::into_inner);
                 done = guard;
                 if timeout.timed_out() {
-                    tick(&progress);
+                    tick();
                 }
             }
         };
         // On a machine that has no thread left for it, the work goes on unseen.
         let _ = std::thread::Builder::new().spawn_scoped(scope, ticks);
-        let result = work(&progress);
+        let result = work();
         *ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         ended.1.notify_all();
         result

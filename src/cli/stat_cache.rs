@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{SeekFrom, seek, tell};
 
@@ -70,7 +71,7 @@ pub struct StatCache {
     roots: Vec<Option<Root>>,
     binding: Sha256Digest,
     /// For each check, what is known; all empty before [`load`](Self::load).
-    known: Vec<Option<Known>>,
+    known: Vec<Option<Arc<Known>>>,
     learned: Vec<Learned>,
     /// How what this run found compared.
     equal: Vec<Option<Equal>>,
@@ -150,7 +151,7 @@ impl StatCache {
         let settled_before = Moment::settled_before(location.circumstances.now);
         let known = self.roots.iter().zip(facts);
         let known = known.map(|(root, facts)| root.map(|root| Known::new(root.device, settled_before, facts)));
-        self.known = known.collect();
+        self.known = known.map(|known| known.map(Arc::new)).collect();
         self.learned = self.known.iter().map(|_| Learned::default()).collect();
         self.equal = vec![None; self.known.len()];
         let Locks { root, known, .. } = &mut self.locks;
@@ -159,7 +160,7 @@ impl StatCache {
     }
 
     /// For each check, what is known of its files.
-    pub fn known(&self) -> &[Option<Known>] {
+    pub fn known(&self) -> &[Option<Arc<Known>>] {
         &self.known
     }
 
@@ -188,7 +189,9 @@ impl StatCache {
         };
         let mut changed = self.outdated;
         let learned = self.learned.into_iter().zip(self.equal);
-        let checks = self.known.into_iter().zip(learned);
+        // The walk is over, and nobody else has it.
+        let known = self.known.into_iter().map(|known| known.and_then(Arc::into_inner));
+        let checks = known.zip(learned);
         let checks = checks.chain([(self.locks.known, (self.locks.learned, None))]);
         let known = checks.map(|(known, (learned, equal))| match known {
             Some(known) => {

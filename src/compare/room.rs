@@ -73,7 +73,7 @@ pub(super) fn record(record: Option<&Record>) -> usize {
 /// The same of a reason.
 pub(super) fn reason(reason: &Unverified) -> usize {
     match reason {
-        Unverified::Reported(text) => text.len(),
+        Unverified::Reported(_, text) => text.len(),
         Unverified::Below(above) => above.len(),
         _ => 0,
     }

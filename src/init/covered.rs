@@ -40,10 +40,7 @@ pub fn not(found: &Found, text: &str) -> Vec<String> {
         notes = summed(&uncovered, &sums, depth);
     }
     for (path, target) in &found.files {
-        let Some(target) = target else { continue };
-        // Pointing it elsewhere is drift, and what it leads to is locked where it lies.
-        let leads_to_covered = led_to(path, target).is_some_and(|place| is_in_trees(&declared, &place));
-        if !(leads_to_covered && declared.checks.iter().any(|check| covers(check, path))) {
+        if let Some(target) = target {
             notes.push(format!("{} -> {}: a link, which is not followed", shown(path), escaped(target.as_bytes())));
         }
     }
@@ -58,22 +55,6 @@ pub fn trees(text: &str) -> impl Fn(&Place) -> bool + use<> {
 
 fn is_in_trees(declared: &Declaration, place: &Place) -> bool {
     declared.checks.iter().any(|check| check.kind == Kind::Trees && covers(check, place))
-}
-
-/// Where a link leads, by its text; nothing if that is out of here.
-fn led_to(path: &Place, target: &str) -> Option<Place> {
-    if target.starts_with('/') {
-        return None;
-    }
-    let mut place = path[..path.len().checked_sub(1)?].to_vec();
-    for name in target.split('/') {
-        match name {
-            "" | "." => {}
-            ".." => drop(place.pop()?),
-            name => place.push(name.to_owned()),
-        }
-    }
-    Some(place)
 }
 
 /// As many lines as one looks through.

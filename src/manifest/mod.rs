@@ -5,6 +5,7 @@
 
 mod boundary;
 pub mod bytes;
+mod cause;
 pub mod container;
 pub mod json;
 pub mod list;
@@ -18,6 +19,7 @@ use data_encoding::{BASE64, HEXLOWER};
 
 use crate::path::EntryPath;
 pub use boundary::{Boundary, Crossing};
+pub use cause::Cause;
 pub use container::{Container, Mount};
 pub use list::List;
 pub use spoiled::Spoiled;
@@ -270,6 +272,12 @@ pub enum Unverified {
     /// A file of the kernel's own that states no size, and has more in it than is kept.
     #[error("it states no size, and has more than {limit} bytes")]
     Sizeless { limit: usize },
+    /// Its file system did not answer, and the run did not wait for it any longer.
+    #[error("it did not answer, and the run was given up")]
+    Hangs,
+    /// The run was given up before it came to this.
+    #[error("it was not read: the run was given up before")]
+    GivenUp,
     /// `strict = true`, and it was touched since the run started.
     #[error("it was touched during the run, and `strict` refuses that")]
     Touched,
@@ -281,52 +289,38 @@ pub enum Unverified {
     #[error("{}{}{}", Self::BELOW.0, crate::path::escaped(.0), Self::BELOW.1)]
     Below(Box<[u8]>),
     /// In the words of a report that was read back, or of a server that tried.
-    #[error("{0}")]
-    Reported(Box<str>),
+    #[error("{1}")]
+    Reported(Cause, Box<str>),
 }
 
 impl Unverified {
     /// What stands before and behind the directory in the words for [`Below`](Self::Below).
     pub const BELOW: (&'static str, &'static str) = ("the directory ", " could not be read");
 
-    /// What to do about it, by its cause.
+    /// The sort of reason that it is.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        match self {
+            Self::Refused { errno, .. } => Cause::of_errno(*errno),
+            Self::Unstable { .. } => Cause::Unstable,
+            Self::Touched => Cause::Touched,
+            Self::Vanished | Self::Replaced => Cause::Vanished,
+            Self::OtherFileSystem(Boundary::Subvolume) => Cause::Subvolume,
+            Self::OtherFileSystem(_) => Cause::Mount,
+            Self::Leased => Cause::Lease,
+            Self::Hangs => Cause::Hangs,
+            Self::GivenUp => Cause::GivenUp,
+            Self::Sizeless { .. } => Cause::Sizeless,
+            Self::Absent => Cause::Absent,
+            Self::Below(_) => Cause::Below,
+            Self::Reported(cause, _) => *cause,
+        }
+    }
+
+    /// What to do about it.
     #[must_use]
     pub const fn remedy(&self) -> &'static str {
-        match self {
-            Self::Refused { errno: libc::EACCES | libc::EPERM, .. } => {
-                "run driftlock as a user who may read it; if that is root already, see what keeps root out (a network file \
-                 system, a sandbox, a security module)"
-            }
-            Self::Refused { errno: libc::EIO, .. } => {
-                "the disk or the file system fails: see the kernel's log (`dmesg`), and restore the file"
-            }
-            Self::Refused { errno: libc::ENAMETOOLONG, .. } => "shorten its name or its path, or `exclude` it",
-            Self::Refused { errno: libc::EOPNOTSUPP, .. } => {
-                "the file system can't tell this of it: leave the attribute out, or `exclude` it"
-            }
-            Self::Refused { errno: libc::ESTALE | libc::ENOTCONN | libc::ETIMEDOUT | libc::EHOSTDOWN, .. } => {
-                "the network file system is gone: mount it again"
-            }
-            Self::Refused { errno: libc::EMFILE | libc::ENFILE, .. } => "raise the limit of open files (`ulimit -n`)",
-            Self::Refused { .. } => "see why the kernel refuses it, or `exclude` it",
-            Self::Unstable { .. } | Self::Touched => "run it while nothing writes to it, or `exclude` it",
-            Self::Vanished | Self::Replaced => {
-                "run it while nothing changes the tree, or `exclude` what comes and goes"
-            }
-            Self::OtherFileSystem(Boundary::Subvolume) => {
-                "declare a check of its own over it, or take `one_file_system` out of the check"
-            }
-            Self::OtherFileSystem(_) => {
-                "unmount it, declare a check of its own over it, or take `one_file_system` out of the check"
-            }
-            Self::Leased => {
-                "see which process holds it (`/proc/locks`), such as Samba or an NFS server, and end its lease"
-            }
-            Self::Sizeless { .. } => "`exclude` it: that is no configuration",
-            Self::Absent => "start the container, or take its name out of `containers`",
-            Self::Below(_) => "see what is said of that directory",
-            Self::Reported(_) => "see the reason, where it was read",
-        }
+        self.cause().remedy()
     }
 }
 
@@ -360,6 +354,8 @@ pub trait Entries {
 pub enum LockError {
     #[error("it could not be read: {0}")]
     Io(#[from] std::io::Error),
+    #[error("it is a link to {}, which is not in the locks directory", crate::path::escaped(.target))]
+    LinkAway { target: Box<[u8]> },
     #[error("it is empty")]
     Empty,
     #[error("it ends in the middle, at line {line}")]
@@ -401,6 +397,9 @@ impl LockError {
         match self {
             Self::Old { remedy, .. } => remedy,
             Self::Spoiled(spoiled) => spoiled.remedy(),
+            Self::LinkAway { .. } => {
+                "put the file itself in its place (`cp --remove-destination`), or name the directory that it is in as `locks`"
+            }
             Self::Io(_) => "check that it exists and that you may read it",
             Self::Version { .. } => "use the driftlock that wrote it, or write it anew with `driftlock lock`",
             Self::OtherCheck { .. } => "restore the lock of this check from git, or write it with `driftlock lock`",

@@ -91,14 +91,20 @@ pub fn check(
             lines.line(&match entry.state {
                 Ok(record) => entry_line(entry.path, record),
                 Err(reason) => {
+                    let cause = reason.cause().name();
                     let reason = match reason {
                         Unverified::Absent => json!(null),
                         reason => json!(reason.to_string()),
                     };
                     match std::str::from_utf8(entry.path) {
-                        Ok(path) => format!("{{\"unverified\":{reason},\"path\":{}}}", json!(path)),
+                        Ok(path) => {
+                            format!("{{\"unverified\":{reason},\"cause\":\"{cause}\",\"path\":{}}}", json!(path))
+                        }
                         Err(_) => {
-                            format!("{{\"unverified\":{reason},\"path_base64\":\"{}\"}}", BASE64.encode(entry.path))
+                            format!(
+                                "{{\"unverified\":{reason},\"cause\":\"{cause}\",\"path_base64\":\"{}\"}}",
+                                BASE64.encode(entry.path)
+                            )
                         }
                     }
                 }

@@ -4,6 +4,7 @@
 //!
 //! Names, paths and links in a [`Report`] are raw; whatever shows them makes them harmless.
 
+mod alike;
 pub mod chain;
 pub mod changes;
 pub mod difference;

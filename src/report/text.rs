@@ -14,6 +14,7 @@ pub use fleet::write_fleet;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use super::alike;
 use super::findings::{emptied, share};
 use super::group::{self, Group};
 use super::uncovered;
@@ -193,6 +194,9 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
             let groups = group::groups(check.kind, &comparison.drift);
             old_lock(page, check, &title)?;
             drift(page, check, &title, &groups)?;
+            if let Some(sentence) = alike::sentence(check) {
+                page.line(Tag::Info, format_args!("{title}: {sentence}"))?;
+            }
             unverified(page, check, &title, &comparison.unverified)?;
             left_out(page, &title, comparison.left_out)?;
             uncovered(page, check, &title)?;
@@ -360,7 +364,8 @@ fn unverified(
             None => own.push(entry),
         }
     }
-    for entry in own.iter().take(page.lines) {
+    let mut shown_entries = own.iter().take(page.lines).peekable();
+    while let Some(entry) = shown_entries.next() {
         let path = shown(&check.root, entry.path.as_bytes());
         let reason = entry.reason.to_string();
         page.line(Tag::Fail, format_args!("{title} unverified: {path}: {}", Prose(&reason)))?;
@@ -370,6 +375,11 @@ fn unverified(
                 let entries = counted(number, "entry", "entries");
                 page.detail(format_args!("and with it {entries} that the lock has below it"))?;
             }
+        }
+        // Once below those in a row for which it is the same.
+        let remedy = entry.reason.remedy();
+        if shown_entries.peek().is_none_or(|next| next.reason.remedy() != remedy) {
+            page.detail(format_args!("{remedy}"))?;
         }
     }
     match own.get(page.lines..) {

@@ -177,17 +177,14 @@ pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, 
 /// Where something above us forbids `unshare`, the answer is not to be had, and the caller's order of things has to do.
 fn one_thread() -> Result<(), SandboxError> {
     // A thread that has been joined is counted for a moment longer, so one look is not enough to refuse.
-    const QUICK: u32 = 100;
-    const LOOKS: u32 = 150;
+    const LOOKS: u32 = 50;
     for look in 0..LOOKS {
         #[expect(deprecated, reason = "unsafe for the flags that part file tables; this one changes nothing")]
         let answer = rustix::thread::unshare(UnshareFlags::from_bits_retain(libc::CLONE_THREAD.cast_unsigned()));
         if answer != Err(Errno::INVAL) {
             return Ok(());
         }
-        if look < QUICK {
-            rustix::thread::sched_yield();
-        } else if look + 1 < LOOKS {
+        if look + 1 < LOOKS {
             std::thread::sleep(Duration::from_millis(2));
         }
     }

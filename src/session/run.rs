@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
 use cap_std::fs::{Dir, File};
 
 use super::Session;
 use super::collected::{self, Collected, Source};
 use crate::baseline::{Baseline, Spellings};
-use crate::capability::{raw, shown};
+use crate::capability::{Directory, raw, shown};
 use crate::container::Inventory;
 use crate::declaration::Check;
 use crate::manifest::{Kind, List, LockError, Uncovered};
@@ -16,7 +17,7 @@ use crate::path::escaped;
 use crate::sandbox::Enforced;
 use crate::stat_cache::Known;
 use crate::trouble::Trouble;
-use crate::walk::{self, NarOf, Progress, Task};
+use crate::walk::{self, Collection, NarOf, Progress, Reach, Task};
 
 /// A run inside the sandbox.
 #[derive(Debug)]
@@ -48,29 +49,66 @@ impl Run {
     /// The same, with what is known of the files of each check, by the check's place in this run.
     pub fn collect_knowing(
         &self,
-        known: &[Option<Known>],
+        known: &[Option<Arc<Known>>],
         wanted: &[bool],
         nar: bool,
         progress: &Progress,
     ) -> Vec<Option<Result<Collected, Trouble>>> {
-        let sources = || self.session.checks().zip(&self.session.sources).zip(wanted);
-        let mut collected: Vec<_> = sources()
+        let collected = self.ask(wanted);
+        let reach = self.session.reach();
+        let tasks = self.tasks(known, wanted, nar, &reach);
+        self.session.start.pass();
+        let collections = walk::collect(tasks, self.session.threads, progress);
+        self.gather(wanted, collected, collections, false)
+    }
+
+    /// The same without NARs, unless it is given up: then what was found until that moment, and `true`.
+    pub fn collect_until_given_up(
+        &'static self,
+        known: &[Option<Arc<Known>>],
+        wanted: &[bool],
+        progress: &'static Progress,
+    ) -> (Vec<Option<Result<Collected, Trouble>>>, bool) {
+        let collected = self.ask(wanted);
+        let reach = Box::leak(Box::new(self.session.reach()));
+        let tasks = self.tasks(known, wanted, false, reach);
+        self.session.start.pass();
+        let (collections, given_up) = walk::collect_until_given_up(tasks, self.session.threads, progress);
+        (self.gather(wanted, collected, collections, given_up), given_up)
+    }
+
+    /// What engines have, and why roots and engines could not be opened; nothing of roots that are open.
+    fn ask(&self, wanted: &[bool]) -> Vec<Option<Result<Collected, Trouble>>> {
+        let sources = self.session.checks().zip(&self.session.sources).zip(wanted);
+        sources
             .map(|((check, source), &wanted)| match source {
                 Err(trouble) => wanted.then(|| Err(trouble.clone())),
                 Ok(Source::Engine(socket)) => wanted.then(|| collected::from_engine(check, socket.as_fd())),
                 Ok(Source::Root(_)) => None,
             })
-            .collect();
-        let roots = || {
-            sources().enumerate().filter_map(|(index, ((check, source), &wanted))| {
-                let root = source.as_ref().ok()?.root().filter(|_| wanted)?;
-                Some((index, check, root))
-            })
-        };
-        let reach = self.session.reach();
-        let tasks: Vec<Task<'_>> = roots()
+            .collect()
+    }
+
+    /// The wanted checks whose roots are open.
+    fn roots(&self, wanted: &[bool]) -> impl Iterator<Item = (usize, &Check, &Directory)> {
+        let sources = self.session.checks().zip(&self.session.sources).zip(wanted);
+        sources.enumerate().filter_map(|(index, ((check, source), &wanted))| {
+            let root = source.as_ref().ok()?.root().filter(|_| wanted)?;
+            Some((index, check, root))
+        })
+    }
+
+    fn tasks<'a>(
+        &'a self,
+        known: &[Option<Arc<Known>>],
+        wanted: &[bool],
+        nar: bool,
+        reach: &'a Reach<'a>,
+    ) -> Vec<Task<'a>> {
+        self.roots(wanted)
             .map(|(index, check, root)| Task {
                 root: root.as_fd(),
+                name: check.place(),
                 kind: check.kind,
                 selection: &check.selection,
                 attributes: check.attributes,
@@ -78,21 +116,29 @@ impl Run {
                 start: Some(self.session.start),
                 strict: check.strict,
                 nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
-                known: known.get(index).and_then(Option::as_ref),
+                known: known.get(index).cloned().flatten(),
                 links_on_the_way: check.records_links_on_the_way(),
-                reach: root.resolved.as_deref().map(|path| (&reach, path)),
+                reach: root.resolved.as_deref().map(|path| (reach, path)),
             })
-            .collect();
-        self.session.start.pass();
-        let collections = walk::collect(&tasks, self.session.threads, progress);
-        for ((index, check, root), collection) in roots().zip(collections) {
+            .collect()
+    }
+
+    /// Adds what was found below the roots.
+    fn gather(
+        &self,
+        wanted: &[bool],
+        mut collected: Vec<Option<Result<Collected, Trouble>>>,
+        collections: Vec<Collection>,
+        given_up: bool,
+    ) -> Vec<Option<Result<Collected, Trouble>>> {
+        for ((index, check, root), collection) in self.roots(wanted).zip(collections) {
             collected[index] = Some(match &collection.root {
                 Ok(_) => {
                     let mut collected = Collected::from(collection);
                     // Listed again only where nothing was found, so that a known tree is not listed at all.
                     let found_nothing = matches!(crate::manifest::Entries::next(&mut collected.entries()), Ok(None));
                     collected.root_is_empty =
-                        found_nothing && root.dir.entries().is_ok_and(|mut names| names.next().is_none());
+                        found_nothing && !given_up && root.dir.entries().is_ok_and(|mut names| names.next().is_none());
                     if check.allow_empty {
                         collected.uncovered.retain(|uncovered| !matches!(uncovered, Uncovered::Glob { .. }));
                     }

@@ -33,10 +33,11 @@ pub struct Opened<T> {
 /// A file that was read from end to end while its size and times stayed the same, and its digest; or why not.
 pub type Hashed = Result<Sha256Digest, Unverified>;
 
-/// Hashes all files that `next` gives, and gives each to `done`. `next` is told which of the lanes is free, and what the
+/// Hashes all files that `next` gives, and gives each to `done`. `reads` is told which of the lanes reads on. `next` is told which of the lanes is free, and what the
 /// other one is at; a lane for which it has nothing is asked for again after each buffer of the other.
 pub fn all<T>(
     lanes: &mut [Lane<T>; 2],
+    reads: impl Fn(usize),
     mut next: impl FnMut(Free) -> Option<Opened<T>>,
     mut done: impl FnMut(Opened<T>, Hashed),
 ) {
@@ -45,6 +46,9 @@ pub fn all<T>(
             let beside = lanes[1 - index].left();
             let lane = &mut lanes[index];
             while lane.ready().is_empty() {
+                if lane.reading.is_some() {
+                    reads(index);
+                }
                 if let Some((opened, result)) = lane.refill() {
                     done(opened, result);
                 } else if lane.reading.is_none() {

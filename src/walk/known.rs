@@ -49,7 +49,7 @@ pub fn list(
 ) -> Result<(Opened, Nodes), Unverified> {
     let Notes { mounts, learned, matched, .. } = notes;
     // A directory's extended attributes are to be had only if it is opened.
-    let known = task.known.filter(|_| !task.attributes.xattrs);
+    let known = task.known.as_deref().filter(|_| !task.attributes.xattrs);
     if let Some(known) = known
         && let Some((at, opened, nodes)) = by_status(task, known, place, (above, parent), matched)
     {
@@ -120,12 +120,12 @@ fn is_the_one(place: &Place, status: &Statx) -> bool {
 /// are known.
 pub fn opened_again(task: &Task<'_>, place: &Place, status: &Statx, learned: &mut Learned) {
     learned.not_as_listed |= !is_the_one(place, status);
-    learned.news |= task.known.is_none_or(|known| known.find_listing(status).is_none());
+    learned.news |= task.known.as_deref().is_none_or(|known| known.find_listing(status).is_none());
 }
 
 /// Looks at a name, of which the directory's listing said that it is a `listed`.
 pub fn look(task: &Task<'_>, directory: BorrowedFd<'_>, name: &[u8], listed: Listed, learned: &mut Learned) -> Looked {
-    let looked = match task.known {
+    let looked = match task.known.as_deref() {
         None => Looked::Unknown(observe::name(directory, name, listed.file_type, task.attributes)),
         Some(known) => by_status_of(task, known, directory, name, listed, learned).unwrap_or_else(|| {
             if listed.file_type == FileType::Symlink && !task.attributes.xattrs {

@@ -6,6 +6,7 @@
 //! once for both digests. Nothing is recursive, and nothing holds a descriptor while it waits.
 
 mod contents;
+mod desk;
 mod hash;
 mod known;
 mod linked;
@@ -14,6 +15,7 @@ mod module;
 mod nodes;
 mod observe;
 mod open;
+mod progress;
 mod queue;
 mod reach;
 mod reading;
@@ -23,6 +25,7 @@ mod worker;
 
 pub use contents::{Contents, contents};
 pub use known::{fact, stamp};
+pub use progress::{AtWork, Progress};
 pub use reach::Reach;
 pub use touched::Start;
 pub use tree::{Tree, TreeEntries};
@@ -31,22 +34,27 @@ use std::num::NonZeroUsize;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::capability;
 use crate::declaration::{Matched, Selection};
 use crate::manifest::{AttributeSet, Content, Crossing, Kind, Record, Uncovered, Unverified};
 use crate::stat_cache::{Known, Learned};
+use desk::{Desk, What};
 use linked::Linked;
+use progress::Ending;
 use queue::{Job, Place, Queue};
 use rustix::fs::Statx;
-use tree::{DirectoryId, State};
-use worker::FoundInTask;
+use tree::{DirectoryId, Pieces, State};
+use worker::Notes;
 
 /// What to collect below one root.
 #[derive(Debug)]
 pub struct Task<'a> {
     pub root: BorrowedFd<'a>,
+    /// The root as people know it.
+    pub name: String,
     pub kind: Kind,
     pub selection: &'a Selection,
     pub attributes: AttributeSet,
@@ -58,7 +66,7 @@ pub struct Task<'a> {
     pub strict: bool,
     /// What is known of files, directories and links that were read before. A NAR needs all bytes, so a module of which one is wanted is
     /// read whatever is known.
-    pub known: Option<&'a Known>,
+    pub known: Option<Arc<Known>>,
     /// Whether a link on the way of a glob is an entry, too.
     pub links_on_the_way: bool,
     /// Where links may lead, and where the root really lies. Without it nothing is said of links.
@@ -91,14 +99,6 @@ pub struct Collection {
     pub uncovered: Vec<Uncovered>,
 }
 
-/// How far a run is, for whoever wants to show it.
-#[derive(Debug, Default)]
-pub struct Progress {
-    pub entries: AtomicU64,
-    /// Bytes that were read of regular files whose digest is known.
-    pub bytes: AtomicU64,
-}
-
 /// More threads than this are never started, whoever asks: each takes several mappings of memory, of which a process may
 /// have 65,530, and no machine reads faster with more.
 const MOST_THREADS: usize = 512;
@@ -122,41 +122,53 @@ pub fn default_threads() -> NonZeroUsize {
 
 /// Collects everything that the tasks ask for. The result does not depend on the number of threads.
 #[must_use]
-pub fn collect(tasks: &[Task<'_>], threads: NonZeroUsize, progress: &Progress) -> Vec<Collection> {
-    let jobs = (0..tasks.len()).rev().map(|task| {
-        let place = Place { task, id: 0, path: Box::default(), inode: None };
-        match tasks[task].nar {
-            NarOf::Root => Job::Module { place, parent: None },
-            NarOf::Modules | NarOf::Nothing => Job::Directory { place, parent: None },
-        }
-    });
-    let run = Run {
-        tasks,
-        queue: Queue::new(jobs.collect()),
-        directories: tasks.iter().map(|_| AtomicU32::new(1)).collect(),
-        linked: Linked::new(capability::clock().0),
-        progress,
-        workers: threads.get().min(MOST_THREADS).min(affordable()),
-        long: AtomicUsize::new(0),
-    };
-    let mut found = std::thread::scope(|scope| {
+pub fn collect(tasks: Vec<Task<'_>>, threads: NonZeroUsize, progress: &Progress) -> Vec<Collection> {
+    let run = Run::new(tasks, threads, progress);
+    let notes = std::thread::scope(|scope| {
         // This thread is a worker too. Where the system has no thread left, those that there are do all the work.
         let run = &run;
         let spawn = |number| std::thread::Builder::new().spawn_scoped(scope, move || worker::work(run, number)).ok();
         let workers: Vec<_> = (1..run.workers).map_while(spawn).collect();
-        let mut found = vec![worker::work(run, 0)];
-        // A worker that panicked must not end as a tree with a hole in it.
+        let mut notes = vec![worker::work(run, 0)];
         let join =
             |worker: std::thread::ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
-        found.extend(workers.into_iter().map(join));
-        found
+        notes.extend(workers.into_iter().map(join));
+        notes
     });
-    for number in 0..found.len() {
-        for (slot, state) in std::mem::take(&mut found[number].elsewhere) {
-            found[slot.worker].put(&slot, state);
-        }
+    run.finish(notes, None)
+}
+
+/// The same, unless it is given up ([`Progress::give_up`]): then what was found until that moment, and `true`. Threads that
+/// wait for an answer stay behind, with all that they may look at once more.
+#[must_use]
+pub fn collect_until_given_up(
+    tasks: Vec<Task<'static>>,
+    threads: NonZeroUsize,
+    progress: &'static Progress,
+) -> (Vec<Collection>, bool) {
+    let run = Arc::new(Run::new(tasks, threads, progress));
+    let spawn = |number| {
+        let run = run.clone();
+        let work = move || {
+            let _ended = Ending(progress);
+            let notes = worker::work(&run, number);
+            drop(run);
+            notes
+        };
+        std::thread::Builder::new().spawn(work).ok()
+    };
+    let workers: Vec<_> = (0..run.workers).map_while(spawn).collect();
+    if workers.is_empty() {
+        return (run.finish(vec![worker::work(&run, 0)], None), false);
     }
-    tasks.iter().enumerate().map(|(task, asked)| run.assemble(task, asked, &mut found)).collect()
+    let given_up = progress.wait(workers.len());
+    let join = |worker: std::thread::JoinHandle<Vec<Notes>>| match &given_up {
+        Some(_) if !worker.is_finished() => run.tasks.iter().map(|_| Notes::default()).collect(),
+        _ => worker.join().unwrap_or_else(|panic| resume_unwind(panic)),
+    };
+    let notes = workers.into_iter().map(join).collect();
+    let is_given_up = given_up.is_some();
+    (run.finish(notes, given_up), is_given_up)
 }
 
 /// Reads one regular file that is open already: its record, and the digest of the Nix archive that it alone makes.
@@ -169,13 +181,15 @@ pub fn file(file: &OwnedFd) -> Result<(Record, crate::manifest::Sha256Digest), U
 
 /// What all workers share.
 struct Run<'a> {
-    tasks: &'a [Task<'a>],
+    tasks: Vec<Task<'a>>,
     queue: Queue,
     /// For each task, the next directory's number.
     directories: Vec<AtomicU32>,
     /// Files with several names.
     linked: Linked,
     progress: &'a Progress,
+    /// What each worker has found, and what it is at.
+    desks: Vec<Arc<Desk>>,
     /// How many were asked for, this thread among them. There are fewer if the system has no threads left.
     workers: usize,
     /// How many have a file before them that takes long.
@@ -198,32 +212,86 @@ impl Task<'_> {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(tasks: Vec<Task<'a>>, threads: NonZeroUsize, progress: &'a Progress) -> Self {
+        let jobs = (0..tasks.len()).rev().map(|task| {
+            let place = Place { task, id: 0, path: Box::default(), inode: None };
+            match tasks[task].nar {
+                NarOf::Root => Job::Module { place, parent: None },
+                NarOf::Modules | NarOf::Nothing => Job::Directory { place, parent: None },
+            }
+        });
+        let workers = threads.get().min(MOST_THREADS).min(affordable());
+        let desks: Vec<_> = (0..workers).map(|_| Arc::new(Desk::new(tasks.len()))).collect();
+        progress.begin(desks.clone(), tasks.iter().map(|task| task.name.clone()).collect());
+        let directories = tasks.iter().map(|_| AtomicU32::new(1)).collect();
+        let queue = Queue::new(jobs.collect());
+        Self {
+            tasks,
+            queue,
+            directories,
+            linked: Linked::new(capability::clock().0),
+            progress,
+            desks,
+            workers,
+            long: AtomicUsize::new(0),
+        }
+    }
+
     fn new_directory(&self, task: usize) -> DirectoryId {
         self.directories[task].fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Puts together what the workers found, with what each of them noted. If it was given up, these waited for an answer.
+    fn finish(&self, mut notes: Vec<Vec<Notes>>, given_up: Option<Vec<usize>>) -> Vec<Collection> {
+        for &waiting in given_up.iter().flatten() {
+            let Some((_, spot)) = self.desks[waiting].look() else { continue };
+            match spot.what {
+                What::Nowhere => {}
+                What::Directory(id) => {
+                    self.desks[waiting].pieces(spot.task, |pieces| pieces.own.push((id, Err(Unverified::Hangs))));
+                }
+                What::Entry(slot) => slot.put(self, State::unverified(Unverified::Hangs)),
+            }
+        }
+        let mut pieces: Vec<_> = self.desks.iter().map(|desk| desk.take()).collect();
+        self.progress.end();
+        let assemble = |(number, task)| {
+            let notes = notes.iter_mut().map(|notes| std::mem::take(&mut notes[number])).collect();
+            let pieces = pieces.iter_mut().map(|pieces| std::mem::take(&mut pieces[number])).collect();
+            self.assemble(number, task, pieces, notes, given_up.is_some())
+        };
+        self.tasks.iter().enumerate().map(assemble).collect()
+    }
+
     /// Puts together what the workers found for one task.
-    fn assemble(&self, task: usize, asked: &Task<'_>, found: &mut [worker::Found]) -> Collection {
+    fn assemble(
+        &self,
+        task: usize,
+        asked: &Task<'_>,
+        pieces: Vec<Pieces>,
+        notes: Vec<Notes>,
+        given_up: bool,
+    ) -> Collection {
         let count = self.directories[task].load(Ordering::Relaxed) as usize;
+        let left = if given_up { Unverified::GivenUp } else { Unverified::Vanished };
         let mut mounts = Vec::new();
         let mut learned = Learned::default();
         let mut matched = Matched::default();
         let mut links = Vec::new();
-        let mut touched = 0;
-        let mut pieces = Vec::new();
-        for found in found {
-            let FoundInTask { pieces: piece, notes: mut found } = std::mem::take(&mut found.tasks[task]);
-            mounts.append(&mut found.mounts);
-            learned.append(&mut found.learned);
-            touched += found.touched;
-            matched.merge(&found.matched);
-            links.append(&mut found.links);
-            pieces.push(piece);
+        // Those who stayed behind may have met some.
+        let mut touched = u64::from(given_up);
+        for mut notes in notes {
+            mounts.append(&mut notes.mounts);
+            learned.append(&mut notes.learned);
+            touched += notes.touched;
+            matched.merge(&notes.matched);
+            links.append(&mut notes.links);
         }
         links.sort();
         links.dedup();
-        let mut uncovered = asked.selection.unmatched(&matched);
+        // What was not met may be behind what was not read.
+        let mut uncovered = if given_up { Vec::new() } else { asked.selection.unmatched(&matched) };
         uncovered.extend(links);
         mounts.sort();
         // A large file is looked at twice.
@@ -232,8 +300,8 @@ impl Run<'_> {
         let root = match root {
             Some((_, Ok(Record { content: Content::Directory { nar }, .. }))) => Ok(*nar),
             Some((_, Err(reason))) => Err(reason.clone()),
-            _ => Err(Unverified::Vanished),
+            _ => Err(left.clone()),
         };
-        Collection { tree: Tree::new(asked.kind, count, pieces), mounts, touched, root, learned, uncovered }
+        Collection { tree: Tree::new(asked.kind, count, pieces, left), mounts, touched, root, learned, uncovered }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
+use super::desk::{LISTING, What};
 use super::hash::{BEYOND, BUFFER, Hashed, Holes, Stopped, fill, same, sizeless};
 use super::listing::{self, Closed};
 use super::nodes::Nodes;
@@ -54,7 +55,7 @@ pub fn file(file: &OwnedFd) -> Result<(Record, Sha256Digest), Unverified> {
     let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
     nar::archive(&mut archive.pieces);
     archive.flush();
-    let sha256 = contents(file, &mut status, &mut false, &mut archive, &mut vec![0; BUFFER + BEYOND])?;
+    let sha256 = contents(file, &mut status, &mut false, &mut archive, &mut vec![0; BUFFER + BEYOND], &|| ())?;
     let record = file_record(file, &status, sha256, AttributeSet::default())?;
     Ok((record, archive.hasher.finish()))
 }
@@ -64,7 +65,7 @@ pub fn collect(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>) {
     let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
     let mut buffer = vec![0; BUFFER + BEYOND];
     // All of it is read, whatever is known.
-    worker.found.tasks[place.task].notes.learned.news = true;
+    worker.notes[place.task].learned.news = true;
     nar::archive(&mut archive.pieces);
     let mut levels: Vec<Level> = Vec::new();
     levels.extend(enter(worker, place, None, parent, &mut archive));
@@ -111,14 +112,16 @@ fn enter(
     archive: &mut Archive,
 ) -> Option<Level> {
     let task = &worker.run.tasks[place.task];
-    let found = &mut worker.found.tasks[place.task];
+    let notes = &mut worker.notes[place.task];
+    worker.desk.begin(LISTING, place.task, What::Directory(place.id), &place.path, b"");
     let above = above.and_then(|level| level.file.as_ref()).map(AsFd::as_fd);
-    let entered = listing::open(task, &place, above, parent, &mut found.notes.mounts).and_then(|opened| {
-        match listing::names(task, &place, &opened.file, &mut worker.buffer, &mut found.notes.matched, |_, _| {}) {
-            Ok(names) => Ok((opened, names)),
-            Err(errno) => Err(Closed::Unverified(refused("list it", errno))),
-        }
-    });
+    let entered =
+        listing::open(task, &place, above, parent, &mut notes.mounts).and_then(|opened| {
+            match listing::names(task, &place, &opened.file, &mut worker.buffer, &mut notes.matched, |_, _| {}) {
+                Ok(names) => Ok((opened, names)),
+                Err(errno) => Err(Closed::Unverified(refused("list it", errno))),
+            }
+        });
     match entered {
         Ok((opened, nodes)) => {
             worker.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
@@ -128,7 +131,7 @@ fn enter(
         }
         Err(closed) => {
             archive.whole = false;
-            found.pieces.own.push((place.id, Err(closed.reason())));
+            worker.desk.pieces(place.task, |pieces| pieces.own.push((place.id, Err(closed.reason()))));
             None
         }
     }
@@ -138,9 +141,10 @@ fn enter(
 fn leave(worker: &mut Worker<'_>, level: Level, archive: Option<&Archive>) {
     let nar = archive.map(|archive| archive.hasher.clone().finish());
     let record = Record { content: Content::Directory { nar }, attributes: level.attributes };
-    let found = &mut worker.found.tasks[level.place.task];
-    found.pieces.own.push((level.place.id, Ok(record)));
-    found.pieces.parts.push(Part { directory: level.place.id, number: 0, nodes: level.nodes });
+    worker.desk.pieces(level.place.task, |pieces| {
+        pieces.own.push((level.place.id, Ok(record)));
+        pieces.parts.push(Part { directory: level.place.id, number: 0, nodes: level.nodes });
+    });
 }
 
 /// Reads something that is no directory, and adds it to the archive.
@@ -153,6 +157,7 @@ fn leaf(
 ) -> State {
     let task = &worker.run.tasks[level.place.task];
     let Some((name, _)) = level.nodes.get(level.next - 1) else { return State::unverified(Unverified::Vanished) };
+    worker.desk.begin(LISTING, level.place.task, What::Nowhere, &level.place.path, name);
     let directory = match &level.file {
         Some(file) => file,
         // Back from deep below: this directory was closed in the meantime.
@@ -169,8 +174,8 @@ fn leaf(
         && Mount::of(status) != level.mount
     {
         let path = join(&level.place.path, name);
-        let found = &mut worker.found.tasks[level.place.task];
-        if let Err(reason) = listing::note_mount(task, &path, status, Some(level.mount), &mut found.notes.mounts) {
+        let notes = &mut worker.notes[level.place.task];
+        if let Err(reason) = listing::note_mount(task, &path, status, Some(level.mount), &mut notes.mounts) {
             archive.whole = false;
             return State::unverified(reason);
         }
@@ -178,10 +183,10 @@ fn leaf(
     match seen {
         Seen::Directory => State::Directory(worker.run.new_directory(level.place.task)),
         Seen::Settled(state, status) => {
-            worker.found.tasks[level.place.task].notes.note_link(task, &level.place.path, name, &state);
+            worker.notes[level.place.task].note_link(task, &level.place.path, name, &state);
             let state = match (state, status) {
                 (State::Recorded(record), Some(status)) => {
-                    let touched = &mut worker.found.tasks[level.place.task].notes.touched;
+                    let touched = &mut worker.notes[level.place.task].touched;
                     task.state(record, &status, false, touched)
                 }
                 (state, _) => state,
@@ -204,13 +209,14 @@ fn leaf(
             nar::entry(&mut archive.pieces, name);
             archive.flush();
             let mut repeated = false;
-            let recorded = contents(&file, &mut status, &mut repeated, archive, buffer)
+            let goes_on = || worker.desk.go_on(LISTING);
+            let recorded = contents(&file, &mut status, &mut repeated, archive, buffer, &goes_on)
                 .and_then(|sha256| file_record(&file, &status, sha256, task.attributes));
             nar::close(&mut archive.pieces);
             worker.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
             match recorded {
                 Ok(record) => {
-                    let touched = &mut worker.found.tasks[level.place.task].notes.touched;
+                    let touched = &mut worker.notes[level.place.task].touched;
                     let state = task.state(record, &status, repeated, touched);
                     archive.whole &= !matches!(state, State::Unverified(_));
                     state
@@ -224,17 +230,19 @@ fn leaf(
     }
 }
 
-/// Reads a file into both streams; one that did not hold still is taken back out of the archive and read again.
+/// Reads a file into both streams; one that did not hold still is taken back out of the archive and read again. `goes_on` is
+/// told of each buffer.
 fn contents(
     file: &OwnedFd,
     status: &mut Statx,
     repeated: &mut bool,
     archive: &mut Archive,
     buffer: &mut [u8],
+    goes_on: &dyn Fn(),
 ) -> Hashed {
     for attempt in 1..=ATTEMPTS {
         let before = archive.hasher.clone();
-        match once(file, status, &mut archive.hasher, buffer) {
+        match once(file, status, &mut archive.hasher, buffer, goes_on) {
             Ok(sha256) => {
                 let after = open::status(file).map_err(|errno| refused("read its status", errno))?;
                 if same(status, &after) {
@@ -272,7 +280,13 @@ fn of_bytes(contents: &[u8], status: &Statx, archive: &mut Sha256) -> Sha256Dige
     own.finish()
 }
 
-fn once(file: &OwnedFd, status: &Statx, archive: &mut Sha256, buffer: &mut [u8]) -> Result<Sha256Digest, Stopped> {
+fn once(
+    file: &OwnedFd,
+    status: &Statx,
+    archive: &mut Sha256,
+    buffer: &mut [u8],
+    goes_on: &dyn Fn(),
+) -> Result<Sha256Digest, Stopped> {
     let size = status.stx_size;
     let mut pieces = Vec::new();
     nar::regular(&mut pieces, status.stx_mode & 0o100 != 0, size);
@@ -281,6 +295,7 @@ fn once(file: &OwnedFd, status: &Statx, archive: &mut Sha256, buffer: &mut [u8])
     let mut holes = Holes::new(status);
     let mut offset = 0;
     loop {
+        goes_on();
         let filled = fill(file, &mut holes, offset, size, buffer)?;
         Sha256::update_both(&mut own, archive, &buffer[..filled]);
         offset += filled as u64;

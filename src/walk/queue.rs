@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::nodes::Nodes;
 use super::open::Mount;
 use super::tree::DirectoryId;
 use super::worker::Slot;
@@ -34,8 +33,8 @@ impl Place {
 pub enum Job {
     /// List a directory, queue what is below, and read the files in it.
     Directory { place: Place, parent: Option<Mount> },
-    /// A part of the names of a directory that has very many.
-    Names { place: Place, number: usize, nodes: Nodes },
+    /// A part of the names of a directory that has very many: that of this number among those that this worker listed.
+    Names { place: Place, owner: usize, part: usize },
     /// A whole module, of which a NAR is wanted: its bytes go through one stream, in order.
     Module { place: Place, parent: Option<Mount> },
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
+use super::desk::What;
 use super::hash;
 use super::linked::{Claim, Inode};
 use super::listing;
@@ -48,21 +49,22 @@ impl Named<'_> {
 
 impl Worker<'_> {
     /// Opens a large file that was queued, if it is still a file that can be read.
-    pub fn open_large(&mut self, file: LargeFile) -> Option<hash::Opened<Purpose>> {
+    pub fn open_large(&mut self, file: LargeFile, lane: usize) -> Option<hash::Opened<Purpose>> {
         let LargeFile { place, mount, name, slot, inode, size: _ } = file;
-        let found = &mut self.found.tasks[place.task];
-        let looked = listing::open(&self.run.tasks[place.task], &place, None, None, &mut found.notes.mounts)
+        let notes = &mut self.notes[place.task];
+        self.desk.begin(lane, place.task, What::Entry(slot), &place.path, &name);
+        let looked = listing::open(&self.run.tasks[place.task], &place, None, None, &mut notes.mounts)
             .map_err(|closed| State::unverified(closed.reason()))
             .and_then(|opened| {
                 let at = At { place: &place, directory: opened.file.as_fd(), mount };
                 let listed = Listed { file_type: FileType::RegularFile, inode };
-                look(self.run, &at, &name, listed, &mut found.notes)
+                look(self.run, &at, &name, listed, notes)
             });
         self.run.queue.done();
         match looked {
             Ok((file, status)) => self.unless_known(Named { file, status, place: &place, mount, name, slot }),
             Err(state) => {
-                self.put(slot, state);
+                slot.put(self.run, state);
                 None
             }
         }
@@ -103,23 +105,15 @@ impl Worker<'_> {
     /// Keeps the digest of a file.
     fn keep(&mut self, slot: Slot, file: &OwnedFd, status: &Statx, repeated: bool, hashed: hash::Hashed) {
         let task = &self.run.tasks[slot.task];
-        let found = &mut self.found.tasks[slot.task];
+        let notes = &mut self.notes[slot.task];
         let state = hashed.and_then(|sha256| {
-            found.notes.learned.read.extend(task.known.and_then(|known| known.learn(status, sha256)));
+            notes.learned.read.extend(task.known.as_deref().and_then(|known| known.learn(status, sha256)));
             file_record(file, status, sha256, task.attributes)
         });
         let state = match state {
-            Ok(record) => task.state(record, status, repeated, &mut found.notes.touched),
+            Ok(record) => task.state(record, status, repeated, &mut notes.touched),
             Err(reason) => State::unverified(reason),
         };
-        self.put(slot, state);
-    }
-
-    fn put(&mut self, slot: Slot, state: State) {
-        if slot.worker == self.number {
-            self.found.put(&slot, state);
-        } else {
-            self.found.elsewhere.push((slot, state));
-        }
+        slot.put(self.run, state);
     }
 }

@@ -82,13 +82,16 @@ pub struct Tree {
     count: usize,
     pieces: Mutex<Vec<Pieces>>,
     directories: OnceLock<Vec<Listing>>,
+    /// What to say of what was not looked at.
+    left: Unverified,
 }
 
 impl Tree {
-    /// `pieces` are what all workers found: of each of `count` directories the names, sorted and then parted.
+    /// `pieces` are what all workers found: of each of `count` directories the names, sorted and then parted. Where not all
+    /// of that is there, `left` says why.
     #[must_use]
-    pub fn new(kind: Kind, count: usize, pieces: Vec<Pieces>) -> Self {
-        Self { kind, count, pieces: Mutex::new(pieces), directories: OnceLock::new() }
+    pub fn new(kind: Kind, count: usize, pieces: Vec<Pieces>, left: Unverified) -> Self {
+        Self { kind, count, pieces: Mutex::new(pieces), directories: OnceLock::new(), left }
     }
 
     /// All entries in the one order of paths.
@@ -125,6 +128,9 @@ impl Tree {
                 directories[id as usize].own = Some(own);
             }
             parts.append(&mut pieces.parts);
+        }
+        for listing in &mut directories {
+            listing.own.get_or_insert_with(|| Err(self.left.clone()));
         }
         parts.sort_by_key(|part| (part.directory, part.number));
         for part in parts {
@@ -223,7 +229,7 @@ impl Entries for TreeEntries<'_> {
                 Some(State::Recorded(record)) => break Ok(record),
                 Some(State::Touched(record)) => break Ok(&**record),
                 Some(State::Unverified(reason)) => break Err(&**reason),
-                Some(State::Pending(_)) => break Err(&Unverified::Vanished),
+                Some(State::Pending(_)) => break Err(&tree.left),
                 Some(State::Directory(id)) => {
                     let own = self.directories[*id as usize].own.as_ref();
                     if let Some(own) = own

@@ -1,19 +1,19 @@
-//! One worker: takes jobs until there are no more, and keeps what it found to itself until the end.
+//! One worker: takes jobs until there are no more, and keeps what it found on its desk.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
+use super::desk::{Desk, LISTING, What};
 use super::hash::{self, Lane};
 use super::known::{self, Looked};
 use super::listing;
-use super::nodes::Nodes;
 use super::observe::{self, Seen, refused};
 use super::open::Mount;
 use super::queue::{Job, Place, Work};
 use super::reading::{Named, Purpose};
-use super::tree::{DirectoryId, PART, Part, Pieces, State};
+use super::tree::{DirectoryId, PART, Part, State};
 use super::{NarOf, Run, Task, module};
 use crate::declaration::Matched;
 use crate::manifest::{Content, Crossing, Kind, Record, Uncovered, Unverified};
@@ -28,27 +28,6 @@ const LARGE: u64 = 1 << 20;
 /// Beside a file of which so many bytes are left, no small ones are read, as long as another core can do that: it takes a
 /// tenth of a second more, so it may well be what the run ends with, and they would hold it up.
 const LONG: u64 = 256 << 20;
-
-/// What one worker found.
-pub struct Found {
-    pub tasks: Vec<FoundInTask>,
-    /// What became of large files that other workers had found.
-    pub elsewhere: Vec<(Slot, State)>,
-}
-
-impl Found {
-    /// Keeps what became of a file that this worker found.
-    pub fn put(&mut self, slot: &Slot, state: State) {
-        self.tasks[slot.task].pieces.parts[slot.part].nodes.put(slot.node, state);
-    }
-}
-
-/// What one worker found for one task.
-#[derive(Default)]
-pub struct FoundInTask {
-    pub pieces: Pieces,
-    pub notes: Notes,
-}
 
 /// What one worker found for one task beside its entries.
 #[derive(Default)]
@@ -78,7 +57,7 @@ impl Notes {
 }
 
 /// Where what becomes of a file belongs.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Slot {
     /// Who found it.
     pub worker: usize,
@@ -87,46 +66,60 @@ pub struct Slot {
     node: usize,
 }
 
+impl Slot {
+    /// Keeps what became of it.
+    pub fn put(self, run: &Run<'_>, state: State) {
+        run.desks[self.worker].pieces(self.task, |pieces| pieces.parts[self.part].nodes.put(self.node, state));
+    }
+}
+
 /// The files that a worker has before it.
 struct Batch {
     place: Place,
     directory: OwnedFd,
     mount: Mount,
+    /// Whose desk the names are on, and where.
+    owner: usize,
     part: usize,
     /// The next node to look at.
     next: usize,
 }
 
-/// Works until nothing is left to do, as the worker of this number.
-pub fn work(run: &Run<'_>, number: usize) -> Found {
+/// Works until nothing is left to do, as the worker of this number. What it gives is beside what is on its desk, by task.
+pub fn work(run: &Run<'_>, number: usize) -> Vec<Notes> {
     let mut lanes: [Lane<Purpose>; 2] = Default::default();
     let matched = |task: &Task<'_>| Notes { matched: task.selection.unmatched_yet(), ..Notes::default() };
-    let tasks = run.tasks.iter().map(|task| FoundInTask { notes: matched(task), ..FoundInTask::default() }).collect();
-    let found = Found { tasks, elsewhere: Vec::new() };
-    let mut worker = Worker { run, number, found, batch: None, recent: None, long: false, buffer: Vec::new() };
+    let notes = run.tasks.iter().map(matched).collect();
+    let desk = &*run.desks[number];
+    let (buffer, name) = (Vec::new(), Vec::new());
+    let mut worker = Worker { run, number, desk, notes, batch: None, recent: None, long: false, buffer, name };
     while let Some(work) = run.queue.take() {
         let mut first = match work {
             Work::Job(job) => {
                 worker.begin(job);
                 None
             }
-            Work::Large(file) => worker.open_large(file),
+            Work::Large(file) => worker.open_large(file, 0),
         };
         let worker = std::cell::RefCell::new(&mut worker);
         // Files keep coming from one job after another, so that both lanes are always full.
         hash::all(
             &mut lanes,
+            |lane| desk.go_on(lane),
             |free| first.take().or_else(|| worker.borrow_mut().next_file(free)),
             |opened, hashed| worker.borrow_mut().settle(opened, hashed),
         );
+        desk.rest();
     }
-    worker.found
+    worker.notes
 }
 
 pub struct Worker<'a> {
     pub run: &'a Run<'a>,
     pub number: usize,
-    pub found: Found,
+    pub desk: &'a Desk,
+    /// By task.
+    pub notes: Vec<Notes>,
     batch: Option<Batch>,
     /// The directory that was gone through last, still open: the next one is often in it.
     recent: Option<(Place, OwnedFd)>,
@@ -134,6 +127,8 @@ pub struct Worker<'a> {
     long: bool,
     /// For listings.
     pub buffer: Vec<u8>,
+    /// For a name.
+    name: Vec<u8>,
 }
 
 impl Worker<'_> {
@@ -141,22 +136,24 @@ impl Worker<'_> {
     fn begin(&mut self, job: Job) {
         match job {
             Job::Directory { place, parent } => self.directory(place, parent),
-            Job::Names { place, number, mut nodes } => {
+            Job::Names { place, owner, part } => {
                 // The directory was noted when it was listed, so its mount is no news: no parent to compare with.
                 let task = &self.run.tasks[place.task];
-                let found = &mut self.found.tasks[place.task];
-                match listing::open(task, &place, None, None, &mut found.notes.mounts) {
+                let notes = &mut self.notes[place.task];
+                self.desk.begin(LISTING, place.task, What::Nowhere, &place.path, b"");
+                match listing::open(task, &place, None, None, &mut notes.mounts) {
                     Ok(opened) => {
-                        known::opened_again(task, &place, &opened.status, &mut found.notes.learned);
-                        self.start_batch(place, opened.file, opened.mount, number, nodes);
+                        known::opened_again(task, &place, &opened.status, &mut notes.learned);
+                        self.start_batch(place, opened.file, opened.mount, owner, part);
                     }
                     Err(closed) => {
-                        found.notes.learned.news = true;
+                        notes.learned.news = true;
                         let reason = closed.reason();
-                        for (_, state) in nodes.iter_mut() {
-                            *state = State::unverified(reason.clone());
-                        }
-                        found.pieces.parts.push(Part { directory: place.id, number, nodes });
+                        self.run.desks[owner].pieces(place.task, |pieces| {
+                            for (_, state) in pieces.parts[part].nodes.iter_mut() {
+                                *state = State::unverified(reason.clone());
+                            }
+                        });
                     }
                 }
             }
@@ -169,13 +166,14 @@ impl Worker<'_> {
 
     fn directory(&mut self, place: Place, parent: Option<Mount>) {
         let task = &self.run.tasks[place.task];
-        let found = &mut self.found.tasks[place.task];
+        let notes = &mut self.notes[place.task];
+        self.desk.begin(LISTING, place.task, What::Directory(place.id), &place.path, b"");
         let above = self.recent.as_ref().filter(|(recent, _)| recent.is_directly_above(&place));
         let above = above.map(|(_, directory)| directory.as_fd());
-        let (opened, mut nodes) = match known::list(task, &place, above, parent, &mut found.notes, &mut self.buffer) {
+        let (opened, mut nodes) = match known::list(task, &place, above, parent, notes, &mut self.buffer) {
             Ok(listed) => listed,
             Err(reason) => {
-                found.pieces.own.push((place.id, Err(reason)));
+                self.desk.pieces(place.task, |pieces| pieces.own.push((place.id, Err(reason))));
                 return;
             }
         };
@@ -185,41 +183,48 @@ impl Worker<'_> {
             nodes.sort();
         }
         self.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
-        found.pieces.own.push((place.id, Ok(record)));
-        if nodes.len() <= PART {
-            self.start_batch(place, opened.file, opened.mount, 0, nodes);
-            return;
-        }
-        let mut jobs = Vec::new();
         // From the end: what is split off has room for itself alone, and what is left gives up the room for it, but for
         // the names.
-        let parts = nodes.len().div_ceil(PART);
-        for number in (0..parts).rev() {
+        let number = nodes.len().div_ceil(PART);
+        let mut parts = Vec::new();
+        for number in (1..number).rev() {
             let part = nodes.split_off(number * PART);
             nodes.shrink_to_fit();
-            jobs.push(Job::Names { place: place.clone(), number, nodes: part });
+            parts.push(Part { directory: place.id, number, nodes: part });
         }
-        self.run.queue.add(jobs);
+        parts.push(Part { directory: place.id, number: 0, nodes });
+        let count = parts.len();
+        // All at once: whoever takes them away finds a directory with all of its names, or not listed yet.
+        let first = self.desk.pieces(place.task, |pieces| {
+            pieces.own.push((place.id, Ok(record)));
+            pieces.parts.append(&mut parts);
+            pieces.parts.len() - count
+        });
+        if count == 1 {
+            self.start_batch(place, opened.file, opened.mount, self.number, first);
+            return;
+        }
+        let owner = self.number;
+        self.run.queue.add((first..first + count).map(|part| Job::Names { place: place.clone(), owner, part }));
     }
 
     /// Queues the directories among the names, and leaves the rest as the batch.
-    fn start_batch(&mut self, place: Place, directory: OwnedFd, mount: Mount, number: usize, mut nodes: Nodes) {
+    fn start_batch(&mut self, place: Place, directory: OwnedFd, mount: Mount, owner: usize, part: usize) {
         let run = self.run;
         let mut jobs = Vec::new();
-        for (name, state) in nodes.iter_mut() {
-            if let State::Pending(listed) = *state
-                && listed.file_type == FileType::Directory
-            {
-                let (id, job) = below(run, &place, name, mount, Some(listed.inode));
-                *state = State::Directory(id);
-                jobs.push(job);
+        run.desks[owner].pieces(place.task, |pieces| {
+            for (name, state) in pieces.parts[part].nodes.iter_mut() {
+                if let State::Pending(listed) = *state
+                    && listed.file_type == FileType::Directory
+                {
+                    let (id, job) = below(run, &place, name, mount, Some(listed.inode));
+                    *state = State::Directory(id);
+                    jobs.push(job);
+                }
             }
-        }
+        });
         run.queue.add(jobs.into_iter().rev());
-        let parts = &mut self.found.tasks[place.task].pieces.parts;
-        parts.push(Part { directory: place.id, number, nodes });
-        let part = parts.len() - 1;
-        self.batch = Some(Batch { place, directory, mount, part, next: 0 });
+        self.batch = Some(Batch { place, directory, mount, owner, part, next: 0 });
     }
 
     /// The next file to read, from whatever there is to do.
@@ -230,6 +235,7 @@ impl Worker<'_> {
     /// another core has none that long.
     fn next_file(&mut self, free: hash::Free) -> Option<hash::Opened<Purpose>> {
         let busy = free.beside.is_some();
+        let lane = usize::from(!free.first);
         let long = free.beside.is_some_and(|left| left >= LONG);
         if self.long != long {
             self.long = long;
@@ -243,7 +249,7 @@ impl Worker<'_> {
             if (free.first || only_large)
                 && let Some(file) = self.run.queue.take_large(busy)
             {
-                if let Some(opened) = self.open_large(file) {
+                if let Some(opened) = self.open_large(file, lane) {
                     return Some(opened);
                 }
                 continue;
@@ -252,7 +258,7 @@ impl Worker<'_> {
                 return None;
             }
             if let Some(mut batch) = self.batch.take() {
-                let opened = self.next_in(&mut batch);
+                let opened = self.next_in(&mut batch, lane);
                 if opened.is_some() {
                     self.batch = Some(batch);
                     return opened;
@@ -264,7 +270,7 @@ impl Worker<'_> {
                 self.begin(job);
             } else {
                 let file = self.run.queue.take_large(busy)?;
-                if let Some(opened) = self.open_large(file) {
+                if let Some(opened) = self.open_large(file, lane) {
                     return Some(opened);
                 }
             }
@@ -272,28 +278,45 @@ impl Worker<'_> {
     }
 
     /// The next file in a batch that is to be read here and now.
-    fn next_in(&mut self, batch: &mut Batch) -> Option<hash::Opened<Purpose>> {
+    fn next_in(&mut self, batch: &mut Batch, lane: usize) -> Option<hash::Opened<Purpose>> {
         let task = batch.place.task;
         loop {
-            let found = &mut self.found.tasks[task];
-            let (name, state) = found.pieces.parts[batch.part].nodes.get(batch.next)?;
-            let slot = Slot { worker: self.number, task, part: batch.part, node: batch.next };
-            batch.next += 1;
-            let &State::Pending(listed) = state else { continue };
+            let name = &mut self.name;
+            let listed = self.run.desks[batch.owner].pieces(task, |pieces| {
+                let nodes = &pieces.parts[batch.part].nodes;
+                while let Some((next, state)) = nodes.get(batch.next) {
+                    batch.next += 1;
+                    if let &State::Pending(listed) = state {
+                        name.clear();
+                        name.extend_from_slice(next);
+                        return Some(listed);
+                    }
+                }
+                None
+            })?;
+            let slot = Slot { worker: batch.owner, task, part: batch.part, node: batch.next - 1 };
+            self.desk.begin(lane, task, What::Entry(slot), &batch.place.path, name);
             let at = At { place: &batch.place, directory: batch.directory.as_fd(), mount: batch.mount };
-            match look(self.run, &at, name, listed, &mut found.notes) {
+            match look(self.run, &at, name, listed, &mut self.notes[task]) {
                 Ok((file, status)) if status.stx_size < LARGE && status.stx_nlink == 1 => {
                     return Some(hash::Opened { tag: Purpose::of(slot), file, status, repeated: false });
                 }
                 Ok((file, status)) => {
-                    let file = Named { file, status, place: &batch.place, mount: batch.mount, name: name.into(), slot };
+                    let file = Named {
+                        file,
+                        status,
+                        place: &batch.place,
+                        mount: batch.mount,
+                        name: self.name[..].into(),
+                        slot,
+                    };
                     if status.stx_size >= LARGE {
                         self.run.queue.add_large(file.queued());
                     } else if let Some(opened) = self.unless_known(file) {
                         return Some(opened);
                     }
                 }
-                Err(state) => self.found.put(&slot, state),
+                Err(state) => slot.put(self.run, state),
             }
         }
     }

@@ -4,6 +4,7 @@
 mod arguments;
 mod declaration;
 mod locks;
+mod names;
 mod places;
 mod spoiled;
 mod streams;

@@ -1,5 +1,5 @@
 //! A FUSE file system with one directory, spoken to the kernel through `/dev/fuse` itself: it can state other sizes than
-//! its files have.
+//! its files have, and leave questions without an answer.
 //!
 //! It is mounted in a mount namespace of the thread that asks for it, which the programs that this thread starts are in
 //! too. Once `/dev/fuse` is closed, whatever waits for an answer gets an error.
@@ -45,22 +45,29 @@ pub struct Served {
     contents: Vec<u8>,
     size: u64,
     direct: bool,
+    hangs: bool,
 }
 
 impl Served {
     pub fn new(name: &'static str, contents: &str) -> Self {
         let size = contents.len() as u64;
-        Self { name, contents: contents.into(), size, direct: false }
+        Self { name, contents: contents.into(), size, direct: false, hangs: false }
     }
 
     /// It states this size, and whoever reads it gets all that it has (`direct_io`).
     pub fn stating(self, size: u64) -> Self {
         Self { size, direct: true, ..self }
     }
+
+    /// Whoever reads it waits for ever.
+    pub fn hanging(self) -> Self {
+        Self { hangs: true, ..self }
+    }
 }
 
 /// What the file system does.
 const ANSWERS: u8 = 0;
+const SILENT: u8 = 1;
 const ENDS: u8 = 2;
 
 /// A file system that is mounted. Dropping it ends it.
@@ -84,6 +91,11 @@ impl Fuse {
         let does = Arc::new(AtomicU8::new(ANSWERS));
         let server = Server { device, files, does: does.clone() };
         Self { at: at.to_path_buf(), does, server: Some(std::thread::spawn(|| server.serve())) }
+    }
+
+    /// From now on nothing that is asked of it is taken in.
+    pub fn silence(&self) {
+        self.does.store(SILENT, Ordering::Relaxed);
     }
 }
 
@@ -196,6 +208,9 @@ impl Server {
             }
             READ => {
                 let file = file?;
+                if file.hangs {
+                    return None;
+                }
                 let (from, most) = (u64_at(question.body, 8), u32_at(question.body, 16) as usize);
                 let from = usize::try_from(from).unwrap().min(file.contents.len());
                 let behind = &file.contents[from..];

@@ -52,6 +52,7 @@ fn of_names(names: &[usize], nar: NarOf) -> Input {
         let selection = Selection::everything();
         let task = Task {
             root: root.as_fd(),
+            name: String::new(),
             kind: Kind::Trees,
             selection: &selection,
             attributes: AttributeSet::default(),
@@ -63,7 +64,7 @@ fn of_names(names: &[usize], nar: NarOf) -> Input {
             links_on_the_way: false,
             reach: None,
         };
-        let collection = collect(&[task], NonZeroUsize::MIN, &Progress::default()).remove(0);
+        let collection = collect(vec![task], NonZeroUsize::MIN, &Progress::default()).remove(0);
         if nar != NarOf::Nothing {
             return 0;
         }

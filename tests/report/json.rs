@@ -319,7 +319,7 @@ fn a_report_changed_by_hand_is_refused() {
         (true, |report| report["timestamp"] = json!("20260129_154216")),
         (true, |report| report["checks"][0]["status"] = json!("FAIL")),
         (true, |report| report["checks"][1]["counts"]["entries"] = json!(1)),
-        (true, |report| report["checks"][1]["unverified"] = json!([{"path": "x", "reason": "y"}])),
+        (true, |report| report["checks"][1]["unverified"] = json!([{"path": "x", "reason": "y", "cause": "io"}])),
         (true, |report| report["overall"] = json!("PASS")),
         (true, |report| report["exit_code"] = json!(0)),
         (true, |report| report["summary"]["failed"] = json!(0)),

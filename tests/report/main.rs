@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests run the tools that they hold reports against")]
 
+mod causes;
 mod difference;
 mod fleet;
 mod formats;

@@ -195,7 +195,9 @@ fn names_all_trouble_with_its_remedy() {
         modified: odoo_modules/seisei/m/g (sha256 cd0aa9… → 333e0a…)
     [FAIL] Addon unverified: odoo_modules/seisei/m/d: could not open it: Permission denied (os error 13)
         and with it 2 entries that the lock has below it
+        run driftlock as a user who may read it; if that is root already, see what keeps root out (a network file system, a sandbox, a security module)
     [FAIL] Addon unverified: odoo_modules/seisei/m/f: unstable: it changed while it was read, 3 times in a row
+        run it while nothing writes to it, or `exclude` it
     [INFO] Checking compose file hashes...
     [FAIL] compose_hashes: the root infra/stacks does not exist
         create it, or correct `root` in driftlock.toml

@@ -4,6 +4,7 @@ use crate::capability::{self, shown};
 use crate::cli::arguments::{AcceptArguments, Common};
 use crate::cli::export::server;
 use crate::cli::servers::Connections;
+use crate::cli::stalled::Watch;
 use crate::cli::{lock, progress};
 use crate::declaration::Check;
 use crate::session::{Collected, LocksAccess, Run, Session};
@@ -61,7 +62,9 @@ pub fn read<'a>(run: &'a Run, common: &Common, sources: &Sources) -> Result<Vec<
         Sources::Here => {
             let wanted: Vec<bool> = run.session.checks().map(|check| check.modes.local).collect();
             let show_progress = capability::wants_progress() && !common.quiet;
-            let found = progress::during(show_progress, |progress| run.collect(&wanted, true, progress));
+            let found = progress::during(show_progress, Watch::telling(common), |progress| {
+                run.collect(&wanted, true, progress)
+            });
             let found = run.session.checks().zip(found).filter_map(|(check, found)| Some((check, found?)));
             found.map(|(check, found)| Ok((check, vec![check.place()], found?))).collect()
         }

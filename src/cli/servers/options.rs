@@ -15,6 +15,15 @@ impl Servers {
         self.all_servers || !self.servers.is_empty()
     }
 
+    /// Makes sure that nothing is said of servers, and gives how long the run itself may take.
+    ///
+    /// # Errors
+    /// The first option that is about servers alone.
+    pub fn none_but_timeout(&self) -> Result<Option<Duration>, Trouble> {
+        Self { timeout: None, ..self.clone() }.none()?;
+        Ok(self.timeout.map(|seconds| Duration::from_secs(seconds.get().into())))
+    }
+
     /// Makes sure that nothing is said of servers.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use super::{Answer, AnswerError};
 use crate::declaration::Check;
 use crate::digest::Sha256;
 use crate::manifest::{
-    Boundary, Content, Crossing, Entries, Entry, GlobList, Kind, LockError, Observed, Uncovered, Unverified, json,
+    Boundary, Cause, Content, Crossing, Entries, Entry, GlobList, Kind, LockError, Observed, Uncovered, Unverified,
+    json,
 };
 use crate::path::EntryPath;
 
@@ -246,9 +247,10 @@ impl<'a, R: BufRead> Collected<'a, R> {
     }
 
     fn unverified(&self) -> Result<Item, AnswerError> {
-        let UnverifiedLine { unverified, path, path_base64 } = self.answer.parse()?;
+        let UnverifiedLine { unverified, cause, path, path_base64 } = self.answer.parse()?;
+        let cause = Cause::named(&cause).ok_or_else(|| self.answer.malformed("a cause is not known".to_owned()))?;
         let reason = match unverified {
-            Some(reason) => Unverified::Reported(self.answer.text(&reason)?.into()),
+            Some(reason) => Unverified::Reported(cause, self.answer.text(&reason)?.into()),
             None if self.check.kind == Kind::Containers => Unverified::Absent,
             None => return Err(self.answer.malformed("only a container can be declared and absent".to_owned())),
         };

@@ -80,6 +80,7 @@ pub(super) struct TouchedLine {
 pub(super) struct UnverifiedLine {
     /// Nothing: what was declared is not there.
     pub(super) unverified: Option<String>,
+    pub(super) cause: String,
     pub(super) path: Option<String>,
     pub(super) path_base64: Option<String>,
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::compare::{Comparison, compare_within};
 use crate::declaration::{Declaration, Format};
-use crate::manifest::{Boundary, Content, Crossing, List, LockError, Record, Sha256Digest, Unverified, json};
+use crate::manifest::{Boundary, Cause, Content, Crossing, List, LockError, Record, Sha256Digest, Unverified, json};
 use crate::path::EntryPath;
 use crate::remote::answer;
 use crate::sandbox::Enforced;
@@ -134,7 +134,7 @@ fn a_declared_container_that_was_locked_and_is_gone_was_removed() {
 fn only_a_container_is_absent() {
     let answer = String::from_utf8(answer(drifted())).unwrap();
     let at = answer.find("{\"unverified\":\"unstable").unwrap();
-    let end = at + answer[at..].find(",\"path\"").unwrap();
+    let end = at + answer[at..].find(",\"cause\"").unwrap();
     let lie = [&answer[..at], "{\"unverified\":null", &answer[end..]].concat();
     let refused = compared(lie.as_bytes(), UNLIMITED).unwrap_err();
     assert!(refused.to_string().contains("only a container can be declared and absent"), "{refused}");
@@ -180,8 +180,10 @@ fn what_is_said_of_a_bad_line_is_short_and_harmless() {
 #[test]
 fn what_people_read_keeps_the_escapes_that_it_has() {
     let mut lists = found();
-    lists[0] =
-        list(&[(b"m", Err(Unverified::Reported(r"the directory a\n could not be read".into()))), (b"z", file(1))]);
+    lists[0] = list(&[
+        (b"m", Err(Unverified::Reported(Cause::Io, r"the directory a\n could not be read".into()))),
+        (b"z", file(1)),
+    ]);
     let found = compared(&*answer(lists), UNLIMITED).unwrap();
     assert_eq!(found[0].unverified[0].reason.to_string(), r"the directory a\n could not be read");
 }
@@ -192,7 +194,7 @@ fn what_a_server_makes_us_keep_is_bounded() {
     let text = "x".repeat(TEXT_LIMIT);
     let path = |number: u32| EntryPath::new(format!("x{number}").into_bytes()).unwrap();
     let mut lists = found();
-    let reason = Unverified::Reported(text.into());
+    let reason = Unverified::Reported(Cause::Io, text.into());
     lists[0] = List::new((0..200).map(|number| (path(number), Err(reason.clone()))).collect());
     let kept = compared(&*answer(lists.clone()), UNLIMITED).unwrap()[0].unverified.len();
     assert_eq!(kept, 200);

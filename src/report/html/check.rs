@@ -10,9 +10,8 @@ use crate::path::escaped;
 use crate::report::findings::{emptied, sentence};
 use crate::report::group::{self, Item, Shape};
 use crate::report::text::describe;
-use crate::report::uncovered;
 use crate::report::words::{Prose, counted, grouped, joined, shown};
-use crate::report::{CheckReport, Outcome, Report, next};
+use crate::report::{CheckReport, Outcome, Report, alike, next, uncovered};
 
 /// Items of one list that are shown, if there are not many lists. The rest is counted: who has more to look at needs the
 /// JSON.
@@ -55,6 +54,9 @@ pub(super) fn write(
         }
         Outcome::Compared { .. } => {
             drift(out, check, items)?;
+            if let Some(sentence) = alike::sentence(check) {
+                writeln!(out, "<p>{}</p>", Text(&sentence))?;
+            }
             unverified(out, check, items)?;
             next(out, report, check)?;
         }
@@ -213,7 +215,8 @@ fn unverified(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Re
         let (path, reason) = (shown(&check.root, entry.path.as_bytes()), Prose(&entry.reason.to_string()).to_string());
         write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&path))?;
         badge(out, "warn", "unverified")?;
-        writeln!(out, "<span class=\"reason\">{}</span></div></li>", Text(&reason))?;
+        writeln!(out, "<span class=\"reason\">{}</span>", Text(&reason))?;
+        writeln!(out, "<span class=\"reason\">To do: {}</span></div></li>", Text(entry.reason.remedy()))?;
     }
     writeln!(out, "</ol>")?;
     more(out, entries.len().saturating_sub(items) as u64, "unverified")

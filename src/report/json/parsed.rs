@@ -10,7 +10,7 @@ use super::document::{Document, FleetDocument, Mode, Read, Sandbox, ServerItem, 
 use super::{FLEET_SCHEMA, ReportError, SCHEMA, digests, sums};
 use crate::baseline::OldLock;
 use crate::compare::{Counts, Drift, LeftOut};
-use crate::manifest::{Crossing, Kind, Uncovered};
+use crate::manifest::{Cause, Crossing, Kind, Uncovered};
 use crate::path::EntryPath;
 use crate::remote;
 use crate::report::chain::{Previous, timestamp};
@@ -89,6 +89,7 @@ pub struct ParsedCheck {
 pub struct ParsedUnverified {
     pub path: EntryPath,
     pub reason: String,
+    pub cause: Cause,
 }
 
 #[derive(Deserialize)]
@@ -272,8 +273,8 @@ fn check(read: Read) -> Result<ParsedCheck, ReportError> {
     let inconsistent = |problem: String| ReportError::Inconsistent { problem: format!("check {name}: {problem}") };
     let drift: Vec<Drift> = read.drift.into_iter().map(Drift::try_from).collect::<Result<_, _>>().map_err(form)?;
     let unverified = read.unverified.into_iter().map(|item| {
-        let (path, reason) = item.into_parts()?;
-        Ok(ParsedUnverified { path, reason })
+        let (path, reason, cause) = item.into_parts()?;
+        Ok(ParsedUnverified { path, reason, cause })
     });
     let unverified: Vec<_> = unverified.collect::<Result<_, _>>().map_err(form)?;
     let mounts: Result<Vec<_>, _> = read.mounts.into_iter().map(Crossing::try_from).collect();

@@ -133,8 +133,8 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
 
 /// Text reports fold what lies below a directory that could not be read, so that is told from the words.
 fn unverified(entries: Vec<ParsedUnverified>) -> Vec<UnverifiedEntry> {
-    let restored = entries.into_iter().map(|ParsedUnverified { path, reason }| {
-        let reason = below(&path, &reason).unwrap_or_else(|| Unverified::Reported(reason.into()));
+    let restored = entries.into_iter().map(|ParsedUnverified { path, reason, cause }| {
+        let reason = below(&path, &reason).unwrap_or_else(|| Unverified::Reported(cause, reason.into()));
         UnverifiedEntry { path, reason }
     });
     restored.collect()

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::present;
 use crate::compare::{Change, Drift, UnverifiedEntry};
 use crate::manifest::bytes::{joined, split};
-use crate::manifest::{Attributes, Boundary, Content, Crossing, Record, Sha256Digest};
+use crate::manifest::{Attributes, Boundary, Cause, Content, Crossing, Record, Sha256Digest};
 use crate::path::EntryPath;
 use crate::report::words::Prose;
 
@@ -79,18 +79,21 @@ pub(in super::super) struct UnverifiedItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     path_base64: Option<String>,
     reason: String,
+    cause: String,
 }
 
 impl From<&UnverifiedEntry> for UnverifiedItem {
     fn from(entry: &UnverifiedEntry) -> Self {
         let (path, path_base64) = split(entry.path.as_bytes());
-        Self { path, path_base64, reason: Prose(&entry.reason.to_string()).to_string() }
+        let (reason, cause) = (Prose(&entry.reason.to_string()).to_string(), entry.reason.cause().name().to_owned());
+        Self { path, path_base64, reason, cause }
     }
 }
 
 impl UnverifiedItem {
-    pub fn into_parts(self) -> Result<(EntryPath, String), String> {
-        Ok((path(self.path, self.path_base64)?, self.reason))
+    pub fn into_parts(self) -> Result<(EntryPath, String, Cause), String> {
+        let cause = Cause::named(&self.cause).ok_or("the cause of something unverified is not known")?;
+        Ok((path(self.path, self.path_base64)?, self.reason, cause))
     }
 }
 

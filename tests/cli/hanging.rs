@@ -1,0 +1,181 @@
+//! Reads that get no answer, as from a dead network file system: told, given up, and never a PASS.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+
+use needs::needs;
+use serde_json::Value;
+
+use crate::fuse::{Fuse, Served};
+use crate::harness::{TREES, World, drift, the_check, unverified};
+use crate::watch::says;
+
+/// A tree on FUSE beside one on the disk, both locked while all is well.
+fn locked() -> World {
+    let other = "[check.disk]\nkind = \"trees\"\nroot = \"disk\"\n";
+    let world = World::declaring(&format!("{TREES}{other}"));
+    std::fs::create_dir_all(world.path("disk/m")).unwrap();
+    std::fs::write(world.path("disk/m/a"), "a").unwrap();
+    let fuse = Fuse::mount(&world.path("root"), vec![Served::new("good", "1"), Served::new("stuck", "2")]);
+    world.lock();
+    drop(fuse);
+    world
+}
+
+fn stuck(world: &World) -> Fuse {
+    Fuse::mount(&world.path("root"), vec![Served::new("good", "1"), Served::new("stuck", "2").hanging()])
+}
+
+fn started(world: &World, arguments: &[&str]) -> Child {
+    let mut run = world.driftlock(arguments);
+    run.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// What is verified is verified, and what hangs is named with what to do about it.
+fn is_partial(report: &Value) {
+    assert_eq!(unverified(report), ["stuck"]);
+    assert_eq!(the_check(report)["counts"]["verified"], 1);
+    assert_eq!(drift(report), []);
+    let reason = the_check(report)["unverified"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("it did not answer, and the run was given up"), "{reason}");
+    assert_eq!(
+        report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "disk").unwrap()["status"],
+        "PASS"
+    );
+    assert_eq!((&report["overall"], &report["exit_code"]), (&"FAIL".into(), &2.into()));
+}
+
+#[needs(fuse)]
+fn a_run_is_given_up_when_its_time_is_up() {
+    let world = locked();
+    let fuse = stuck(&world);
+    for threads in ["1", "2", "5"] {
+        let finished = world.driftlock(["check", "--json", "--timeout", "2", "--threads", threads]).code(2);
+        is_partial(&finished.json());
+        says(&finished.stderr(), &["the run was given up after 2 s (--timeout)"]);
+    }
+    // It was kept, too.
+    let kept = world.driftlock(["report", "--json"]).code(2).json();
+    is_partial(&kept);
+    drop(fuse);
+    world.check(0);
+}
+
+#[needs(fuse)]
+fn drift_beside_what_hangs_is_not_hidden() {
+    let world = locked();
+    std::fs::write(world.path("disk/m/a"), "b").unwrap();
+    let fuse = stuck(&world);
+    let report = world.driftlock(["check", "--json", "--timeout", "2"]).code(3).json();
+    assert_eq!(unverified(&report), ["stuck"]);
+    let disk = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "disk").unwrap();
+    assert_eq!(disk["drift"][0]["path"], "m/a");
+    drop(fuse);
+}
+
+/// Of a run that is not given up, stderr names the file, again and again, until it is ended by a signal.
+#[needs(fuse, "kill")]
+fn what_hangs_is_named_and_is_in_the_report_of_a_run_that_is_ended() {
+    let world = locked();
+    let fuse = stuck(&world);
+    for signal in ["TERM", "INT"] {
+        let mut child = started(&world, &["check", "--json", "--stalled-after", "1"]);
+        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        let told = "root/stuck has not answered for";
+        let mut lines = stderr.by_ref().map(Result::unwrap).filter(|line| line.contains(told));
+        assert!(lines.next().unwrap().ends_with("for 1 s, and is still waited for"));
+        assert!(lines.next().unwrap().ends_with("for 3 s, and is still waited for"));
+        let killed = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        let rest: Vec<_> = stderr.map(Result::unwrap).collect();
+        says(&rest.join("\n"), &[&format!("the run was given up by SIG{signal}")]);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        is_partial(&serde_json::from_slice(&output.stdout).unwrap());
+    }
+    drop(fuse);
+}
+
+/// One that nothing was told of yet is ended by the signal itself.
+#[needs(fuse, "kill")]
+fn a_signal_before_that_ends_the_run_at_once() {
+    let world = locked();
+    let fuse = stuck(&world);
+    let mut child = started(&world, &["check", "--json"]);
+    let taken = || std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count();
+    while taken() < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+    drop(fuse);
+}
+
+/// Opening and listing can hang as well.
+#[needs(fuse)]
+fn a_directory_that_answers_nothing_any_more_is_given_up() {
+    let world = World::new();
+    world.write("m/a", "1");
+    std::fs::create_dir(world.root("z")).unwrap();
+    let fuse = Fuse::mount(&world.root("z"), vec![Served::new("a", "1")]);
+    world.lock();
+    fuse.silence();
+    let finished = world.driftlock(["check", "--json", "--timeout", "2", "--stalled-after", "1"]).code(2);
+    let report = finished.json();
+    assert_eq!((drift(&report), unverified(&report)), (vec![], vec!["z".to_owned(), "z/a".to_owned()]));
+    assert_eq!(the_check(&report)["unverified"][0]["cause"], "hangs");
+    assert_eq!(the_check(&report)["unverified"][1]["cause"], "below");
+    says(&finished.stderr(), &["root/z has not answered for 1 s, and is still waited for", "mount it again"]);
+    drop(fuse);
+}
+
+/// Nothing that was not read is taken for gone, however large the directory is.
+#[needs(fuse)]
+fn what_was_not_reached_is_neither_removed_nor_verified() {
+    let world = World::new();
+    for number in 0..3000 {
+        world.write(format!("m/d/{number}"), "1");
+    }
+    std::fs::create_dir(world.root("z")).unwrap();
+    let good = vec![Served::new("a", "1"), Served::new("b", "1")];
+    let fuse = Fuse::mount(&world.root("z"), good.clone());
+    world.lock();
+    drop(fuse);
+    let stuck = good.into_iter().map(Served::hanging).collect();
+    let fuse = Fuse::mount(&world.root("z"), stuck);
+    let report = world.driftlock(["check", "--json", "--timeout", "3", "--threads", "1"]).code(2).json();
+    assert_eq!(drift(&report), []);
+    assert!(unverified(&report).iter().any(|path| path.starts_with("z/")), "{:?}", unverified(&report));
+    assert_eq!(the_check(&report)["counts"]["entries"], 3005);
+    drop(fuse);
+}
+
+/// A stat cache keeps what it knew.
+#[needs(fuse)]
+fn a_run_that_was_given_up_teaches_the_stat_cache_nothing() {
+    let world = locked();
+    std::fs::create_dir(world.path("state")).unwrap();
+    let arguments = ["check", "--json", "--timeout", "2", "--stat-cache", "state/cache"];
+    std::thread::sleep(driftlock::stat_cache::SETTLING);
+    let fuse = Fuse::mount(&world.path("root"), vec![Served::new("good", "1"), Served::new("stuck", "2")]);
+    world.driftlock(arguments).code(0);
+    drop(fuse);
+    let before = std::fs::read(world.path("state/cache")).unwrap();
+    let fuse = stuck(&world);
+    is_partial(&world.driftlock(arguments).code(2).json());
+    assert_eq!(std::fs::read(world.path("state/cache")).unwrap(), before);
+    drop(fuse);
+}
+
+#[needs(fuse)]
+fn lock_tells_of_it_too() {
+    let world = locked();
+    let fuse = stuck(&world);
+    let mut child = started(&world, &["lock", "--stalled-after", "1"]);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(stderr.any(|line| line.contains("root/stuck has not answered for 1 s")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(fuse);
+}
