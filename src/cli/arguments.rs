@@ -157,7 +157,7 @@ pub enum Command {
         #[command(flatten)]
         form: Form,
     },
-    /// Compare two locks, two reports, or a lock with what is there now; or print what drifted as a patch
+    /// Compare two locks, two reports, or a lock with what is there; or print a patch
     #[command(after_help = "Examples:\n  \
                             driftlock diff old/compose_hashes.lock.json audit/locks/compose_hashes.lock.json\n  \
                             driftlock diff audit/runtime/20260129_153042 audit/runtime/20260129_154215\n  \
