@@ -41,14 +41,14 @@ pub fn shown(path: &Path) -> String {
     escaped(path.as_os_str().as_bytes()).to_string()
 }
 
-/// A path as it is, for whoever makes it harmless later. A declaration is UTF-8, so nothing is lost of what it names;
+/// A path as it is, to be made harmless later. A declaration is UTF-8, so nothing is lost of what it names;
 /// a path from elsewhere that is not is shown as [`shown`] shows it.
 #[must_use]
 pub fn raw(path: &Path) -> String {
     path.to_str().map_or_else(|| shown(path), str::to_owned)
 }
 
-/// Whether there is something at this path, for a message: whoever opens it later sees for themselves.
+/// Whether there is something at this path, for a message: opening it later decides.
 #[must_use]
 pub fn exists(path: &Path) -> bool {
     path.exists()
@@ -58,7 +58,7 @@ pub fn exists(path: &Path) -> bool {
 /// longer than `silence`, this call included.
 ///
 /// # Errors
-/// A socket that is missing, is none, may not be used, or that nobody answers.
+/// A socket that is missing, is none, may not be used, or does not answer.
 pub fn engine(path: &Path, silence: Duration) -> Result<OwnedFd, Trouble> {
     connected(path, path, silence)
 }
@@ -80,7 +80,7 @@ fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Troub
         let error = io::Error::from(errno);
         let remedy = match error.kind() {
             io::ErrorKind::NotFound => "start the engine, or correct `socket` in the declaration",
-            io::ErrorKind::ConnectionRefused => "start the engine: nobody listens there",
+            io::ErrorKind::ConnectionRefused => "start the engine: nothing listens there",
             io::ErrorKind::PermissionDenied => {
                 "run driftlock as a user who may write to the socket, in the group `docker` for example"
             }
@@ -152,13 +152,13 @@ pub fn now() -> (String, String) {
     (now.strftime("%Y%m%d_%H%M%S").to_string(), format!("{}{offset}", now.strftime("%Y-%m-%dT%H:%M:%S")))
 }
 
-/// The time, for whoever compares it with times that were written down: by the clock alone, in any zone.
+/// The time, to be compared with times that were written down: by the clock alone, in any zone.
 #[must_use]
 pub fn moment() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
-/// Whether stdout is to be coloured when nobody says: on a terminal, unless `NO_COLOR` is set.
+/// Whether stdout is to be coloured by default: on a terminal, unless `NO_COLOR` is set.
 ///
 /// Source: <https://no-color.org>.
 #[must_use]
@@ -187,7 +187,7 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether somebody sits before it who can be asked: stdin and stdout are a terminal.
+/// Whether there is a user who can be asked: stdin and stdout are a terminal.
 #[must_use]
 pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()

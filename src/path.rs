@@ -239,7 +239,7 @@ fn write_escape(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
     }
 }
 
-/// Prose: whoever wrote it has escaped the names in it, so a backslash stays as it is; all that has to be escaped, and got
+/// Prose: the names in it are escaped already, so a backslash stays as it is; all that has to be escaped, and got
 /// through, is shown as [`escaped`] shows it.
 #[derive(Clone, Copy)]
 pub struct Prose<'a>(pub &'a str);

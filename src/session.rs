@@ -79,7 +79,7 @@ impl Session {
     /// engine that can't be connected to, is trouble of its check alone.
     pub fn open(request: &Request, locks_access: LocksAccess) -> Result<Self, Trouble> {
         Self::open_with(request, locks_access, |declared, check| {
-            // Nobody is bothered for a check that is passed over.
+            // Do not contact the engine for skipped checks.
             let applies = check.modes.local || check.engine.is_none();
             if applies { Source::open(&declared.base, check) } else { Err(not_read(check)) }
         })

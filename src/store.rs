@@ -7,7 +7,7 @@
 //! emptied and stays.
 //!
 //! Where others may write too (a sticky directory), one of them may have made a file of that name, to be the owner of ours:
-//! a file of another user is left alone, and a name that nobody can foresee is taken. And whoever may read the file may hold
+//! a file of another user is left alone, and a name that can't be foreseen is taken. A user who may read the file may hold
 //! it: after some seconds an error says who does.
 
 mod access;
@@ -71,7 +71,7 @@ pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Re
     put(dir, name, Access::of(dir, name), PATIENCE, write, |temporary| dir.rename(temporary, dir, name))
 }
 
-/// [`replace`] for a file that is nobody else's business: only its owner can read or write it, whatever the umask. Another
+/// [`replace`] for a private file: only its owner can read or write it, whatever the umask. Another
 /// run that is writing it is not waited for.
 ///
 /// # Errors
@@ -131,7 +131,7 @@ fn put(
     sync(dir).map_err(|error| io::Error::new(error.kind(), NotSynced(error)))
 }
 
-/// Creates a new file whole, in a directory that nobody else writes to.
+/// Creates a new file whole, in a directory that no other process writes to.
 ///
 /// # Errors
 /// Those of the file system.
@@ -157,7 +157,7 @@ pub fn sync(dir: &Dir) -> io::Result<()> {
     }
 }
 
-/// How long a file that somebody else holds is waited for.
+/// How long a file that another process holds is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Opens a temporary file, alone, and gives its name.
@@ -200,7 +200,7 @@ pub fn own() -> &'static Own {
     })
 }
 
-/// Whether something of this name may be there to trap us: in a directory where all may make files and nobody may remove
+/// Whether something of this name may be there to trap us: in a directory where all may make files and none may remove
 /// those of others, and of another user.
 fn is_foreign(dir: &Dir, name: &str) -> io::Result<bool> {
     if rustix::fs::fstat(dir)?.st_mode & libc::S_ISVTX == 0 {
@@ -232,7 +232,7 @@ fn take_over(dir: &Dir, temporary: &str, mode: u32, patience: Duration) -> io::R
             return Err(io::Error::other(problem));
         }
         hold(&file, temporary, patience)?;
-        // Whoever held it before may have given it its final name between the opening and the locking.
+        // The process that held it before may have given it its final name between the opening and the locking.
         match rustix::fs::statat(dir.as_fd(), temporary, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(named) if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino) && named.st_nlink == 1 => {
                 return Ok(file);
@@ -247,7 +247,7 @@ fn take_over(dir: &Dir, temporary: &str, mode: u32, patience: Duration) -> io::R
     Err(io::ErrorKind::WouldBlock.into())
 }
 
-/// Locks a file, and waits for that if somebody else has.
+/// Locks a file, and waits while another process has it.
 fn hold(file: &File, name: &str, patience: Duration) -> io::Result<()> {
     const PAUSE: Duration = Duration::from_millis(50);
     let mut waited = Duration::ZERO;
@@ -269,7 +269,7 @@ fn hold(file: &File, name: &str, patience: Duration) -> io::Result<()> {
 /// The kernel's list of locks. It is opened before the sandbox is entered.
 static HOLDERS: OnceLock<File> = OnceLock::new();
 
-/// Makes it known, for the message about a file that somebody holds.
+/// Makes it known, for the message about a file that another process holds.
 pub fn know_holders(list: File) {
     // A second one says the same.
     let _ = HOLDERS.set(list);

@@ -116,7 +116,7 @@ pub fn reports(path: &Path) -> Result<Directory, Trouble> {
 pub const REPORTS: &str = "reports";
 
 /// Opens a directory that is going to be written to, and creates it if it is missing. A new one for reports gets a
-/// `.gitignore`, so that nobody commits them by mistake.
+/// `.gitignore`, so that they are not committed by mistake.
 ///
 /// # Errors
 /// A directory that can neither be opened nor created.

@@ -371,7 +371,7 @@ fn launch(socket: BorrowedFd<'_>, index: u32, prepared: &mut Prepared) -> Runnin
     let running = Arc::new(Mutex::new(Some(pid)));
     let shared = Arc::clone(&running);
     let wait = move || {
-        // First without taking the process off the kernel's list, so that nobody signals another one of its number.
+        // First without taking the process off the kernel's list, so that no signal reaches another process of its number.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
         let mut running = shared.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ const OTHERS_WRITE: u32 = 0o002;
 /// Makes sure that a declaration which was found at `path`, and is open, comes from a user whom this run can trust.
 ///
 /// # Errors
-/// A file, or a link to it, that belongs to somebody else, and a file that every user may write.
+/// A file, or a link to it, that belongs to another user, and a file that every user may write.
 pub fn trusted(path: &Path, file: &File) -> Result<(), Trouble> {
     let user = rustix::process::geteuid().as_raw();
     let is_trusted = |owner: u32| owner == user || owner == 0 || (user == 0 && sudo_user() == Some(owner));

@@ -1,7 +1,7 @@
-//! What somebody else asks for, in one of the directories that were allowed to them: roots, and sockets of engines.
+//! What another party asks for, in one of the directories that it was allowed: roots, and sockets of engines.
 //!
-//! Where something lies is asked of its handle, so nobody can put another thing in its place in between; and whoever asks
-//! for something elsewhere hears the same whether it is there or not.
+//! Where something lies is asked of its handle, so nothing can be put in its place in between. A request
+//! for something elsewhere gets the same answer whether it is there or not.
 
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};

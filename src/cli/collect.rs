@@ -19,7 +19,7 @@ use crate::walk::Progress;
 /// How often the other side hears that the walk goes on.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Answers one request. What keeps it from being answered is said in the answer; whoever asked tells people.
+/// Answers one request. What keeps it from being answered is said in the answer; the operator's side shows it.
 ///
 /// # Errors
 /// A request that is no use to anybody, since a person typed the command.
@@ -35,7 +35,7 @@ pub fn run(common: &Common, allowed: &[PathBuf]) -> Result<u8, Trouble> {
         Ok((run, extent)) => answer(common, &mut out, &run, extent),
         Err(trouble) => answer::failed(&mut out, &trouble).map(|()| exit::TROUBLE),
     };
-    // Where nobody listens any more, there is nobody to tell.
+    // A reader that went away can't be told.
     Ok(answered.unwrap_or(exit::TROUBLE))
 }
 
@@ -68,7 +68,7 @@ fn answer(common: &Common, out: &mut impl Write, run: &Run, extent: Extent) -> i
     let alive = || {
         watch.look(&progress);
         let (entries, bytes) = (progress.entries.load(Ordering::Relaxed), progress.bytes.load(Ordering::Relaxed));
-        // `out` is empty until the walk has ended. A connection that was cut shows here, and nobody waits for the rest.
+        // `out` is empty until the walk has ended. A connection that was cut shows here, and the rest is not waited for.
         if answer::progress(&mut io::stdout(), entries, bytes).is_err() {
             std::process::exit(exit::TROUBLE.into());
         }

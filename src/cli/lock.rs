@@ -251,13 +251,19 @@ fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io
     let mut out = io::BufWriter::new(io::stdout().lock());
     for done in all {
         let Ok(change) = &done.result else { continue };
+        // Quiet, only what is wrong is said; a dry run is there to show what would be written.
+        let quiet = style.quiet && !dry_run;
         let Some(change) = change else {
+            if quiet {
+                continue;
+            }
             writeln!(out, "left {} as it is: the export has none, and its check is not for servers", done.path)?;
             continue;
         };
         let entries = changes::entries(change.entries);
         let verb = if dry_run { "would write" } else { "wrote" };
         match (&change.since, change.written) {
+            _ if quiet => {}
             (None, _) => writeln!(out, "{verb} {}: {entries}, there was no lock before", done.path)?,
             (Some(_), false) if style.quiet => {}
             (Some(_), false) => writeln!(out, "unchanged {}: {entries}", done.path)?,

@@ -1,6 +1,6 @@
 //! `check --metrics FILE`: what a run found, where Prometheus' node_exporter collects it.
 //!
-//! Its textfile collector reads every `*.prom` in one directory, whoever wrote it. So the file appears whole, under a
+//! Its textfile collector reads every `*.prom` in one directory, from whatever program. So the file appears whole, under a
 //! temporary name that ends otherwise, and each series has the file's name as its label `run`: two files that have one
 //! series in common would both be lost to the collector.
 

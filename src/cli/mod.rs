@@ -94,7 +94,7 @@ pub fn run() -> ExitCode {
 /// Prints trouble on stderr.
 fn complain(trouble: &Trouble) {
     let mut stderr = io::stderr().lock();
-    // Where stderr is closed, there is nobody to tell.
+    // A closed stderr can't be told.
     let problem: Vec<_> = trouble.problem.lines().map(|line| cut(line.to_owned())).collect();
     let _ = writeln!(stderr, "driftlock: {}", problem.join("\n"));
     if !trouble.remedy.is_empty() {

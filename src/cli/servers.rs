@@ -62,7 +62,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
         let report = one(&run, connection, server, requirement, (&timestamp, &started));
         Report { window: window.clone(), ground: Some(Arc::clone(&ground)), ..report }
     });
-    // Whoever names one server gets the report of that server.
+    // One server that was named gets a report of its own form.
     if let ([_], false, [_]) = (&options.servers[..], options.all_servers, &found[..])
         && let Some(mut report) = found.pop()
     {

@@ -85,7 +85,7 @@ impl StatCache {
     ///
     /// # Errors
     /// A place where no cache may be: where a check looks, or with the locks. What can be wrong with a good place is
-    /// trouble that keeps nobody from checking.
+    /// trouble that does not keep the check from running.
     pub fn open(file: &Path, session: &Session) -> Result<Self, Trouble> {
         let location = Location::open(file);
         if let Ok(Location { directory, name, .. }) = &location {
@@ -238,6 +238,6 @@ fn keep_apart(directory: &Directory, name: &str, session: &Session) -> Result<()
 }
 
 fn note(text: &str) {
-    // Where stderr is closed, there is nobody to tell.
+    // A closed stderr can't be told.
     let _ = writeln!(io::stderr().lock(), "driftlock: note: {text}");
 }

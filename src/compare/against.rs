@@ -51,7 +51,7 @@ fn compared(
 }
 
 /// Refuses a lock whose paths were read as relative to the root, if nothing of it is there, and something new is where
-/// its paths would be if they began with `root`: nobody can tell whether all of it moved, or is the scripts'.
+/// its paths would be if they began with `root`: it can't be told whether all of it moved, or is the scripts'.
 fn told_apart(root: &[u8], lock: &text::Reader, found: &Comparison) -> Result<(), LockError> {
     let gone: HashSet<&[u8]> = found
         .drift

@@ -1,6 +1,6 @@
 //! How much of the differences is kept: all are counted, and those that there is no room for are not listed.
 //!
-//! Whoever may write below a root decides how many differences there are and how long their paths: 4,000 directories in each
+//! A user who may write below a root decides how many differences there are and how long their paths: 4,000 directories in each
 //! other are a megabyte of names and two gigabytes of paths.
 
 use crate::manifest::{Attributes, Content, Record, Unverified, json};

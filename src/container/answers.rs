@@ -41,7 +41,7 @@ pub struct State {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Config {
-    /// The image as whoever created the container named it.
+    /// The image as it was named when the container was created.
     pub image: String,
     /// `NAME=value`.
     pub env: Option<Vec<String>>,

@@ -1,4 +1,4 @@
-//! Containers → entries: what stays the same for as long as nobody changes anything, and no value that could be a secret.
+//! Containers → entries: what stays the same for as long as nothing is changed, and no value that could be a secret.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::BorrowedFd;

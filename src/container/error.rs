@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::path::escaped;
 
-/// Why an engine could not be asked. Whoever shows it names the socket; [`EngineError::remedy`] says what to do.
+/// Why an engine could not be asked. The caller names the socket; [`EngineError::remedy`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error("the connection failed: {0}")]

@@ -1,7 +1,7 @@
 //! Which globs could match a path below a root at all.
 //!
 //! A glob is matched against relative paths without `.`, `..` and empty names ([`crate::path`]), so one that asks for
-//! such a name matches nothing, and whoever wrote it believes that something is watched which isn't. Braces can hold
+//! such a name matches nothing, and its author believes that something is watched which isn't. Braces can hold
 //! names and slashes (`a{/..,b}`), so this follows all alternatives at once: after each character it knows the set of
 //! what the name so far can be.
 

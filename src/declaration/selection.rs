@@ -43,7 +43,7 @@ impl Selection {
         let included = set(&include)?;
         let excluded = set(&exclude)?;
         let below_excluded = set(&exclude.iter().map(|glob| format!("{glob}/**")).collect::<Vec<_>>());
-        // `**` is every path: nobody need ask.
+        // `**` is every path.
         let everything = include.is_empty() || include.iter().any(|glob| glob == "**");
         Ok(Self {
             included: (!everything).then_some(included),
@@ -69,7 +69,7 @@ impl Selection {
         }
     }
 
-    /// Whether every path is recorded, so that nobody need ask.
+    /// Whether every path is recorded, so that no path need be matched.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.included.is_none() && self.excluded.is_empty()

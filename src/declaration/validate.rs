@@ -269,7 +269,7 @@ fn globs<'a>(
 fn below_a_root(section: Section<'_>, glob: &str) -> Option<String> {
     let roots = ["root", "server_root"].into_iter().filter_map(|key| section.string(key, "").ok().flatten());
     let below = roots.filter_map(|root| {
-        // Nobody knows here where a relative root lies, but the glob may name it.
+        // It is not known here where a relative root lies, but the glob may name it.
         let is_absolute = root.text.starts_with('/');
         let root = root.text.trim_start_matches("./").trim_matches('/');
         let (above, below) = glob.split_once(&format!("/{root}/"))?;

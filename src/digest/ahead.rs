@@ -1,4 +1,4 @@
-//! A stream that is read and hashed on a thread of its own, ahead of whoever makes something of it.
+//! A stream that is read and hashed on a thread of its own, ahead of its consumer.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -65,7 +65,7 @@ fn read(
             hasher.update(&block[..part]);
             block
         });
-        // Nobody takes it any more if what came before was enough.
+        // It is not taken any more if what came before was enough.
         if full.send(read).is_err() || ended {
             return hasher.finish();
         }

@@ -93,7 +93,7 @@ fn start(hasher: &Sha256) -> Option<Thread> {
         for mut block in full {
             hasher.update(&block);
             block.clear();
-            // Nobody wants it any more once the last block was handed over.
+            // It is not wanted any more once the last block was handed over.
             let _ = through.send(block);
         }
         hasher

@@ -1,7 +1,7 @@
-//! SHA-256 and the Nix archive format: digests of bytes that somebody else reads. Nothing here knows a path.
+//! SHA-256 and the Nix archive format: digests of bytes that others read. Nothing here knows a path.
 //!
 //! Two take a long stream to a second thread: [`Aside`] hashes what it is given piece by piece, and [`Ahead`] reads and hashes
-//! what somebody is going to take.
+//! what is going to be taken.
 
 mod ahead;
 mod aside;

@@ -9,7 +9,7 @@ use super::{AttributeSet, Sha256Digest};
 /// for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// The image as whoever created the container named it: `traefik:v2.10`.
+    /// The image as it was named when the container was created: `traefik:v2.10`.
     pub image: Box<str>,
     /// The digest that the engine knows the image by.
     pub image_id: Sha256Digest,

@@ -96,7 +96,7 @@ pub fn digest(entries: &mut impl Entries) -> Result<Sha256Digest, LockError> {
 
 /// Writes a lock. `digest` is what [`digest`] gives for the same entries.
 ///
-/// Entries that are unverified are passed over, so whoever calls this has made sure that there are none.
+/// Entries that are unverified are passed over, so the caller makes sure that there are none.
 ///
 /// # Errors
 /// Those of `out`, and those of the stream as [`io::ErrorKind::InvalidData`].

@@ -285,7 +285,7 @@ pub enum Unverified {
     /// was removed.
     #[error("it is declared, and the engine has no container of this name")]
     Absent,
-    /// The directory above could not be read, so nobody knows.
+    /// The directory above could not be read, so it can't be told.
     #[error("{}{}{}", Self::BELOW.0, crate::path::escaped(.0), Self::BELOW.1)]
     Below(Box<[u8]>),
     /// In the words of a report that was read back, or of a server that tried.
@@ -349,7 +349,7 @@ pub trait Entries {
     }
 }
 
-/// Why a lock is refused. Whoever opened it adds its name; [`LockError::remedy`] says what to do.
+/// Why a lock is refused. The caller adds its name; [`LockError::remedy`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("it could not be read: {0}")]

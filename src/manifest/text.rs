@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use super::{Content, Entries, Entry, LockError, Observed, Record, Sha256Digest, Spoiled};
 use crate::path::{self, EntryPath, PathError};
 
-/// Writes a lock. Everything in `entries` has to be a regular file; whoever calls this has made sure of it.
+/// Writes a lock. Everything in `entries` has to be a regular file; the caller makes sure of it.
 ///
 /// # Errors
 /// Those of `out`; [`io::ErrorKind::InvalidData`] for an entry that this format can't hold.

@@ -5,7 +5,7 @@ mod item;
 use crate::path::EntryPath;
 pub use item::UncoveredItem;
 
-/// Something that whoever reads a declaration could take for covered, and that is not.
+/// Something that a reader of the declaration could take for covered, and that is not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Uncovered {
     /// A glob that matched nothing.

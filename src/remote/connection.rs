@@ -50,7 +50,7 @@ enum Over {
     Refused,
 }
 
-/// All conversations of a run: who has them, and since when. The limits hold whatever becomes of the launcher: whoever
+/// All conversations of a run: who has them, and since when. The limits hold whatever becomes of the launcher: a thread that
 /// waits, for a stream or for the end of an `ssh`, looks at the clock itself, and goes away when its time is over.
 #[derive(Debug)]
 pub struct Watch<'a> {
@@ -73,7 +73,7 @@ pub fn watching<T>(launcher: &Launcher, servers: usize, limits: Limits, work: im
     let state = State { clocks: vec![Clock::default(); servers], alone: false, done: false };
     let watch = Watch { launcher, limits, state: Mutex::new(state), changed: Condvar::new() };
     std::thread::scope(|scope| {
-        // On a machine that has no thread for it, nobody would hear of an end, so there are no conversations.
+        // On a machine that has no thread for it, no end would be heard of, so there are no conversations.
         let listener = std::thread::Builder::new().spawn_scoped(scope, || watch.listen());
         watch.state().alone |= listener.is_err();
         let result = work(&watch);
@@ -107,7 +107,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Looks at the clock of a conversation, and has it ended if it took too long. Called by whoever waits for it, every
+    /// Looks at the clock of a conversation, and has it ended if it took too long. Called by the thread that waits for it, every
     /// [`TICK`].
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::PROTOCOL;
 use crate::path::{Prose, escaped};
 use crate::trouble::Trouble;
 
-/// Why an answer counts for nothing. Whoever asked adds the server's name; [`remedy`](Self::remedy) says what to do.
+/// Why an answer counts for nothing. The caller adds the server's name; [`remedy`](Self::remedy) says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     #[error("its answer could not be read: {0}")]
@@ -31,7 +31,7 @@ pub enum AnswerError {
     Malformed { line: u64, problem: String },
     #[error("what it says of the check {check} differs from what is expected in more than is kept of one server")]
     TooDifferent { check: String },
-    /// Whoever reads it has lost interest.
+    /// Its reader has gone away.
     #[error("its answer was not read to the end")]
     Abandoned,
     /// It says itself that it can't, and why.

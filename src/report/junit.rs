@@ -165,7 +165,7 @@ impl fmt::Display for Xml<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         to_escape(self.0).try_for_each(|(character, escape)| match character {
-            // What is to be escaped, beside what whoever made the text harmless has done away with.
+            // What is to be escaped beside what was made harmless before.
             '#' | ':' if escape => write!(f, "&#{};", u32::from(character)),
             '&' => f.write_str("&amp;"),
             '<' => f.write_str("&lt;"),

@@ -60,7 +60,7 @@ pub struct Report {
     pub duration: Duration,
     /// What was read of files' contents, in bytes.
     pub bytes: u64,
-    /// Until when drift is expected, if somebody said so.
+    /// Until when drift is expected, if the operator said so.
     pub window: Option<Window>,
     /// Lock files that are missing, as the operator knows them, in the order of the checks.
     pub missing_locks: Vec<String>,

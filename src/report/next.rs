@@ -2,8 +2,8 @@
 //! it is pasted into a shell.
 //!
 //! All of it follows from what drifted and from [`Ground`], where the reader stands; nothing is run for it. A report as JSON
-//! has none of it: the lines depend on the reader's directory, a program has the paths, and nobody should paste commands out of a
-//! file that somebody else may have written.
+//! has none of it: the lines depend on the reader's directory, a program has the paths, and commands out of a
+//! file that another user may have written are not to be pasted.
 
 mod git;
 
@@ -20,7 +20,7 @@ use crate::shell;
 /// With more items than this, lines are about one of them, or about all.
 const MOST: usize = 4;
 
-/// A line that is longer than this, in bytes, nobody pastes: a terminal cuts it, and a path like that is no accident.
+/// The longest line, in bytes. A terminal cuts a longer one, and a path like that is no accident.
 const LONGEST: usize = 4000;
 
 /// Where the operator stands.

@@ -19,7 +19,7 @@ pub struct Context<'a> {
     pub run: &'a str,
     /// When a run last verified everything, in seconds since 1970; nothing if that is not known.
     pub last_success: Option<i64>,
-    /// How often this run is meant to happen, in seconds; nothing if nobody said.
+    /// How often this run is meant to happen, in seconds, if it was said.
     pub interval: Option<u64>,
 }
 

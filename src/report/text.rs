@@ -39,7 +39,7 @@ pub struct Style {
     pub width: Option<u16>,
 }
 
-/// Lines about drift that are shown of one check. The rest is counted: whoever has more to look at needs the JSON.
+/// Lines about drift that are shown of one check. The rest is counted, and is in the JSON.
 const LINES: usize = 200;
 
 const RULE: &str = "========================================";
@@ -265,7 +265,7 @@ fn whereabouts(page: &mut Page<impl Write>, check: &CheckReport, title: &str) ->
     if let Some(resolved) = &check.resolved_root {
         let declared: Vec<_> = names(&check.root).collect();
         let real: Vec<_> = names(resolved).collect();
-        // What `..` leads to can't be told from the words, and is no surprise to whoever wrote it.
+        // What `..` leads to can't be told from the words, and is no surprise to the one who wrote it.
         if !declared.contains(&"..") && !real.ends_with(&declared) {
             let (root, resolved) = (escaped(check.root.as_bytes()), escaped(resolved.as_bytes()));
             page.line(Tag::Info, format_args!("{title}: {root} really lies at {resolved}"))?;

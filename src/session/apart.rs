@@ -36,7 +36,7 @@ impl Session {
         Ok(directory)
     }
 
-    /// Opens a directory that this run writes to, and that somebody else keeps: it is not created. `file` as in
+    /// Opens a directory that this run writes to, and that another program keeps: it is not created. `file` as in
     /// [`writable`](Self::writable), and the inner error that of a directory that can't be opened.
     ///
     /// # Errors

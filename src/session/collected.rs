@@ -1,4 +1,4 @@
-//! Where entries come from, and what came: the same for whoever compares and writes, whatever the kind of a check.
+//! Where entries come from, and what came: the same for comparing and for writing, whatever the kind of a check.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -29,7 +29,7 @@ impl Source {
         }
     }
 
-    /// The same for somebody else, who may read in these directories.
+    /// The same for another party, which may read in these directories.
     pub fn open_within(allowed: &[Directory], check: &Check) -> Result<Self, Trouble> {
         match &check.engine {
             None => capability::root_within(&check.root, allowed).map(Self::Root),

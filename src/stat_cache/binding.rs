@@ -12,7 +12,7 @@ use crate::manifest::Sha256Digest;
 pub struct Binding(Sha256);
 
 impl Binding {
-    /// Begins with the program and with who runs: a cache must not answer for files that whoever runs could not read.
+    /// Begins with the program and with who runs: a cache must not answer for files that this user could not read.
     /// The boot is in it since device numbers mean something in one boot only.
     #[must_use]
     pub fn new(circumstances: &Circumstances) -> Self {

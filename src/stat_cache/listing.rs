@@ -1,8 +1,8 @@
 //! What is kept of a directory: the names in it.
 //!
 //! A listing is a statement about an inode, as a [`Fact`](super::Fact) is: while this directory had these times, these
-//! names were in it, each of this type and with this inode. It says nothing of what they are now: whoever takes a
-//! listing from here looks at each name in it all the same.
+//! names were in it, each of this type and with this inode. It says nothing of what they are now: each name in a
+//! listing from here is looked at all the same.
 
 use rustix::fs::FileType;
 

@@ -31,7 +31,7 @@ pub struct Root {
 }
 
 impl Root {
-    /// Looks at an open root. To be called before the sandbox is entered, which lets nobody ask for a file system.
+    /// Looks at an open root. To be called before the sandbox is entered, which does not let a file system be asked for.
     ///
     /// # Errors
     /// Why its files have to be read each time.
@@ -138,7 +138,7 @@ impl Location {
     fn foreign(&self, why: &str) -> Trouble {
         Trouble::new(
             format!("the stat cache {} {why}; it is neither used nor replaced", self.shown),
-            "name another FILE with --stat-cache, or remove this one if nobody needs it",
+            "name another FILE with --stat-cache, or remove this one if it is not needed",
         )
     }
 

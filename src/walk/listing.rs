@@ -127,8 +127,8 @@ pub fn names(
         }
         let mut listed = entry.file_type();
         if listed == FileType::Unknown {
-            // Some file systems do not say; the name is then looked at, and one that is gone again is left to whoever
-            // reads it.
+            // Some file systems do not say; the name is then looked at, and one that is gone again is left to the
+            // read.
             listed = open::status_at(AsFd::as_fd(directory), name)
                 .map_or(FileType::RegularFile, |status| open::file_type(&status));
         }

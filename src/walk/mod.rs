@@ -60,7 +60,7 @@ pub struct Task<'a> {
     pub attributes: AttributeSet,
     pub one_file_system: bool,
     pub nar: NarOf,
-    /// When the run started, to tell what was touched since; nothing where nobody asks.
+    /// When the run started, to tell what was touched since; `None` if that is not wanted.
     pub start: Option<Start>,
     /// What was touched during the run is unverified.
     pub strict: bool,
@@ -99,7 +99,7 @@ pub struct Collection {
     pub uncovered: Vec<Uncovered>,
 }
 
-/// More threads than this are never started, whoever asks: each takes several mappings of memory, of which a process may
+/// More threads than this are never started: each takes several mappings of memory, of which a process may
 /// have 65,530, and no machine reads faster with more.
 const MOST_THREADS: usize = 512;
 
@@ -114,7 +114,7 @@ fn affordable() -> usize {
     limit.map_or(MOST_THREADS, |limit| usize::try_from(limit / 2 / OF_A_THREAD).unwrap_or(MOST_THREADS)).max(1)
 }
 
-/// The threads that a run uses if nobody says how many: one a core.
+/// The default number of threads: one a core.
 #[must_use]
 pub fn default_threads() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)

@@ -15,8 +15,8 @@ use crate::manifest::{AttributeSet, Attributes, Content, Record, Unverified, Xat
 /// How often something that does not hold still is looked at before it is called unstable.
 pub const ATTEMPTS: u32 = 3;
 
-/// How long the holder of a lease has to give it up, with some room: the kernel takes it away after 45 seconds, if nobody
-/// has set `fs.lease-break-time` to another number.
+/// How long the holder of a lease has to give it up, with some room: the kernel takes it away after 45 seconds, unless
+/// `fs.lease-break-time` is set to another number.
 const LEASE: Duration = Duration::from_secs(50);
 const LEASE_PAUSE: Duration = Duration::from_millis(50);
 
@@ -29,7 +29,7 @@ pub fn pause(attempt: u32) {
 pub enum Seen {
     /// A regular file, open for reading.
     File(OwnedFd, Statx),
-    /// A directory. Whoever walks goes into it.
+    /// A directory. The walk goes into it.
     Directory,
     /// Something that is known already, or could not be known.
     Settled(State, Option<Statx>),

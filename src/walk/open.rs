@@ -24,7 +24,7 @@ pub enum Purpose {
 }
 
 /// Opens the directory `path` below `root`; the empty path is the root itself, opened anew so that its reading
-/// position is nobody else's. Paths longer than the kernel takes are opened in steps.
+/// position is its own. Paths longer than the kernel takes are opened in steps.
 pub fn directory(root: BorrowedFd<'_>, path: &[u8], purpose: Purpose) -> Result<OwnedFd, Errno> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let flags = match purpose {

@@ -39,9 +39,9 @@ pub enum Job {
     Module { place: Place, parent: Option<Mount> },
 }
 
-/// A file that is so large that it is nobody's by chance: whoever is free takes the largest.
+/// A file that is too large to belong to the thread that finds it: the next free thread takes the largest.
 ///
-/// It is not held open while it waits, as nothing is; whoever takes it looks at its name anew.
+/// It is not held open while it waits, as nothing is; the thread that takes it looks at its name again.
 #[derive(Debug)]
 pub struct LargeFile {
     /// In bytes, when it was last looked at.
@@ -222,11 +222,11 @@ mod tests {
             assert!(matches!(idle.join(), Ok(Some(Work::Large(LargeFile { size: 7, .. })))));
         });
         queue.add_large(large(8));
-        assert_eq!(queue.take_large(true).map(|file| file.size), Some(8), "nobody waits any more");
+        assert_eq!(queue.take_large(true).map(|file| file.size), Some(8), "no thread waits any more");
     }
 
     #[test]
-    fn nobody_is_sent_home_while_a_large_file_may_still_lead_to_more() {
+    fn no_thread_is_sent_home_while_a_large_file_may_still_lead_to_more() {
         let queue = Queue::new(Vec::new());
         queue.add_large(large(1));
         assert!(queue.take_large(false).is_some());

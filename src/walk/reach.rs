@@ -106,7 +106,7 @@ impl Covered<'_> {
     }
 }
 
-/// What lies below a root. Nothing there, or nobody knows: nothing.
+/// What lies below a root. `None` if nothing is there, or it can't be told.
 fn file_type(root: BorrowedFd<'_>, path: &[u8]) -> Option<FileType> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;

@@ -74,7 +74,7 @@ impl Listing {
 
 /// Everything that a walk found below one root.
 ///
-/// It is put together when it is first asked for, since nobody asks for what is known to be as it was.
+/// It is put together when it is first asked for, since what is known to be as it was is not asked for.
 #[derive(Debug)]
 pub struct Tree {
     kind: Kind,

@@ -21,7 +21,7 @@ use crate::path::{EntryPath, ROOT};
 use crate::stat_cache::Learned;
 use crate::stat_cache::listing::Listed;
 
-/// From this size on, in bytes, a file is not read by whoever finds it, but queued for all ([`LargeFile`]). Below it, a
+/// From this size on, in bytes, a file is not read by the thread that finds it, but queued for all ([`LargeFile`]). Below it, a
 /// file takes less than a millisecond.
 const LARGE: u64 = 1 << 20;
 
@@ -231,7 +231,7 @@ impl Worker<'_> {
     ///
     /// The first lane takes large files as long as there are some, the second one what is left beside them. So a large
     /// file never waits for small ones, and two share a core only if no other core is free. Beside a [`LONG`] one the
-    /// second lane takes nothing else than large ones once the batch is done, which nobody else can do, as long as
+    /// second lane takes nothing else than large ones once the batch is done, which no other thread can do, as long as
     /// another core has none that long.
     fn next_file(&mut self, free: hash::Free) -> Option<hash::Opened<Purpose>> {
         let busy = free.beside.is_some();

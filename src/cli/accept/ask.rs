@@ -14,7 +14,7 @@ const HELP: &str = "y - take it\nn - leave it\nd - see the change\na - take it a
 /// Shows the change of a check's drifts: which check, and what of it.
 pub type Show<'a> = dyn FnMut(usize, &Comparison, &mut dyn Write) -> io::Result<()> + 'a;
 
-/// Asks for each unit of each check whether it is to be taken. Nobody there to answer is a `q`.
+/// Asks for each unit of each check whether it is to be taken. The end of the input is a `q`.
 ///
 /// # Errors
 /// A terminal that can't be read or written.

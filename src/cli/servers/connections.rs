@@ -20,7 +20,7 @@ use crate::trouble::Trouble;
 pub struct Connections {
     pub servers: Vec<Server>,
     launcher: Launcher,
-    /// Taken by whoever makes the connection.
+    /// Taken by the thread that makes the connection.
     streams: Vec<Mutex<Option<Streams>>>,
     /// Why a connection is not to be made.
     troubles: Vec<Option<Trouble>>,

@@ -79,7 +79,7 @@ impl Cause {
             Self::RefusedHostKey => "its host key was refused",
             Self::NoCommonHostKey => "it has no host key of a kind that ssh takes",
             Self::OpenKeyFile => "others may read its private key, so ssh does not use it",
-            Self::Password => "a password is asked for there, and nobody is there to type one",
+            Self::Password => "a password is asked for there, and driftlock types none",
             _ => return None,
         })
     }
@@ -114,7 +114,7 @@ impl Cause {
             }
             Self::LoginRefused => {
                 "put a public key of yours into `~/.ssh/authorized_keys` there, and name its private key with `key` or \
-                 --ssh-key, unlocked or in an agent: nobody is asked for a password"
+                 --ssh-key, unlocked or in an agent: driftlock never asks for a password"
             }
             Self::Unresolved => "correct the host's name, in the declaration or on the command line",
             Self::ConnectionRefused => "see whether sshd runs there, and on which `port` (--ssh-port)",
@@ -151,7 +151,7 @@ mod tests {
         assert!(Cause::UnknownHostKey.remedy().starts_with("compare the fingerprint with one you have from elsewhere"));
     }
 
-    /// Before it is known who answers, whoever does can have a line of ssh's end with any text.
+    /// Before it is known who answers, a stranger can have a line of ssh's end with any text.
     #[test]
     fn a_stranger_does_not_choose_the_advice() {
         let forged = "Received disconnect from 203.0.113.7 port 22:2: No ED25519 host key is known for web and you have \

@@ -30,7 +30,7 @@ impl Said {
         Self { stderr, head: Vec::new(), tail: Vec::new(), cut: false }
     }
 
-    /// Takes what is there, so that nobody waits for room to say more.
+    /// Takes what is there, so that ssh does not wait for room to say more.
     pub(super) fn listen(&mut self) {
         let mut buffer = [0; 4 << 10];
         let mut heard = false;

@@ -82,7 +82,7 @@ fn push(text: &mut String, item: &str) {
     text.push(';');
 }
 
-/// Without a comma in large numbers, which whoever parses this can do without.
+/// Without a comma in large numbers, which a parser can do without.
 fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -3,7 +3,7 @@
 use super::{FLEET_SCHEMA, SCHEMA};
 use crate::path::escaped;
 
-/// Why a JSON report can't be read back. Whoever opened it adds its name; [`remedy`](Self::remedy) says what to do.
+/// Why a JSON report can't be read back. The caller adds its name; [`remedy`](Self::remedy) says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
     #[error("it is empty")]

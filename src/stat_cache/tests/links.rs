@@ -147,7 +147,7 @@ fn what_is_stamped_is_found_by_all_of_its_stamp_after_any_append() {
     }
     let written: Vec<_> = all.written().map(|(stamp, target)| (stamp.inode, target)).collect();
     assert_eq!(written, expected);
-    // In the order of bytes that follow each other, whoever wrote them.
+    // In the order of bytes that follow each other, whatever wrote them.
     let stamps = expected.map(|(inode, target)| (sized(inode, target.len() as u64), target.len() as u32)).to_vec();
     let again = Stamped::from_written(stamps.clone(), b"onethreefivesnine".to_vec(), |_, _| true).unwrap();
     assert_eq!(again, all);

@@ -43,9 +43,12 @@ fn says_what_it_wrote_what_is_unchanged_and_what_changed() {
     fs::remove_file(world.root("m/b")).unwrap();
     let text = world.driftlock(["lock", "--check", "tree"]).code(0).stdout();
     says(&text, &["3 entries, 1 changed since the last lock\n    removed: root/m/b ("]);
-    let text = world.driftlock(["lock", "--quiet"]).code(0).stdout();
-    says(&text, &["wrote audit/locks/conf.lock.json"]);
+    // Quiet, a dry run shows what would be written, and a success says nothing.
+    let text = world.driftlock(["lock", "--quiet", "--dry-run"]).code(0).stdout();
+    says(&text, &["would write audit/locks/conf.lock.json"]);
     assert!(!text.contains("unchanged"), "{text}");
+    let done = world.driftlock(["lock", "--quiet"]).code(0);
+    assert_eq!((done.stdout(), done.stderr()), (String::new(), String::new()));
 }
 
 #[test]
