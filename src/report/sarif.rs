@@ -64,7 +64,7 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: 
                 .missing()
                 .map(|missing| format!("{missing} did not hold during this run"))
                 .chain(warnings(reports))
-                .map(|text| json!({ "level": "warning", "message": { "text": text } }))
+                .map(|text| json!({ "level": "warning", "message": { "text": plain(&text) } }))
                 .collect::<Vec<_>>(),
         }],
         "columnKind": "unicodeCodePoints",

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use driftlock::manifest::{GlobList, Kind, Uncovered};
 use driftlock::report::Report;
 use driftlock::report::fleet::Fleet;
 use driftlock::report::places::Places;
@@ -9,7 +10,7 @@ use needs::needs;
 use serde_json::{Value, json};
 
 use super::{content, rendered, schema};
-use crate::samples;
+use crate::samples::{self, Tree};
 
 const VALIDATE: &str = r#"
 import json, sys
@@ -135,4 +136,26 @@ fn a_result_has_its_rule_its_place_and_an_identity() {
     };
     assert_eq!(levels(&samples::in_window()), ["note"; 4]);
     assert_eq!(levels(&samples::seed_fail()), ["error"; 4]);
+}
+
+/// Viewers make a link of `[text](target)` in every message, so none has that: neither a result nor a notification.
+#[test]
+fn no_message_has_a_link() {
+    let link = "[fix](mailto:a@b)";
+    let (locked, live) = (Tree::new().file(link, "a"), Tree::new().file(link, "b"));
+    let mut check = samples::check("tree", Kind::Trees, link, samples::outcome(&locked, &live));
+    check.mounts.push(link.into());
+    check.touched.push(link.into());
+    check.uncovered.push(Uncovered::Glob { list: GlobList::Include, glob: link.to_owned() });
+    let log: Value =
+        serde_json::from_str(&rendered(|out| write(out, &samples::report(vec![check]), &Places::default()))).unwrap();
+    let of = |list: &Value| list.as_array().unwrap().iter().map(|one| one["message"]["text"].clone()).collect();
+    let run = &log["runs"][0];
+    let messages: [Vec<Value>; 2] = [of(&run["results"]), of(&run["invocations"][0]["toolExecutionNotifications"])];
+    for message in messages.iter().flatten() {
+        assert!(!message.as_str().unwrap().contains("]("), "{message}");
+    }
+    for messages in messages {
+        assert!(messages.iter().any(|message| message.as_str().unwrap().contains("[fix]")), "{messages:?}");
+    }
 }
