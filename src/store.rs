@@ -32,35 +32,7 @@ use access::Access;
 pub struct NotSynced(io::Error);
 
 /// What a file is written through.
-pub type Out<'a> = BufWriter<Bounded<'a>>;
-
-/// A file that is not written beyond the largest that this process may write (`ulimit -f`): the kernel ends a process that
-/// tries, without a word.
-#[derive(Debug)]
-pub struct Bounded<'a> {
-    file: &'a File,
-    left: u64,
-}
-
-impl<'a> Bounded<'a> {
-    fn new(file: &'a File) -> Self {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
-        Self { file, left: limit.unwrap_or(u64::MAX) }
-    }
-}
-
-impl io::Write for Bounded<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let left = self.left.checked_sub(bytes.len() as u64).ok_or(Errno::FBIG)?;
-        let written = self.file.write(bytes)?;
-        self.left = left + (bytes.len() - written) as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
+pub type Out<'a> = BufWriter<&'a File>;
 
 /// Writes a file whole. One that is there keeps its mode, and its group where the kernel lets it.
 ///
@@ -116,7 +88,7 @@ fn put(
 ) -> io::Result<()> {
     let (file, temporary) = temporary_file(dir, name, access, patience)?;
     let written = file.set_len(0).and_then(|()| {
-        let mut out = BufWriter::with_capacity(256 << 10, Bounded::new(&file));
+        let mut out = BufWriter::with_capacity(256 << 10, &file);
         write(&mut out)?;
         out.flush()?;
         drop(out);

@@ -26,6 +26,7 @@ mod stored;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser as _;
 
@@ -48,13 +49,13 @@ mod exit {
 #[must_use]
 pub fn run() -> ExitCode {
     store::own();
+    survive_large_files();
     let Arguments { command, common } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no errors; everything else is bad input.
             let code = if error.use_stderr() { exit::TROUBLE } else { 0 };
-            let _ = error.print();
-            return code.into();
+            return after_printing(code, error.print()).into();
         }
     };
     let result = match command {
@@ -91,6 +92,13 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Beyond a limit of the size of files (`ulimit -f`) the kernel ends a process without a word, unless SIGXFSZ has a handler:
+/// then the write fails. Programs that are started do not inherit a handler.
+fn survive_large_files() {
+    // Where there can be no handler, the run ends as it would have without one.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+}
+
 /// Prints trouble on stderr.
 fn complain(trouble: &Trouble) {
     let mut stderr = io::stderr().lock();
@@ -104,10 +112,11 @@ fn complain(trouble: &Trouble) {
 
 /// What to say when stdout can't be written to. A reader that went away (`| head`) is not worth a word.
 fn stdout_failed(error: &io::Error) -> Trouble {
-    Trouble::new(
-        format!("stdout could not be written to: {error}"),
-        "see where it leads; the exit code is that of trouble",
-    )
+    let remedy = match error.kind() {
+        io::ErrorKind::FileTooLarge => "raise the limit of the size of files (`ulimit -f`), or write to a pipe",
+        _ => "see where it leads; the exit code is that of trouble",
+    };
+    Trouble::new(format!("stdout could not be written to: {error}"), remedy)
 }
 
 /// The exit code of a run that found `code` and printed it: what could not be printed is trouble beside what was found.

@@ -96,3 +96,39 @@ fn a_limit_of_the_size_of_files_is_an_error_with_a_message() {
     }
     assert_eq!(world.lock_bytes(), old);
 }
+
+/// A file at the end of stdout is one of those: what is cut off is told on stderr and by the bit of trouble, also where
+/// stderr leads to the same file and nothing more can be said.
+#[test]
+fn a_limit_of_the_size_of_files_is_an_error_where_stdout_is_a_file() {
+    let world = drifted();
+    for number in 0..200 {
+        world.write(format!("m/some-name-{number}"), "1");
+    }
+    world.check(1);
+    for (command, code) in [
+        ("lock --dry-run", 2),
+        ("check --no-report", 3),
+        ("check --no-report --json", 3),
+        ("check --no-report --format html", 3),
+        ("report --format json", 2),
+        ("report --format sarif", 2),
+        ("hash root", 2),
+        ("diff locks/tree.lock.json live", 3),
+        ("diff --json locks/tree.lock.json live", 3),
+        ("check --help", 2),
+        ("completions bash", 2),
+        ("man", 2),
+    ] {
+        for stderr in ["", " 2>&1"] {
+            let script = format!("ulimit -f 2 && exec \"$0\" {command} >out{stderr}");
+            let mut limited = Command::new("sh");
+            limited.args(["-c", &script, env!("CARGO_BIN_EXE_driftlock")]);
+            let finished = world.command(limited).code(code);
+            assert!(fs::metadata(world.path("out")).unwrap().len() <= 1024, "{command}");
+            if stderr.is_empty() {
+                says(&finished.stderr(), &["stdout could not be written to", "File too large", "ulimit -f"]);
+            }
+        }
+    }
+}
