@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use driftlock::manifest::{GlobList, Kind, Uncovered};
+use driftlock::manifest::{Boundary, Crossing, GlobList, Kind, Uncovered};
 use driftlock::report::Report;
 use driftlock::report::fleet::Fleet;
 use driftlock::report::places::Places;
@@ -144,7 +144,7 @@ fn no_message_has_a_link() {
     let link = "[fix](mailto:a@b)";
     let (locked, live) = (Tree::new().file(link, "a"), Tree::new().file(link, "b"));
     let mut check = samples::check("tree", Kind::Trees, link, samples::outcome(&locked, &live));
-    check.mounts.push(link.into());
+    check.mounts.push(Crossing::into(Boundary::ALL[0], link));
     check.touched.push(link.into());
     check.uncovered.push(Uncovered::Glob { list: GlobList::Include, glob: link.to_owned() });
     let log: Value =
