@@ -293,9 +293,11 @@ fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
         Ok(file) => Ok(Some(file)),
         Err(error) => match locks.read_link_contents(name) {
             // It leads nowhere, or where the directory's handle does not reach.
-            Ok(target) => Err(LockError::LinkAway { target: target.into_os_string().into_vec().into() }),
+            Ok(target) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error().is_none() => {
+                Err(LockError::LinkAway { target: target.into_os_string().into_vec().into() })
+            }
             Err(_) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(_) => Err(error.into()),
+            _ => Err(error.into()),
         },
     }
 }

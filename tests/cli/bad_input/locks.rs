@@ -174,10 +174,10 @@ fn lock_that_is_no_file() {
     });
     replaced_by("symbolic links", &|| symlink("tree.lock.json", &lock).unwrap());
     // A link that leads out of the locks directory, even to a lock that is as it should be, or to an endless device.
-    replaced_by("could not be read", &|| symlink("../kept", &lock).unwrap());
-    replaced_by("could not be read", &|| symlink(world.path("kept"), &lock).unwrap());
-    replaced_by("could not be read", &|| symlink("/dev/zero", &lock).unwrap());
-    replaced_by("could not be read", &|| symlink("/etc/passwd", &lock).unwrap());
+    replaced_by("which is not in the locks directory", &|| symlink("../kept", &lock).unwrap());
+    replaced_by("which is not in the locks directory", &|| symlink(world.path("kept"), &lock).unwrap());
+    replaced_by("which is not in the locks directory", &|| symlink("/dev/zero", &lock).unwrap());
+    replaced_by("which is not in the locks directory", &|| symlink("/etc/passwd", &lock).unwrap());
 }
 
 /// Whatever lies under the name of the temporary file, nothing is written through it.
