@@ -1,7 +1,7 @@
 //! Single drifts taken into a lock, with all other entries left as they were locked.
 //!
 //! [`Drifted`] is what drifted of one check. [`Names`] are the arguments of the operator, and find drifts by their paths.
-//! [`units`] says which drifts can only be taken together, and [`taken`] is the lock with those that were chosen. Nothing
+//! [`units()`] says which drifts can only be taken together, and [`taken`] is the lock with those that were chosen. Nothing
 //! here reads or writes a file.
 
 mod merge;

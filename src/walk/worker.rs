@@ -21,7 +21,7 @@ use crate::path::{EntryPath, ROOT};
 use crate::stat_cache::Learned;
 use crate::stat_cache::listing::Listed;
 
-/// From this size on, in bytes, a file is not read by the thread that finds it, but queued for all ([`LargeFile`]). Below it, a
+/// From this size on, in bytes, a file is not read by the thread that finds it, but queued for all ([`LargeFile`](super::queue::LargeFile)). Below it, a
 /// file takes less than a millisecond.
 const LARGE: u64 = 1 << 20;
 
