@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
             tasks,
             queue,
             directories,
-            linked: Linked::new(capability::clock().0),
+            linked: Linked::new(i64::try_from(capability::moment().as_nanosecond()).unwrap_or(0)),
             progress,
             desks,
             workers,

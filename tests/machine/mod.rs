@@ -114,7 +114,7 @@ pub fn fuse() -> Has {
     let attempt = || {
         mounts()?;
         fs::File::open("/dev/fuse").map_err(|error| format!("no FUSE: /dev/fuse: {error}"))?;
-        in_namespace("mount -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 driftlock-test . 3<>/dev/fuse")
+        in_namespace("mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 driftlock-test . 3<>/dev/fuse")
             .map_err(|why| format!("no FUSE mounts: {why}"))
     };
     TRIED.get_or_init(attempt).clone()

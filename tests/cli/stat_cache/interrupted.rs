@@ -155,7 +155,10 @@ fn a_full_disk_is_trouble_and_what_is_mounted_below_is_read_each_time() {
     assert_eq!((&report("full.json")["overall"], trusted(&report("full.json"))), (&"PASS".into(), 0));
     assert!(said("ro.err").contains("the stat cache state/cache could not be written: Read-only file system"));
     let mounted = report("mounted.json");
-    assert_eq!((trusted(&mounted), &the_check(&mounted)["mounts"]), (300, &serde_json::json!([{"path": "mounted"}])));
+    assert_eq!(
+        (trusted(&mounted), &the_check(&mounted)["mounts"]),
+        (300, &serde_json::json!([{"path": "mounted", "what": "file_system"}]))
+    );
 }
 
 /// Without a thread to read the cache ahead, it is read all the same.
