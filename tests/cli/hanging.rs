@@ -31,12 +31,19 @@ fn started(world: &World, arguments: &[&str]) -> Child {
     run.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// What is verified is verified, and what hangs is named with what to do about it.
+/// An entry that could not be verified.
+fn entry<'a>(report: &'a Value, path: &str) -> &'a Value {
+    the_check(report)["unverified"].as_array().unwrap().iter().find(|entry| entry["path"] == path).unwrap()
+}
+
+/// What is verified is verified, and what hangs is named with what to do about it. A thread reads two small files side by
+/// side, so the one beside what hangs may be given up with it.
 fn is_partial(report: &Value) {
-    assert_eq!(unverified(report), ["stuck"]);
-    assert_eq!(the_check(report)["counts"]["verified"], 1);
+    let given_up = unverified(report);
+    assert!(given_up == ["stuck"] || given_up == ["good", "stuck"], "{given_up:?}");
+    assert_eq!(the_check(report)["counts"]["verified"], 2 - given_up.len());
     assert_eq!(drift(report), []);
-    let reason = the_check(report)["unverified"][0]["reason"].as_str().unwrap();
+    let reason = entry(report, "stuck")["reason"].as_str().unwrap();
     assert!(reason.contains("it did not answer, and the run was given up"), "{reason}");
     assert_eq!(
         report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "disk").unwrap()["status"],
@@ -67,7 +74,7 @@ fn drift_beside_what_hangs_is_not_hidden() {
     std::fs::write(world.path("disk/m/a"), "b").unwrap();
     let fuse = stuck(&world);
     let report = world.driftlock(["check", "--json", "--timeout", "2"]).code(3).json();
-    assert_eq!(unverified(&report), ["stuck"]);
+    assert!(unverified(&report).contains(&"stuck".to_owned()));
     let disk = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "disk").unwrap();
     assert_eq!(disk["drift"][0]["path"], "m/a");
     drop(fuse);
@@ -123,9 +130,9 @@ fn a_directory_that_answers_nothing_any_more_is_given_up() {
     fuse.silence();
     let finished = world.driftlock(["check", "--json", "--timeout", "2", "--stalled-after", "1"]).code(2);
     let report = finished.json();
-    assert_eq!((drift(&report), unverified(&report)), (vec![], vec!["z".to_owned(), "z/a".to_owned()]));
-    assert_eq!(the_check(&report)["unverified"][0]["cause"], "hangs");
-    assert_eq!(the_check(&report)["unverified"][1]["cause"], "below");
+    let given_up: Vec<_> = unverified(&report).into_iter().filter(|path| path != "m/a").collect();
+    assert_eq!((drift(&report), given_up), (vec![], vec!["z".to_owned(), "z/a".to_owned()]));
+    assert_eq!(["z", "z/a"].map(|path| entry(&report, path)["cause"].as_str().unwrap()), ["hangs", "below"]);
     says(&finished.stderr(), &["root/z has not answered for 1 s, and is still waited for", "mount it again"]);
     drop(fuse);
 }

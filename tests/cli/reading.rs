@@ -180,7 +180,7 @@ fn what_yields_more_or_less_than_it_states_is_unstable() {
     };
     let fuse = Fuse::mount(&world.path("root"), served("one"));
     let stderr = world.driftlock(["lock"]).code(2).stderr();
-    says(&stderr, &["root/less: unstable", "root/more: unstable", "to do: run it while nothing writes to it"]);
+    says(&stderr, &["    less: unstable", "    more: unstable", "to do: run it while nothing writes to it"]);
     assert!(!stderr.contains("honest"), "{stderr}");
     drop(fuse);
     // The first bytes stay the same.
