@@ -133,6 +133,12 @@ pub struct Drift {
     pub from: Option<EntryPath>,
 }
 
+/// The drift of a path, out of those of a comparison: they are in the order of their paths.
+#[must_use]
+pub fn drift_of<'a>(drift: &'a [Drift], path: &EntryPath) -> Option<&'a Drift> {
+    drift.binary_search_by(|item| item.path.cmp(path)).ok().and_then(|index| drift.get(index))
+}
+
 /// An entry that could not be verified, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnverifiedEntry {

@@ -84,6 +84,12 @@ pub fn directories_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(slash, _)| &path[..slash])
 }
 
+/// The name directly below the root: the module that an entry of a `trees` check is in.
+#[must_use]
+pub fn first_name(path: &[u8]) -> &[u8] {
+    path.split(|&byte| byte == b'/').next().unwrap_or(path)
+}
+
 /// A path as the operator knows it: the declared root and the entry. Raw.
 #[must_use]
 pub fn joined(root: &str, path: &[u8]) -> Vec<u8> {

@@ -322,8 +322,6 @@ fn not_read(check: &Check) -> Trouble {
 /// # Errors
 /// A sandbox that can't be entered, or is less than was required.
 pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, Trouble> {
-    // Where the kernel has its clock is looked up once, in a file that is out of reach from inside.
-    let _ = capability::clock();
     sandbox::enter(grants, requirement).map_err(|error| not_entered(&error, requirement))
 }
 

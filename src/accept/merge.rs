@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::units::{first_name, left};
+use super::units::left;
 use super::{AcceptError, Choice, Drifted};
 use crate::manifest::{Entries, Kind, List, Observed};
-use crate::path::EntryPath;
+use crate::path::{EntryPath, first_name};
 
 /// All entries of the lock that has the chosen drifts, and in all else says what the lock said.
 ///

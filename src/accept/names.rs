@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::Drifted;
-use super::units::{Choice, first_name, left};
+use super::units::{Choice, left};
 use crate::manifest::Kind;
-use crate::path::{ROOT, below, escaped, joined, without_dots};
+use crate::path::{ROOT, below, escaped, first_name, joined, without_dots};
 use crate::trouble::Trouble;
 
 /// Braces in braces cost stack when `globset` compiles them, and a glob as long as this is none.

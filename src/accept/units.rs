@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::{AcceptError, Drifted};
-use crate::compare::Drift;
+use crate::compare::{self, Drift};
 use crate::manifest::Kind;
+use crate::path::first_name;
 
 /// Drifts that are taken together, by their places in the comparison's list, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,8 +93,7 @@ pub fn whole(drifted: &Drifted, units: &[Unit], choice: &Choice) -> Result<(), A
 /// Where the content of a drift was, if nothing is there any more. Of two files that were swapped, each is there still.
 pub fn left<'a>(item: &'a Drift, drift: &[Drift]) -> Option<&'a [u8]> {
     let from = item.from.as_ref()?;
-    // Drifts are in the order of their paths.
-    drift.binary_search_by(|other| other.path.cmp(from)).is_err().then(|| from.as_bytes())
+    compare::drift_of(drift, from).is_none().then(|| from.as_bytes())
 }
 
 /// The first of those that hold a name together, and a shorter way to it.
@@ -103,9 +103,4 @@ fn holder(held_by: &mut [usize], mut number: usize) -> usize {
         number = held_by[number];
     }
     number
-}
-
-/// The name directly below the root.
-pub fn first_name(path: &[u8]) -> &[u8] {
-    path.split(|&byte| byte == b'/').next().unwrap_or(path)
 }

@@ -92,8 +92,8 @@ pub fn tell_untracked(missing: &[String]) {
 /// Where reports go, as it is shown, and the directory itself.
 pub type KeptIn = (String, Result<Directory, Trouble>);
 
-/// Opens the directory that reports go to, unless none is to be kept, and says how it is shown. A run whose report can't be kept still says what
-/// it found, so that is no error yet.
+/// Opens the directory that reports go to, unless none is to be kept, and says how it is shown. A run whose report can't be
+/// kept still says what it found, so that is no error yet.
 pub fn reports(session: &Session, arguments: &CheckArguments, timestamp: &str) -> Result<Option<KeptIn>, Trouble> {
     if arguments.no_report {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! A line on stderr, while a run takes its time and somebody watches; and what is told while a read gets no answer.
+//! A line on stderr while a run takes its time, on a terminal; and what is told while a read gets no answer.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -189,7 +189,7 @@ impl StatCache {
         };
         let mut changed = self.outdated;
         let learned = self.learned.into_iter().zip(self.equal);
-        // The walk is over, and nobody else has it.
+        // The walk is over, and no thread has it any more.
         let known = self.known.into_iter().map(|known| known.and_then(Arc::into_inner));
         let checks = known.zip(learned);
         let checks = checks.chain([(self.locks.known, (self.locks.learned, None))]);

@@ -31,13 +31,17 @@ pub fn not(found: &Found, text: &str) -> Vec<String> {
             uncovered.push(path);
         }
     }
-    let mut notes = each(&uncovered, &sums);
+    // The highest directory of which nothing is covered.
+    let mut notes = lines(&uncovered, &sums, |path| {
+        let mut above = (1..path.len()).map(|depth| &path[..depth]);
+        above.find(|above| sums.get(above).is_some_and(|sum| sum.covered == 0))
+    });
     // Where that is too much to read, directories further up stand for what is below them.
     for depth in (1..DEEPEST).rev() {
         if notes.len() <= READABLE {
             break;
         }
-        notes = summed(&uncovered, &sums, depth);
+        notes = lines(&uncovered, &sums, |path| path.get(..depth).filter(|above| above.len() < path.len()));
     }
     for (path, target) in &found.files {
         if let Some(target) = target {
@@ -69,41 +73,20 @@ fn below(sum: &Sum) -> String {
     }
 }
 
-/// A line for each directory at this depth with something uncovered in it, and for each uncovered file above that.
-fn summed(uncovered: &[&Place], sums: &BTreeMap<&[String], Sum>, depth: usize) -> Vec<String> {
+/// A line for each directory that stands for what is below it, as `above` says of an uncovered file, and for each other
+/// uncovered file.
+fn lines<'a>(
+    uncovered: &[&'a Place],
+    sums: &BTreeMap<&[String], Sum>,
+    above: impl Fn(&'a Place) -> Option<&'a [String]>,
+) -> Vec<String> {
     let mut notes = Vec::new();
     let mut last: Option<&[String]> = None;
     for &path in uncovered {
         if last.is_some_and(|last| path.starts_with(last)) {
             continue;
         }
-        match path
-            .get(..depth)
-            .filter(|above| above.len() < path.len())
-            .and_then(|above| Some((above, sums.get(above)?)))
-        {
-            Some((above, sum)) => {
-                last = Some(above);
-                notes.push(format!("{}/: {}", shown(&above.to_vec()), below(sum)));
-            }
-            None => notes.push(format!("{}: no check includes it", shown(path))),
-        }
-    }
-    notes
-}
-
-/// A line for each directory of which nothing is covered, and for each other uncovered file.
-fn each(uncovered: &[&Place], sums: &BTreeMap<&[String], Sum>) -> Vec<String> {
-    let mut notes: Vec<String> = Vec::new();
-    let mut last: Option<&[String]> = None;
-    for &path in uncovered {
-        if last.is_some_and(|last| path.starts_with(last)) {
-            continue;
-        }
-        let whole = (1..path.len())
-            .map(|depth| &path[..depth])
-            .find(|above| sums.get(above).is_some_and(|sum| sum.covered == 0));
-        match whole.and_then(|above| Some((above, sums.get(above)?))) {
+        match above(path).and_then(|above| Some((above, sums.get(above)?))) {
             Some((above, sum)) => {
                 last = Some(above);
                 notes.push(format!("{}/: {}", shown(&above.to_vec()), below(sum)));

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::compare::Drift;
 use crate::manifest::{Content, Kind, Record};
-use crate::path::ROOT;
+use crate::path::{ROOT, first_name};
 
 /// What one `[FAIL]` line is about, and what drifted there.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,10 +105,6 @@ fn moved_away<'a>(item: &Item<'a>) -> Option<(&'a [u8], Item<'a>)> {
     let module = first_name(from);
     let leaves = module.len() < from.len() && module != first_name(item.path);
     leaves.then_some((from, Item { path: from, shape: Shape::MovedAway { to: item.path }, below: item.below }))
-}
-
-fn first_name(path: &[u8]) -> &[u8] {
-    path.split(|&byte| byte == b'/').next().unwrap_or(path)
 }
 
 fn is_about_directory(item: &Item<'_>) -> bool {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use super::group::{self, Item, Shape};
 use super::{CheckReport, Outcome, Report};
 use crate::manifest::Kind;
-use crate::path::{EntryPath, joined};
+use crate::path::{EntryPath, first_name, joined};
 use crate::shell;
 
 /// With more items than this, lines are about one of them, or about all.
@@ -167,7 +167,6 @@ fn without_lock(check: &CheckReport, footing: &Footing, server: Option<&str>, ru
 
 /// What `accept` has to be told: of trees the modules, which are taken whole. Raw.
 fn taken(check: &CheckReport, items: &[&Item<'_>]) -> Vec<Vec<u8>> {
-    let first = |path: &[u8]| path.split(|&byte| byte == b'/').next().unwrap_or_default().to_vec();
     let paths = items.iter().flat_map(|item| {
         let from = match item.shape {
             Shape::Entry(drift) => drift.from.as_ref().map(EntryPath::as_bytes),
@@ -177,8 +176,8 @@ fn taken(check: &CheckReport, items: &[&Item<'_>]) -> Vec<Vec<u8>> {
         std::iter::once(item.path).chain(from.filter(|_| check.kind == Kind::Trees))
     });
     let mut known = BTreeSet::new();
-    let paths = paths.map(|path| if check.kind == Kind::Trees { first(path) } else { path.to_vec() });
-    paths.filter(|path| known.insert(path.clone())).map(|path| joined(&check.root, &path)).collect()
+    let paths = paths.map(|path| if check.kind == Kind::Trees { first_name(path) } else { path });
+    paths.filter(|path| known.insert(*path)).map(|path| joined(&check.root, path)).collect()
 }
 
 /// Where there is no git: when it was changed and whose it is; what an engine says of a container.

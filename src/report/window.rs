@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::path::is_hazardous;
 
-/// The operator said that drift is expected. The drift is reported as ever; alerts hold back until the window is over.
+/// A time in which the operator expects drift. It is reported as always; alerts wait until the window is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     until: Timestamp,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Run, Session};
 use crate::capability::{self, Directory, shown};
-use crate::compare::{Comparison, Drift};
+use crate::compare::{self, Comparison, Drift};
 use crate::declaration::Check;
 use crate::digest::Sha256;
 use crate::manifest::{Content, Record};
@@ -150,10 +150,9 @@ impl Run {
 /// Where the old contents of a drift were, and what is locked of them. Of two files that were swapped, each is told by itself.
 fn before<'a>(drift: &'a Drift, all: &'a [Drift]) -> (&'a [u8], Option<&'a Record>) {
     let Some(from) = &drift.from else { return (drift.path.as_bytes(), drift.expected.as_ref()) };
-    // Drifts are in the order of their paths.
-    match all.binary_search_by(|other| other.path.cmp(from)) {
-        Ok(other) => (drift.path.as_bytes(), all.get(other).and_then(|other| other.expected.as_ref())),
-        Err(_) => (from.as_bytes(), drift.expected.as_ref()),
+    match compare::drift_of(all, from) {
+        Some(other) => (drift.path.as_bytes(), other.expected.as_ref()),
+        None => (from.as_bytes(), drift.expected.as_ref()),
     }
 }
 

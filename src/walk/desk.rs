@@ -1,4 +1,4 @@
-//! What a worker has found so far, and what it is at: for whoever can't wait for it any longer.
+//! What a worker has found so far, and what it is at: for a run that does not wait for it any longer.
 //!
 //! A read from a file system that does not answer holds its thread up for ever, and no call takes it back. So what was found
 //! lies where others can take it, and a worker holds it only while it adds to it, never while it reads.

@@ -33,8 +33,9 @@ pub struct Opened<T> {
 /// A file that was read from end to end while its size and times stayed the same, and its digest; or why not.
 pub type Hashed = Result<Sha256Digest, Unverified>;
 
-/// Hashes all files that `next` gives, and gives each to `done`. `reads` is told which of the lanes reads on. `next` is told which of the lanes is free, and what the
-/// other one is at; a lane for which it has nothing is asked for again after each buffer of the other.
+/// Hashes all files that `next` gives, and gives each to `done`. `reads` is told which of the lanes reads on. `next` is told
+/// which of the lanes is free, and what the other one is at; a lane for which it has nothing is asked for again after each
+/// buffer of the other.
 pub fn all<T>(
     lanes: &mut [Lane<T>; 2],
     reads: impl Fn(usize),

@@ -95,7 +95,8 @@ impl Linked {
         }
     }
 
-    /// Keeps the digest of an inode of so many `links` that was claimed to be read, if it held still, and gives the names that wait for it.
+    /// Keeps the digest of an inode of so many `links` that was claimed to be read, if it held still, and gives the names that
+    /// wait for it.
     pub fn settle(&self, inode: Inode, links: u32, sha256: Option<Sha256Digest>) -> Vec<LargeFile> {
         let mut inodes = self.inodes();
         let before = match sha256 {

@@ -13,6 +13,7 @@ mod linked;
 mod listing;
 mod module;
 mod nodes;
+mod notes;
 mod observe;
 mod open;
 mod progress;
@@ -43,11 +44,11 @@ use crate::manifest::{AttributeSet, Content, Crossing, Kind, Record, Uncovered, 
 use crate::stat_cache::{Known, Learned};
 use desk::{Desk, What};
 use linked::Linked;
+use notes::Notes;
 use progress::Ending;
 use queue::{Job, Place, Queue};
 use rustix::fs::Statx;
 use tree::{DirectoryId, Pieces, State};
-use worker::Notes;
 
 /// What to collect below one root.
 #[derive(Debug)]
@@ -64,8 +65,8 @@ pub struct Task<'a> {
     pub start: Option<Start>,
     /// What was touched during the run is unverified.
     pub strict: bool,
-    /// What is known of files, directories and links that were read before. A NAR needs all bytes, so a module of which one is wanted is
-    /// read whatever is known.
+    /// What is known of files, directories and links that were read before. A NAR needs all bytes, so a module of which one is
+    /// wanted is read whatever is known.
     pub known: Option<Arc<Known>>,
     /// Whether a link on the way of a glob is an entry, too.
     pub links_on_the_way: bool,

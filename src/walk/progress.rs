@@ -1,4 +1,4 @@
-//! How far a walk is, for whoever shows it, and for whoever gives it up.
+//! How far a walk is: for the line that shows it, and for giving it up.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

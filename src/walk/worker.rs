@@ -9,52 +9,24 @@ use super::desk::{Desk, LISTING, What};
 use super::hash::{self, Lane};
 use super::known::{self, Looked};
 use super::listing;
+use super::notes::Notes;
 use super::observe::{self, Seen, refused};
 use super::open::Mount;
 use super::queue::{Job, Place, Work};
 use super::reading::{Named, Purpose};
 use super::tree::{DirectoryId, PART, Part, State};
 use super::{NarOf, Run, Task, module};
-use crate::declaration::Matched;
-use crate::manifest::{Content, Crossing, Kind, Record, Uncovered, Unverified};
-use crate::path::{EntryPath, ROOT};
-use crate::stat_cache::Learned;
+use crate::manifest::{Content, Kind, Record, Unverified};
+use crate::path::ROOT;
 use crate::stat_cache::listing::Listed;
 
-/// From this size on, in bytes, a file is not read by the thread that finds it, but queued for all ([`LargeFile`](super::queue::LargeFile)). Below it, a
-/// file takes less than a millisecond.
+/// From this size on, in bytes, a file is not read by the thread that finds it, but queued for all
+/// ([`LargeFile`](super::queue::LargeFile)). Below it, a file takes less than a millisecond.
 const LARGE: u64 = 1 << 20;
 
 /// Beside a file of which so many bytes are left, no small ones are read, as long as another core can do that: it takes a
 /// tenth of a second more, so it may well be what the run ends with, and they would hold it up.
 const LONG: u64 = 256 << 20;
-
-/// What one worker found for one task beside its entries.
-#[derive(Default)]
-pub struct Notes {
-    pub mounts: Vec<Crossing>,
-    /// How many entries were touched during the run, and are taken all the same.
-    pub touched: u64,
-    pub learned: Learned,
-    pub matched: Matched,
-    /// Links that lead to what no check covers.
-    pub links: Vec<Uncovered>,
-}
-
-impl Notes {
-    /// Looks where a link leads.
-    pub fn note_link(&mut self, task: &Task<'_>, directory: &[u8], name: &[u8], state: &State) {
-        if let State::Recorded(Record { content: Content::Symlink { target }, .. }) = state
-            && let Some((reach, root)) = task.reach
-        {
-            let path = join(directory, name);
-            if !reach.covers(root, &path, target) {
-                let path = EntryPath::new(path).ok();
-                self.links.extend(path.map(|path| Uncovered::Link { path, target: target.clone() }));
-            }
-        }
-    }
-}
 
 /// Where what becomes of a file belongs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -194,7 +166,7 @@ impl Worker<'_> {
         }
         parts.push(Part { directory: place.id, number: 0, nodes });
         let count = parts.len();
-        // All at once: whoever takes them away finds a directory with all of its names, or not listed yet.
+        // All at once: where they are taken away, a directory has all of its names, or is not listed yet.
         let first = self.desk.pieces(place.task, |pieces| {
             pieces.own.push((place.id, Ok(record)));
             pieces.parts.append(&mut parts);
