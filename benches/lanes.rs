@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use driftlock::digest::lanes::{INITIAL, compress, compress_pair, implementation};
+use driftlock_lanes::{INITIAL, compress, compress_pair, implementation};
 
 /// 64 KiB a buffer.
 const BLOCKS: usize = 1024;

@@ -35,6 +35,8 @@ let
   sources = lib.sourceByRegex ../. [
     "Cargo\\.lock"
     "src(/.*)?"
+    "crates"
+    "crates/lanes(/.*)?"
     # The manifest names this crate, which only tests use.
     "tests"
     "tests/needs(/.*)?"

@@ -15,7 +15,7 @@
 //! 8. [`report`]: what was found, for people and for machines.
 //!
 //! [`session`] strings these together for one run, and [`cli`] has one file a command. `fuzzing` is for tests and fuzzers alone.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 // No panic on any input.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used))]
 

@@ -5,7 +5,6 @@
 
 mod ahead;
 mod aside;
-pub mod lanes;
 pub mod nar;
 mod sha256;
 

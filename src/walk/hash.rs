@@ -2,12 +2,12 @@
 
 use std::os::fd::OwnedFd;
 
+use driftlock_lanes::{INITIAL, State as Chain, compress, compress_pair};
 use rustix::fs::{SeekFrom, Statx};
 use rustix::io::Errno;
 
 use super::observe::{ATTEMPTS, pause, refused};
 use super::open;
-use crate::digest::lanes::{INITIAL, State as Chain, compress, compress_pair};
 use crate::digest::{Sha256, digest_of, padding};
 use crate::manifest::{Sha256Digest, Unverified};
 
