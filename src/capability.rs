@@ -132,6 +132,23 @@ pub fn operand(path: &Path) -> Result<Operand, Trouble> {
     }
 }
 
+/// Opens a regular file to write over it. It is not truncated.
+///
+/// # Errors
+/// A path that is missing, is no regular file, or may not be written.
+pub fn overwritable(path: &Path) -> Result<std::fs::File, Trouble> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let options = std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).clone();
+    let opened = options.open(path).and_then(|file| {
+        let is_file = file.metadata()?.is_file();
+        if is_file { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")) }
+    });
+    opened.map_err(|error| {
+        let problem = format!("{} could not be opened to be written: {error}", shown(path));
+        Trouble::new(problem, "check the path and its permissions")
+    })
+}
+
 /// Tries to open a path for reading, and closes it again: from inside the sandbox, to show that it can't be done.
 ///
 /// # Errors

@@ -21,6 +21,7 @@ use crate::container::fuzzed as container;
 use crate::declaration::{Declaration, Format};
 use crate::manifest::list::List;
 use crate::manifest::{Sha256Digest, json, text};
+use crate::merge;
 use crate::remote::{self, Answer, AnswerError};
 use crate::report;
 use crate::stat_cache::file as stat_cache_file;
@@ -29,10 +30,11 @@ use crate::stat_cache::file as stat_cache_file;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("lock_json", lock_json),
     ("lock_text", lock_text),
     ("lock_old", lock_old),
+    ("merge", merge),
     ("declaration_toml", declaration_toml),
     ("declaration_json", declaration_json),
     ("report", report),
@@ -72,6 +74,26 @@ pub fn lock_text(data: &[u8]) {
 /// The locks of the scripts.
 pub fn lock_old(data: &[u8]) {
     baseline::old(data);
+}
+
+/// Three locks, parted by NUL: what is merged without a conflict is a lock, and what has conflicts is none.
+pub fn merge(data: &[u8]) {
+    let mut locks = data.splitn(3, |&byte| byte == 0).map(|lock| {
+        let mut reader = json::Reader::new(lock).ok()?;
+        let entries = merge::read(&mut reader).ok()?;
+        Some((reader.header().clone(), reader.stated_digest().to_owned(), entries))
+    });
+    let base = locks.next().flatten();
+    let (Some(Some(ours)), Some(Some(theirs))) = (locks.next(), locks.next()) else { return };
+    let base = base.as_ref().map(|(.., entries)| &entries[..]);
+    let merged = merge::merge(ours.0.kind, base, &ours.2, &theirs.2);
+    let mut written = Vec::new();
+    assert!(merge::write(&mut written, &ours.0, [&ours.1, &theirs.1], 7, &merged).is_ok());
+    let read = json::Reader::new(&written[..]).and_then(|mut reader| List::read(&mut reader));
+    // Theirs may have what our kind of check has no entries for; the command refuses that before.
+    if ours.0 == theirs.0 && !cfg!(all(fuzzing, feature = "unchecked")) {
+        assert_eq!(read.is_ok(), merged.conflicts().next().is_none(), "{}", String::from_utf8_lossy(&written));
+    }
 }
 
 /// A declaration.

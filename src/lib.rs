@@ -10,7 +10,7 @@
 //! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock;
 //!    [`stat_cache`] keeps what was read from one run to the next, where that was asked for.
 //! 6. [`compare`]: an ordered merge of a lock and what is there; [`accept`]: single drifts taken into a lock,
-//!    and [`patch`]: drift as `git apply` takes it.
+//!    [`patch`]: drift as `git apply` takes it, and [`merge`]: two locks that grew out of one.
 //! 7. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
 //! 8. [`report`]: what was found, for people and for machines.
 //!
@@ -31,6 +31,7 @@ pub mod digest;
 pub mod fuzzing;
 pub mod init;
 pub mod manifest;
+pub mod merge;
 pub mod patch;
 pub mod path;
 pub mod remote;

@@ -220,6 +220,13 @@ pub enum Command {
         #[arg(long = "allow", value_name = "DIR")]
         allowed: Vec<PathBuf>,
     },
+    /// Merge locks for git, by entry
+    #[command(after_help = "To set it up:\n  \
+                            git config merge.driftlock.driver 'driftlock merge-driver --marker-size %L --path %P %O %A %B'\n  \
+                            echo '*.lock.json merge=driftlock' >>audit/locks/.gitattributes\n\n\
+                            Example:\n  \
+                            driftlock merge-driver base.lock.json ours.lock.json theirs.lock.json   writes over ours")]
+    MergeDriver(MergeDriverArguments),
     /// Start connections for a `check --server`, outside of its sandbox
     #[command(hide = true, name = launcher::SUBCOMMAND)]
     Launcher {
@@ -241,6 +248,22 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct MergeDriverArguments {
+    /// The lock that both sides grew out of, empty if there was none: git's %O
+    pub base: PathBuf,
+    /// Our lock, which the merged one is written over: git's %A
+    pub ours: PathBuf,
+    /// Their lock: git's %B
+    pub theirs: PathBuf,
+    /// How long the marks around a conflict are: git's %L
+    #[arg(long, value_name = "N", default_value = "7", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub marker_size: u16,
+    /// What the lock is called, for messages: git's %P
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    pub path: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

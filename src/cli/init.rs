@@ -54,15 +54,15 @@ pub fn run(common: &Common) -> Result<u8, Trouble> {
     };
     let name = DECLARATION_NAMES[0];
     store::create_new(&here.dir, name, text.as_bytes()).map_err(|error| not_written(name, &error))?;
-    attributes(&here.dir).map_err(|error| not_written(&format!("{LOCKS}/{GIT_ATTRIBUTES}"), &error))?;
+    let is_set_up = attributes(&here.dir).map_err(|error| not_written(&format!("{LOCKS}/{GIT_ATTRIBUTES}"), &error))?;
     let mut out = io::stdout().lock();
     let printed = match (common.json, common.quiet) {
         (true, _) => {
-            let written = serde_json::json!({ "written": name, "uncovered": uncovered });
+            let written = serde_json::json!({ "written": name, "uncovered": uncovered, "merge_driver": MERGE_DRIVER });
             crate::report::json::write_value(&mut out, &written)
         }
         (false, true) => Ok(()),
-        (false, false) => told(&mut out, name, &uncovered),
+        (false, false) => told(&mut out, name, &uncovered, is_set_up),
     };
     Ok(after_printing(0, printed))
 }
@@ -71,20 +71,30 @@ pub fn run(common: &Common) -> Result<u8, Trouble> {
 const LOCKS: &str = "audit/locks";
 const GIT_ATTRIBUTES: &str = ".gitattributes";
 
-/// Keeps git from changing the line ends of locks. What is there stays as it is.
-fn attributes(here: &Dir) -> io::Result<()> {
+/// What has git leave the line ends of locks alone, and merge them by entry.
+const ATTRIBUTES: &str = "* -text\n*.lock.json merge=driftlock\n";
+/// What tells git how. It goes into the configuration of each clone.
+const MERGE_DRIVER: &str =
+    "git config merge.driftlock.driver 'driftlock merge-driver --marker-size %L --path %P %O %A %B'";
+
+/// Tells git about locks, and whether that was done. What is there stays as it is.
+fn attributes(here: &Dir) -> io::Result<bool> {
     here.create_dir_all(LOCKS)?;
-    match store::create_new(&here.open_dir(LOCKS)?, GIT_ATTRIBUTES, b"* -text\n") {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        result => result,
+    match store::create_new(&here.open_dir(LOCKS)?, GIT_ATTRIBUTES, ATTRIBUTES.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        result => result.map(|()| true),
     }
 }
 
 /// How much of what is not covered is told: it is summed up to less, but in odd trees.
 const TOLD: usize = 500;
 
-fn told(out: &mut impl Write, name: &str, uncovered: &[String]) -> io::Result<()> {
+fn told(out: &mut impl Write, name: &str, uncovered: &[String], is_set_up: bool) -> io::Result<()> {
     writeln!(out, "wrote {name}; read it through, then run `driftlock lock`")?;
+    writeln!(out, "so that git merges locks by entry, once in each clone:\n    {MERGE_DRIVER}")?;
+    if !is_set_up {
+        writeln!(out, "    and in {LOCKS}/{GIT_ATTRIBUTES}, which was there: *.lock.json merge=driftlock")?;
+    }
     if uncovered.is_empty() {
         return Ok(());
     }

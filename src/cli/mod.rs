@@ -14,6 +14,7 @@ mod hash;
 mod history;
 mod init;
 mod lock;
+mod merge_driver;
 mod metrics;
 mod patch;
 mod progress;
@@ -77,6 +78,7 @@ pub fn run() -> ExitCode {
         Command::Export { output, servers } => export::run(&common, &output, &servers),
         Command::Hash { format, paths } => hash::run(&common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),
+        Command::MergeDriver(arguments) => merge_driver::run(&common, &arguments),
         Command::Collect { allowed } => collect::run(&common, &allowed),
         Command::Launcher { parent: None, .. } => launcher::serve().map(|()| 0),
         Command::Launcher { parent: Some(parent), command } => launcher::become_command(parent, &command).map(|()| 0),

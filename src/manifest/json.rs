@@ -40,7 +40,7 @@ pub struct Header {
 
 impl Header {
     /// The lines from `{` up to and with `"entries": [`.
-    fn write(&self, out: &mut Vec<u8>, digest: &str) {
+    pub fn write(&self, out: &mut Vec<u8>, digest: &str) {
         out.extend_from_slice(b"{\n\"driftlock\": 1,\n\"check\": ");
         line::push_string(out, &self.check);
         out.extend_from_slice(b",\n\"kind\": ");

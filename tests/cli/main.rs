@@ -20,6 +20,7 @@ mod hanging;
 mod harness;
 mod machine;
 mod many;
+mod merge;
 mod model;
 mod mounts;
 mod nar;

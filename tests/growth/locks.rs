@@ -9,6 +9,7 @@ use driftlock::compare::{Room, against, compare};
 use driftlock::declaration::{Check, Declaration, Format};
 use driftlock::manifest::json::{Header, Reader, digest, write};
 use driftlock::manifest::{AttributeSet, Kind, List, text};
+use driftlock::merge;
 
 use crate::samples::{Tree, entries};
 use crate::trees::{Pair, WORST, long};
@@ -27,8 +28,13 @@ pub fn cases() -> Vec<Case> {
                 let found = found.expect("a lock");
                 found.drift.len() + found.unverified.len()
             };
+            let sides = both.clone();
+            let merged = move || merged(kind, &sides);
             let read = move || both.iter().map(|lock| read(lock).expect("a lock")).sum();
-            Input { bytes, work: vec![("read", Box::new(read)), ("compared", Box::new(compared))] }
+            Input {
+                bytes,
+                work: vec![("read", Box::new(read)), ("compared", Box::new(compared)), ("merged", Box::new(merged))],
+            }
         }));
     }
     type Damage = fn(String) -> String;
@@ -73,6 +79,21 @@ pub fn lock(kind: Kind, tree: &Tree) -> Vec<u8> {
 fn read(lock: &[u8]) -> Result<usize, driftlock::manifest::LockError> {
     let mut reader = Reader::new(lock)?;
     List::read(&mut reader).map(|_| 0)
+}
+
+/// Two locks that nothing was locked before, and the same where that is not known, merged.
+fn merged(kind: Kind, locks: &[Vec<u8>; 2]) -> usize {
+    let [ours, theirs] = locks.each_ref().map(|lock| {
+        let mut reader = Reader::new(&lock[..]).expect("a lock");
+        let entries = merge::read(&mut reader).expect("a lock");
+        (reader.header().clone(), entries)
+    });
+    let mut out = Vec::new();
+    for base in [Some(&[][..]), None] {
+        let merged = merge::merge(kind, base, &ours.1, &theirs.1);
+        merge::write(&mut out, &ours.0, ["ours", "theirs"], 7, &merged).expect("memory has no errors");
+    }
+    out.len()
 }
 
 const HEX: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

@@ -7,7 +7,7 @@ use crate::harness::World;
 use crate::watch::{names, no_panic, says, shell};
 use needs::needs;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "init",
     "lock",
     "accept",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 12] = [
     "collect",
     "completions",
     "man",
+    "merge-driver",
     "report",
 ];
 

@@ -27,6 +27,7 @@ fn the_declaration_works_with_lock_and_check() {
     let world = repository();
     let finished = world.driftlock(["init"]).code(0);
     says(&finished.stdout(), &["wrote driftlock.toml", "driftlock lock"]);
+    says(&finished.stdout(), &["    git config merge.driftlock.driver 'driftlock merge-driver --marker-size %L"]);
     let text = fs::read_to_string(world.path("driftlock.toml")).unwrap();
     says(&text, &["[check.compose_hashes]", "root = \"infra/stacks\"", "[check.addon_hashes]"]);
     says(&text, &["root = \"odoo_modules/seisei\"", "# Where lock files live."]);
@@ -74,10 +75,12 @@ fn a_directory_with_nothing_in_it_has_nothing_to_lock() {
 fn git_leaves_the_line_ends_of_locks_alone() {
     let world = repository();
     world.driftlock(["init"]).code(0);
-    assert_eq!(fs::read_to_string(world.path("audit/locks/.gitattributes")).unwrap(), "* -text\n");
+    let attributes = fs::read_to_string(world.path("audit/locks/.gitattributes")).unwrap();
+    assert_eq!(attributes, "* -text\n*.lock.json merge=driftlock\n");
     fs::write(world.path("audit/locks/.gitattributes"), "mine\n").unwrap();
     fs::remove_file(world.path("driftlock.toml")).unwrap();
-    world.driftlock(["init"]).code(0);
+    let said = world.driftlock(["init"]).code(0).stdout();
+    says(&said, &["and in audit/locks/.gitattributes, which was there: *.lock.json merge=driftlock"]);
     assert_eq!(fs::read_to_string(world.path("audit/locks/.gitattributes")).unwrap(), "mine\n");
 }
 
