@@ -222,7 +222,7 @@ pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
         if image.is_empty() {
             return Err(refused(format!("the `image` of {name} is empty")));
         }
-        let content = Content::Container(Box::new(seen(image.into(), image_id)));
+        let content = Content::Container(Box::new(seen(image.into(), Some(image_id))));
         Ok((Entry { path, record: Record { content, attributes: None } }, 1))
     };
     let entries: Vec<_> = pairs.into_iter().map(entry).collect::<Result<_, _>>()?;
@@ -249,7 +249,7 @@ pub fn records(lock: &text::Reader, containers: &[String]) -> Result<(), LockErr
 }
 
 /// What the scripts' lock tells of a container.
-fn seen(image: Box<str>, image_id: Sha256Digest) -> Container {
+fn seen(image: Box<str>, image_id: Option<Sha256Digest>) -> Container {
     Container {
         image,
         image_id,

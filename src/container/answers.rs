@@ -15,6 +15,17 @@ pub struct Listed {
     pub names: Vec<String>,
 }
 
+/// One of `GET /libpod/pods/json`, which Podman alone has.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Pod {
+    pub id: String,
+    pub name: String,
+    /// The container that holds the pod's namespaces; empty if it has none.
+    #[serde(default)]
+    pub infra_id: String,
+}
+
 /// `GET /containers/{id}/json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -1,23 +1,25 @@
-//! Containers → entries: what stays the same for as long as nothing is changed, and no value that could be a secret.
+//! Containers → entries. Each is asked about by itself: one that goes away meanwhile is not there, and one that the engine
+//! fails at keeps no other from being verified.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::BorrowedFd;
 
-use super::answers::{Image, Inspected, Listed, MountPoint};
+use super::answers::{Image, Inspected, Listed, Pod};
 use super::client::Client;
 use super::error::EngineError;
+use super::http::Target;
+use super::names;
+use super::record::{image_id, record};
 use super::stream::Patience;
-use crate::declaration::engine::is_container_name;
-use crate::digest::Sha256;
-use crate::manifest::container::{Container, Mount, sorted};
-use crate::manifest::{AttributeSet, Content, List, Record, Sha256Digest, Unverified, json};
+use crate::manifest::container::sorted;
+use crate::manifest::list::Found;
+use crate::manifest::{AttributeSet, List, Unverified};
 use crate::path::EntryPath;
 
 /// The most containers that are looked at.
 const MOST_CONTAINERS: usize = 10_000;
-
-/// Labels that Docker Compose changes by itself: the id of the container that this one took the place of.
-const LABELS_OF_ONE_CONTAINER: &[&str] = &["com.docker.compose.replace"];
+/// How often the engine is asked about a container that it lists and can't tell about.
+const MOST_ROUNDS: usize = 3;
 
 /// Collects the containers of these names, or all of them if there are none, through a connected socket. One that is
 /// named and not there is [`Unverified::Absent`].
@@ -39,172 +41,159 @@ pub(super) fn collect(
     names: &[String],
     attributes: AttributeSet,
 ) -> Result<List, EngineError> {
+    let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let mut inspection = Inspection { attributes, digests: HashMap::new(), told: HashMap::new() };
+    let mut listed = listed(client, &wanted)?;
+    for round in 1..=MOST_ROUNDS {
+        if inspection.ask(client, &listed)? {
+            break;
+        }
+        // What is not listed any more has gone away. What is listed in its place is asked about, but for the last time.
+        let now = self::listed(client, &wanted)?;
+        if round < MOST_ROUNDS {
+            listed = now;
+        } else {
+            let ids: HashSet<String> = now.named.into_iter().map(|(listed, _)| listed.id).collect();
+            listed.named.retain(|(listed, _)| ids.contains(&listed.id) || inspection.is_told(&listed.id));
+        }
+    }
+    let mut entries = Vec::new();
+    for (Listed { id, .. }, name) in listed.named {
+        let (inspected_name, found) = inspection.told.remove(&id).ok_or_else(twice)?;
+        let name = name.or(inspected_name).ok_or_else(nameless)?;
+        entries.push((EntryPath::new(name.into_bytes()).map_err(|_| nameless())?, found));
+    }
+    let seen: BTreeSet<&[u8]> = entries.iter().map(|(path, _)| path.as_bytes()).collect();
+    let absent = wanted.iter().filter(|name| !seen.contains(name.as_bytes()));
+    let absent: Vec<_> = absent.filter_map(|name| EntryPath::new(name.as_bytes()).ok()).collect();
+    entries.extend(absent.into_iter().map(|path| (path, Err(Unverified::Absent))));
+    Ok(List::new(entries))
+}
+
+/// The containers that there are.
+struct Containers {
+    /// Those that are wanted, each with its name if the engine has told it.
+    named: Vec<(Listed, Option<String>)>,
+    /// The names of all, by id.
+    names: HashMap<String, String>,
+}
+
+fn listed(client: &mut Client<'_>, wanted: &BTreeSet<&str>) -> Result<Containers, EngineError> {
     let target = client.target(&["containers", "json"]).query("all", "1");
     let all: Vec<Listed> = client.json(&target)?.ok_or_else(|| not_found("its containers"))?;
     if all.len() > MOST_CONTAINERS {
         return Err(EngineError::TooLarge { what: "containers", limit: MOST_CONTAINERS as u64 });
     }
-    let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
-    let name_of = |listed: &Listed| listed.names.iter().find_map(|name| own_name(name)).map(str::to_owned);
-    let ids: HashMap<String, String> =
-        all.iter().filter_map(|listed| Some((listed.id.clone(), name_of(listed)?))).collect();
-    let mut seen = BTreeSet::new();
-    let mut images = HashMap::new();
-    let mut entries = Vec::new();
-    for listed in &all {
-        let is_wanted = |name: &String| own_name(name).is_some_and(|name| wanted.contains(name));
-        if !wanted.is_empty() && !listed.names.iter().any(is_wanted) {
-            continue;
-        }
-        let target = client.target(&["containers", &listed.id, "json"]);
-        let (name, found) = match client.json::<Inspected>(&target)? {
-            None => (name_of(listed).ok_or_else(nameless)?, Err(Unverified::Vanished)),
-            Some(inspected) if inspected.id == listed.id => {
-                let name = own_name(&inspected.name).ok_or_else(nameless)?.to_owned();
-                let digests = repo_digests(client, &mut images, &inspected.image)?;
-                (name, Ok(record(inspected, digests, attributes, &ids)?))
-            }
-            Some(_) => return Err(EngineError::malformed("it tells of another container than was asked for")),
-        };
-        let path = EntryPath::new(name.as_bytes()).map_err(|_| nameless())?;
-        if !seen.insert(name) {
-            return Err(EngineError::malformed(format!("two containers are named {path}")));
-        }
-        entries.push((path, found));
-    }
-    let absent = wanted.iter().filter(|name| !seen.contains(**name));
-    entries.extend(absent.filter_map(|name| Some((EntryPath::new(name.as_bytes()).ok()?, Err(Unverified::Absent)))));
-    Ok(List::new(entries))
+    let pods = if all.iter().any(names::may_be_of_pod) { pods(client)? } else { Vec::new() };
+    let named = names::of(all, &pods)?;
+    let names = named.iter().filter_map(|(listed, name)| Some((listed.id.clone(), name.clone()?))).collect();
+    let is_wanted = |(_, name): &(Listed, Option<String>)| {
+        wanted.is_empty() || name.as_deref().is_some_and(|name| wanted.contains(name))
+    };
+    Ok(Containers { named: named.into_iter().filter(is_wanted).collect(), names })
 }
 
-/// `/web` is `web`; `/web/db` is what another container calls it.
-fn own_name(name: &str) -> Option<&str> {
-    name.strip_prefix('/').filter(|name| is_container_name(name))
+/// Podman's pods, which its API has beside Docker's.
+fn pods(client: &mut Client<'_>) -> Result<Vec<Pod>, EngineError> {
+    /// The oldest version that all of Podman 4 and 5 speak, of an API with numbers of its own.
+    const VERSION: &str = "v4.0.0";
+    if !client.is_podman {
+        return Ok(Vec::new());
+    }
+    Ok(client.json(&Target::new(&[VERSION, "libpod", "pods", "json"]))?.unwrap_or_default())
+}
+
+/// What was told of containers so far.
+struct Inspection {
+    attributes: AttributeSet,
+    /// By the image's id.
+    digests: HashMap<String, Vec<Box<str>>>,
+    /// By the container's id: its name, and what is recorded of it.
+    told: HashMap<String, (Option<String>, Found)>,
+}
+
+impl Inspection {
+    fn is_told(&self, id: &str) -> bool {
+        self.told.get(id).is_some_and(|(_, found)| found.is_ok())
+    }
+
+    /// Asks about all containers that nothing is known of. Says whether something is known of each now.
+    fn ask(&mut self, client: &mut Client<'_>, containers: &Containers) -> Result<bool, EngineError> {
+        let mut all = true;
+        for (listed, _) in &containers.named {
+            if !self.is_told(&listed.id) {
+                let told = self.one(client, listed, &containers.names)?;
+                all &= told.1.is_ok();
+                self.told.insert(listed.id.clone(), told);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Asks about one container.
+    fn one(
+        &mut self,
+        client: &mut Client<'_>,
+        listed: &Listed,
+        names: &HashMap<String, String>,
+    ) -> Result<(Option<String>, Found), EngineError> {
+        let target = client.target(&["containers", &listed.id, "json"]);
+        let inspected: Inspected = match alone(client.json(&target))? {
+            Err(failed) => return Ok((None, Err(failed))),
+            Ok(None) => return Ok((None, Err(Unverified::Vanished))),
+            Ok(Some(inspected)) => inspected,
+        };
+        if inspected.id != listed.id {
+            return Err(EngineError::malformed("it tells of another container than was asked for"));
+        }
+        let name = names::own(&inspected.name).ok_or_else(nameless)?.to_owned();
+        let id = image_id(&inspected.image)?;
+        let digests = match id {
+            Some(_) => self.repo_digests(client, &inspected.image)?,
+            None => Ok(Vec::new()),
+        };
+        let found = digests.map(|digests| record(inspected, id, digests, self.attributes, names));
+        Ok((Some(name), found))
+    }
+
+    /// The digests that registries know an image by; none of an image that was removed under a container.
+    fn repo_digests(
+        &mut self,
+        client: &mut Client<'_>,
+        id: &str,
+    ) -> Result<Result<Vec<Box<str>>, Unverified>, EngineError> {
+        if let Some(digests) = self.digests.get(id) {
+            return Ok(Ok(digests.clone()));
+        }
+        let target = client.target(&["images", id, "json"]);
+        let image: Option<Image> = match alone(client.json(&target))? {
+            Err(failed) => return Ok(Err(failed)),
+            Ok(image) => image,
+        };
+        let digests = image.and_then(|image| image.repo_digests).unwrap_or_default();
+        let digests = sorted(digests.into_iter().map(String::into_boxed_str).collect());
+        self.digests.insert(id.to_owned(), digests.clone());
+        Ok(Ok(digests))
+    }
+}
+
+/// An answer about one container alone: the word of an engine that fails at it is the container's, and no trouble of the
+/// others.
+fn alone<T>(answer: Result<Option<T>, EngineError>) -> Result<Result<Option<T>, Unverified>, EngineError> {
+    match answer {
+        Err(EngineError::Status { status, message }) => Ok(Err(Unverified::Engine { status, message: message.into() })),
+        answer => answer.map(Ok),
+    }
 }
 
 fn nameless() -> EngineError {
     EngineError::malformed("a container has no name that an engine would give it")
 }
 
+fn twice() -> EngineError {
+    EngineError::malformed("it lists a container twice")
+}
+
 fn not_found(what: &str) -> EngineError {
     EngineError::malformed(format!("it does not know {what}"))
-}
-
-/// The digests that registries know an image by; none of an image that was removed under a container.
-fn repo_digests(
-    client: &mut Client<'_>,
-    known: &mut HashMap<String, Vec<Box<str>>>,
-    id: &str,
-) -> Result<Vec<Box<str>>, EngineError> {
-    if let Some(digests) = known.get(id) {
-        return Ok(digests.clone());
-    }
-    let target = client.target(&["images", id, "json"]);
-    let image: Option<Image> = client.json(&target)?;
-    let digests = image.and_then(|image| image.repo_digests).unwrap_or_default();
-    let digests = sorted(digests.into_iter().map(String::into_boxed_str).collect());
-    known.insert(id.to_owned(), digests.clone());
-    Ok(digests)
-}
-
-fn record(
-    inspected: Inspected,
-    repo_digests: Vec<Box<str>>,
-    attributes: AttributeSet,
-    ids: &HashMap<String, String>,
-) -> Result<Record, EngineError> {
-    let image_id = json::parse_image_id(&inspected.image)
-        .ok_or_else(|| EngineError::malformed("the id of an image is not `sha256:` and 64 hexadecimal digits"))?;
-    let container = Container {
-        image_id,
-        repo_digests,
-        networks: attributes.networks.then(|| networks(&inspected, ids)),
-        ports: attributes.ports.then(|| ports(&inspected)),
-        mounts: attributes.mounts.then(|| mounts(&inspected)),
-        state: attributes.state.then(|| inspected.state.status.into()),
-        labels: attributes.labels.then(|| {
-            let labels = inspected.config.labels.unwrap_or_default();
-            let kept = labels.into_iter().filter(|(name, _)| !LABELS_OF_ONE_CONTAINER.contains(&name.as_str()));
-            kept.map(|(name, value)| (name.into(), digest(value.as_bytes()))).collect()
-        }),
-        env: attributes.env.then(|| {
-            let variables = inspected.config.env.unwrap_or_default();
-            let name = |variable: String| variable.split('=').next().unwrap_or_default().into();
-            sorted(variables.into_iter().map(name).collect())
-        }),
-        image: inspected.config.image.into(),
-    };
-    Ok(Record { content: Content::Container(Box::new(container)), attributes: None })
-}
-
-pub(super) fn digest(bytes: &[u8]) -> Sha256Digest {
-    let mut hasher = Sha256::new();
-    hasher.update(bytes);
-    hasher.finish()
-}
-
-/// The names of the networks. A container that is in none has a mode, which Docker lists as a network and Podman does not.
-fn networks(inspected: &Inspected, ids: &HashMap<String, String>) -> Vec<Box<str>> {
-    let networks = inspected.network_settings.networks.iter().flatten();
-    let names: Vec<Box<str>> = networks.map(|(name, _)| name.as_str().into()).collect();
-    if !names.is_empty() {
-        return sorted(names);
-    }
-    let mode = inspected.host_config.network_mode.as_str();
-    match mode.strip_prefix("container:") {
-        // By its name: an id is another one each time that the container is made anew.
-        Some(other) => {
-            let name = ids.get(other).map_or(if is_id(other) { "?" } else { other }, String::as_str);
-            vec![format!("container:{name}").into()]
-        }
-        None if mode.is_empty() => Vec::new(),
-        None => vec![mode.into()],
-    }
-}
-
-/// What was asked to be published: a port of the host that the engine picks is another one each time.
-fn ports(inspected: &Inspected) -> Vec<Box<str>> {
-    let mut ports = Vec::new();
-    for (port, bindings) in inspected.host_config.port_bindings.iter().flatten() {
-        for binding in bindings.iter().flatten() {
-            let address = match binding.host_ip.as_str() {
-                "" => String::new(),
-                ip if ip.contains(':') => format!("[{ip}]:"),
-                ip => format!("{ip}:"),
-            };
-            ports.push(format!("{address}{}->{port}", binding.host_port).into());
-        }
-    }
-    if inspected.host_config.publish_all_ports {
-        ports.push("all exposed".into());
-    }
-    sorted(ports)
-}
-
-fn mounts(inspected: &Inspected) -> Vec<Mount> {
-    let mount = |point: &MountPoint| Mount {
-        destination: point.destination.as_str().into(),
-        kind: point.kind.as_str().into(),
-        source: match point.kind.as_str() {
-            "bind" => Some(point.source.as_str().into()),
-            // The engine makes up the name of a volume that has none.
-            _ => Some(point.name.as_str()).filter(|name| !name.is_empty() && !is_id(name)).map(Into::into),
-        },
-        read_only: !point.writable,
-    };
-    let mut mounts: Vec<_> = inspected.mounts.iter().flatten().map(mount).collect();
-    let taken: HashSet<&str> = inspected.mounts.iter().flatten().map(|point| point.destination.as_str()).collect();
-    let in_memory = inspected.host_config.tmpfs.iter().flat_map(|tmpfs| tmpfs.keys());
-    mounts.extend(in_memory.filter(|destination| !taken.contains(destination.as_str())).map(|destination| Mount {
-        destination: destination.as_str().into(),
-        kind: "tmpfs".into(),
-        source: None,
-        read_only: false,
-    }));
-    sorted(mounts)
-}
-
-/// Whether this is a name that an engine makes up: 64 hexadecimal digits.
-pub(super) fn is_id(name: &str) -> bool {
-    Sha256Digest::from_hex(name).is_some()
 }

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
-use super::containers::{collect, digest, is_id};
+use super::containers::collect;
 use super::error::EngineError;
+use super::record::{digest, is_id};
 use super::stream::Patience;
 use crate::manifest::container::sorted;
 use crate::manifest::{AttributeSet, List, json};

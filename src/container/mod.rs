@@ -13,6 +13,8 @@ mod files;
 pub mod fuzzed;
 mod http;
 mod inventory;
+mod names;
+mod record;
 mod stream;
 mod tar;
 

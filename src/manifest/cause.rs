@@ -24,12 +24,14 @@ pub enum Cause {
     Sizeless,
     /// A container that is not there.
     Absent,
+    /// An engine that fails at one container.
+    Engine,
     /// A directory above could not be read.
     Below,
 }
 
 impl Cause {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Permission,
         Self::Io,
         Self::NameTooLong,
@@ -47,6 +49,7 @@ impl Cause {
         Self::GivenUp,
         Self::Sizeless,
         Self::Absent,
+        Self::Engine,
         Self::Below,
     ];
 
@@ -85,6 +88,7 @@ impl Cause {
             Self::GivenUp => "given_up",
             Self::Sizeless => "sizeless",
             Self::Absent => "absent",
+            Self::Engine => "engine",
             Self::Below => "below",
         }
     }
@@ -122,6 +126,7 @@ impl Cause {
             Self::GivenUp => "see what did not answer; or give the run more time (`--timeout`)",
             Self::Sizeless => "`exclude` it: that is no configuration",
             Self::Absent => "start the container, or take its name out of `containers`",
+            Self::Engine => "see the engine's log, and what `docker inspect` or `podman inspect` says of the container",
             Self::Below => "see what is said of that directory",
         }
     }

@@ -11,8 +11,9 @@ use super::{AttributeSet, Sha256Digest};
 pub struct Container {
     /// The image as it was named when the container was created: `traefik:v2.10`.
     pub image: Box<str>,
-    /// The digest that the engine knows the image by.
-    pub image_id: Sha256Digest,
+    /// The digest that the engine knows the image by; nothing for a container without one, such as those that Podman makes
+    /// of a directory (`--rootfs`).
+    pub image_id: Option<Sha256Digest>,
     /// The digests that registries know the image by: `traefik@sha256:…`.
     pub repo_digests: Vec<Box<str>>,
     /// `running`, `exited` and so on.

@@ -287,6 +287,9 @@ pub enum Unverified {
     /// was removed.
     #[error("it is declared, and the engine has no container of this name")]
     Absent,
+    /// The engine has the container and fails when it is asked about it.
+    #[error("the engine answers with status {status}: {}", crate::path::escaped(message.as_bytes()))]
+    Engine { status: u16, message: Box<str> },
     /// The directory above could not be read, so it can't be told.
     #[error("{}{}{}", Self::BELOW.0, crate::path::escaped(.0), Self::BELOW.1)]
     Below(Box<[u8]>),
@@ -314,6 +317,7 @@ impl Unverified {
             Self::GivenUp => Cause::GivenUp,
             Self::Sizeless { .. } => Cause::Sizeless,
             Self::Absent => Cause::Absent,
+            Self::Engine { .. } => Cause::Engine,
             Self::Below(_) => Cause::Below,
             Self::Reported(cause, _) => *cause,
         }

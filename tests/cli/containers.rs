@@ -1,6 +1,7 @@
 //! Container engines: real ones that each test starts for itself, and one that lies.
 
 mod archives;
+mod coming;
 mod declared;
 pub mod engines;
 mod export;
@@ -8,3 +9,5 @@ pub mod fake;
 mod hostile;
 mod locks;
 mod real;
+mod recorded;
+mod single;

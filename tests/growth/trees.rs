@@ -212,7 +212,7 @@ fn xattrs(number: usize, before: &str, after: &str, was: &[u8], is: &[u8]) -> Pa
 fn bare() -> Container {
     Container {
         image: "web:1".into(),
-        image_id: sha256(b"image"),
+        image_id: Some(sha256(b"image")),
         repo_digests: Vec::new(),
         state: None,
         mounts: None,

@@ -188,9 +188,10 @@ def parse_entry(line, attributes):
 def parse_container(cursor, entry, attributes):
     cursor.need(b',"image":')
     entry["image"] = cursor.string()
-    cursor.need(b',"image_id":"sha256:')
-    entry["image_id"] = cursor.match(rb"[0-9a-f]{64}", "64 hex digits").decode()
-    cursor.need(b'"')
+    entry["image_id"] = None
+    if cursor.has(b',"image_id":"sha256:'):
+        entry["image_id"] = cursor.match(rb"[0-9a-f]{64}", "64 hex digits").decode()
+        cursor.need(b'"')
     entry["repo_digests"] = parse_strings(cursor, b"repo_digests")
     if "state" in attributes:
         cursor.need(b',"state":')

@@ -30,6 +30,7 @@ fn reasons() -> Vec<Unverified> {
         Unverified::GivenUp,
         Unverified::Sizeless { limit: 7 },
         Unverified::Absent,
+        Unverified::Engine { status: 500, message: "no such layer".into() },
         Unverified::Below((*b"m").into()),
     ]
 }

@@ -473,7 +473,7 @@ fn container(change: impl FnOnce(&mut Container)) -> Content {
     let text = |text: &str| Box::<str>::from(text);
     let mut container = Container {
         image: text("traefik:v3.1"),
-        image_id: sha256(b"image"),
+        image_id: Some(sha256(b"image")),
         repo_digests: vec![text("traefik@sha256:1")],
         state: Some(text("running")),
         mounts: Some(vec![
@@ -495,7 +495,7 @@ pub fn containers() -> CheckReport {
     let changes: [(&str, Change); 10] = [
         ("digests", |container| container.repo_digests = vec!["traefik@sha256:2".into()]),
         ("env", |container| container.env = Some(vec!["A".into(), "B".into()])),
-        ("image", |container| (container.image, container.image_id) = ("traefik:v3.2".into(), sha256(b"other"))),
+        ("image", |container| (container.image, container.image_id) = ("traefik:v3.2".into(), Some(sha256(b"other")))),
         ("labels", |container| container.labels = Some(vec![("a".into(), sha256(b"2"))])),
         ("mounts", |container| {
             if let Some([_, bind]) = container.mounts.as_deref_mut() {
@@ -504,7 +504,7 @@ pub fn containers() -> CheckReport {
         }),
         ("networks", |container| container.networks = Some(vec!["host".into()])),
         ("ports", |container| container.ports = Some(Vec::new())),
-        ("rebuilt", |container| container.image_id = sha256(b"rebuilt")),
+        ("rebuilt", |container| container.image_id = Some(sha256(b"rebuilt"))),
         ("same", |_| ()),
         ("state", |container| container.state = Some("exited".into())),
     ];

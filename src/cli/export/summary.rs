@@ -31,7 +31,8 @@ pub(super) fn of(server: Option<&str>, exported: &[Exported<'_>], engines: &[Eng
             {
                 let state = container.state.as_deref().unwrap_or_default().to_owned();
                 let name = String::from_utf8_lossy(entry.path).into_owned();
-                rows.push([name, container.image.to_string(), json::image_id(&container.image_id), state]);
+                let id = container.image_id.as_ref().map(json::image_id).unwrap_or_default();
+                rows.push([name, container.image.to_string(), id, state]);
             }
         }
         table(&mut page, ["container", "image", "image id", "state"], rows);

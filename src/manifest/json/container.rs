@@ -13,8 +13,10 @@ const SHA256: &str = "sha256:";
 pub fn push(out: &mut Vec<u8>, container: &Container) {
     key(out, "image");
     push_string(out, &container.image);
-    key(out, "image_id");
-    push_string(out, &image_id(&container.image_id));
+    if let Some(id) = &container.image_id {
+        key(out, "image_id");
+        push_string(out, &image_id(id));
+    }
     strings(out, "repo_digests", Some(&container.repo_digests));
     if let Some(state) = &container.state {
         key(out, "state");
@@ -106,12 +108,13 @@ pub fn parse(line: &mut Line<'_>) -> Result<Container, String> {
         source: item.source,
         read_only: item.read_only,
     };
+    let image_id = match line.image_id {
+        Some(id) => Some(parse_image_id(id).ok_or("`image_id` is not `sha256:` and 64 lower-case hexadecimal digits")?),
+        None => None,
+    };
     Ok(Container {
         image: line.image.take().ok_or("a container needs `image`")?,
-        image_id: line
-            .image_id
-            .and_then(parse_image_id)
-            .ok_or("a container needs `image_id`, `sha256:` and 64 lower-case hexadecimal digits")?,
+        image_id,
         repo_digests: line.repo_digests.take().map(sorted).ok_or("a container needs `repo_digests`")?,
         state: line.state.take(),
         mounts: line.mounts.take().map(|mounts| sorted(mounts.into_iter().map(mount).collect())),

@@ -23,7 +23,7 @@ fn container() -> impl Strategy<Value = Container> {
     let mount = (text(), text(), prop::option::of(text()), any::<bool>())
         .prop_map(|(destination, kind, source, read_only)| Mount { destination, kind, source, read_only });
     let labels = prop::collection::btree_map(text(), digest(), 0..3);
-    let always = (text(), digest(), texts());
+    let always = (text(), prop::option::of(digest()), texts());
     let settings = (text(), prop::collection::vec(mount, 0..3), texts(), texts(), labels, texts());
     (always, settings).prop_map(|((image, image_id, repo_digests), (state, mounts, networks, ports, labels, env))| {
         Container {

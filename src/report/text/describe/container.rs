@@ -11,17 +11,24 @@ fn shown(text: &str) -> Escaped<'_> {
     escaped(text.as_bytes())
 }
 
+/// The image by its name, if it has one, and its id; that there is none, if there is none.
+fn image(container: &Container, id: impl Fn(&Sha256Digest) -> String, parts: &mut Vec<String>) {
+    if container.image_id.is_none() || !container.image.is_empty() {
+        let name = if container.image.is_empty() { "none".to_owned() } else { shown(&container.image).to_string() };
+        parts.push(format!("image {name}"));
+    }
+    parts.extend(container.image_id.as_ref().map(|found| format!("image id {}", id(found))));
+}
+
 /// What it was made from, and its state if that was asked for.
 pub(super) fn describe(container: &Container, parts: &mut Vec<String>) {
-    parts.push(format!("image {}", shown(&container.image)));
-    parts.push(format!("image id {}…", &container.image_id.hex()[..SHORT]));
+    image(container, |id| format!("{}…", &id.hex()[..SHORT]), parts);
     parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
 }
 
 /// All of it, a list as one part.
 pub(super) fn whole(container: &Container, parts: &mut Vec<String>) {
-    parts.push(format!("image {}", shown(&container.image)));
-    parts.push(format!("image id {}", image_id(&container.image_id)));
+    image(container, image_id, parts);
     parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
     let mut list = |noun: &str, items: Vec<String>| {
         if !items.is_empty() {
@@ -45,7 +52,12 @@ pub(super) fn differences(expected: &Container, actual: &Container, parts: &mut 
     if expected.image != actual.image {
         parts.push(format!("image {} → {}", shown(&expected.image), shown(&actual.image)));
     }
-    digests("image id", &expected.image_id, &actual.image_id, parts);
+    match (&expected.image_id, &actual.image_id) {
+        (Some(expected), Some(actual)) => digests("image id", expected, actual, parts),
+        (Some(expected), None) => parts.push(format!("image id {}… → none", &expected.hex()[..SHORT])),
+        (None, Some(actual)) => parts.push(format!("image id none → {}…", &actual.hex()[..SHORT])),
+        (None, None) => {}
+    }
     strings("repo digest", Some(&expected.repo_digests), Some(&actual.repo_digests), parts);
     if expected.state != actual.state {
         let state = |state: &Option<Box<str>>| shown(state.as_deref().unwrap_or("none")).to_string();

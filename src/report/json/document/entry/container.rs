@@ -23,7 +23,7 @@ pub(in super::super::super) struct MountItem {
 pub(super) fn set(item: &mut RecordItem, container: &Container) {
     let Container { image, image_id, repo_digests, state, mounts, networks, ports, labels, env } = container.clone();
     item.image = Some(image);
-    item.image_id = Some(json::image_id(&image_id));
+    item.image_id = image_id.as_ref().map(json::image_id);
     item.repo_digests = Some(repo_digests);
     item.state = state;
     let mount = |Mount { destination, kind, source, read_only }| MountItem {
@@ -51,10 +51,10 @@ pub(super) fn get(item: &RecordItem) -> Result<Container, String> {
     let labels = |labels: BTreeMap<_, _>| {
         labels.into_iter().map(label).collect::<Option<Vec<_>>>().ok_or("a label is no digest")
     };
-    let image_id = item.image_id.as_deref().and_then(json::parse_image_id);
+    let image_id = |id| json::parse_image_id(id).ok_or("the `image_id` of a container is no digest");
     Ok(Container {
         image: item.image.clone().ok_or("a container has no `image`")?,
-        image_id: image_id.ok_or("a container has no `image_id`")?,
+        image_id: item.image_id.as_deref().map(image_id).transpose()?,
         repo_digests: item.repo_digests.clone().map(sorted).ok_or("a container has no `repo_digests`")?,
         state: item.state.clone(),
         mounts: item.mounts.as_ref().map(|mounts| sorted(mounts.iter().map(mount).collect())),

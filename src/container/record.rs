@@ -1,0 +1,132 @@
+//! What an engine says of one container → its record: what stays the same for as long as nothing is changed, and no
+//! value that could be a secret.
+
+use std::collections::{HashMap, HashSet};
+
+use super::answers::{Inspected, MountPoint};
+use super::error::EngineError;
+use crate::digest::Sha256;
+use crate::manifest::container::{Container, Mount, sorted};
+use crate::manifest::{AttributeSet, Content, Record, Sha256Digest, json};
+
+/// Labels that Docker Compose changes by itself: the id of the container that this one took the place of.
+const LABELS_OF_ONE_CONTAINER: &[&str] = &["com.docker.compose.replace"];
+
+/// The id of the image; nothing for a container without one, of which Podman says `sha256:` and no digits.
+///
+/// # Errors
+/// An id that is none.
+pub(super) fn image_id(text: &str) -> Result<Option<Sha256Digest>, EngineError> {
+    if matches!(text, "" | "sha256:") {
+        return Ok(None);
+    }
+    let wrong = || EngineError::malformed("the id of an image is not `sha256:` and 64 hexadecimal digits");
+    json::parse_image_id(text).map(Some).ok_or_else(wrong)
+}
+
+/// The record of a container, whose image has this id and these digests. `names` are those of all containers, by id.
+pub(super) fn record(
+    inspected: Inspected,
+    image_id: Option<Sha256Digest>,
+    mut repo_digests: Vec<Box<str>>,
+    attributes: AttributeSet,
+    names: &HashMap<String, String>,
+) -> Record {
+    if let Some(id) = &image_id {
+        // With containerd's image store the id is the digest of the manifest, and every local tag makes a line of it.
+        let id = json::image_id(id);
+        repo_digests.retain(|digest| digest.rsplit('@').next() != Some(&*id));
+    }
+    let container = Container {
+        image_id,
+        repo_digests,
+        networks: attributes.networks.then(|| networks(&inspected, names)),
+        ports: attributes.ports.then(|| ports(&inspected)),
+        mounts: attributes.mounts.then(|| mounts(&inspected)),
+        state: attributes.state.then(|| inspected.state.status.into()),
+        labels: attributes.labels.then(|| {
+            let labels = inspected.config.labels.unwrap_or_default();
+            let kept = labels.into_iter().filter(|(name, _)| !LABELS_OF_ONE_CONTAINER.contains(&name.as_str()));
+            kept.map(|(name, value)| (name.into(), digest(value.as_bytes()))).collect()
+        }),
+        env: attributes.env.then(|| {
+            let variables = inspected.config.env.unwrap_or_default();
+            let name = |variable: String| variable.split('=').next().unwrap_or_default().into();
+            sorted(variables.into_iter().map(name).collect())
+        }),
+        image: inspected.config.image.into(),
+    };
+    Record { content: Content::Container(Box::new(container)), attributes: None }
+}
+
+pub(super) fn digest(bytes: &[u8]) -> Sha256Digest {
+    let mut hasher = Sha256::new();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// The names of the networks. A container that is in none has a mode, which Docker lists as a network and Podman does not.
+fn networks(inspected: &Inspected, names: &HashMap<String, String>) -> Vec<Box<str>> {
+    let networks = inspected.network_settings.networks.iter().flatten();
+    let networks: Vec<Box<str>> = networks.map(|(name, _)| name.as_str().into()).collect();
+    if !networks.is_empty() {
+        return sorted(networks);
+    }
+    let mode = inspected.host_config.network_mode.as_str();
+    if mode.is_empty() { Vec::new() } else { vec![of_other(mode, names)] }
+}
+
+/// A mode, which can be that of another container: by its name, since an id is another one each time that the
+/// container is made anew.
+fn of_other(mode: &str, names: &HashMap<String, String>) -> Box<str> {
+    let Some(other) = mode.strip_prefix("container:") else { return mode.into() };
+    let name = names.get(other).map_or(if is_id(other) { "?" } else { other }, String::as_str);
+    format!("container:{name}").into()
+}
+
+/// What was asked to be published: a port of the host that the engine picks is another one each time.
+fn ports(inspected: &Inspected) -> Vec<Box<str>> {
+    let mut ports = Vec::new();
+    for (port, bindings) in inspected.host_config.port_bindings.iter().flatten() {
+        for binding in bindings.iter().flatten() {
+            let address = match binding.host_ip.as_str() {
+                "" => String::new(),
+                ip if ip.contains(':') => format!("[{ip}]:"),
+                ip => format!("{ip}:"),
+            };
+            ports.push(format!("{address}{}->{port}", binding.host_port).into());
+        }
+    }
+    if inspected.host_config.publish_all_ports {
+        ports.push("all exposed".into());
+    }
+    sorted(ports)
+}
+
+fn mounts(inspected: &Inspected) -> Vec<Mount> {
+    let mount = |point: &MountPoint| Mount {
+        destination: point.destination.as_str().into(),
+        kind: point.kind.as_str().into(),
+        source: match point.kind.as_str() {
+            "bind" => Some(point.source.as_str().into()),
+            // The engine makes up the name of a volume that has none.
+            _ => Some(point.name.as_str()).filter(|name| !name.is_empty() && !is_id(name)).map(Into::into),
+        },
+        read_only: !point.writable,
+    };
+    let mut mounts: Vec<_> = inspected.mounts.iter().flatten().map(mount).collect();
+    let taken: HashSet<&str> = inspected.mounts.iter().flatten().map(|point| point.destination.as_str()).collect();
+    let in_memory = inspected.host_config.tmpfs.iter().flat_map(|tmpfs| tmpfs.keys());
+    mounts.extend(in_memory.filter(|destination| !taken.contains(destination.as_str())).map(|destination| Mount {
+        destination: destination.as_str().into(),
+        kind: "tmpfs".into(),
+        source: None,
+        read_only: false,
+    }));
+    sorted(mounts)
+}
+
+/// Whether this is a name that an engine makes up: 64 hexadecimal digits.
+pub(super) fn is_id(name: &str) -> bool {
+    Sha256Digest::from_hex(name).is_some()
+}
