@@ -276,6 +276,18 @@ impl Session {
     /// # Errors
     /// A sandbox that can't be entered, or is less than was required.
     pub fn enter<'a>(self, write: impl IntoIterator<Item = &'a Directory>) -> Result<Run, Trouble> {
+        self.enter_removing(write, None)
+    }
+
+    /// The same, with the authority to remove what is in one of these directories.
+    ///
+    /// # Errors
+    /// Those of [`enter`](Self::enter).
+    pub fn enter_removing<'a>(
+        self,
+        write: impl IntoIterator<Item = &'a Directory>,
+        remove: Option<&'a Directory>,
+    ) -> Result<Run, Trouble> {
         let mut grants = Grants::default();
         grants.read.extend(self.sources.iter().flatten().filter_map(Source::root).map(AsFd::as_fd));
         if let Some(locks) = &self.locks {
@@ -292,6 +304,7 @@ impl Session {
         for directory in write {
             grants.write.push(directory.as_fd());
         }
+        grants.remove = remove.map(AsFd::as_fd);
         let enforced = enter(&grants, self.requirement)?;
         Ok(Run { session: self, enforced })
     }

@@ -113,6 +113,13 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
         writeln!(out, "  {}  (by `lock` alone)", base(&declaration.locks.join(&check.lock.name)))?;
     }
     writeln!(out, "  {}/<time>/  (reports, by `check` alone)", base(&declaration.reports))?;
+    if let Some(most) = declaration.reports_keep {
+        writeln!(
+            out,
+            "\nremoved, by `check` alone, which keeps {most} reports; files and directories elsewhere can't be:\n  {}/<time>/",
+            base(&declaration.reports)
+        )?;
+    }
     writeln!(
         out,
         "  FILE  (by `check --stat-cache FILE` and `check --metrics FILE` alone, which may write in that directory)"
@@ -189,6 +196,7 @@ fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> 
             .collect::<Vec<_>>(),
         "locks": base(&declaration.locks),
         "reports": base(&declaration.reports),
+        "reports_keep": declaration.reports_keep,
         "offered": {
             "landlock": offered.landlock.as_ref().map(|landlock| serde_json::json!({"abi": landlock.abi, "restrictions": landlock.restrictions})),
             "seccomp": offered.seccomp,

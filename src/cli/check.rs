@@ -5,27 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use cap_std::fs::Dir;
-
 use super::arguments::{CheckArguments, Common};
 use super::ground::ground;
+use super::keeping::KeptIn;
 use super::metrics::Metrics;
 use super::render::Rendering;
 use super::stalled::Watch;
 use super::stat_cache::StatCache;
-use super::{after_printing, complain, exit, history, progress, render};
+use super::{after_printing, complain, exit, progress, render};
 use crate::baseline::Baseline;
-use crate::capability::{self, Directory, shown};
+use crate::capability;
 use crate::compare::{self, Comparison, Room};
 use crate::declaration::Check;
 use crate::manifest::{Kind, json};
 use crate::path::escaped;
-use crate::report::chain::Previous;
 use crate::report::fleet::Reports;
 use crate::report::places::Places;
-use crate::report::{self, CheckReport, Outcome, Report, Window, WindowError, text::Style};
-use crate::session::{LocksAccess, Run, Session, not_written};
-use crate::store;
+use crate::report::{CheckReport, Outcome, Report, Window, WindowError};
+use crate::session::{LocksAccess, Run, Session};
 use crate::trouble::Trouble;
 
 /// Checks, prints the report, and keeps it.
@@ -40,19 +37,21 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let session = Session::open(&common.request(), LocksAccess::Read)?;
     session.for_this_machine("check")?;
     let in_store = in_nix_store(&session);
-    let kept_in = reports(&session, arguments, &timestamp)?;
+    let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let mut stat_cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session)).transpose()?;
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
     let written = [
-        opened(&kept_in),
+        kept_in.as_ref().and_then(KeptIn::written),
         stat_cache.as_ref().and_then(StatCache::directory),
         metrics.as_ref().and_then(Metrics::directory),
     ];
     let ground = ground(common, &session.declared);
     // A thread that hangs may look at it as long as the process lives.
-    let run: &Run = Box::leak(Box::new(session.enter(written.into_iter().flatten())?));
+    let run: &Run = Box::leak(Box::new(
+        session.enter_removing(written.into_iter().flatten(), kept_in.as_ref().and_then(KeptIn::pruned))?,
+    ));
     let (mut report, given_up) = check(run, timestamp, started, (show_progress, watch), stat_cache.as_mut());
     report.window = window;
     report.ground = Some(Arc::new(ground));
@@ -66,7 +65,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         code |= exit::TROUBLE;
     }
     code |= metrics.map_or(0, |metrics| metrics.keep(Reports::One(&report)));
-    let kept = kept_in.map(|(shown, reports)| reports.and_then(|reports| keep_one(&mut report, &reports, &shown)));
+    let kept = kept_in.map(|kept_in| kept_in.keep_one(&mut report));
     let found = Reports::One(&report);
     let places = if rendering.has_places() { places(run, found) } else { Places::default() };
     Ok(conclude(code, kept, |kept| rendering.print(found, &places, kept)))
@@ -87,35 +86,6 @@ pub fn tell_untracked(missing: &[String]) {
             "a flake sees only the files that git tracks: run `git add` on the locks, and build it again",
         ));
     }
-}
-
-/// Where reports go, as it is shown, and the directory itself.
-pub type KeptIn = (String, Result<Directory, Trouble>);
-
-/// Opens the directory that reports go to, unless none is to be kept, and says how it is shown. A run whose report can't be
-/// kept still says what it found, so that is no error yet.
-pub fn reports(session: &Session, arguments: &CheckArguments, timestamp: &str) -> Result<Option<KeptIn>, Trouble> {
-    if arguments.no_report {
-        return Ok(None);
-    }
-    let output = arguments.output.as_deref();
-    let directory = match output {
-        Some(directory) => directory.to_path_buf(),
-        None => session.declared.base.join(&session.declared.declaration.reports),
-    };
-    let key = if output.is_some() {
-        "--output"
-    } else {
-        "`reports` in the declaration, or name another directory with --output"
-    };
-    let file = |_: &_| format!("{timestamp}/{}", report::JSON_NAME);
-    let opened = session.writable(&directory, capability::REPORTS, key, file)?;
-    Ok(Some((shown(&directory), opened)))
-}
-
-/// A directory that is going to be written to, if it could be opened.
-pub fn opened(kept_in: &Option<KeptIn>) -> Option<&Directory> {
-    kept_in.as_ref()?.1.as_ref().ok()
 }
 
 /// Prints what was found and kept, and adds what went wrong with that to the exit code.
@@ -149,50 +119,6 @@ pub fn window(arguments: &CheckArguments) -> Result<Option<Window>, Trouble> {
 pub fn places(run: &Run, reports: Reports<'_>) -> Places {
     let session = &run.session;
     render::places(&session.declared, run.locks(), reports)
-}
-
-/// Writes the folder of one report, and gives the path of its JSON.
-pub fn keep_one(report: &mut Report, reports: &Directory, shown: &str) -> Result<String, Trouble> {
-    keep(&report.timestamp.clone(), reports, shown, |folder, previous| {
-        report.previous = previous;
-        put(folder, report)
-    })
-}
-
-/// Writes one report into its folder.
-pub fn put(folder: &Dir, report: &Report) -> io::Result<()> {
-    let mut text = Vec::new();
-    report::text::write(&mut text, report, Style::default(), None)?;
-    store::create(folder, report::TEXT_NAME, &text)?;
-    store::replace(folder, report::JSON_NAME, |out| report::json::write(out, report))
-}
-
-/// Makes the folder of a run and has it filled, with the report that was kept before it; gives the path of the JSON in it.
-pub fn keep(
-    timestamp: &str,
-    reports: &Directory,
-    shown: &str,
-    fill: impl FnOnce(&Dir, Option<Previous>) -> io::Result<()>,
-) -> Result<String, Trouble> {
-    let failed = |name: &str, error: &io::Error| not_written(&format!("the report {shown}/{name}"), error);
-    let _held = history::hold(&reports.dir).map_err(|error| failed(timestamp, &error))?;
-    let previous = history::previous(&reports.dir).map_err(|error| failed(timestamp, &error))?;
-    let mut name = timestamp.to_owned();
-    let mut number = 1;
-    // Two runs in one second get folders of their own.
-    while let Err(error) = reports.dir.create_dir(&name) {
-        if error.kind() != io::ErrorKind::AlreadyExists || number == 1000 {
-            return Err(failed(&name, &error));
-        }
-        number += 1;
-        name = format!("{timestamp}_{number}");
-    }
-    let write = || -> io::Result<()> {
-        fill(&reports.dir.open_dir(&name)?, previous)?;
-        store::sync(&reports.dir)
-    };
-    write().map_err(|error| failed(&name, &error))?;
-    Ok(format!("{}/{name}/{}", shown.trim_end_matches('/'), report::JSON_NAME))
 }
 
 /// Opens the lock of a check, or says what its outcome is without one.

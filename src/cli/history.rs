@@ -91,6 +91,11 @@ impl History {
         }
     }
 
+    /// Whether a report in order has this folder: others may name it as the one before them.
+    pub fn is_in_chain(&self, name: &str) -> bool {
+        self.kept.iter().any(|kept| kept.name == name)
+    }
+
     /// The folders of all reports that are not refused, the oldest first. Of one without a readable JSON, only the name
     /// says when it was, by the clock of where local time has this offset from UTC.
     pub fn folders(&self, offset: &str) -> Vec<&str> {

@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::arguments::{CheckArguments, Common};
-use super::check::{
-    baseline, conclude, judge, keep, keep_one, missing_locks, opened, places, put, reports, since, window,
-};
+use super::check::{baseline, conclude, judge, missing_locks, places, since, window};
 use super::ground::ground;
+use super::keeping::{KeptIn, put};
 use super::metrics::Metrics;
 use super::render::Rendering;
 use crate::baseline::{Baseline, OldLock};
@@ -49,14 +48,14 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let session = Session::for_servers(&common.request(), LocksAccess::Read)?;
-    let kept_in = reports(&session, arguments, &timestamp)?;
+    let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
     let connections = Connections::prepare(&session.declared, options)?;
     let ground = Arc::new(ground(common, &session.declared));
-    let written = [opened(&kept_in), metrics.as_ref().and_then(Metrics::directory)];
-    let run = session.enter(written.into_iter().flatten())?;
+    let written = [kept_in.as_ref().and_then(KeptIn::written), metrics.as_ref().and_then(Metrics::directory)];
+    let run = session.enter_removing(written.into_iter().flatten(), kept_in.as_ref().and_then(KeptIn::pruned))?;
     let requirement = common.request().requirement;
     let mut found = connections.each(show_progress, |connection, server| {
         let report = one(&run, connection, server, requirement, (&timestamp, &started));
@@ -67,17 +66,16 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
         && let Some(mut report) = found.pop()
     {
         let code = report.exit_code() | metrics.map_or(0, |metrics| metrics.keep(Reports::One(&report)));
-        let kept = kept_in.map(|(shown, reports)| reports.and_then(|reports| keep_one(&mut report, &reports, &shown)));
+        let kept = kept_in.map(|kept_in| kept_in.keep_one(&mut report));
         return Ok(conclude(code, kept, |kept| print(&rendering, &run, Reports::One(&report), kept)));
     }
     let mut fleet = Fleet { timestamp, started, previous: None, sandbox: run.enforced.clone(), servers: found };
     let code = fleet.exit_code() | metrics.map_or(0, |metrics| metrics.keep(Reports::Several(&fleet)));
-    let kept = kept_in.map(|(directory, reports)| {
-        let reports = reports?;
-        keep(&fleet.timestamp.clone(), &reports, &directory, |folder, previous| {
+    let kept = kept_in.map(|kept_in| {
+        kept_in.keep(&fleet.timestamp.clone(), &fleet.started.clone(), |folder, previous| {
             fleet.previous = previous;
-            folder.create_dir("servers")?;
-            let servers = folder.open_dir("servers")?;
+            folder.create_dir(report::SERVERS)?;
+            let servers = folder.open_dir(report::SERVERS)?;
             for report in &fleet.servers {
                 let Some(server) = &report.server else { continue };
                 servers.create_dir(&server.name)?;

@@ -77,6 +77,8 @@ pub enum Problem {
     User { user: String },
     #[error("{number} is no port")]
     Port { number: i64 },
+    #[error("{number} reports can't be kept: the one that was just made is")]
+    KeepsNothing { number: i64 },
     #[error("`{}` is not absolute, and a server has nothing that it could be relative to", shown(.path))]
     NotAbsolute { path: String },
     #[error("no check has this name")]
@@ -214,6 +216,7 @@ impl Problem {
             }
             Self::User { .. } => "write the name of a user on the server".to_owned(),
             Self::Port { .. } => "write a number from 1 to 65535".to_owned(),
+            Self::KeepsNothing { .. } => "write a number from 1 on, or leave it out to keep all".to_owned(),
             Self::NotAbsolute { path } => format!("write where it lies there, like `/srv/{}`", shown(path)),
             Self::NoSuchCheck { checks } => {
                 let checks: Vec<_> = checks.iter().map(String::as_str).collect();

@@ -24,6 +24,7 @@ pub use selection::Selection;
 pub use server::user;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{AttributeSet, Kind};
@@ -36,6 +37,8 @@ pub struct Declaration {
     pub locks: PathBuf,
     /// Where reports go, one folder a run.
     pub reports: PathBuf,
+    /// How many of them are kept: older ones are removed. All, if nothing says so.
+    pub reports_keep: Option<NonZeroUsize>,
     /// In the order in which they are declared.
     pub checks: Vec<Check>,
     /// In the order in which they are declared.

@@ -45,6 +45,7 @@ fn refuses_json(text: &str, message: &str) {
 const FULL_TOML: &str = r#"
 locks = "l"
 reports = "r"
+reports_keep = 30
 
 [check.compose_hashes]
 kind = "files"
@@ -66,7 +67,7 @@ attributes = ["xattrs", "mode"]
 "#;
 
 const FULL_JSON: &str = r#"{
-    "locks": "l", "reports": "r",
+    "locks": "l", "reports": "r", "reports_keep": 30,
     "check": {
         "compose_hashes": {
             "kind": "files", "root": "infra\/stacks", "server_root": "/srv/stacks",
@@ -86,10 +87,11 @@ fn reads_every_key_and_both_formats_alike() {
     let lines = |declared: &mut Declaration| -> Vec<usize> {
         declared.checks.iter_mut().map(|check| std::mem::take(&mut check.line)).collect()
     };
-    assert_eq!((lines(&mut declared), lines(&mut alike)), (vec![5, 17], vec![4, 9]));
+    assert_eq!((lines(&mut declared), lines(&mut alike)), (vec![6, 18], vec![4, 9]));
     assert_eq!(format!("{declared:?}"), format!("{alike:?}"));
 
     assert_eq!((declared.locks, declared.reports), ("l".into(), "r".into()));
+    assert_eq!(declared.reports_keep.map(NonZeroUsize::get), Some(30));
     let [files, trees] = &declared.checks[..] else { panic!("{:?}", declared.checks) };
     assert_eq!((files.name.as_str(), files.kind, &files.root), ("compose_hashes", Kind::Files, &"infra/stacks".into()));
     assert_eq!(files.server_root, Some("/srv/stacks".into()));
@@ -158,10 +160,10 @@ fn refuses_unknown_keys() {
         refuses(&with(&format!("{written} = 1")), &format!("5: check.a.{written}: unknown key; write {remedy}"));
     }
     refuses("checks = 1", "1: checks: unknown key; write `check`");
-    refuses("foo = 1", "1: foo: unknown key; write one of `locks`, `reports`, `check` or `server`");
+    refuses("foo = 1", "1: foo: unknown key; write one of `locks`, `reports`, `reports_keep`, `check` or `server`");
     refuses(
         "\"\\u001b[31m\\u202e\\\"\" = 1",
-        "1: \"\\u{1b}[31m\\u{202e}\\\"\": unknown key; write one of `locks`, `reports`, `check` or `server`",
+        "1: \"\\u{1b}[31m\\u{202e}\\\"\": unknown key; write one of `locks`, `reports`, `reports_keep`, `check` or `server`",
     );
     refuses("[check.a.b]\nkind = 1", &format!("1: check.a.b: {DOT}; write `[check.\"a.b\"]`"));
     refuses_json("{\"check\":\n{\"a\": {\"b\": {}}}}", &format!("2: check.a.b: {DOT}; write a check named `a.b`"));
@@ -347,7 +349,7 @@ fn refuses_attributes_and_modes() {
 
 #[test]
 fn says_what_stands_first_in_the_file() {
-    refuses("z = 1\na = 1", "1: z: unknown key; write one of `locks`, `reports`, `check` or `server`");
+    refuses("z = 1\na = 1", "1: z: unknown key; write one of `locks`, `reports`, `reports_keep`, `check` or `server`");
     refuses("[check.z]\n[check.a]", "1: check.z.kind: missing; write `kind = \"files\"`");
 }
 

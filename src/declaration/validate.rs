@@ -1,6 +1,7 @@
 //! The rules of a declaration: values → [`Declaration`], or the first rule that is broken.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use super::section::{Section, Text, nearest};
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::manifest::{AttributeSet, Kind};
 
-const TOP_KEYS: &[&str] = &["locks", "reports", "check", "server"];
+const TOP_KEYS: &[&str] = &["locks", "reports", "reports_keep", "check", "server"];
 pub(super) const CHECK_KEYS: &[&str] = &[
     "kind",
     "root",
@@ -61,6 +62,7 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
     top.only(TOP_KEYS)?;
     let locks = path(top, "locks", "\"audit/locks\"")?.unwrap_or_else(|| "audit/locks".into());
     let reports = path(top, "reports", "\"audit/runtime\"")?.unwrap_or_else(|| "audit/runtime".into());
+    let reports_keep = reports_keep(top)?;
     let declared = match top.get("check") {
         None => &[][..],
         Some((_, Value { data: Data::Table(checks), .. })) => checks,
@@ -90,7 +92,19 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
         Some((key, value)) => return Err(not_a_table(source, key, "server", value)),
     };
     let servers = server::servers(source, servers, &checks, |name| self::name("server", name))?;
-    Ok(Declaration { locks, reports, checks, servers })
+    Ok(Declaration { locks, reports, reports_keep, checks, servers })
+}
+
+/// How many reports are kept: at least the one that was just made.
+fn reports_keep(top: Section<'_>) -> Result<Option<NonZeroUsize>, DeclarationError> {
+    let Some((_, value)) = top.get("reports_keep") else { return Ok(None) };
+    let Data::Integer(number) = value.data else {
+        return Err(top.wrong_type("reports_keep", value, "an integer", "30"));
+    };
+    match usize::try_from(number).ok().and_then(NonZeroUsize::new) {
+        Some(keep) => Ok(Some(keep)),
+        None => Err(top.error(value.span.start, "reports_keep", Problem::KeepsNothing { number })),
+    }
 }
 
 /// Checks one check. Also says where its lock file is declared, or the check itself.

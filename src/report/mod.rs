@@ -43,6 +43,8 @@ use chain::Previous;
 
 /// The name of the JSON report in its folder.
 pub const JSON_NAME: &str = "drift_report.json";
+/// The folder beside it with the report of each server.
+pub const SERVERS: &str = "servers";
 
 /// The name of the text report beside it.
 pub const TEXT_NAME: &str = "drift_report.txt";

@@ -5,11 +5,11 @@
 //! request or [`restrict`] fails. What an older ABI leaves open is to be read off [`Landlock::restrictions`].
 //!
 //! Every right that the ABI knows is handled, so all of them are refused unless a rule grants them. Never granted:
-//! executing, removing directories, making links, device nodes, FIFOs and sockets, moving a file into another
-//! directory, commands to devices, any TCP port.
+//! executing, making links, device nodes, FIFOs and sockets, moving a file into another
+//! directory, commands to devices, any TCP port. Directories are removed in the one that [`Grants::remove`] names alone.
 //!
 //! A rename takes a name out of its directory, so a writable directory has to carry the right to remove files;
-//! `unlinkat` itself is refused by [`seccomp`](super::seccomp) alone.
+//! `unlinkat` itself is refused by [`seccomp`](super::seccomp) alone, unless something may be removed.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -140,7 +140,10 @@ fn apply(abi: ABI, grants: &Grants<'_>) -> Result<RestrictionStatus, Failed> {
         ruleset = ruleset.scope(scopes)?;
     }
     let mut ruleset = ruleset.create()?;
-    for (handles, rights) in [(&grants.read, reading()), (&grants.write, reading() | writing(abi))] {
+    let remove = Vec::from_iter(grants.remove);
+    for (handles, rights) in
+        [(&grants.read, reading()), (&grants.write, reading() | writing(abi)), (&remove, removing())]
+    {
         for handle in handles {
             ruleset = ruleset.add_rule(PathBeneath::new(*handle, rights & legal(abi, *handle)?))?;
         }
@@ -154,6 +157,10 @@ fn reading() -> BitFlags<AccessFs> {
 
 fn writing(abi: ABI) -> BitFlags<AccessFs> {
     make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | MakeDir | RemoveFile}) & AccessFs::from_all(abi)
+}
+
+fn removing() -> BitFlags<AccessFs> {
+    make_bitflags!(AccessFs::{RemoveFile | RemoveDir})
 }
 
 /// The rights that a rule for this handle may carry: the kernel refuses a directory's rights on anything else.
@@ -198,15 +205,16 @@ mod tests {
     fn grants_stay_within_what_an_abi_knows() {
         for abi in 1..=NEWEST as i32 {
             let abi = ABI::from(abi);
-            assert!(AccessFs::from_all(abi).contains(reading() | writing(abi)), "ABI {abi}");
+            assert!(AccessFs::from_all(abi).contains(reading() | writing(abi) | removing()), "ABI {abi}");
         }
     }
 
     #[test]
     fn nothing_granted_executes_links_or_leaves_its_directory() {
         let never = make_bitflags!(AccessFs::{
-            Execute | RemoveDir | MakeChar | MakeBlock | MakeSock | MakeFifo | MakeSym | Refer | IoctlDev | ResolveUnix
+            Execute | MakeChar | MakeBlock | MakeSock | MakeFifo | MakeSym | Refer | IoctlDev | ResolveUnix
         });
-        assert!(!(reading() | writing(NEWEST)).intersects(never));
+        assert!(!(reading() | writing(NEWEST) | removing()).intersects(never));
+        assert!(!(reading() | writing(NEWEST)).intersects(make_bitflags!(AccessFs::{RemoveDir})));
     }
 }

@@ -41,6 +41,8 @@ pub struct Grants<'a> {
     /// Directories below which files may be read, created, written and truncated, directories made, and files renamed
     /// within the directory that they are in. Without any, the calls that write are refused altogether.
     pub write: Vec<BorrowedFd<'a>>,
+    /// One of the directories in `write`, in which files and empty directories may be removed.
+    pub remove: Option<BorrowedFd<'a>>,
     /// Groups that a file may be given.
     pub groups: BTreeSet<u32>,
 }
@@ -160,7 +162,7 @@ pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, 
         Ok(_) => Some(landlock::restrict(grants)?),
         Err(_) => None,
     };
-    let seccomp = match seccomp::install(!grants.write.is_empty(), &grants.groups) {
+    let seccomp = match seccomp::install(grants) {
         Ok(()) => true,
         Err(SeccompError::Refused(errno)) if requirement == Requirement::Everything => {
             return Err(SandboxError::Missing(vec![Missing::Seccomp(Some(errno))]));

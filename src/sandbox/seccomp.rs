@@ -7,7 +7,7 @@
 //! `openat2`, which lie behind a pointer: of the two ways to open a file only `openat` is held to reading here when
 //! nothing may be written. `openat2` has to stay, because it is how a path is kept beneath its root.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use libc::c_int;
 use rustix::io::Errno;
@@ -15,6 +15,8 @@ use seccompiler::{
     BackendError, BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch, apply_filter_all_threads,
 };
+
+use super::Grants;
 
 /// Allowed whatever their arguments.
 const ALLOWED: &[i64] = &[
@@ -141,13 +143,13 @@ pub fn offered() -> bool {
     target().is_some() && rustix::thread::secure_computing_mode().is_ok()
 }
 
-/// Installs the filter and nothing else, with the calls that write if `writes`, which may give a file to one of `groups`.
+/// Installs the filter and nothing else, with the calls that `grants` need: to write, to give a file to a group, to remove.
 ///
 /// [`enter`](super::enter) is what a run calls; this is public so that each layer can be tried without the other.
 ///
 /// # Errors
 /// When the kernel takes no filter.
-pub fn install(writes: bool, groups: &BTreeSet<u32>) -> Result<(), SeccompError> {
+pub fn install(grants: &Grants<'_>) -> Result<(), SeccompError> {
     let target = target().ok_or(SeccompError::Refused(Errno::NOSYS))?;
     let pid = rustix::process::getpid().as_raw_nonzero().get();
     // A filter has one action for what it matches, so the one call with another error has a filter of its own. Where
@@ -155,12 +157,7 @@ pub fn install(writes: bool, groups: &BTreeSet<u32>) -> Result<(), SeccompError>
     let no_clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     for program in [
         compile(no_clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS.cast_unsigned()), target)?,
-        compile(
-            rules(writes, groups, pid)?,
-            SeccompAction::Errno(libc::EPERM.cast_unsigned()),
-            SeccompAction::Allow,
-            target,
-        )?,
+        compile(rules(grants, pid)?, SeccompAction::Errno(libc::EPERM.cast_unsigned()), SeccompAction::Allow, target)?,
     ] {
         // All threads, though there should be one: a filter on too many is no harm.
         apply_filter_all_threads(&program).map_err(|error| match error {
@@ -196,12 +193,16 @@ fn compile(
 }
 
 /// The list, with what is asked of arguments. No rule for a call means: whatever they are.
-fn rules(writes: bool, groups: &BTreeSet<u32>, pid: c_int) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+fn rules(grants: &Grants<'_>, pid: c_int) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+    let (writes, groups) = (!grants.write.is_empty(), &grants.groups);
     let mut rules: BTreeMap<_, _> = ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
     if writes {
         rules.extend(ALLOWED_TO_WRITERS.iter().map(|&call| (call, Vec::new())));
     } else {
         rules.insert(libc::SYS_openat, vec![masked(2, OPENING_TO_WRITE, 0)?]);
+    }
+    if grants.remove.is_some() {
+        rules.insert(libc::SYS_unlinkat, Vec::new());
     }
     if writes && !groups.is_empty() {
         rules.insert(libc::SYS_fchown, groups.iter().map(|&group| given_to(group)).collect::<Result<_, _>>()?);

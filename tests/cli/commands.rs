@@ -12,5 +12,6 @@ mod lock;
 mod metrics;
 mod relock;
 mod report;
+mod retention;
 mod seed;
 mod zones;

@@ -37,11 +37,17 @@ impl Inside {
 
     /// Grants reading below `root`, and writing below `out` if `writes`; enters what the parent asked for.
     pub fn enter(&self, writes: bool) {
+        self.enter_with(writes, false);
+    }
+
+    /// The same, and removing below `out` if `removes`.
+    pub fn enter_with(&self, writes: bool, removes: bool) {
         let mut grants = Grants { read: vec![self.root.as_fd()], ..Grants::default() };
         if writes {
             grants.write.push(self.out.as_fd());
             grants.groups.insert(GROUP);
         }
+        grants.remove = removes.then(|| self.out.as_fd());
         enter(self.layers, &grants);
     }
 }
@@ -52,7 +58,7 @@ pub fn enter(layers: Layers, grants: &Grants<'_>) {
         Layers::Landlock => {
             sandbox::landlock::restrict(grants).expect("Landlock");
         }
-        Layers::Seccomp => sandbox::seccomp::install(!grants.write.is_empty(), &grants.groups).expect("seccomp"),
+        Layers::Seccomp => sandbox::seccomp::install(grants).expect("seccomp"),
         Layers::All => {
             let enforced = sandbox::enter(grants, Requirement::Everything).expect("the sandbox");
             assert!(enforced.is_everything(), "{enforced:?}");

@@ -44,6 +44,7 @@ const TESTS: &[Test] = &[
     ),
     ("working::threads_memory_and_reading", working::threads_memory_and_reading, &[landlock]),
     ("working::replacing_a_file", working::replacing_a_file, &[landlock]),
+    ("working::removing_what_is_old", working::removing_what_is_old, &[landlock]),
     ("working::a_grant_of_one_file", working::a_grant_of_one_file, &[landlock]),
     ("working::a_stop_in_mid_sleep", working::a_stop_in_mid_sleep, &[landlock]),
     ("working::a_panic_prints_and_aborts", working::a_panic_prints_and_aborts, &[landlock]),

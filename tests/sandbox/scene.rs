@@ -57,7 +57,7 @@ impl Scene {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let place = directory.path();
         fs::set_permissions(place, fs::Permissions::from_mode(0o755)).expect("chmod");
-        for name in ["root", "root/sub", "beside", "out", "out/sub"] {
+        for name in ["root", "root/sub", "beside", "empty", "root/empty", "out", "out/sub"] {
             fs::create_dir(place.join(name)).expect(name);
         }
         for name in ["root/inside", "root/other", "root/sub/deep", "secret", "beside/secret", "out/old"] {

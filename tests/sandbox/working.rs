@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use cap_std::fs::{Dir, OpenOptions};
 use driftlock::sandbox::Grants;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, StatxFlags, flock, ftruncate, openat, statx};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, StatxFlags, flock, ftruncate, openat, statx, unlinkat};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::child::{self, Inside};
@@ -26,6 +26,10 @@ pub fn threads_memory_and_reading() {
 
 pub fn replacing_a_file() {
     everywhere("working:replace");
+}
+
+pub fn removing_what_is_old() {
+    everywhere("working:remove");
 }
 
 pub fn a_grant_of_one_file() {
@@ -93,6 +97,12 @@ pub fn run(task: &str, inside: &Inside) {
         "replace" => {
             inside.enter(true);
             child::say(&replace(inside));
+        }
+        "remove" => {
+            inside.enter_with(true, true);
+            let removed = unlinkat(&inside.out, "old", AtFlags::empty());
+            let removed = removed.and_then(|()| unlinkat(&inside.out, "sub", AtFlags::REMOVEDIR));
+            child::say(&removed.map_err(io::Error::from));
         }
         "file" => {
             let file = openat(&inside.root, "inside", OFlags::RDONLY, Mode::empty()).expect("a file");

@@ -11,7 +11,7 @@ use crate::harness::{FILES, World};
 use crate::watch::{names, says};
 
 /// A world with one report that passed, which others are made of.
-fn checked() -> (World, String) {
+pub fn checked() -> (World, String) {
     let world = World::declaring(FILES);
     world.write("a", "a");
     world.lock();
@@ -29,7 +29,7 @@ fn sri(bytes: &[u8]) -> String {
 }
 
 /// Keeps a report as a run of that start would have, after the report `previous`.
-fn keep(world: &World, json: &str, name: &str, started: &str, previous: Option<&str>) {
+pub fn keep(world: &World, json: &str, name: &str, started: &str, previous: Option<&str>) {
     let mut report: Value = serde_json::from_str(json).unwrap();
     report["timestamp"] = json!(&name[..15]);
     report["started"] = json!(started);
@@ -44,7 +44,7 @@ fn keep(world: &World, json: &str, name: &str, started: &str, previous: Option<&
 }
 
 /// A chain of reports, one a day, in UTC.
-fn days(world: &World, json: &str, days: u32) -> Vec<String> {
+pub fn days(world: &World, json: &str, days: u32) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for day in 1..=days {
         let name = format!("202601{day:02}_080000");

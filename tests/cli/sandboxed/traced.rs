@@ -83,6 +83,18 @@ fn calls(trace: &str) -> Vec<Call<'_>> {
 /// Runs a command and makes sure of its whole trace. `allowed` are the directories, and the files in them, that it may
 /// open once inside; it has to open at least `least` of them.
 fn is_confined(world: &World, arguments: &[&str], code: i32, allowed: &[&str], least: usize) {
+    assert_eq!(removals(world, arguments, code, allowed, least, None), 0);
+}
+
+/// The same of a run that may remove what is in one directory. Gives how much it removed.
+fn removals(
+    world: &World,
+    arguments: &[&str],
+    code: i32,
+    allowed: &[&str],
+    least: usize,
+    pruned: Option<&str>,
+) -> usize {
     let all = [arguments, &["--threads", "2"]].concat();
     let arguments = if arguments[0] == "init" { arguments } else { &all };
     let finished = strace(world, &["-y", "-s", "300", "-e", "trace=all", "-e", "signal=none"], arguments).code(code);
@@ -100,9 +112,19 @@ fn is_confined(world: &World, arguments: &[&str], code: i32, allowed: &[&str], l
     assert_eq!(started.count(), 0, "{arguments:?}");
 
     let allowed: Vec<_> = allowed.iter().map(|path| fs::canonicalize(world.path(path)).unwrap()).collect();
-    let mut opened = 0;
+    let pruned = pruned.map(|path| fs::canonicalize(world.path(path)).unwrap());
+    let (mut opened, mut removed) = (0, 0);
     for Call { name, rest } in &calls[landlock + 1..] {
         let told = || format!("{arguments:?}: {name}({rest}");
+        let place = || {
+            let handle = rest.split_once('<').and_then(|(_, rest)| rest.split_once('>')).unwrap().0;
+            Path::new(handle.trim_end_matches(" (deleted)")).to_owned()
+        };
+        if let (&"unlinkat", Some(pruned)) = (name, &pruned) {
+            assert!(place().starts_with(pruned) && !rest.contains("\"/") && !rest.contains(".."), "{}", told());
+            removed += 1;
+            continue;
+        }
         assert!(!NEVER.contains(name), "{}", told());
         if WITH_CONTENTS.contains(name) {
             continue;
@@ -117,9 +139,7 @@ fn is_confined(world: &World, arguments: &[&str], code: i32, allowed: &[&str], l
         assert!(!rest.contains("AT_FDCWD") && !rest.starts_with("\"/"), "{}", told());
         assert!(!rest.contains(", \"/") && !rest.contains("\"..\"") && !rest.contains("../"), "{}", told());
         if matches!(*name, "openat" | "openat2") {
-            let handle = rest.split_once('<').and_then(|(_, rest)| rest.split_once('>')).unwrap().0;
-            let handle = Path::new(handle.trim_end_matches(" (deleted)"));
-            assert!(allowed.iter().any(|root| handle.starts_with(root)), "{}", told());
+            assert!(allowed.iter().any(|root| place().starts_with(root)), "{}", told());
             assert!(rest.contains("O_CLOEXEC"), "{}", told());
             opened += 1;
         }
@@ -131,6 +151,7 @@ fn is_confined(world: &World, arguments: &[&str], code: i32, allowed: &[&str], l
         }
     }
     assert!(opened >= least, "{arguments:?}: only {opened} were opened");
+    removed
 }
 
 fn world() -> World {
@@ -169,6 +190,24 @@ fn check_opens_the_roots_the_locks_and_the_reports() {
     is_confined(&world, &["check"], 3, &["root", "locks"], 30);
     fs::remove_file(world.path("locks/modules.lock.json")).unwrap();
     is_confined(&world, &["check"], 3, &["root", "locks"], 10);
+}
+
+#[needs(landlock, strace)]
+fn check_removes_old_reports_and_nothing_else() {
+    let world = world();
+    let declaration = fs::read_to_string(world.path("driftlock.toml")).unwrap();
+    world.lock();
+    for _ in 0..3 {
+        is_confined(&world, &["check"], 0, &["root", "locks", "reports"], 30);
+    }
+    fs::write(world.path("driftlock.toml"), format!("reports_keep = 2\n{declaration}")).unwrap();
+    let arguments = ["check", "--require-sandbox"];
+    // Two of four, each of them two files and their directory.
+    assert_eq!(removals(&world, &arguments, 0, &["root", "locks", "reports"], 30, Some("reports")), 6);
+    assert_eq!(names(world.path("reports")).len(), 2);
+    // A directory that was named with an argument is another one.
+    is_confined(&world, &["check", "--output", "reports"], 0, &["root", "locks", "reports"], 30);
+    assert_eq!(names(world.path("reports")).len(), 3);
 }
 
 #[needs(landlock, strace)]

@@ -65,6 +65,10 @@ pub const ATTEMPTS: &[Attempt] = &[
     // Where writing is granted, Landlock has to allow what a rename needs.
     Attempt::new("unlink where writing is granted", |i| unlinks(out(i), "old", AtFlags::empty())).writes().seccomp(),
     Attempt::new("remove a directory where writing is granted", |i| unlinks(out(i), "sub", AtFlags::REMOVEDIR)).writes().landlock(1, EACCES).seccomp(),
+    Attempt::new("unlink with removing granted elsewhere", |i| unlinks(root(i), "inside", AtFlags::empty())).removes().landlock(1, EACCES),
+    Attempt::new("unlink through .. with removing granted elsewhere", |i| unlinks(out(i), "../secret", AtFlags::empty())).removes().landlock(1, EACCES),
+    Attempt::new("remove a directory with removing granted elsewhere", |i| unlinks(root(i), "empty", AtFlags::REMOVEDIR)).removes().landlock(1, EACCES),
+    Attempt::new("remove a directory through .. with removing granted elsewhere", |i| unlinks(out(i), "../empty", AtFlags::REMOVEDIR)).removes().landlock(1, EACCES),
     Attempt::new("link where writing is granted", |i| {
         let out = out(i);
         Box::new(move || done(linkat(&out, "old", &out, "new", AtFlags::empty())))

@@ -23,6 +23,8 @@ pub struct Attempt {
     pub name: &'static str,
     /// Whether the sandbox grants writing below `out`.
     pub writes: bool,
+    /// Whether it grants removing there, too.
+    pub removes: bool,
     /// Opens and starts what the attempt needs, outside.
     pub prepare: fn(&Inside) -> Try,
     pub plain: Plain,
@@ -45,11 +47,15 @@ pub enum Plain {
 
 impl Attempt {
     pub const fn new(name: &'static str, prepare: fn(&Inside) -> Try) -> Self {
-        Self { name, writes: false, prepare, plain: Plain::Works, landlock: None, seccomp: None }
+        Self { name, writes: false, removes: false, prepare, plain: Plain::Works, landlock: None, seccomp: None }
     }
 
     pub const fn writes(self) -> Self {
         Self { writes: true, ..self }
+    }
+
+    pub const fn removes(self) -> Self {
+        Self { writes: true, removes: true, ..self }
     }
 
     pub const fn plain(self, plain: Plain) -> Self {
@@ -102,7 +108,7 @@ pub fn all() -> impl Iterator<Item = &'static Attempt> {
 pub fn attempt(name: &str, inside: &Inside) -> io::Result<()> {
     let attempt = all().find(|attempt| attempt.name == name).expect("an attempt of that name");
     let attempted = (attempt.prepare)(inside);
-    inside.enter(attempt.writes);
+    inside.enter_with(attempt.writes, attempt.removes);
     attempted()
 }
 

@@ -1,0 +1,119 @@
+//! The folder of a run's report: made, filled, and the oldest ones removed where the declaration says how many are kept.
+
+use std::io;
+use std::num::NonZeroUsize;
+
+use cap_std::fs::Dir;
+
+use super::arguments::CheckArguments;
+use super::{history, retention};
+use crate::capability::{self, Directory, shown};
+use crate::report::chain::Previous;
+use crate::report::{self, Report, text::Style};
+use crate::session::{Session, not_written};
+use crate::store;
+use crate::trouble::Trouble;
+
+/// Where reports go.
+pub struct KeptIn {
+    /// As it is shown.
+    shown: String,
+    /// A run whose report can't be kept still says what it found, so that it can't be opened is no error yet.
+    directory: Result<Directory, Trouble>,
+    /// How many are kept there: all, if nothing says so.
+    most: Option<NonZeroUsize>,
+}
+
+impl KeptIn {
+    /// Opens the directory that reports go to, unless none is to be kept.
+    ///
+    /// # Errors
+    /// A directory that lies where it may not.
+    pub fn open(session: &Session, arguments: &CheckArguments, timestamp: &str) -> Result<Option<Self>, Trouble> {
+        if arguments.no_report {
+            return Ok(None);
+        }
+        let declared = &session.declared;
+        // A directory that is named with an argument is another one, of which the declaration says nothing.
+        let (directory, key, most) = match arguments.output.as_deref() {
+            Some(directory) => (directory.to_path_buf(), "--output", None),
+            None => (
+                declared.base.join(&declared.declaration.reports),
+                "`reports` in the declaration, or name another directory with --output",
+                declared.declaration.reports_keep,
+            ),
+        };
+        let file = |_: &_| format!("{timestamp}/{}", report::JSON_NAME);
+        let opened = session.writable(&directory, capability::REPORTS, key, file)?;
+        Ok(Some(Self { shown: shown(&directory), directory: opened, most }))
+    }
+
+    /// The directory, if it could be opened: it is going to be written to.
+    pub fn written(&self) -> Option<&Directory> {
+        self.directory.as_ref().ok()
+    }
+
+    /// The same if reports are going to be removed from it.
+    pub fn pruned(&self) -> Option<&Directory> {
+        self.written().filter(|_| self.most.is_some())
+    }
+
+    /// Writes the folder of one report, and gives the path of its JSON.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being written.
+    pub fn keep_one(self, report: &mut Report) -> Result<String, Trouble> {
+        self.keep(&report.timestamp.clone(), &report.started.clone(), |folder, previous| {
+            report.previous = previous;
+            put(folder, report)
+        })
+    }
+
+    /// Makes the folder of a run and has it filled, with the report that was kept before it; gives the path of the JSON in it.
+    ///
+    /// # Errors
+    /// Those of [`keep_one`](Self::keep_one).
+    pub fn keep(
+        self,
+        timestamp: &str,
+        started: &str,
+        fill: impl FnOnce(&Dir, Option<Previous>) -> io::Result<()>,
+    ) -> Result<String, Trouble> {
+        let Self { shown, directory, most } = self;
+        let reports = directory?;
+        let failed = |name: &str, error: &io::Error| not_written(&format!("the report {shown}/{name}"), error);
+        let _held = history::hold(&reports.dir).map_err(|error| failed(timestamp, &error))?;
+        let previous = history::previous(&reports.dir).map_err(|error| failed(timestamp, &error))?;
+        let mut name = timestamp.to_owned();
+        let mut number = 1;
+        // Two runs in one second get folders of their own.
+        while let Err(error) = reports.dir.create_dir(&name) {
+            if error.kind() != io::ErrorKind::AlreadyExists || number == 1000 {
+                return Err(failed(&name, &error));
+            }
+            number += 1;
+            name = format!("{timestamp}_{number}");
+        }
+        let write = || -> io::Result<()> {
+            fill(&reports.dir.open_dir(&name)?, previous)?;
+            store::sync(&reports.dir)
+        };
+        write().map_err(|error| failed(&name, &error))?;
+        if let Some(most) = most {
+            let offset = started.get("2026-01-29T15:30:42".len()..).unwrap_or("Z");
+            retention::prune(&reports.dir, &shown, most, &name, offset);
+        }
+        Ok(format!("{}/{name}/{}", shown.trim_end_matches('/'), report::JSON_NAME))
+    }
+}
+
+/// Writes one report into its folder.
+///
+/// # Errors
+/// Those of the file system.
+pub fn put(folder: &Dir, report: &Report) -> io::Result<()> {
+    let mut text = Vec::new();
+    report::text::write(&mut text, report, Style::default(), None)?;
+    store::create(folder, report::TEXT_NAME, &text)?;
+    store::replace(folder, report::JSON_NAME, |out| report::json::write(out, report))
+}
