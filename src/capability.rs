@@ -15,6 +15,7 @@ mod directory;
 pub mod launcher;
 mod ownership;
 mod program;
+mod waits;
 mod within;
 mod zone;
 
@@ -24,6 +25,7 @@ pub use directory::{
     Directory, REPORTS, beside, existing, export, future, here, locks, reports, root, work_tree, writable,
 };
 pub use program::{Program, program};
+pub use waits::waiting_for;
 pub use within::{engine_within, root_within};
 
 use std::io::{self, IsTerminal as _};

@@ -10,6 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use super::shown;
+use super::waits::waits;
 use crate::trouble::Trouble;
 
 /// A directory that was opened by name, once; from then on the handle is all that counts.
@@ -28,9 +29,13 @@ impl AsFd for Directory {
 
 pub(super) fn open(path: &Path) -> io::Result<Directory> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-    let resolved = resolved(dir.as_fd());
-    Ok(Directory { dir, resolved })
+    waits(path, || {
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        // Opening asks nothing of the file system. The sandbox is going to, when nothing can be told any more.
+        rustix::fs::fstat(&dir)?;
+        let resolved = resolved(dir.as_fd());
+        Ok(Directory { dir, resolved })
+    })
 }
 
 /// Where what is open lies, links resolved. Nothing where `/proc` is not there to tell.
@@ -121,8 +126,8 @@ pub const REPORTS: &str = "reports";
 /// # Errors
 /// A directory that can neither be opened nor created.
 pub fn writable(path: &Path, what: &str, key: &str) -> Result<Directory, Trouble> {
-    let is_new = what == REPORTS && std::fs::symlink_metadata(path).is_err();
-    let made = std::fs::create_dir_all(path).and_then(|()| open(path)).inspect(|directory| {
+    let is_new = what == REPORTS && waits(path, || std::fs::symlink_metadata(path)).is_err();
+    let made = waits(path, || std::fs::create_dir_all(path)).and_then(|()| open(path)).inspect(|directory| {
         if is_new {
             // Reports do not belong into git. Where this fails they are kept all the same.
             let _ = directory.dir.write(".gitignore", "*\n");
@@ -177,7 +182,7 @@ pub fn work_tree(resolved: &Path) -> Option<PathBuf> {
 pub fn future(path: &Path) -> Option<PathBuf> {
     path.ancestors().find_map(|there| {
         let named = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-        let resolved = std::fs::canonicalize(named).ok()?;
+        let resolved = waits(named, || std::fs::canonicalize(named)).ok()?;
         Some(resolved.join(path.strip_prefix(there).ok()?))
     })
 }

@@ -34,10 +34,13 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let watch = Watch::giving_up(common, arguments.servers.none_but_timeout()?);
-    let session = Session::open(&common.request(), LocksAccess::Read)?;
-    session.for_this_machine("check")?;
-    let in_store = in_nix_store(&session);
-    let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
+    let (session, in_store, kept_in) = watch.opening(|| {
+        let session = Session::open(&common.request(), LocksAccess::Read)?;
+        session.for_this_machine("check")?;
+        let in_store = in_nix_store(&session);
+        let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
+        Ok::<_, Trouble>((session, in_store, kept_in))
+    })?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let mut stat_cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session)).transpose()?;
     let metrics =

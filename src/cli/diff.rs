@@ -79,7 +79,7 @@ pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
 
 fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let file = open(a)?;
-    let session = Session::open(&common.request(), LocksAccess::Read)?;
+    let session = Watch::telling(common).opening(|| Session::open(&common.request(), LocksAccess::Read))?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let run = session.enter(&[])?;
     // A text lock may have the root in its paths, which takes the check to tell.

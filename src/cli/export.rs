@@ -69,7 +69,7 @@ pub fn run(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trou
         return server::run(common, output, servers);
     }
     servers.none()?;
-    let session = Session::of_everything(&common.request())?;
+    let session = Watch::telling(common).opening(|| Session::of_everything(&common.request()))?;
     let directory = empty(&session, output)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let run = session.enter([&directory])?;

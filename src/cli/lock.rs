@@ -51,7 +51,7 @@ struct Change {
 pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, Trouble> {
     let access = if dry_run { LocksAccess::Read } else { LocksAccess::Write };
     let session = match export {
-        None => Session::open(&common.request(), access)?,
+        None => Watch::telling(common).opening(|| Session::open(&common.request(), access))?,
         Some(export) => Session::from_export(&common.request(), access, export)?,
     };
     if export.is_none() {

@@ -26,9 +26,12 @@ pub fn run(common: &Common, reverse: bool, reference: Option<&Path>) -> Result<u
     if common.json {
         return Err(Trouble::new("a patch is no JSON", "leave out --json or --patch"));
     }
-    let mut session = Session::open(&common.request(), LocksAccess::Read)?;
-    session.for_this_machine("compare")?;
-    session.open_references(reference)?;
+    let session = Watch::telling(common).opening(|| {
+        let mut session = Session::open(&common.request(), LocksAccess::Read)?;
+        session.for_this_machine("compare")?;
+        session.open_references(reference)?;
+        Ok::<_, Trouble>(session)
+    })?;
     let (on_terminal, color) = (capability::is_terminal(), common.style().color);
     let show_progress = capability::wants_progress() && !common.quiet;
     let run = session.enter(&[])?;

@@ -53,7 +53,7 @@ pub fn of_servers(show: bool, servers: usize) -> ProgressBar {
     bar
 }
 
-/// Does `work` and meanwhile calls `tick` at intervals, in a thread of its own.
+/// Does `work` and meanwhile calls `tick` at intervals, in a thread of its own that has ended when this returns.
 pub fn ticking<T>(every: Duration, mut tick: impl FnMut() + Send, work: impl FnOnce() -> T) -> T {
     let ended = (Mutex::new(false), Condvar::new());
     std::thread::scope(|scope| {
@@ -68,10 +68,14 @@ pub fn ticking<T>(every: Duration, mut tick: impl FnMut() + Send, work: impl FnO
             }
         };
         // On a machine that has no thread left for it, the work goes on unseen.
-        let _ = std::thread::Builder::new().spawn_scoped(scope, ticks);
+        let thread = std::thread::Builder::new().spawn_scoped(scope, ticks);
         let result = work();
         *ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         ended.1.notify_all();
+        // The scope waits for what the thread does, and not for its end.
+        if let Ok(Err(panicked)) = thread.map(std::thread::ScopedJoinHandle::join) {
+            std::panic::resume_unwind(panicked);
+        }
         result
     })
 }

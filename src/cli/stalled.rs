@@ -10,7 +10,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::arguments::Common;
-use super::complain;
+use super::progress::{EVERY, ticking};
+use super::{complain, exit};
+use crate::capability::{self, shown};
 use crate::path::{escaped, joined};
 use crate::trouble::Trouble;
 use crate::walk::Progress;
@@ -42,16 +44,17 @@ struct Seen {
     told: u32,
 }
 
+/// Whether to tell now of what has been waited for so long, and was told `told` times: after a time, and again each time that
+/// twice as much has passed.
+fn is_due(waited: Duration, after: Duration, told: &mut u32) -> bool {
+    let due = waited >= after * (2 * *told + 1);
+    *told += u32::from(due);
+    due
+}
+
 impl Seen {
     fn new(beat: u64, now: Instant) -> Self {
         Self { beat, since: now, told: 0 }
-    }
-
-    /// Whether it is to be told of now: after a time, and again each time that twice as much has passed.
-    fn is_due(&mut self, now: Instant, after: Duration) -> bool {
-        let due = now.duration_since(self.since) >= after * (2 * self.told + 1);
-        self.told += u32::from(due);
-        due
     }
 }
 
@@ -100,6 +103,29 @@ impl Watch {
         Self { timeout, gives_up: true, ..Self::telling(common) }
     }
 
+    /// Opens what a run needs, and meanwhile watches that. Without a single root there is nothing to report, so a run whose
+    /// time is up ends here. The thread that watches has ended when this returns: the sandbox would not hold it.
+    pub fn opening<T>(&self, open: impl FnOnce() -> T) -> T {
+        let mut told = HashMap::new();
+        let look = || {
+            let Some((path, waited)) = capability::waiting_for() else { return };
+            let path = shown(&path);
+            if is_due(waited, self.after, told.entry(path.clone()).or_default()) {
+                complain(&waits(&path, waited));
+            }
+            let timeout = self.timeout.filter(|timeout| self.begun.elapsed() >= *timeout && waited >= WAITS);
+            if let Some(timeout) = timeout {
+                let problem = format!(
+                    "the run was given up after {} s (--timeout): {path} does not answer, and nothing was verified",
+                    timeout.as_secs()
+                );
+                complain(&Trouble::new(problem, REMEDY));
+                std::process::exit(exit::TROUBLE.into());
+            }
+        };
+        ticking(EVERY, look, open)
+    }
+
     /// Looks at what the workers are at.
     pub fn look(&mut self, progress: &Progress) {
         let now = Instant::now();
@@ -113,7 +139,7 @@ impl Watch {
             if waited >= WAITS {
                 waiting.push(at.worker);
             }
-            if seen.is_due(now, self.after) {
+            if is_due(waited, self.after, &mut seen.told) {
                 complain(&waits(&escaped(&joined(&at.root, &at.path)).to_string(), waited));
                 if self.gives_up && self.signals.is_none() {
                     self.signals = Some(Signals::catch(&self.over));

@@ -197,3 +197,31 @@ fn lock_tells_of_it_too() {
     child.wait().unwrap();
     drop(fuse);
 }
+
+/// What is opened before the sandbox is entered is waited for in no other way.
+#[needs(fuse, "kill")]
+fn a_root_that_can_not_be_opened_is_told_and_given_up() {
+    let world = locked();
+    let fuse = serve(&world, Served::new("stuck", "2"));
+    fuse.silence();
+    let finished = world.driftlock(["check", "--json", "--timeout", "3", "--stalled-after", "1"]).code(2);
+    says(
+        &finished.stderr(),
+        &[
+            "root has not answered for 1 s, and is still waited for",
+            "the run was given up after 3 s (--timeout): root does not answer, and nothing was verified",
+            "mount it again",
+        ],
+    );
+    assert_eq!(finished.stdout(), "");
+    assert!(!world.path("reports").exists());
+    for command in [&["lock"][..], &["check"], &["accept", "root/a"], &["diff", "locks/tree.lock.json", "live"]] {
+        let mut child = started(&world, &[command, &["--stalled-after", "1"]].concat());
+        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let first = stderr.next().unwrap();
+        assert!(first.contains("root has not answered for 1 s"), "{command:?}: {first}");
+        std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(15));
+    }
+    drop(fuse);
+}

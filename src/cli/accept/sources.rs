@@ -43,9 +43,12 @@ pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Source
         match &arguments.from {
             Some(export) => (Session::from_export(&request, access, export)?, Sources::Export(shown(export))),
             None => {
-                let mut session = Session::open(&request, access)?;
-                session.for_this_machine("accept")?;
-                session.open_references(arguments.reference.as_deref())?;
+                let session = Watch::telling(common).opening(|| {
+                    let mut session = Session::open(&request, access)?;
+                    session.for_this_machine("accept")?;
+                    session.open_references(arguments.reference.as_deref())?;
+                    Ok::<_, Trouble>(session)
+                })?;
                 (session, Sources::Here)
             }
         }

@@ -108,8 +108,12 @@ fn removals(
     let (landlock, seccomp) = (position("landlock_restrict_self"), position("seccomp"));
     assert!(landlock < seccomp, "{arguments:?}");
     // No thread, and no other process, that the sandbox would not hold.
-    let started = calls[..seccomp].iter().filter(|call| call.name.starts_with("clone") || call.name.ends_with("fork"));
-    assert_eq!(started.count(), 0, "{arguments:?}");
+    let is_start = |call: &&Call<'_>| call.name.starts_with("clone") || call.name.ends_with("fork");
+    let started: Vec<_> = calls[..seccomp].iter().filter(is_start).collect();
+    assert!(started.iter().all(|call| call.rest.contains("CLONE_THREAD")), "{arguments:?}");
+    // The one that watches what is opened by name has ended.
+    let ended = calls[..landlock].iter().filter(|call| call.name == "exit");
+    assert!(started.len() <= 1 && ended.count() == started.len(), "{arguments:?}: {trace}");
 
     let allowed: Vec<_> = allowed.iter().map(|path| fs::canonicalize(world.path(path)).unwrap()).collect();
     let pruned = pruned.map(|path| fs::canonicalize(world.path(path)).unwrap());
