@@ -6,8 +6,7 @@
 
 mod render;
 
-use render::harmless_lines;
-pub use render::{forms, render, report_of};
+pub use render::{Forms, rendered};
 
 use std::io::{BufReader, Write as _};
 use std::net::Shutdown;
@@ -22,6 +21,7 @@ use crate::declaration::{Declaration, Format};
 use crate::manifest::list::List;
 use crate::manifest::{Sha256Digest, json, text};
 use crate::merge;
+use crate::path::is_hazardous;
 use crate::remote::{self, Answer, AnswerError};
 use crate::report;
 use crate::stat_cache::file as stat_cache_file;
@@ -43,7 +43,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("request", request),
     ("answer", answer),
     ("stat_cache", stat_cache),
-    ("render", render),
+    ("render", |data| drop(rendered(data))),
 ];
 
 /// A lock: one that is accepted is written again to the same bytes.
@@ -226,6 +226,13 @@ pub fn stat_cache(data: &[u8]) {
     assert!(stat_cache_file::write(&mut written, &origin, &facts).is_ok());
     let stated = data.len().saturating_sub(32);
     assert_eq!(written.get(..stated), data.get(..stated));
+}
+
+/// Text for people: no character in it moves the cursor, ends a line of ours, or changes the order of the others.
+fn harmless_lines(text: &str) {
+    for character in text.chars().filter(|&character| character != '\n') {
+        assert!(!is_hazardous(character), "{character:?} in {text:?}");
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,71 @@
-//! Any report in any form: what we write of words that are not ours.
+//! Any report in every form.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::harmless_lines;
 use crate::compare;
 use crate::manifest::list::List;
-use crate::manifest::{Boundary, Cause, Content, Crossing, Kind, Record, Sha256Digest, Unverified};
-use crate::path::{EntryPath, is_hazardous};
-use crate::report::places::Places;
+use crate::manifest::{
+    Boundary, Cause, Content, Crossing, GlobList, Kind, Record, Sha256Digest, Uncovered, Unverified,
+};
+use crate::path::{EntryPath, Prose, escaped, is_invisible};
+use crate::remote::Head;
+use crate::report::fleet::{Fleet, Reports};
+use crate::report::next::{Footing, Ground, InGit};
+use crate::report::places::{Place, Places};
 use crate::report::text::Style;
-use crate::report::{self, CheckReport, Outcome, Report, Trouble};
-use crate::sandbox::Enforced;
+use crate::report::{
+    CheckReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, ServerReport, Trouble, Window, github, html,
+    json, junit, prometheus, sarif, slack, text,
+};
+use crate::sandbox::{Enforced, Landlock, landlock};
+
+/// A report in every form, by name.
+pub type Forms = [(&'static str, String); 9];
+
+/// What the first byte says: one bit for each thing that a report may have.
+struct Options(u8);
+
+impl Options {
+    const fn has(&self, bit: u8) -> bool {
+        self.0 & 1 << bit != 0
+    }
+
+    const fn several(&self) -> bool {
+        self.has(0)
+    }
+
+    const fn window(&self) -> bool {
+        self.has(1)
+    }
+
+    const fn files(&self) -> bool {
+        self.has(2)
+    }
+
+    const fn uncovered_is_trouble(&self) -> bool {
+        self.has(3)
+    }
+
+    const fn sandbox(&self) -> bool {
+        self.has(4)
+    }
+
+    const fn server_failed(&self) -> bool {
+        self.has(5)
+    }
+
+    /// Whether where the reader stands is known, so that each failed check has its next steps.
+    const fn ground(&self) -> bool {
+        self.has(6)
+    }
+
+    const fn git(&self) -> bool {
+        self.has(7)
+    }
+}
 
 /// Texts from bytes: names, roots, links and words that want to be something else.
 struct Words<'a>(std::slice::Split<'a, u8, fn(&u8) -> bool>);
@@ -22,16 +78,119 @@ impl<'a> Words<'a> {
     fn text(&mut self) -> String {
         String::from_utf8_lossy(self.bytes()).into_owned()
     }
+
+    /// What a [`Trouble`] says: names in it are harmless already.
+    fn prose(&mut self) -> String {
+        Prose(&self.text()).to_string()
+    }
 }
 
-/// A report with these words in every place that is not ours to write.
-#[must_use]
-pub fn report_of(data: &[u8]) -> Report {
-    let mut words = Words(data.split(|&byte| byte == 0));
+/// What is rendered.
+enum Any {
+    One(Box<Report>),
+    Several(Fleet),
+}
+
+impl Any {
+    /// A report with words in every place that is not ours to write.
+    fn new(data: &[u8]) -> Self {
+        let (&options, words) = data.split_first().unwrap_or((&0, &[]));
+        let options = Options(options);
+        let mut words = Words(words.split(|&byte| byte == 0));
+        let mut report = report_of(&mut words, &options);
+        if !options.several() {
+            return Self::One(Box::new(report));
+        }
+        let (timestamp, started) = (report.timestamp.clone(), report.started.clone());
+        let mut other = report_of(&mut words, &options);
+        // Both are of one run.
+        other.window = report.window.clone();
+        for (other, check) in other.checks.iter_mut().zip(&report.checks) {
+            other.name.clone_from(&check.name);
+        }
+        for report in [&mut report, &mut other] {
+            report.server = Some(server_of(&mut words, &options));
+        }
+        if let (Some(first), Some(second)) = (&report.server, &mut other.server)
+            && first.name == second.name
+        {
+            second.name.push('2');
+        }
+        let sandbox = report.sandbox.clone();
+        Self::Several(Fleet { timestamp, started, previous: None, sandbox, servers: vec![report, other] })
+    }
+
+    fn reports(&self) -> Reports<'_> {
+        match self {
+            Self::One(report) => Reports::One(report),
+            Self::Several(fleet) => Reports::Several(fleet),
+        }
+    }
+
+    fn json(&self) -> String {
+        written("json", |out| match self {
+            Self::One(report) => json::write(out, report),
+            Self::Several(fleet) => json::write_fleet(out, fleet),
+        })
+    }
+
+    fn text(&self, style: Style) -> String {
+        written("text", |out| match self {
+            Self::One(report) => text::write(out, report, style, None),
+            Self::Several(fleet) => text::write_fleet(out, fleet, style, None),
+        })
+    }
+
+    fn html(&self) -> String {
+        written("html", |out| html::write(out, self.reports(), "title"))
+    }
+
+    fn forms(&self) -> Forms {
+        let reports = self.reports();
+        let mut places = Places::default();
+        for check in reports.all().first().iter().flat_map(|report| &report.checks) {
+            places.declare(&check.name, Place { file: check.lock.clone(), line: 3 }, check.lock.clone());
+        }
+        let context = prometheus::Context { run: "run", ..prometheus::Context::default() };
+        [
+            ("text", self.text(Style::default())),
+            ("narrow", self.text(Style { quiet: true, width: Some(40), ..Style::default() })),
+            ("json", self.json()),
+            ("html", self.html()),
+            ("github", written("github", |out| github::write(out, reports, &places))),
+            ("junit", written("junit", |out| junit::write(out, reports))),
+            ("sarif", written("sarif", |out| sarif::write(out, reports, &places))),
+            ("slack", written("slack", |out| slack::write(out, reports, "title"))),
+            ("prometheus", written("prometheus", |out| prometheus::write(out, reports, context))),
+        ]
+    }
+}
+
+fn written(name: &str, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
+    let mut out = Vec::new();
+    assert!(write(&mut out).is_ok(), "{name}");
+    let Ok(out) = String::from_utf8(out) else { panic!("{name} is not UTF-8") };
+    out
+}
+
+fn server_of(words: &mut Words<'_>, options: &Options) -> ServerReport {
+    let head = Head { driftlock: words.prose(), landlock: Some(4), seccomp: options.sandbox() };
+    let trouble = Trouble { problem: words.prose(), remedy: words.prose() };
+    ServerReport {
+        // A declaration has names of letters, digits, `-`, `_` and `.` only, and a table's row begins with one.
+        name: format!("s{}", words.text()),
+        host: words.text(),
+        head: (!options.server_failed()).then_some(head),
+        trouble: options.server_failed().then_some(trouble),
+    }
+}
+
+fn report_of(words: &mut Words<'_>, options: &Options) -> Report {
     let record = |content| Ok(Record { content, attributes: None });
     let digest = |byte| Sha256Digest([byte; 32]);
     let root = words.text();
     let (mut locked, mut live, mut paths) = (Vec::new(), Vec::new(), Vec::new());
+    let mut uncovered = Vec::new();
     for number in 0..8_u8 {
         let (path, other) = (words.bytes(), words.bytes());
         let Ok(path) = EntryPath::new(path) else { continue };
@@ -46,11 +205,15 @@ pub fn report_of(data: &[u8]) -> Report {
             4 => live.push((path, Err(Unverified::Reported(Cause::Io, String::from_utf8_lossy(other).into())))),
             5 => live.push((path, Err(Unverified::Below(other.into())))),
             _ => {
+                uncovered.push(Uncovered::Link { path: path.clone(), target: other.into() });
                 locked.push((path.clone(), record(link)));
                 live.push((path, record(Content::Fifo)));
             }
         }
     }
+    uncovered.push(Uncovered::Glob { list: GlobList::Include, glob: words.text() });
+    uncovered.sort();
+    uncovered.dedup();
     paths.sort();
     paths.dedup();
     let (locked, live) = (List::new(locked), List::new(live));
@@ -62,131 +225,133 @@ pub fn report_of(data: &[u8]) -> Report {
     let touched = if comparison.counts.entries >= paths.len() as u64 { paths.clone() } else { Vec::new() };
     let check = |name: &str, root: &str, outcome| CheckReport {
         name: name.to_owned(),
-        kind: Kind::Trees,
+        kind: if options.files() { Kind::Files } else { Kind::Trees },
         root: root.to_owned(),
         resolved_root: Some(root.to_owned()),
         lock: root.to_owned(),
         outcome,
         mounts: Vec::new(),
         uncovered: Vec::new(),
-        uncovered_is_trouble: false,
+        uncovered_is_trouble: options.uncovered_is_trouble(),
         touched: Vec::new(),
         trusted: 0,
         old_lock: None,
     };
-    let (problem, remedy) = (words.text(), words.text());
-    let trouble =
-        Trouble { problem: crate::path::Prose(&problem).to_string(), remedy: crate::path::Prose(&remedy).to_string() };
+    let trouble = Trouble { problem: words.prose(), remedy: words.prose() };
     let compared = Outcome::Compared { comparison, digest: Some(digest(4).sri()), live_digest };
     let missing = words.text();
+    let name = match words.text() {
+        taken if ["tree", "missing", LOCK_FILES_EXIST, SERVER_COLLECTION].contains(&&*taken) => "other".to_owned(),
+        name => name,
+    };
+    let until = if options.uncovered_is_trouble() { "2026-01-29T09:00:00Z" } else { "2026-01-29T05:00:00Z" };
+    let window = options.window().then(|| Window::new(until, &escaped(words.bytes()).to_string()).ok()).flatten();
+    let landlock = Landlock { abi: 4, restrictions: landlock::restriction("tcp").into_iter().collect() };
+    let ground = options.ground().then(|| Arc::new(ground_of(&name, &root, options)));
     Report {
         timestamp: "20260129_153042".to_owned(),
         started: "2026-01-29T15:30:42+09:00".to_owned(),
         previous: None,
         duration: Duration::from_millis(1),
         bytes: 1,
-        window: None,
+        window,
         missing_locks: vec![missing.clone()],
         checks: vec![
-            CheckReport { mounts, touched, ..check("tree", &root, compared) },
-            check("failed", &root, Outcome::Failed(trouble)),
+            CheckReport { mounts, touched, uncovered, ..check("tree", &root, compared) },
+            check(&name, &root, Outcome::Failed(trouble)),
             check("missing", &missing, Outcome::NoLock),
         ],
-        sandbox: Enforced { landlock: None, seccomp: false },
+        sandbox: Enforced { landlock: options.sandbox().then_some(landlock), seccomp: options.sandbox() },
         server: None,
-        ground: None,
+        ground,
     }
 }
 
-/// A report in every form.
-#[must_use]
-pub fn forms(report: &Report) -> [(&'static str, String); 8] {
-    let form = |name, write: &dyn Fn(&mut Vec<u8>) -> std::io::Result<()>| {
-        let mut out = Vec::new();
-        assert!(write(&mut out).is_ok(), "{name}");
-        let Ok(out) = String::from_utf8(out) else { panic!("{name} is not UTF-8") };
-        (name, out)
+/// Every check stands in the reader's git work tree, or nowhere that git knows.
+fn ground_of(name: &str, root: &str, options: &Options) -> Ground {
+    let footing = Footing {
+        local: !options.server_failed(),
+        place: root.to_owned(),
+        git: options.git().then(|| InGit { root: root.into(), lock: name.into() }),
+        reference: options.sandbox(),
+        engine: None,
     };
-    let places = Places::default();
-    let context = || report::prometheus::Context { run: "run", ..report::prometheus::Context::default() };
-    [
-        form("text", &|out| report::text::write(out, report, Style::default(), None)),
-        form("json", &|out| report::json::write(out, report)),
-        form("github", &|out| report::github::write(out, report, &places)),
-        form("junit", &|out| report::junit::write(out, report)),
-        form("sarif", &|out| report::sarif::write(out, report, &places)),
-        form("slack", &|out| report::slack::write(out, report, "title")),
-        form("prometheus", &|out| report::prometheus::write(out, report, context())),
-        form("html", &|out| report::html::write(out, report, "title")),
-    ]
+    let checks = [name, "tree", "missing"].map(|check| (check.to_owned(), footing.clone())).into();
+    Ground { config: options.files().then(|| name.into()), as_server: None, base: name.into(), checks }
 }
 
-/// Any report in any form: nothing in it is taken for more than text. What XML is, `fuzz/fuzz_targets/render.rs` asks a
-/// parser that is not ours.
-pub fn render(data: &[u8]) {
-    let report = report_of(data);
-    // No word opens an element: with another character in its place, there are as many.
-    if !data.contains(&b'=') {
-        let other: Vec<_> = data.iter().map(|&byte| if byte == b'<' { b'=' } else { byte }).collect();
-        let elements = |report: &Report| forms(report)[7].1.matches('<').count();
-        assert_eq!(elements(&report), elements(&report_of(&other)));
-    }
-    let failed = report.checks.iter().filter(|check| check.drifted() || check.troubled()).count();
-    for (name, form) in forms(&report) {
-        harmless_lines(&form);
-        match name {
-            "json" => {
-                let Ok(report::json::Kept::One(parsed)) = report::json::parse_kept(form.as_bytes()) else {
-                    panic!("not read back: {form}")
-                };
-                let Ok(again) = parsed.into_report() else { panic!("not read back: {form}") };
-                assert_eq!(forms(&again)[1].1, form);
-            }
-            "sarif" | "slack" => {
-                let read: Result<serde_json::Value, _> = serde_json::from_str(&form);
-                assert!(read.is_ok(), "{form}");
-            }
-            "text" => {
-                for line in form.lines() {
-                    let tag = [
-                        "[INFO]",
-                        "[PASS]",
-                        "[FAIL]",
-                        "[WARN]",
-                        "[SKIP]",
-                        "    ",
-                        "  ",
-                        "=",
-                        "Total",
-                        "Passed",
-                        "Failed",
-                        "Skipped",
-                        "Entries: ",
-                        "OVERALL: FAIL",
-                    ];
-                    assert!(line.is_empty() || tag.iter().any(|tag| line.starts_with(tag)), "{line:?}");
-                }
-                assert_eq!(form.matches("\n[PASS] ").count(), 2 - failed, "{form}");
-            }
-            "github" => {
-                for line in form.lines() {
-                    let command = ["::error ", "::warning ", "::notice "];
-                    assert!(command.iter().any(|command| line.starts_with(command)), "{line:?}");
-                }
-            }
-            "prometheus" => {
-                for line in form.lines() {
-                    assert!(line.starts_with("# ") || line.starts_with("driftlock_"), "{line:?}");
-                }
-            }
+/// The same words with one byte in place of another, where that makes no two of them the same.
+fn replaced(data: &[u8], byte: u8, other: u8) -> Option<Vec<u8>> {
+    let (_, words) = data.split_first()?;
+    let replaced = words.iter().map(|&found| if found == byte { other } else { found });
+    let possible = words.contains(&byte) && !words.contains(&other);
+    possible.then(|| data[..1].iter().copied().chain(replaced).collect())
+}
+
+/// Renders a report with these words in it, and checks that nothing in any form is taken for more than text. What parsers
+/// that are not ours make of it, `fuzz/fuzz_targets/render.rs` asks them.
+///
+/// # Panics
+/// If a promise is broken.
+#[must_use]
+pub fn rendered(data: &[u8]) -> Forms {
+    let any = Any::new(data);
+    let forms = any.forms();
+    for (name, form) in &forms {
+        harmless_lines(form);
+        assert!(!form.contains("##"), "{name} has a command of Azure's: {form}");
+        assert!(!form.chars().any(is_invisible), "{name} has what is not seen: {form}");
+        let command = |line: &&str| line.trim_start().starts_with("::");
+        match *name {
+            "github" => form.lines().for_each(github_line),
+            "text" | "narrow" => form.lines().for_each(text_line),
             _ => {}
+        }
+        if *name != "github" {
+            assert_eq!(form.lines().find(command), None, "{name} has a command of GitHub's");
+        }
+    }
+    same_words_are_one_shape(data, &any, &forms);
+    read_back(&forms[2].1);
+    forms
+}
+
+/// No word opens an element or ends a line: with another character in its place, there are as many.
+fn same_words_are_one_shape(data: &[u8], any: &Any, forms: &Forms) {
+    if let Some(other) = replaced(data, b'<', b'=') {
+        let elements = |page: &str| page.matches('<').count();
+        assert_eq!(elements(&any.html()), elements(&Any::new(&other).html()));
+    }
+    // Both are escaped, and next to each other: the order of all paths is the same.
+    if let Some(other) = replaced(data, b'\n', b'\x0b') {
+        for ((name, form), (_, other)) in forms.iter().zip(Any::new(&other).forms()) {
+            assert_eq!(form.lines().count(), other.lines().count(), "{name}: {form}{other}");
         }
     }
 }
 
-/// Text for people: no character in it moves the cursor, ends a line of ours, or changes the order of the others.
-pub(super) fn harmless_lines(text: &str) {
-    for character in text.chars().filter(|&character| character != '\n') {
-        assert!(!is_hazardous(character), "{character:?} in {text:?}");
+/// What is kept as JSON is read again as the same.
+fn read_back(form: &str) {
+    let kept = json::parse_kept(form.as_bytes()).unwrap_or_else(|error| panic!("not read back: {error}: {form}"));
+    let again = match kept {
+        json::Kept::One(parsed) => parsed.into_report().map(|report| Any::One(Box::new(report))),
+        json::Kept::Several(parsed) => parsed.into_fleet().map(Any::Several),
+    };
+    let again = again.unwrap_or_else(|error| panic!("not read back: {error}: {form}"));
+    assert_eq!(again.json(), form);
+}
+
+/// A line for GitHub: one of our commands, or a line of the log that is none.
+fn github_line(line: &str) {
+    let ours = ["::error file=", "::warning file=", "::error title=", "::warning title=", "::notice title="];
+    let is_command = line.trim_start().starts_with("::");
+    assert!(!is_command || ours.into_iter().any(|begin| line.starts_with(begin)), "{line:?}");
+}
+
+/// A line of a text begins with words of ours, or with a server's name in the table, which has none of the tags' brackets.
+fn text_line(line: &str) {
+    let tags = ["[INFO] ", "[PASS] ", "[FAIL] ", "[WARN] ", "[SKIP] "];
+    if line.starts_with('[') {
+        assert!(tags.iter().any(|tag| line.starts_with(tag)), "{line:?}");
     }
 }

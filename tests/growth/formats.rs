@@ -60,15 +60,23 @@ fn places(report: &Any) -> Places {
     places
 }
 
+/// Writing a report as text.
+pub fn text(report: Any) -> Work {
+    let (_, write) = FORMS[0];
+    Box::new(move || written(&report, write))
+}
+
+fn written(report: &Any, write: Write) -> usize {
+    let mut out = Vec::new();
+    write(&mut out, report).expect("memory has no errors");
+    out.len()
+}
+
 /// Writing a report in each form.
 pub fn all(report: &Rc<Any>) -> Vec<(&'static str, Work)> {
     let form = |&(name, write): &(&'static str, Write)| {
         let report = Rc::clone(report);
-        let work: Work = Box::new(move || {
-            let mut out = Vec::new();
-            write(&mut out, &report).expect("memory has no errors");
-            out.len()
-        });
+        let work: Work = Box::new(move || written(&report, write));
         (name, work)
     };
     FORMS.iter().map(form).collect()

@@ -26,6 +26,7 @@ mod locks;
 #[path = "../machine/mod.rs"]
 mod machine;
 mod reports;
+mod resolving;
 #[path = "../samples/mod.rs"]
 mod samples;
 mod servers;
@@ -88,8 +89,15 @@ const OUTPUT_FOR_A_BYTE: usize = 40;
 const OUTPUT_FOR_NOTHING: usize = 64 << 10;
 
 fn cases() -> Vec<Case> {
-    let all =
-        [locks::cases(), declarations::cases(), reports::cases(), engines::cases(), servers::cases(), checks::cases()];
+    let all = [
+        locks::cases(),
+        declarations::cases(),
+        reports::cases(),
+        resolving::cases(),
+        engines::cases(),
+        servers::cases(),
+        checks::cases(),
+    ];
     all.into_iter().flatten().collect()
 }
 

@@ -1,10 +1,12 @@
 //! Reports in which each field is as bad as it gets, and reading them back.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use driftlock::manifest::{Boundary, Crossing, Kind};
 use driftlock::report::fleet::Fleet;
 use driftlock::report::json::{Kept, parse_kept};
+use driftlock::report::next::{Footing, Ground, InGit};
 use driftlock::report::{Outcome, Report, Trouble, changes, difference};
 
 use crate::samples::{self, Tree};
@@ -18,6 +20,25 @@ pub enum Any {
 }
 
 impl Any {
+    /// Read by an operator who stands where git knows all of it, so that each failed check has its next steps.
+    fn in_git(mut self) -> Self {
+        let reports = match &mut self {
+            Self::One(report) => std::slice::from_mut(&mut **report),
+            Self::Several(fleet) => &mut fleet.servers[..],
+        };
+        for report in reports {
+            let footing = |check: &driftlock::report::CheckReport| Footing {
+                local: true,
+                place: check.root.clone(),
+                git: Some(InGit { root: check.root.clone().into(), lock: check.lock.clone().into() }),
+                ..Footing::default()
+            };
+            let checks = report.checks.iter().map(|check| (check.name.clone(), footing(check))).collect();
+            report.ground = Some(Arc::new(Ground { checks, ..Ground::default() }));
+        }
+        self
+    }
+
     pub fn json(&self) -> Vec<u8> {
         match self {
             Self::One(report) => samples::json(report),
@@ -117,6 +138,7 @@ pub fn cases() -> Vec<Case> {
             let report = Rc::new(make(size));
             let json = report.json();
             let mut work = formats::all(&report);
+            work.push(("next steps", formats::text(make(size).in_git())));
             let read = json.clone();
             work.push(("read back", Box::new(move || back(&read).json().len())));
             // Those of several servers are not compared.
