@@ -83,8 +83,8 @@ impl Baseline {
         match check.lock.format {
             LockFormat::Json => {
                 let lock = Self::read(file, LockFormat::Json)?;
-                if let (Self::Old(old), Some(engine)) = (&lock, &check.engine) {
-                    old::records(&old.reader, &engine.containers)?;
+                if let (Self::Old(old), Some(_)) = (&lock, &check.engine) {
+                    old::records(&old.reader, &check.selection)?;
                 }
                 Ok(lock)
             }

@@ -6,7 +6,6 @@
 //! - `docker_images.lock.json`: `{"generated_at": "<ISO 8601>", "images": {"<container>": {"image": "<name:tag>",
 //!   "imageId": "sha256:…"}}}`.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
@@ -232,14 +231,12 @@ pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
     })
 }
 
-/// Makes sure that a check records all containers of a lock; that of no names records all there are.
+/// Makes sure that a check records all containers of a lock, as far as their names tell.
 ///
 /// # Errors
 /// The first that it does not.
-pub fn records(lock: &text::Reader, containers: &[String]) -> Result<(), LockError> {
-    let containers: HashSet<&[u8]> = containers.iter().map(String::as_bytes).collect();
-    let declared = |entry: &&Entry| containers.contains(entry.path.as_bytes());
-    match lock.entries().find(|entry| !containers.is_empty() && !declared(entry)) {
+pub fn records(lock: &text::Reader, selection: &Selection) -> Result<(), LockError> {
+    match lock.entries().find(|entry| !selection.picks(entry.path.as_bytes())) {
         None => Ok(()),
         Some(entry) => Err(LockError::Old {
             problem: format!("the container {} is not among what the check records", entry.path),

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::arguments::Common;
 use super::{after_printing, exit};
 use crate::capability::{self, Declared, shown};
+use crate::declaration::{Check, Engine};
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced};
@@ -101,10 +102,9 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
         )?;
     }
     for (check, engine) in engines {
-        let what = match (check.kind, &engine.containers[..]) {
-            (Kind::ContainerFiles, _) => format!("files in {}", escaped(check.place().as_bytes())),
-            (_, []) => "all containers".to_owned(),
-            (_, names) => quoted(names),
+        let what = match check.kind {
+            Kind::ContainerFiles => format!("files in {}", escaped(check.place().as_bytes())),
+            _ => containers(check, engine),
         };
         writeln!(out, "  {}  (engine of the check {}: records {what})", base(&engine.socket), check.name)?;
     }
@@ -159,6 +159,22 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     }
 }
 
+/// Which containers a check records.
+fn containers(check: &Check, engine: &Engine) -> String {
+    let mut what = if engine.containers.is_empty() { "all containers".to_owned() } else { quoted(&engine.containers) };
+    if !check.selection.exclude.is_empty() {
+        what.push_str(&format!(" but not {}", quoted(&check.selection.exclude)));
+    }
+    let labels: Vec<_> = engine.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if !labels.is_empty() {
+        what.push_str(&format!(", of them those with {}", quoted(&labels)));
+    }
+    if engine.one_off {
+        what.push_str(", one-off ones too");
+    }
+    what
+}
+
 fn quoted(globs: &[String]) -> String {
     globs.iter().map(|glob| format!("\"{}\"", escaped(glob.as_bytes()))).collect::<Vec<_>>().join(", ")
 }
@@ -180,7 +196,9 @@ fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> 
                 "reference": check.reference.as_ref().map(|reference| base(reference)),
                 "socket": check.engine.as_ref().map(|engine| base(&engine.socket)),
                 "containers": check.engine.as_ref().map(|engine| &engine.containers),
-                "include": check.selection.include,
+                "labels": check.engine.as_ref().map(|engine| &engine.labels),
+                "one_off": check.engine.as_ref().map(|engine| engine.one_off),
+                "include": if check.kind == Kind::Containers { &[][..] } else { &check.selection.include[..] },
                 "exclude": check.selection.exclude,
                 "lock": base(&declaration.locks.join(&check.lock.name)),
             })

@@ -280,8 +280,12 @@ pub fn judge(
 /// What to say of a check that has nothing to check in this place.
 pub fn nothing_found(check: &Check, place: &str, is_empty: bool) -> Trouble {
     if check.kind == Kind::Containers {
+        let picks_some = check.engine.as_ref().is_some_and(|engine| {
+            !(engine.labels.is_empty() && engine.containers.is_empty() && check.selection.exclude.is_empty())
+        });
+        let picked = if picks_some { " that the check picks" } else { "" };
         return Trouble::new(
-            format!("the check {} finds nothing: the engine has no containers", check.name),
+            format!("the check {} finds nothing: the engine has no containers{picked}", check.name),
             "start them, or write `allow_empty = true` if that is what you expect",
         );
     }

@@ -13,6 +13,20 @@ pub struct Listed {
     /// With a slash before them. A container has one, and Docker's legacy links add others.
     #[serde(default)]
     pub names: Vec<String>,
+    #[serde(default)]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// `running`, `exited` and so on.
+    #[serde(default)]
+    pub state: String,
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub created: i64,
+}
+
+impl Listed {
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.as_ref()?.get(name).map(String::as_str)
+    }
 }
 
 /// One of `GET /libpod/pods/json`, which Podman alone has.

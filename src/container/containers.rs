@@ -9,11 +9,12 @@ use super::client::Client;
 use super::error::EngineError;
 use super::http::Target;
 use super::names;
+use super::picks::Picks;
 use super::record::{image_id, record};
 use super::stream::Patience;
 use crate::manifest::container::sorted;
 use crate::manifest::list::Found;
-use crate::manifest::{AttributeSet, List, Unverified};
+use crate::manifest::{AttributeSet, List, Uncovered, Unverified};
 use crate::path::EntryPath;
 
 /// The most containers that are looked at.
@@ -21,35 +22,34 @@ const MOST_CONTAINERS: usize = 10_000;
 /// How often the engine is asked about a container that it lists and can't tell about.
 const MOST_ROUNDS: usize = 3;
 
-/// Collects the containers of these names, or all of them if there are none, through a connected socket. One that is
-/// named and not there is [`Unverified::Absent`].
+/// Collects containers through a connected socket, and the patterns that match none. One that is named and not there is
+/// [`Unverified::Absent`].
 ///
 /// # Errors
 /// An engine that can't be asked, or gives no sense.
 pub fn containers(
     socket: BorrowedFd<'_>,
-    names: &[String],
+    picks: Picks<'_>,
     attributes: AttributeSet,
     patience: Patience,
-) -> Result<List, EngineError> {
-    collect(&mut Client::new(socket, patience)?, names, attributes)
+) -> Result<(List, Vec<Uncovered>), EngineError> {
+    collect(&mut Client::new(socket, patience)?, picks, attributes)
 }
 
 /// The same, through a client that has agreed on a version.
 pub(super) fn collect(
     client: &mut Client<'_>,
-    names: &[String],
+    mut picks: Picks<'_>,
     attributes: AttributeSet,
-) -> Result<List, EngineError> {
-    let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+) -> Result<(List, Vec<Uncovered>), EngineError> {
     let mut inspection = Inspection { attributes, digests: HashMap::new(), told: HashMap::new() };
-    let mut listed = listed(client, &wanted)?;
+    let mut listed = listed(client, &mut picks)?;
     for round in 1..=MOST_ROUNDS {
         if inspection.ask(client, &listed)? {
             break;
         }
         // What is not listed any more has gone away. What is listed in its place is asked about, but for the last time.
-        let now = self::listed(client, &wanted)?;
+        let now = self::listed(client, &mut picks)?;
         if round < MOST_ROUNDS {
             listed = now;
         } else {
@@ -64,21 +64,21 @@ pub(super) fn collect(
         entries.push((EntryPath::new(name.into_bytes()).map_err(|_| nameless())?, found));
     }
     let seen: BTreeSet<&[u8]> = entries.iter().map(|(path, _)| path.as_bytes()).collect();
-    let absent = wanted.iter().filter(|name| !seen.contains(name.as_bytes()));
+    let absent = picks.names().filter(|name| !seen.contains(name.as_bytes()));
     let absent: Vec<_> = absent.filter_map(|name| EntryPath::new(name.as_bytes()).ok()).collect();
     entries.extend(absent.into_iter().map(|path| (path, Err(Unverified::Absent))));
-    Ok(List::new(entries))
+    Ok((List::new(entries), picks.unmatched()))
 }
 
 /// The containers that there are.
 struct Containers {
-    /// Those that are wanted, each with its name if the engine has told it.
+    /// Those that are picked, each with its name if the engine has told it.
     named: Vec<(Listed, Option<String>)>,
     /// The names of all, by id.
     names: HashMap<String, String>,
 }
 
-fn listed(client: &mut Client<'_>, wanted: &BTreeSet<&str>) -> Result<Containers, EngineError> {
+fn listed(client: &mut Client<'_>, picks: &mut Picks<'_>) -> Result<Containers, EngineError> {
     let target = client.target(&["containers", "json"]).query("all", "1");
     let all: Vec<Listed> = client.json(&target)?.ok_or_else(|| not_found("its containers"))?;
     if all.len() > MOST_CONTAINERS {
@@ -87,9 +87,7 @@ fn listed(client: &mut Client<'_>, wanted: &BTreeSet<&str>) -> Result<Containers
     let pods = if all.iter().any(names::may_be_of_pod) { pods(client)? } else { Vec::new() };
     let named = names::of(all, &pods)?;
     let names = named.iter().filter_map(|(listed, name)| Some((listed.id.clone(), name.clone()?))).collect();
-    let is_wanted = |(_, name): &(Listed, Option<String>)| {
-        wanted.is_empty() || name.as_deref().is_some_and(|name| wanted.contains(name))
-    };
+    let is_wanted = |(listed, name): &(Listed, Option<String>)| picks.pick(listed, name.as_deref());
     Ok(Containers { named: named.into_iter().filter(is_wanted).collect(), names })
 }
 

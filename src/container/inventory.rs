@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::client::Client;
 use super::containers::collect;
 use super::error::EngineError;
+use super::picks::Picks;
 use super::record::{digest, is_id};
 use super::stream::Patience;
+use crate::declaration::Selection;
 use crate::manifest::container::sorted;
 use crate::manifest::{AttributeSet, List, json};
 
@@ -113,7 +115,8 @@ struct VolumeAnswer {
 /// An engine that can't be asked, or gives no sense.
 pub fn inventory(socket: BorrowedFd<'_>, patience: Patience) -> Result<Inventory, EngineError> {
     let mut client = Client::new(socket, patience)?;
-    let containers = collect(&mut client, &[], EVERYTHING)?;
+    let everything = Selection::everything();
+    let (containers, _) = collect(&mut client, Picks::all(&everything), EVERYTHING)?;
     let images: Vec<ImageAnswer> = ask(&mut client, &["images", "json"])?;
     if let Some(ImageAnswer { id, .. }) = images.iter().find(|answer| json::parse_image_id(&answer.id).is_none()) {
         return Err(EngineError::malformed(format!("{id:?} is no id of an image")));

@@ -29,7 +29,8 @@ fn is_short_id(text: &str) -> bool {
     text.len() == SHORT_ID && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Gives every container its name; none to one that the engine lists without.
+/// Gives every container its name; none to one that the engine lists without. Of the containers that Swarm has made for
+/// one slot of a service the one that counts is given, and the tasks before it are not.
 ///
 /// # Errors
 /// Two containers of one name.
@@ -41,20 +42,56 @@ pub(super) fn of(all: Vec<Listed>, pods: &[Pod]) -> Result<Vec<(Listed, Option<S
             return Err(EngineError::malformed(format!("two containers are named {name}")));
         }
     }
+    let newest = newest_tasks(&all);
     let name = |listed: &Listed| {
         let own = own_of(listed)?;
+        let lasting = slot(listed, own).or_else(|| replacing(listed, own)).map(str::to_owned);
+        let lasting = lasting.or_else(|| of_pod(listed, own, &pods));
         // A name that a user gave counts for more than one that follows from something else.
-        let lasting = lasting(listed, own, &pods).filter(|name| taken.insert(name.clone()));
-        Some(lasting.unwrap_or_else(|| own.to_owned()))
+        Some(lasting.filter(|name| taken.insert(name.clone())).unwrap_or_else(|| own.to_owned()))
     };
-    let names: Vec<_> = all.iter().map(name).collect();
-    Ok(all.into_iter().zip(names).collect())
+    let is_past = |listed: &Listed| {
+        let slot = own_of(listed).and_then(|own| slot(listed, own));
+        slot.is_some_and(|slot| newest.get(slot).is_some_and(|id| *id != listed.id))
+    };
+    let past: Vec<bool> = all.iter().map(is_past).collect();
+    let kept: Vec<Listed> = all.into_iter().zip(past).filter_map(|(listed, past)| (!past).then_some(listed)).collect();
+    let names: Vec<_> = kept.iter().map(name).collect();
+    Ok(kept.into_iter().zip(names).collect())
 }
 
-/// What the name would be if the engine had not put an id into it.
-fn lasting(listed: &Listed, own: &str, pods: &HashMap<&str, &Pod>) -> Option<String> {
-    let pod = pods
-        .get(listed.id.as_str())
-        .filter(|pod| own.strip_suffix(INFRA).is_some_and(|id| is_short_id(id) && pod.id.starts_with(id)))?;
+/// Of each slot of a service the container that runs, or else the one that was made last.
+fn newest_tasks(all: &[Listed]) -> HashMap<String, String> {
+    let rank = |listed: &Listed| (listed.state == "running", listed.created);
+    let mut newest: HashMap<&str, &Listed> = HashMap::new();
+    for listed in all {
+        if let Some(slot) = own_of(listed).and_then(|own| slot(listed, own)) {
+            let current = newest.entry(slot).or_insert(listed);
+            if rank(listed) > rank(current) {
+                *current = listed;
+            }
+        }
+    }
+    newest.into_iter().map(|(slot, listed)| (slot.to_owned(), listed.id.clone())).collect()
+}
+
+/// `shop_web.1` of `shop_web.1.x0qjfi3tyutdo0vuowmdgvpx6`, whose end is the id of Swarm's task.
+fn slot<'a>(listed: &Listed, own: &'a str) -> Option<&'a str> {
+    own.strip_suffix(listed.label("com.docker.swarm.task.id")?)?
+        .strip_suffix('.')
+        .filter(|name| is_container_name(name))
+}
+
+/// `shop-web-1` of `0f6e8b1c2d3a_shop-web-1`, as Compose calls a container for as long as the one before it is there.
+fn replacing<'a>(listed: &Listed, own: &'a str) -> Option<&'a str> {
+    listed.label("com.docker.compose.project")?;
+    let (id, name) = own.split_once('_')?;
+    (is_short_id(id) && is_container_name(name)).then_some(name)
+}
+
+/// `shop-infra` of `4f1c09a7d2be-infra`, as Podman calls the container that holds the namespaces of the pod `shop`.
+fn of_pod(listed: &Listed, own: &str, pods: &HashMap<&str, &Pod>) -> Option<String> {
+    let is_of = |id: &str, pod: &Pod| is_short_id(id) && pod.id.starts_with(id);
+    let pod = pods.get(listed.id.as_str()).filter(|pod| own.strip_suffix(INFRA).is_some_and(|id| is_of(id, pod)))?;
     Some(format!("{}{INFRA}", pod.name)).filter(|name| is_container_name(name))
 }

@@ -9,8 +9,14 @@ use crate::digest::Sha256;
 use crate::manifest::container::{Container, Mount, sorted};
 use crate::manifest::{AttributeSet, Content, Record, Sha256Digest, json};
 
-/// Labels that Docker Compose changes by itself: the id of the container that this one took the place of.
-const LABELS_OF_ONE_CONTAINER: &[&str] = &["com.docker.compose.replace"];
+/// Labels that an engine makes up anew for each container: the id of the one that it took the place of, and those of
+/// a task and its service.
+const LABELS_OF_ONE_CONTAINER: &[&str] = &[
+    "com.docker.compose.replace",
+    "com.docker.swarm.service.id",
+    "com.docker.swarm.task.id",
+    "com.docker.swarm.task.name",
+];
 
 /// The id of the image; nothing for a container without one, of which Podman says `sha256:` and no digits.
 ///

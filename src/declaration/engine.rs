@@ -1,8 +1,10 @@
 //! The keys of checks that ask a container engine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::section::{Section, Text};
+use super::value::{Data, Key, Value};
 use super::{DeclarationError, Engine, Problem};
 use crate::manifest::Kind;
 use crate::path;
@@ -16,14 +18,12 @@ pub fn engine(section: Section<'_>, kind: Kind) -> Result<Option<Engine>, Declar
     let containers = match kind {
         Kind::Files | Kind::Trees => return Ok(None),
         Kind::Containers => {
-            let Some((_, value)) = section.get("containers") else {
-                return Ok(Some(Engine { socket: socket(section)?, containers: Vec::new() }));
-            };
-            let names = section.strings("containers", "[\"traefik\"]")?.unwrap_or_default();
-            if names.is_empty() {
+            patterns(section, "exclude")?;
+            let names = patterns(section, "containers")?;
+            if let (Some((_, value)), true) = (section.get("containers"), names.is_empty()) {
                 return Err(section.error(value.span.start, "containers", Problem::EmptyContainers));
             }
-            names.iter().map(|name| container(section, "containers", name)).collect::<Result<_, _>>()?
+            names
         }
         Kind::ContainerFiles => {
             let Some(name) = section.string("container", "\"nginx\"")? else {
@@ -32,7 +32,39 @@ pub fn engine(section: Section<'_>, kind: Kind) -> Result<Option<Engine>, Declar
             vec![container(section, "container", &name)?]
         }
     };
-    Ok(Some(Engine { socket: socket(section)?, containers }))
+    let (labels, one_off) = match kind {
+        Kind::Containers => (labels(section)?, section.boolean("one_off")?),
+        _ => (BTreeMap::new(), false),
+    };
+    Ok(Some(Engine { socket: socket(section)?, containers, labels, one_off }))
+}
+
+/// Names of containers, and patterns for them.
+fn patterns(section: Section<'_>, key: &str) -> Result<Vec<String>, DeclarationError> {
+    let names = section.strings(key, "[\"traefik\", \"shop-*\"]")?.unwrap_or_default();
+    names
+        .iter()
+        .map(|name| match name.text.contains(['*', '?', '[', '{']) && !name.text.contains('/') {
+            true => Ok(name.text.to_owned()),
+            false => container(section, key, name),
+        })
+        .collect()
+}
+
+/// Labels, each with the one value that is meant, which may be empty.
+fn labels(section: Section<'_>) -> Result<BTreeMap<String, String>, DeclarationError> {
+    const EXAMPLE: &str = "{ \"com.docker.compose.project\" = \"shop\" }";
+    let Some((_, value)) = section.get("labels") else { return Ok(BTreeMap::new()) };
+    let wrong = |value: &Value| section.wrong_type("labels", value, "a table of labels with their values", EXAMPLE);
+    let Data::Table(entries) = &value.data else { return Err(wrong(value)) };
+    if entries.is_empty() {
+        return Err(section.error(value.span.start, "labels", Problem::EmptyLabels));
+    }
+    let label = |(key, value): &(Key, Value)| match &value.data {
+        Data::String(text) => Ok((key.name.clone(), text.clone())),
+        _ => Err(wrong(value)),
+    };
+    entries.iter().map(label).collect()
 }
 
 fn socket(section: Section<'_>) -> Result<PathBuf, DeclarationError> {

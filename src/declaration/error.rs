@@ -91,6 +91,8 @@ pub enum Problem {
     KeyOfOtherKind { key: String, kind: &'static str, other: &'static str, known: &'static [&'static str] },
     #[error("empty: it would pick no container")]
     EmptyContainers,
+    #[error("empty: it would leave no container out")]
+    EmptyLabels,
     #[error("`{}` can't be a container's name", shown(.name))]
     ContainerName { name: String },
     #[error("`{}` is no absolute path in a container without `.` and `..`", shown(.root))]
@@ -225,6 +227,13 @@ impl Problem {
             Self::ReservedName { .. } => "give the check another name".to_owned(),
             Self::KeyOfOtherKind { known, .. } => format!("remove it, or {}", instead(None, known)),
             Self::EmptyContainers => "name containers, or leave `containers` out for all of them".to_owned(),
+            Self::EmptyLabels => format!(
+                "write `{}`, or leave `labels` out",
+                match format {
+                    Format::Toml => "labels = { \"com.docker.compose.project\" = \"shop\" }",
+                    Format::Json => "\"labels\": {\"com.docker.compose.project\": \"shop\"}",
+                }
+            ),
             Self::ContainerName { name } => match name.strip_prefix('/') {
                 Some(name) if super::engine::is_container_name(name) => format!("write `{name}`"),
                 _ => "write the name that `docker ps` shows: `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),

@@ -130,8 +130,12 @@ impl Check {
 pub struct Engine {
     /// The UNIX socket of its API.
     pub socket: PathBuf,
-    /// By their names; all if there are none. For `container_files` the one.
+    /// Names and patterns; all if there are none. For `container_files` the one.
     pub containers: Vec<String>,
+    /// Labels that a container has to have, with these values.
+    pub labels: BTreeMap<String, String>,
+    /// Whether what `docker compose run` has started is recorded too.
+    pub one_off: bool,
 }
 
 /// The name of a check's lock file in the locks directory, and its format.

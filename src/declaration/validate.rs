@@ -28,7 +28,19 @@ pub(super) const CHECK_KEYS: &[&str] = &[
     "uncovered",
     "strict",
 ];
-const CONTAINERS_KEYS: &[&str] = &["kind", "socket", "containers", "attributes", "lock", "modes", "allow_empty"];
+const CONTAINERS_KEYS: &[&str] = &[
+    "kind",
+    "socket",
+    "containers",
+    "exclude",
+    "labels",
+    "one_off",
+    "attributes",
+    "lock",
+    "modes",
+    "allow_empty",
+    "uncovered",
+];
 const CONTAINER_FILES_KEYS: &[&str] = &[
     "kind",
     "socket",
@@ -231,7 +243,9 @@ fn selection(section: Section<'_>, kind: Kind, room: &mut usize) -> Result<Selec
         (Kind::Trees, Some((key, _))) => {
             return Err(section.error(key.span.start, "include", Problem::IncludeOnTrees));
         }
-        (Kind::Trees | Kind::Containers | Kind::ContainerFiles, None) | (Kind::Containers, Some(_)) => Vec::new(),
+        // Names and patterns, which were looked at before.
+        (Kind::Containers, _) => globs(section, "containers", "[\"traefik\"]", room)?,
+        (Kind::Trees | Kind::ContainerFiles, None) => Vec::new(),
         (Kind::Files, None) => return Err(section.missing("include", EXAMPLE)),
         (Kind::Files | Kind::ContainerFiles, Some((_, value))) => {
             let globs = globs(section, "include", EXAMPLE, room)?;
@@ -245,10 +259,11 @@ fn selection(section: Section<'_>, kind: Kind, room: &mut usize) -> Result<Selec
     let exclude = globs(section, "exclude", "[\"**/__pycache__\"]", room)?;
     let owned = |globs: &[Text<'_>]| globs.iter().map(|glob| glob.text.to_owned()).collect();
     Selection::new(owned(&include), owned(&exclude)).map_err(|error| {
-        let lists = [("include", &include), ("exclude", &exclude)];
+        let key = if kind == Kind::Containers { "containers" } else { "include" };
+        let lists = [(key, &include), ("exclude", &exclude)];
         let mut places = lists.iter().flat_map(|(name, globs)| globs.iter().map(move |glob| (*name, glob)));
         // Globs that are too much only together are named together, so none of them is the one.
-        let list = if include.is_empty() { "exclude" } else { "include" };
+        let list = if include.is_empty() { "exclude" } else { key };
         let (name, at) =
             places.find(|(_, glob)| glob.text == error.glob).map_or((list, section.at), |(name, glob)| (name, glob.at));
         section.error(at, name, Problem::GlobMalformed { glob: error.glob, reason: error.reason })

@@ -285,7 +285,7 @@ pub enum Unverified {
     Touched,
     /// A container that the declaration names and the engine does not have. Of one that the lock has, this says that it
     /// was removed.
-    #[error("it is declared, and the engine has no container of this name")]
+    #[error("it is declared, and the engine has no such container")]
     Absent,
     /// The engine has the container and fails when it is asked about it.
     #[error("the engine answers with status {status}: {}", crate::path::escaped(message.as_bytes()))]

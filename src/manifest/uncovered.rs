@@ -19,10 +19,12 @@ pub enum Uncovered {
 pub enum GlobList {
     Include,
     Exclude,
+    /// Patterns for the names of containers.
+    Containers,
 }
 
 impl GlobList {
-    pub const ALL: [Self; 2] = [Self::Include, Self::Exclude];
+    pub const ALL: [Self; 3] = [Self::Include, Self::Exclude, Self::Containers];
 
     /// The key in a declaration.
     #[must_use]
@@ -30,6 +32,7 @@ impl GlobList {
         match self {
             Self::Include => "include",
             Self::Exclude => "exclude",
+            Self::Containers => "containers",
         }
     }
 }

@@ -144,6 +144,15 @@ impl Serialize for Keys<'_> {
                 if !engine.containers.is_empty() {
                     table.serialize_entry("containers", &engine.containers)?;
                 }
+                if !check.selection.exclude.is_empty() {
+                    table.serialize_entry("exclude", &check.selection.exclude)?;
+                }
+                if !engine.labels.is_empty() {
+                    table.serialize_entry("labels", &engine.labels)?;
+                }
+                if engine.one_off {
+                    table.serialize_entry("one_off", &true)?;
+                }
             }
             None => {
                 table.serialize_entry("one_file_system", &check.one_file_system)?;
@@ -161,7 +170,8 @@ impl Serialize for Keys<'_> {
         if check.lock.format == LockFormat::Sha256sum {
             table.serialize_entry("lock", &check.lock.name)?;
         }
-        if check.kind != Kind::Containers {
+        // Where nothing has to be there, no pattern need match.
+        if check.kind != Kind::Containers || check.allow_empty {
             table.serialize_entry("allow_empty", &check.allow_empty)?;
         }
         table.serialize_entry("attributes", &check.attributes.names().collect::<Vec<_>>())?;
@@ -190,7 +200,11 @@ mod tests {
         [check.images]
         kind = "containers"
         socket = "/run/s"
-        containers = ["b", "a"]
+        containers = ["b", "a-*"]
+        exclude = ["a-x*"]
+        labels = { "com.docker.compose.project" = "shop", "" = "" }
+        one_off = true
+        allow_empty = true
         attributes = ["env"]
         [check.all]
         kind = "containers"

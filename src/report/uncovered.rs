@@ -49,10 +49,10 @@ pub fn sentences(root: &str, all: &[Uncovered]) -> Vec<String> {
 /// What to do about all of them.
 pub fn remedy(all: &[Uncovered]) -> &'static str {
     let has = |list| all.iter().any(|uncovered| matches!(uncovered, Uncovered::Glob { list: of, .. } if *of == list));
-    match (
-        has(GlobList::Include) || has(GlobList::Exclude),
-        all.iter().any(|one| matches!(one, Uncovered::Link { .. })),
-    ) {
+    if has(GlobList::Containers) {
+        return "correct the patterns, which are for names of containers, or remove them";
+    }
+    match (GlobList::ALL.into_iter().any(has), all.iter().any(|one| matches!(one, Uncovered::Link { .. }))) {
         (true, false) => "correct the globs, which are relative to the root, or remove them",
         (false, _) => "declare a check over what the links lead to, or `exclude` them",
         (true, true) => {

@@ -139,10 +139,6 @@ pub(super) fn from_engine(check: &Check, socket: BorrowedFd<'_>) -> Result<Colle
     let Some(engine) = &check.engine else {
         return Err(Trouble::new(format!("the check {} has no engine", check.name), "report this as a bug"));
     };
-    let containers = |names: &[String]| {
-        let list = container::containers(socket, names, check.attributes, PATIENCE)?;
-        Ok((list, Vec::new()))
-    };
     let found = match (check.kind, &engine.containers[..]) {
         (Kind::ContainerFiles, [container]) => container::files(
             socket,
@@ -155,7 +151,10 @@ pub(super) fn from_engine(check: &Check, socket: BorrowedFd<'_>) -> Result<Colle
             },
             PATIENCE,
         ),
-        (_, names) => containers(names),
+        _ => {
+            let picks = container::Picks::of(engine, &check.selection);
+            container::containers(socket, picks, check.attributes, PATIENCE)
+        }
     };
     let found = found.map(|(list, uncovered)| Collected {
         uncovered: if check.allow_empty { Vec::new() } else { uncovered },

@@ -8,6 +8,7 @@ mod export;
 pub mod fake;
 mod hostile;
 mod locks;
+mod picked;
 mod real;
 mod recorded;
 mod single;

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
-use driftlock::container::{EVERYTHING, EngineError, Files, PATIENCE, containers, files};
+use driftlock::container::{EVERYTHING, EngineError, Files, PATIENCE, Picks, containers, files};
 use driftlock::declaration::Selection;
 use driftlock::manifest::{AttributeSet, List};
 
@@ -137,7 +137,11 @@ pub fn cases() -> Vec<Case> {
         Case::new(format!("engine/containers/{name}"), move |size| {
             let said = make(size);
             let bytes = said.bytes();
-            let work = move || said.asked(|socket| containers(socket.as_fd(), &[], EVERYTHING, PATIENCE));
+            let everything = Selection::everything();
+            let all = move |socket: &UnixStream| {
+                containers(socket.as_fd(), Picks::all(&everything), EVERYTHING, PATIENCE).map(|(list, _)| list)
+            };
+            let work = move || said.asked(all);
             Input::to("read", bytes, work)
         })
     });

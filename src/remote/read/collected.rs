@@ -202,7 +202,9 @@ impl<'a, R: BufRead> Collected<'a, R> {
         let uncovered = Uncovered::try_from(uncovered).map_err(|problem| self.answer.malformed(problem))?;
         let selection = &self.check.selection;
         let (is_ours, bytes) = match &uncovered {
-            Uncovered::Glob { list: GlobList::Include, glob } => (selection.include.contains(glob), glob.len()),
+            Uncovered::Glob { list: GlobList::Include | GlobList::Containers, glob } => {
+                (selection.include.contains(glob), glob.len())
+            }
             Uncovered::Glob { list: GlobList::Exclude, glob } => (selection.exclude.contains(glob), glob.len()),
             Uncovered::Link { path, target } => (true, path.as_bytes().len() + target.len()),
         };

@@ -95,7 +95,7 @@ fn containers_by_name() {
     fs::write(world.path("driftlock.toml"), declared("containers = [\"web\", \"db\"]\n")).unwrap();
     refused(
         world.driftlock(["accept", "db"]),
-        &["db could not be read: it is declared, and the engine has no container"],
+        &["db could not be read: it is declared, and the engine has no such container"],
     );
     fs::write(world.path("driftlock.toml"), declared("")).unwrap();
     says(&world.driftlock(["accept", "d*"]).code(0).stdout(), &["removed: db", "accepted 1, 0 drifts left\n"]);

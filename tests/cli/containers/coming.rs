@@ -111,3 +111,35 @@ fn podman_without_an_image_and_with_pods() {
     assert_eq!(drift(&world.check(1)), gone);
     engine.remove("bare");
 }
+
+/// A task that takes the place of another one is no drift, and a replica more is.
+#[needs(docker)]
+fn replicas_of_swarm() {
+    let engine = Engine::docker().unwrap();
+    let world = World::declaring("");
+    let socket = engine.socket();
+    let text = format!(
+        "locks = \"locks\"\nreports = \"reports\"\n[check.tree]\nkind = \"containers\"\nsocket = {socket:?}\n\
+         attributes = [\"state\", \"mounts\", \"networks\", \"ports\", \"labels\", \"env\"]\n\
+         labels = {{ \"com.docker.swarm.service.name\" = \"web\" }}\n"
+    );
+    fs::write(world.path("driftlock.toml"), text).unwrap();
+    engine.import(&root(&world.path("")), "localhost/app:1");
+    engine.create("beside", "localhost/app:1", &["--network", "none"]);
+    engine.run(&["swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1"]);
+    let service = ["--name", "web", "--network", "host", "--replicas", "2", "--stop-grace-period", "0s"];
+    engine.run(&[&["service", "create", "--quiet"], &service[..], &["localhost/app:1", "/bin/sleep", "1000"]].concat());
+    world.lock();
+    let before = engine.run(&["ps", "--all", "--quiet", "--no-trunc", "--filter", "status=running"]);
+    assert_eq!(world.entry("web.1")["state"], "running");
+    assert_eq!(world.entry("web.2")["image"], world.entry("web.1")["image"]);
+    world.check(0);
+    engine.run(&["service", "update", "--quiet", "--force", "web"]);
+    let after = engine.run(&["ps", "--all", "--quiet", "--no-trunc", "--filter", "status=running"]);
+    assert!(before.lines().all(|id| !after.contains(id)), "these are other containers: {before}, {after}");
+    world.check(0);
+    engine.run(&["service", "scale", "web=3"]);
+    assert_eq!(drift(&world.check(1)), [("added".to_owned(), "web.3".to_owned())]);
+    engine.run(&["swarm", "leave", "--force"]);
+    engine.remove("beside");
+}

@@ -15,7 +15,8 @@ fn what_is_refused() {
         (
             format!("{CONTAINERS}root = \"x\""),
             "driftlock.toml:4: check.a.root: `containers` takes no `root`, which is a key of `files`; remove it, or write one of \
-             `kind`, `socket`, `containers`, `attributes`, `lock`, `modes` or `allow_empty`",
+             `kind`, `socket`, `containers`, `exclude`, `labels`, `one_off`, `attributes`, `lock`, `modes`, `allow_empty` or \
+             `uncovered`",
         ),
         (format!("{CONTAINERS}include = []"), "4: check.a.include: `containers` takes no `include`"),
         (format!("{CONTAINERS}container = \"x\""), "takes no `container`, which is a key of `container_files`"),
@@ -42,8 +43,29 @@ fn what_is_refused() {
         ),
         (format!("{CONTAINERS}containers = [\"/web\"]"), "`/web` can't be a container's name; write `web`"),
         (
-            format!("{CONTAINERS}containers = [\"w*\"]"),
-            "`w*` can't be a container's name; write the name that `docker ps` shows",
+            format!("{CONTAINERS}containers = [\"w+\"]"),
+            "`w+` can't be a container's name; write the name that `docker ps` shows",
+        ),
+        (format!("{CONTAINERS}containers = [\"a/*\"]"), "containers: `a/*` can't be a container's name"),
+        (
+            format!("{CONTAINERS}exclude = [\"/web\"]"),
+            "4: check.a.exclude: `/web` can't be a container's name; write `web`",
+        ),
+        (format!("{CONTAINERS}containers = [\"w[\"]"), "check.a.containers: glob `w[` is malformed"),
+        (format!("{CONTAINERS}exclude = [\"w{{\"]"), "check.a.exclude: glob `w{` is malformed"),
+        (
+            format!("{CONTAINERS}labels = \"a=b\""),
+            "check.a.labels: must be a table of labels with their values, not a string",
+        ),
+        (
+            format!("{CONTAINERS}labels = {{ a = 1 }}"),
+            "must be a table of labels with their values, not an integer; write `labels = {",
+        ),
+        (format!("{CONTAINERS}labels = {{}}"), "labels: empty: it would leave no container out; write `labels = {"),
+        (format!("{CONTAINERS}one_off = 1"), "one_off: must be true or false"),
+        (
+            format!("{FILES}labels = {{ a = \"b\" }}"),
+            "`container_files` takes no `labels`, which is a key of `containers`",
         ),
         (format!("{CONTAINERS}containers = [\"a\", \"a\"]"), "`a` is listed twice"),
         (format!("{CONTAINERS}attributes = [\"mode\"]"), "unknown attribute `mode`; write one of `state`, `mounts`"),

@@ -130,7 +130,7 @@ fn from_clean_to_removed(engine: &Engine) {
     declare(&world, engine, "containers", &format!("containers = [\"web\", \"db\"]\n{ALL}"));
     assert_eq!(changes(&world), one("removed", "db"));
     let refused = world.driftlock(["lock"]).code(2).stderr();
-    assert!(refused.contains("db: it is declared, and the engine has no container of this name"), "{refused}");
+    assert!(refused.contains("db: it is declared, and the engine has no such container"), "{refused}");
     declare(&world, engine, "containers", &format!("containers = [\"web\", \"db\", \"ghost\"]\n{ALL}"));
     let report = world.check(3);
     assert_eq!((drift(&report), unverified(&report)), (one("removed", "db"), vec!["ghost".to_owned()]));
