@@ -39,6 +39,8 @@ pub enum Change {
     ImageRebuilt,
     /// A container's image is the same, and registries know it by other digests.
     DigestsChanged,
+    /// Privileges, capabilities, namespaces and the like: before what is less of a danger.
+    SecurityChanged,
     StateChanged,
     MountsChanged,
     NetworksChanged,
@@ -50,7 +52,7 @@ pub enum Change {
 
 impl Change {
     /// All of them, in their order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Added,
         Self::Removed,
         Self::TypeChanged,
@@ -63,6 +65,7 @@ impl Change {
         Self::ImageChanged,
         Self::ImageRebuilt,
         Self::DigestsChanged,
+        Self::SecurityChanged,
         Self::StateChanged,
         Self::MountsChanged,
         Self::NetworksChanged,
@@ -85,6 +88,7 @@ impl Change {
             Self::ImageChanged
             | Self::ImageRebuilt
             | Self::DigestsChanged
+            | Self::SecurityChanged
             | Self::StateChanged
             | Self::MountsChanged
             | Self::NetworksChanged
@@ -110,6 +114,7 @@ impl Change {
             Self::ImageChanged => "image_changed",
             Self::ImageRebuilt => "image_rebuilt",
             Self::DigestsChanged => "digests_changed",
+            Self::SecurityChanged => "security_changed",
             Self::StateChanged => "state_changed",
             Self::MountsChanged => "mounts_changed",
             Self::NetworksChanged => "networks_changed",

@@ -183,7 +183,7 @@ const ASKED: &str = r#"
     [check.images]
     kind = "containers"
     socket = "/run/s"
-    attributes = ["state", "mounts", "networks", "ports", "labels", "env"]
+    attributes = ["state", "mounts", "networks", "ports", "labels", "env", "security"]
 "#;
 
 /// A server's answer, compared with locks of nothing.

@@ -257,6 +257,7 @@ fn seen(image: Box<str>, image_id: Option<Sha256Digest>) -> Container {
         ports: None,
         labels: None,
         env: None,
+        security: None,
     }
 }
 

@@ -5,11 +5,12 @@ use crate::manifest::Container;
 
 /// The first difference, in the order of [`Change`].
 pub(super) fn difference(expected: &Container, actual: &Container) -> Option<Change> {
-    let Container { image, image_id, repo_digests, state, mounts, networks, ports, labels, env } = expected;
+    let Container { image, image_id, repo_digests, state, mounts, networks, ports, labels, env, security } = expected;
     [
         (*image != actual.image, Change::ImageChanged),
         (*image_id != actual.image_id, Change::ImageRebuilt),
         (*repo_digests != actual.repo_digests, Change::DigestsChanged),
+        (*security != actual.security, Change::SecurityChanged),
         (*state != actual.state, Change::StateChanged),
         (*mounts != actual.mounts, Change::MountsChanged),
         (*networks != actual.networks, Change::NetworksChanged),

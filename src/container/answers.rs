@@ -66,6 +66,9 @@ pub struct State {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Config {
+    /// As it was asked for; empty for the one of the image.
+    #[serde(default)]
+    pub user: String,
     /// The image as it was named when the container was created.
     pub image: String,
     /// `NAME=value`.
@@ -84,6 +87,43 @@ pub struct HostConfig {
     pub publish_all_ports: bool,
     /// Options by where they are mounted.
     pub tmpfs: Option<BTreeMap<String, IgnoredAny>>,
+    #[serde(default)]
+    pub privileged: bool,
+    pub cap_add: Option<Vec<String>>,
+    pub cap_drop: Option<Vec<String>>,
+    #[serde(default)]
+    pub pid_mode: String,
+    #[serde(default)]
+    pub ipc_mode: String,
+    #[serde(default)]
+    pub userns_mode: String,
+    pub security_opt: Option<Vec<String>>,
+    pub devices: Option<Vec<Device>>,
+    pub device_cgroup_rules: Option<Vec<String>>,
+    #[serde(default)]
+    pub readonly_rootfs: bool,
+    #[serde(default)]
+    pub restart_policy: RestartPolicy,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Device {
+    #[serde(default)]
+    pub path_on_host: String,
+    #[serde(default)]
+    pub path_in_container: String,
+    #[serde(default)]
+    pub cgroup_permissions: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RestartPolicy {
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub maximum_retry_count: u64,
 }
 
 #[derive(Deserialize)]

@@ -35,6 +35,7 @@ pub const EVERYTHING: AttributeSet = AttributeSet {
     ports: true,
     labels: true,
     env: true,
+    security: true,
     mode: false,
     owner: false,
     xattrs: false,

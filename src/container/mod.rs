@@ -16,6 +16,7 @@ mod inventory;
 mod names;
 mod picks;
 mod record;
+mod security;
 mod stream;
 mod tar;
 

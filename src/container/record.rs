@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::answers::{Inspected, MountPoint};
 use super::error::EngineError;
+use super::security;
 use crate::digest::Sha256;
 use crate::manifest::container::{Container, Mount, sorted};
 use crate::manifest::{AttributeSet, Content, Record, Sha256Digest, json};
@@ -60,6 +61,9 @@ pub(super) fn record(
             let name = |variable: String| variable.split('=').next().unwrap_or_default().into();
             sorted(variables.into_iter().map(name).collect())
         }),
+        security: attributes
+            .security
+            .then(|| Box::new(security::of(&inspected.config.user, &inspected.host_config, names))),
         image: inspected.config.image.into(),
     };
     Record { content: Content::Container(Box::new(container)), attributes: None }
@@ -84,7 +88,7 @@ fn networks(inspected: &Inspected, names: &HashMap<String, String>) -> Vec<Box<s
 
 /// A mode, which can be that of another container: by its name, since an id is another one each time that the
 /// container is made anew.
-fn of_other(mode: &str, names: &HashMap<String, String>) -> Box<str> {
+pub(super) fn of_other(mode: &str, names: &HashMap<String, String>) -> Box<str> {
     let Some(other) = mode.strip_prefix("container:") else { return mode.into() };
     let name = names.get(other).map_or(if is_id(other) { "?" } else { other }, String::as_str);
     format!("container:{name}").into()

@@ -197,7 +197,7 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
 const fn attributes_of(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Files | Kind::Trees => &["mode", "owner", "xattrs"],
-        Kind::Containers => &["state", "mounts", "networks", "ports", "labels", "env"],
+        Kind::Containers => &["state", "mounts", "networks", "ports", "labels", "env", "security"],
         Kind::ContainerFiles => &["mode", "owner"],
     }
 }

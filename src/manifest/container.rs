@@ -3,6 +3,8 @@
 //! Nothing in here changes by itself: no ids of containers, times, addresses, or names that an engine made up. Labels are
 //! recorded by the digest of their value, and environment variables by their name alone: a lock never has a secret in it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{AttributeSet, Sha256Digest};
 
 /// A container. Every list is sorted and has nothing twice; a field of `attributes` is filled exactly if it was asked
@@ -27,6 +29,67 @@ pub struct Container {
     pub labels: Option<Vec<(Box<str>, Sha256Digest)>>,
     /// Names of environment variables.
     pub env: Option<Vec<Box<str>>>,
+    pub security: Option<Box<Security>>,
+}
+
+/// What keeps a container apart from its host, and what does not. The keys in locks and reports, in their order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    pub privileged: bool,
+    /// Capabilities, without `CAP_`.
+    pub cap_add: Vec<Box<str>>,
+    pub cap_drop: Vec<Box<str>>,
+    /// As it was asked for; empty for the one of the image.
+    pub user: Box<str>,
+    /// `host`, `container:<name>`, or as the engine calls its own.
+    pub pid_mode: Box<str>,
+    pub ipc_mode: Box<str>,
+    pub userns_mode: Box<str>,
+    /// `no-new-privileges`, `apparmor=unconfined` and so on; a profile that was handed over by its digest.
+    pub security_opt: Vec<Box<str>>,
+    /// `/dev/fuse:/dev/fuse:rwm`, and rules for devices: `c 1:3 rwm`.
+    pub devices: Vec<Box<str>>,
+    pub read_only_root: bool,
+    /// `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:3`.
+    pub restart: Box<str>,
+}
+
+impl Security {
+    /// With every list sorted.
+    #[must_use]
+    pub fn canonical(mut self) -> Self {
+        for list in [&mut self.cap_add, &mut self.cap_drop, &mut self.security_opt, &mut self.devices] {
+            *list = sorted(std::mem::take(list));
+        }
+        self
+    }
+
+    /// The lists, each with the word for one of its items.
+    #[must_use]
+    pub fn lists(&self) -> [(&'static str, &[Box<str>]); 4] {
+        [
+            ("cap_add", &self.cap_add),
+            ("cap_drop", &self.cap_drop),
+            ("security_opt", &self.security_opt),
+            ("device", &self.devices),
+        ]
+    }
+
+    /// What has one value, each with its key.
+    #[must_use]
+    pub fn words(&self) -> [(&'static str, &str); 7] {
+        let yes_or_no = |yes| if yes { "yes" } else { "no" };
+        [
+            ("privileged", yes_or_no(self.privileged)),
+            ("user", &self.user),
+            ("pid_mode", &self.pid_mode),
+            ("ipc_mode", &self.ipc_mode),
+            ("userns_mode", &self.userns_mode),
+            ("read_only_root", yes_or_no(self.read_only_root)),
+            ("restart", &self.restart),
+        ]
+    }
 }
 
 /// What is mounted into a container. They are sorted by where they are mounted.
@@ -51,6 +114,7 @@ impl Container {
             ports: self.ports.is_some(),
             labels: self.labels.is_some(),
             env: self.env.is_some(),
+            security: self.security.is_some(),
             mode: false,
             owner: false,
             xattrs: false,

@@ -21,7 +21,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use crate::path::EntryPath;
 pub use boundary::{Boundary, Crossing};
 pub use cause::Cause;
-pub use container::{Container, Mount};
+pub use container::{Container, Mount, Security};
 pub use error::LockError;
 pub use list::List;
 pub use spoiled::Spoiled;
@@ -191,12 +191,13 @@ pub struct AttributeSet {
     pub ports: bool,
     pub labels: bool,
     pub env: bool,
+    pub security: bool,
 }
 
 impl AttributeSet {
     /// The names, in the order in which locks and declarations are written.
     pub fn names(mut self) -> impl Iterator<Item = &'static str> {
-        let names = ["mode", "owner", "xattrs", "state", "mounts", "networks", "ports", "labels", "env"];
+        let names = ["mode", "owner", "xattrs", "state", "mounts", "networks", "ports", "labels", "env", "security"];
         names.into_iter().filter(move |name| self.named(name).is_some_and(|wanted| *wanted))
     }
 
@@ -212,6 +213,7 @@ impl AttributeSet {
             "ports" => &mut self.ports,
             "labels" => &mut self.labels,
             "env" => &mut self.env,
+            "security" => &mut self.security,
             _ => return None,
         })
     }

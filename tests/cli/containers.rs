@@ -11,4 +11,5 @@ mod locks;
 mod picked;
 mod real;
 mod recorded;
+mod security;
 mod single;

@@ -220,6 +220,7 @@ fn bare() -> Container {
         ports: None,
         labels: None,
         env: None,
+        security: None,
     }
 }
 

@@ -209,6 +209,27 @@ def parse_container(cursor, entry, attributes):
             raise Refused("a label is there twice")
     if "env" in attributes:
         entry["env"] = parse_strings(cursor, b"env")
+    if "security" in attributes:
+        entry["security"] = parse_security(cursor)
+
+
+def parse_security(cursor):
+    security = {}
+    cursor.need(b',"security":{"privileged":')
+    security["privileged"] = cursor.match(rb"true|false", "true or false") == b"true"
+    for name in ("cap_add", "cap_drop"):
+        security[name] = parse_strings(cursor, name.encode())
+    for name in ("user", "pid_mode", "ipc_mode", "userns_mode"):
+        cursor.need(b',"%s":' % name.encode())
+        security[name] = cursor.string()
+    for name in ("security_opt", "devices"):
+        security[name] = parse_strings(cursor, name.encode())
+    cursor.need(b',"read_only_root":')
+    security["read_only_root"] = cursor.match(rb"true|false", "true or false") == b"true"
+    cursor.need(b',"restart":')
+    security["restart"] = cursor.string()
+    cursor.need(b"}")
+    return security
 
 
 def parse_list(cursor, end, parse):
@@ -304,7 +325,7 @@ def parse_json_lock(raw):
         line = next_line()
         attributes = []
         if line.startswith(b'"attributes"'):
-            known = ["state", "mounts", "networks", "ports", "labels", "env"]
+            known = ["state", "mounts", "networks", "ports", "labels", "env", "security"]
             known = known if kind == "containers" else ["mode", "owner", "xattrs"]
             attributes = [name for name in known if b'"%s"' % name.encode() in line]
             canonical = ", ".join('"%s"' % name for name in attributes)

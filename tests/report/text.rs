@@ -104,6 +104,10 @@ fn names_every_change_of_containers() {
         ports changed: port 80->80/tcp removed
     [FAIL] Docker drift: rebuilt
         image rebuilt: image id 6105d6… → 9ae832…
+    [FAIL] Docker drift: rootless
+        image changed: traefik:v3.1 → none, image id 6105d6… → none
+    [FAIL] Docker drift: security
+        security changed: privileged no → yes, user 1000 → none, pid_mode none → host\u{1b}, read_only_root yes → no, restart always → no, cap_add SYS_ADMIN added, cap_drop NET_RAW removed, security_opt no-new-privileges removed, device /dev/mem:/dev/mem:rwm added
     [FAIL] Docker drift: state
         state changed: running → exited
     [INFO] Checking nginx conf file hashes...
@@ -116,7 +120,7 @@ fn names_every_change_of_containers() {
     Total checks: 3
     Passed: 1
     Failed: 2
-    Entries: 2 verified, 12 drifted, 0 unverified
+    Entries: 2 verified, 14 drifted, 0 unverified
 
     OVERALL: FAIL
 

@@ -9,7 +9,7 @@ use driftlock::baseline::OldLock;
 use driftlock::compare::{Comparison, compare};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{
-    Attributes, Boundary, Container, Content, Crossing, Entries, Kind, LockError, Mount, Observed, Record,
+    Attributes, Boundary, Container, Content, Crossing, Entries, Kind, LockError, Mount, Observed, Record, Security,
     Sha256Digest, Unverified,
 };
 use driftlock::remote::Head;
@@ -484,6 +484,19 @@ fn container(change: impl FnOnce(&mut Container)) -> Content {
         ports: Some(vec![text("80->80/tcp")]),
         labels: Some(vec![(text("a"), sha256(b"1"))]),
         env: Some(vec![text("A")]),
+        security: Some(Box::new(Security {
+            privileged: false,
+            cap_add: Vec::new(),
+            cap_drop: vec![text("NET_RAW")],
+            user: text("1000"),
+            pid_mode: text(""),
+            ipc_mode: text("private"),
+            userns_mode: text(""),
+            security_opt: vec![text("no-new-privileges")],
+            devices: Vec::new(),
+            read_only_root: true,
+            restart: text("always"),
+        })),
     };
     change(&mut container);
     Content::Container(Box::new(container))
@@ -492,7 +505,7 @@ fn container(change: impl FnOnce(&mut Container)) -> Content {
 /// Containers: every change that there is of one, and the image of a hostile engine.
 pub fn containers() -> CheckReport {
     type Change = fn(&mut Container);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 12] = [
         ("digests", |container| container.repo_digests = vec!["traefik@sha256:2".into()]),
         ("env", |container| container.env = Some(vec!["A".into(), "B".into()])),
         ("image", |container| (container.image, container.image_id) = ("traefik:v3.2".into(), Some(sha256(b"other")))),
@@ -505,7 +518,17 @@ pub fn containers() -> CheckReport {
         ("networks", |container| container.networks = Some(vec!["host".into()])),
         ("ports", |container| container.ports = Some(Vec::new())),
         ("rebuilt", |container| container.image_id = Some(sha256(b"rebuilt"))),
+        ("rootless", |container| (container.image, container.image_id) = ("".into(), None)),
         ("same", |_| ()),
+        ("security", |container| {
+            if let Some(security) = &mut container.security {
+                security.privileged = true;
+                (security.user, security.pid_mode) = ("".into(), "host\u{1b}".into());
+                (security.cap_add, security.cap_drop) = (vec!["SYS_ADMIN".into()], Vec::new());
+                (security.security_opt, security.devices) = (Vec::new(), vec!["/dev/mem:/dev/mem:rwm".into()]);
+                (security.read_only_root, security.restart) = (false, "no".into());
+            }
+        }),
         ("state", |container| container.state = Some("exited".into())),
     ];
     let (mut locked, mut live) = (Tree::new(), Tree::new());

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::line::{Line, push_hex, push_string};
 use crate::manifest::Sha256Digest;
-use crate::manifest::container::{Container, Mount, sorted};
+use crate::manifest::container::{Container, Mount, Security, sorted};
 
 /// What stands before the digits of an image's id.
 const SHA256: &str = "sha256:";
@@ -52,6 +52,34 @@ pub fn push(out: &mut Vec<u8>, container: &Container) {
         out.push(b'}');
     }
     strings(out, "env", container.env.as_deref());
+    if let Some(security) = &container.security {
+        self::security(out, security);
+    }
+}
+
+fn security(out: &mut Vec<u8>, security: &Security) {
+    let Security { privileged, cap_add, cap_drop, user, pid_mode, ipc_mode, userns_mode, .. } = security;
+    let Security { security_opt, devices, read_only_root, restart, .. } = security;
+    let text = |out: &mut Vec<u8>, name, text: &str| {
+        key(out, name);
+        push_string(out, text);
+    };
+    let boolean = |yes: &bool| if *yes { &b"true"[..] } else { b"false" };
+    key(out, "security");
+    out.extend_from_slice(b"{\"privileged\":");
+    out.extend_from_slice(boolean(privileged));
+    strings(out, "cap_add", Some(cap_add));
+    strings(out, "cap_drop", Some(cap_drop));
+    text(out, "user", user);
+    text(out, "pid_mode", pid_mode);
+    text(out, "ipc_mode", ipc_mode);
+    text(out, "userns_mode", userns_mode);
+    strings(out, "security_opt", Some(security_opt));
+    strings(out, "devices", Some(devices));
+    key(out, "read_only_root");
+    out.extend_from_slice(boolean(read_only_root));
+    text(out, "restart", restart);
+    out.push(b'}');
 }
 
 fn key(out: &mut Vec<u8>, name: &str) {
@@ -122,6 +150,7 @@ pub fn parse(line: &mut Line<'_>) -> Result<Container, String> {
         ports: line.ports.take().map(sorted),
         labels,
         env: line.env.take().map(sorted),
+        security: line.security.take().map(|security| Box::new(security.canonical())),
     })
 }
 

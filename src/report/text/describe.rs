@@ -49,6 +49,7 @@ pub(in crate::report) const fn label(change: Change) -> &'static str {
         Change::ImageChanged => "image changed",
         Change::ImageRebuilt => "image rebuilt",
         Change::DigestsChanged => "digests changed",
+        Change::SecurityChanged => "security changed",
         Change::StateChanged => "state changed",
         Change::MountsChanged => "mounts changed",
         Change::NetworksChanged => "networks changed",
@@ -76,6 +77,7 @@ pub(in crate::report) fn drift(root: &str, drift: &Drift) -> String {
         Change::ModeChanged => "mode ",
         Change::OwnerChanged => "owner ",
         Change::ImageChanged => "image ",
+        Change::SecurityChanged => "security changed",
         Change::StateChanged => "state ",
         _ => "",
     };

@@ -1,6 +1,6 @@
 //! Locks of containers: whatever can be in one is read as what was written, and nothing else is one.
 
-use driftlock::manifest::container::{Container, Mount, sorted};
+use driftlock::manifest::container::{Container, Mount, Security, sorted};
 use driftlock::manifest::{AttributeSet, Content, Entry, Kind, LockError, Record, Sha256Digest, json};
 use driftlock::path::EntryPath;
 use proptest::prelude::*;
@@ -19,14 +19,37 @@ fn digest() -> impl Strategy<Value = Sha256Digest> {
     any::<[u8; 32]>().prop_map(Sha256Digest)
 }
 
+fn security() -> impl Strategy<Value = Security> {
+    let lists = (texts(), texts(), texts(), texts());
+    let words = (text(), text(), text(), text(), text());
+    (any::<[bool; 2]>(), lists, words).prop_map(
+        |([privileged, read_only_root], (cap_add, cap_drop, security_opt, devices), words)| {
+            let (user, pid_mode, ipc_mode, userns_mode, restart) = words;
+            Security {
+                privileged,
+                cap_add,
+                cap_drop,
+                user,
+                pid_mode,
+                ipc_mode,
+                userns_mode,
+                security_opt,
+                devices,
+                read_only_root,
+                restart,
+            }
+        },
+    )
+}
+
 fn container() -> impl Strategy<Value = Container> {
     let mount = (text(), text(), prop::option::of(text()), any::<bool>())
         .prop_map(|(destination, kind, source, read_only)| Mount { destination, kind, source, read_only });
     let labels = prop::collection::btree_map(text(), digest(), 0..3);
     let always = (text(), prop::option::of(digest()), texts());
-    let settings = (text(), prop::collection::vec(mount, 0..3), texts(), texts(), labels, texts());
-    (always, settings).prop_map(|((image, image_id, repo_digests), (state, mounts, networks, ports, labels, env))| {
-        Container {
+    let settings = (text(), prop::collection::vec(mount, 0..3), texts(), texts(), labels, (texts(), security()));
+    (always, settings).prop_map(
+        |((image, image_id, repo_digests), (state, mounts, networks, ports, labels, (env, security)))| Container {
             image,
             image_id,
             repo_digests,
@@ -36,19 +59,21 @@ fn container() -> impl Strategy<Value = Container> {
             ports: Some(ports),
             labels: Some(labels.into_iter().collect()),
             env: Some(env),
-        }
-    })
+            security: Some(Box::new(security)),
+        },
+    )
 }
 
 /// Any lock of containers, with any attributes.
 fn lock() -> impl Strategy<Value = (json::Header, Vec<Entry>)> {
-    let set = any::<[bool; 6]>().prop_map(|[state, mounts, networks, ports, labels, env]| AttributeSet {
+    let set = any::<[bool; 7]>().prop_map(|[state, mounts, networks, ports, labels, env, security]| AttributeSet {
         state,
         mounts,
         networks,
         ports,
         labels,
         env,
+        security,
         ..AttributeSet::default()
     });
     let entries = prop::collection::btree_map("[a-z][a-z_.-]{0,3}", container(), 0..5);
@@ -60,6 +85,7 @@ fn lock() -> impl Strategy<Value = (json::Header, Vec<Entry>)> {
             container.ports = container.ports.filter(|_| set.ports);
             container.labels = container.labels.filter(|_| set.labels);
             container.env = container.env.filter(|_| set.env);
+            container.security = container.security.filter(|_| set.security);
             let record = Record { content: Content::Container(Box::new(container)), attributes: None };
             Entry { path: EntryPath::new(name.into_bytes()).unwrap(), record }
         };
@@ -79,11 +105,20 @@ proptest! {
 
 const ENTRY: &str = r#"{"path":"a","type":"container","image":"i","image_id":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","repo_digests":["a","b"],"mounts":[{"destination":"/a","type":"volume"},{"destination":"/b","type":"bind","source":"/s","read_only":true}],"labels":{"a":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}"#;
 
+fn with_security() -> String {
+    let security = r#"{"privileged":true,"cap_add":["A","B"],"cap_drop":[],"user":"","pid_mode":"","ipc_mode":"","userns_mode":"","security_opt":[],"devices":[],"read_only_root":false,"restart":"no"}"#;
+    format!("{},\"security\":{security}}}", ENTRY.strip_suffix('}').unwrap())
+}
+
 fn lock_of(kind: &str, entry: &str) -> Result<usize, LockError> {
+    lock_with(kind, "\"mounts\", \"labels\"", entry)
+}
+
+fn lock_with(kind: &str, attributes: &str, entry: &str) -> Result<usize, LockError> {
     use sha2::Digest as _;
     let digest = Sha256Digest(sha2::Sha256::digest(format!("{entry}\n")).into()).sri();
     let lock = format!(
-        "{{\n\"driftlock\": 1,\n\"check\": \"c\",\n\"kind\": \"{kind}\",\n\"attributes\": [\"mounts\", \"labels\"],\n\
+        "{{\n\"driftlock\": 1,\n\"check\": \"c\",\n\"kind\": \"{kind}\",\n\"attributes\": [{attributes}],\n\
          \"digest\": \"{digest}\",\n\"entries\": [\n{entry}\n]\n}}\n"
     );
     read(lock.as_bytes()).map(|(_, entries)| entries.len())
@@ -92,6 +127,8 @@ fn lock_of(kind: &str, entry: &str) -> Result<usize, LockError> {
 #[test]
 fn what_is_not_canonical_is_refused() {
     assert_eq!(lock_of("containers", ENTRY).unwrap(), 1);
+    let attributes = "\"mounts\", \"labels\", \"security\"";
+    assert_eq!(lock_with("containers", attributes, &with_security()).unwrap(), 1);
     for (from, to) in [
         (r#"["a","b"]"#, r#"["b","a"]"#),
         (r#"["a","b"]"#, r#"["a","a"]"#),
@@ -113,6 +150,20 @@ fn what_is_not_canonical_is_refused() {
     ] {
         assert!(ENTRY.contains(from), "{from}");
         let refused = lock_of("containers", &ENTRY.replacen(from, to, 1));
+        assert!(matches!(refused, Err(LockError::NotCanonical { .. })), "{from} → {to}: {refused:?}");
+    }
+    for (from, to) in [
+        (r#""privileged":true"#, r#""privileged":1"#),
+        (r#""privileged":true,"#, ""),
+        (r#""cap_add":["A","B"]"#, r#""cap_add":["B","A"]"#),
+        (r#","cap_drop":[],"user":"""#, r#","user":"","cap_drop":[]"#),
+        (r#""restart":"no""#, r#""restart":null"#),
+        (r#""restart":"no""#, r#""restart":"no","gpus":[]"#),
+        (r#""restart":"no"}"#, r#""restart":"no","restart":"no"}"#),
+    ] {
+        let entry = with_security();
+        assert!(entry.contains(from), "{from}");
+        let refused = lock_with("containers", "\"mounts\", \"labels\", \"security\"", &entry.replacen(from, to, 1));
         assert!(matches!(refused, Err(LockError::NotCanonical { .. })), "{from} → {to}: {refused:?}");
     }
     for kind in ["files", "trees", "container_files"] {

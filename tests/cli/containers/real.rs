@@ -16,7 +16,7 @@ use crate::harness::{World, drift, the_check, unverified};
 /// Looked for in all that a run leaves behind, and in all that it prints.
 const SECRET: &str = "hunter2-swordfish";
 
-const ALL: &str = r#"attributes = ["state", "mounts", "networks", "ports", "labels", "env"]"#;
+const ALL: &str = r#"attributes = ["state", "mounts", "networks", "ports", "labels", "env", "security"]"#;
 
 fn declaring(engine: &Engine, more: &str) -> World {
     let world = World::declaring("");

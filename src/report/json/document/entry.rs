@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::present;
 use crate::compare::{Change, Drift, UnverifiedEntry};
 use crate::manifest::bytes::{joined, split};
-use crate::manifest::{Attributes, Boundary, Cause, Content, Crossing, Record, Sha256Digest};
+use crate::manifest::{Attributes, Boundary, Cause, Content, Crossing, Record, Security, Sha256Digest};
 use crate::path::EntryPath;
 use crate::report::words::Prose;
 
@@ -209,6 +209,8 @@ pub(in super::super) struct RecordItem {
     labels: Option<BTreeMap<Box<str>, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     env: Option<Vec<Box<str>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security: Option<Box<Security>>,
 }
 
 impl From<&Record> for RecordItem {

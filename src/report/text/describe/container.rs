@@ -14,10 +14,14 @@ fn shown(text: &str) -> Escaped<'_> {
 /// The image by its name, if it has one, and its id; that there is none, if there is none.
 fn image(container: &Container, id: impl Fn(&Sha256Digest) -> String, parts: &mut Vec<String>) {
     if container.image_id.is_none() || !container.image.is_empty() {
-        let name = if container.image.is_empty() { "none".to_owned() } else { shown(&container.image).to_string() };
-        parts.push(format!("image {name}"));
+        parts.push(format!("image {}", or_none(&container.image)));
     }
     parts.extend(container.image_id.as_ref().map(|found| format!("image id {}", id(found))));
+}
+
+/// A word, or that there is none. Harmless.
+fn or_none(word: &str) -> String {
+    if word.is_empty() { "none".to_owned() } else { shown(word).to_string() }
 }
 
 /// What it was made from, and its state if that was asked for.
@@ -46,11 +50,19 @@ pub(super) fn whole(container: &Container, parts: &mut Vec<String>) {
     let labels = container.labels.iter().flatten();
     list("labels", labels.map(|(name, value)| format!("{} (sha256 {})", shown(name), value.hex())).collect());
     list("variables", strings(container.env.as_deref()));
+    if let Some(security) = &container.security {
+        for (noun, items) in security.lists() {
+            list(noun, strings(Some(items)));
+        }
+        for (noun, word) in security.words() {
+            list(noun, vec![or_none(word)]);
+        }
+    }
 }
 
 pub(super) fn differences(expected: &Container, actual: &Container, parts: &mut Vec<String>) {
     if expected.image != actual.image {
-        parts.push(format!("image {} → {}", shown(&expected.image), shown(&actual.image)));
+        parts.push(format!("image {} → {}", or_none(&expected.image), or_none(&actual.image)));
     }
     match (&expected.image_id, &actual.image_id) {
         (Some(expected), Some(actual)) => digests("image id", expected, actual, parts),
@@ -71,6 +83,16 @@ pub(super) fn differences(expected: &Container, actual: &Container, parts: &mut 
     let value = |label: &(Box<str>, Sha256Digest)| format!("sha256 {}…", &label.1.hex()[..SHORT]);
     list("label", before, now, |label| &label.0, |a, b| format!("{} → {}", value(a), value(b)), parts);
     strings("variable", expected.env.as_deref(), actual.env.as_deref(), parts);
+    if let (Some(expected), Some(actual)) = (&expected.security, &actual.security) {
+        for ((noun, before), (_, now)) in expected.words().into_iter().zip(actual.words()) {
+            if before != now {
+                parts.push(format!("{noun} {} → {}", or_none(before), or_none(now)));
+            }
+        }
+        for ((noun, before), (_, now)) in expected.lists().into_iter().zip(actual.lists()) {
+            strings(noun, Some(before), Some(now), parts);
+        }
+    }
 }
 
 /// `bind /srv/data, read-only`.

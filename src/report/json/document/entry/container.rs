@@ -21,7 +21,8 @@ pub(in super::super::super) struct MountItem {
 
 /// Sets the keys.
 pub(super) fn set(item: &mut RecordItem, container: &Container) {
-    let Container { image, image_id, repo_digests, state, mounts, networks, ports, labels, env } = container.clone();
+    let Container { image, image_id, repo_digests, state, mounts, networks, ports, labels, env, security } =
+        container.clone();
     item.image = Some(image);
     item.image_id = image_id.as_ref().map(json::image_id);
     item.repo_digests = Some(repo_digests);
@@ -37,6 +38,7 @@ pub(super) fn set(item: &mut RecordItem, container: &Container) {
     item.ports = ports;
     item.labels = labels.map(|labels| labels.into_iter().map(|(name, value)| (name, value.hex())).collect());
     item.env = env;
+    item.security = security;
 }
 
 /// Reads them back.
@@ -62,5 +64,6 @@ pub(super) fn get(item: &RecordItem) -> Result<Container, String> {
         ports: item.ports.clone().map(sorted),
         labels: item.labels.clone().map(labels).transpose()?,
         env: item.env.clone().map(sorted),
+        security: item.security.clone().map(|security| Box::new(security.canonical())),
     })
 }

@@ -1,0 +1,59 @@
+//! What an engine says of how a container is kept apart from its host.
+
+use std::collections::HashMap;
+
+use super::answers::{Device, HostConfig, RestartPolicy};
+use super::record::{digest, of_other};
+use crate::manifest::container::Security;
+
+/// In the same words for Docker and Podman, as far as they say the same. `names` are those of all containers, by id.
+pub(super) fn of(user: &str, host: &HostConfig, names: &HashMap<String, String>) -> Security {
+    let list = |list: &Option<Vec<String>>, one: fn(&str) -> Box<str>| -> Vec<Box<str>> {
+        list.iter().flatten().map(|text| one(text)).collect()
+    };
+    let mut devices: Vec<_> = host.devices.iter().flatten().map(device).collect();
+    devices.extend(list(&host.device_cgroup_rules, |rule| rule.into()));
+    let security = Security {
+        privileged: host.privileged,
+        cap_add: list(&host.cap_add, capability),
+        cap_drop: list(&host.cap_drop, capability),
+        user: user.into(),
+        pid_mode: of_other(&host.pid_mode, names),
+        ipc_mode: of_other(&host.ipc_mode, names),
+        userns_mode: of_other(&host.userns_mode, names),
+        security_opt: list(&host.security_opt, option),
+        devices,
+        read_only_root: host.readonly_rootfs,
+        restart: restart(&host.restart_policy),
+    };
+    security.canonical()
+}
+
+/// `NET_ADMIN`, which some engines keep as `CAP_NET_ADMIN`.
+fn capability(name: &str) -> Box<str> {
+    let name = name.to_ascii_uppercase();
+    name.strip_prefix("CAP_").unwrap_or(&name).into()
+}
+
+/// A security option. Docker's client hands over the whole of a profile, which is recorded by its digest.
+fn option(option: &str) -> Box<str> {
+    match option.split_once(['=', ':']) {
+        Some((name, profile)) if profile.trim_start().starts_with('{') => {
+            format!("{name}=sha256:{}", digest(profile.as_bytes()).hex()).into()
+        }
+        _ => option.into(),
+    }
+}
+
+fn device(device: &Device) -> Box<str> {
+    let Device { path_on_host, path_in_container, cgroup_permissions } = device;
+    format!("{path_on_host}:{path_in_container}:{cgroup_permissions}").into()
+}
+
+fn restart(policy: &RestartPolicy) -> Box<str> {
+    match (policy.name.as_str(), policy.maximum_retry_count) {
+        ("", _) => "no".into(),
+        (name, 0) => name.into(),
+        (name, most) => format!("{name}:{most}").into(),
+    }
+}
