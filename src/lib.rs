@@ -1,20 +1,25 @@
 //! driftlock pins the state of servers in lock files that are byte for byte reproducible, and says exactly what has
 //! drifted.
 //!
-//! Data flows one way, and each module knows nothing of those after it:
+//! Each module knows only those that come before it in this list, which a test holds:
 //!
-//! 1. [`declaration`]: which checks, over which roots.
-//! 2. [`capability`]: the only place where paths are opened by name; what comes out are handles.
-//! 3. [`sandbox`]: from here on the kernel holds the process to those handles.
-//! 4. [`walk`] and [`digest`]: everything below the roots, by all cores; [`container`]: what an engine says.
-//! 5. [`manifest`]: the canonical, sorted entries, and their two forms at rest; [`baseline`] opens a lock;
-//!    [`stat_cache`] keeps what was read from one run to the next, where that was asked for.
-//! 6. [`compare`]: an ordered merge of a lock and what is there; [`accept`]: single drifts taken into a lock,
-//!    [`patch`]: drift as `git apply` takes it, and [`merge`]: two locks that grew out of one.
-//! 7. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
-//! 8. [`report`]: what was found, for people and for machines.
+//! 1. [`path`], [`trouble`], [`shell`]: paths of entries, and what is said to people, harmless on a terminal.
+//! 2. [`digest`]: SHA-256 and Nix archives of bytes that others read.
+//! 3. [`manifest`]: the canonical, sorted entries, and their two forms at rest.
+//! 4. [`declaration`]: which checks, over which roots.
+//! 5. [`baseline`]: a lock, opened, of ours or of the scripts that came before.
+//! 6. [`compare`]: an ordered merge of a lock and what is there. [`accept`]: single drifts taken into a lock. [`patch`]: drift
+//!    as `git apply` takes it. [`merge`]: two locks that grew out of one.
+//! 7. [`capability`]: the only place where paths are opened by name; what comes out are handles. [`sandbox`]: from here on
+//!    the kernel holds the process to those handles. [`store`]: files written whole or not at all.
+//! 8. [`stat_cache`]: what was read, kept from one run to the next, where that was asked for. [`walk`]: everything below the
+//!    roots, by all cores. [`container`]: what an engine says.
+//! 9. [`session`]: all of this for one run.
+//! 10. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
+//! 11. [`report`]: what was found, for people and for machines.
+//! 12. [`init`]: a first declaration. [`cli`]: one file a command.
 //!
-//! [`session`] strings these together for one run, and [`cli`] has one file a command. `fuzzing` is for tests and fuzzers alone.
+//! `fuzzing` is for tests and fuzzers alone.
 #![forbid(unsafe_code)]
 // No panic on any input.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used))]
@@ -30,6 +35,8 @@ pub mod digest;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod init;
+#[cfg(test)]
+mod layers;
 pub mod manifest;
 pub mod merge;
 pub mod patch;

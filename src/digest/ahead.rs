@@ -4,8 +4,7 @@ use std::io::{self, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
-use super::Sha256;
-use crate::manifest::Sha256Digest;
+use super::{Sha256, Sha256Digest};
 
 /// Bytes that are read at once.
 const BLOCK: usize = 128 << 10;

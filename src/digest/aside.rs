@@ -4,8 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-use super::Sha256;
-use crate::manifest::Sha256Digest;
+use super::{Sha256, Sha256Digest};
 
 /// Bytes that are handed over at once. A stream that is shorter is hashed where it is.
 const BLOCK: usize = 256 << 10;

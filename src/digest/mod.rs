@@ -7,7 +7,9 @@ mod ahead;
 mod aside;
 pub mod nar;
 mod sha256;
+mod sha256_digest;
 
 pub use ahead::Ahead;
 pub use aside::Aside;
 pub use sha256::{Sha256, digest_of, padding};
+pub use sha256_digest::Sha256Digest;

@@ -1,8 +1,7 @@
 //! SHA-256 over a stream (FIPS 180-4), on top of the block functions of [`driftlock_lanes`].
 
+use super::Sha256Digest;
 use driftlock_lanes::{INITIAL, State, compress, compress_pair};
-
-use crate::manifest::Sha256Digest;
 
 /// A SHA-256 stream. A clone goes on from the same point, so that what turns out to be wrong can be taken back.
 #[derive(Clone, Debug)]
