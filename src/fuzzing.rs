@@ -18,11 +18,12 @@ use crate::baseline::fuzzed as baseline;
 use crate::compare::{self, Comparison};
 use crate::container::fuzzed as container;
 use crate::declaration::{Declaration, Format};
+use crate::digest::Sha256;
 use crate::manifest::list::List;
 use crate::manifest::{Sha256Digest, json, text};
 use crate::merge;
-use crate::path::is_hazardous;
-use crate::remote::{self, Answer, AnswerError};
+use crate::path::{EntryPath, is_hazardous};
+use crate::remote::{self, Answer, AnswerError, contents};
 use crate::report;
 use crate::stat_cache::file as stat_cache_file;
 
@@ -163,10 +164,14 @@ pub fn http(data: &[u8]) {
     }
 }
 
-/// A request on the server.
+/// A request on the server, the first or the second.
 pub fn request(data: &[u8]) {
     if let Err(trouble) = remote::request::parse(data) {
         harmless_lines(&trouble.problem);
+    }
+    match contents::parse(data, &["tree", "files"]) {
+        Ok(wanted) => assert!(wanted.len() <= contents::MOST && wanted.is_sorted()),
+        Err(trouble) => harmless_lines(&trouble.problem),
     }
 }
 
@@ -204,6 +209,22 @@ pub fn answer(data: &[u8]) {
         answer.end()
     };
     if let Err(error) = read() {
+        harmless_lines(&error.to_string());
+    }
+    let further = || -> Result<(), AnswerError> {
+        let (mut answer, _) = Answer::new(BufReader::with_capacity(100, data))?;
+        answer.checks_end()?;
+        let Ok(path) = EntryPath::new(&b"m/a"[..]) else { panic!("it is a path") };
+        let sha256 = Sha256::new().finish();
+        let wanted = contents::Wanted { check: "tree", path: &path, sha256 };
+        let received = answer.contents(&[wanted.clone(), wanted])?;
+        match received.get(sha256) {
+            Ok(bytes) => assert_eq!(bytes, b""),
+            Err(reason) => harmless_lines(&reason),
+        }
+        Ok(())
+    };
+    if let Err(error) = further() {
         harmless_lines(&error.to_string());
     }
 }

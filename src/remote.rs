@@ -5,7 +5,7 @@
 //! sandbox, walks, and answers ([`answer`]) in lines of JSON:
 //!
 //! ```text
-//! {"driftlock_collect":3,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
+//! {"driftlock_collect":4,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
 //! {"progress":{"entries":0,"bytes":0}}                                          every two seconds while it walks, and then
 //! {"check":"compose_hashes","resolved_root":"/srv/stacks","failed":null}        each check, in the order of the request
 //! {"mount":"path","what":"file_system"} or {"mount_base64":"…",…}                where another mount or file system begins
@@ -34,12 +34,24 @@
 //! {"end":"/var/run/docker.sock","lines":4,"digest":"sha256-…"}
 //! ```
 //!
+//! Where contents are asked for, which `collect --contents` has to allow, there is a second request behind the first answer, a
+//! line that names files of it, in the order of the checks and of paths, and an answer to that:
+//!
+//! ```text
+//! {"contents":[{"check":"compose_hashes","path":"web/docker-compose.yml"},{"check":"…","path_base64":"…"}]}
+//!
+//! {"contents":0,"base64":"…"}                                                   each, by its place in the request
+//! {"contents":1,"failed":"the file there has another digest"}
+//! {"done":2}
+//! ```
+//!
 //! Nothing of an answer is believed ([`Answer`]): it may come from a server that was taken over. Lines and the whole are
 //! bounded, every line is in the one form that it can have, order and names are those that were asked for, and an answer
 //! that is not whole is none. What no reader can see is a server that lies well: it can always say what the lock says.
 
 pub mod answer;
 pub mod connection;
+pub mod contents;
 mod error;
 mod inventory;
 pub mod push;
@@ -51,7 +63,7 @@ pub use error::AnswerError;
 pub use read::{Answer, Beside, Collected, Head};
 
 /// The version of what is said over the connection. It changes with the form of request or answer.
-pub const PROTOCOL: u64 = 3;
+pub const PROTOCOL: u64 = 4;
 
 /// The longest line of either side, in bytes: that of an entry in a lock.
 const LINE_LIMIT: u64 = 16 << 20;

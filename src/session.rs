@@ -6,6 +6,7 @@ mod collected;
 mod run;
 mod standing;
 
+pub use changed::Live;
 pub use collected::{Collected, Entries};
 pub use run::Run;
 

@@ -16,11 +16,11 @@ use crate::baseline::Baseline;
 use crate::capability;
 use crate::compare::{self, Comparison, Room};
 use crate::declaration::Check;
-use crate::manifest::{Sha256Digest, json};
+use crate::manifest::{Record, Sha256Digest, json};
 use crate::patch::{Effort, Harmless};
 use crate::path::escaped;
 use crate::report::{self, changes};
-use crate::session::{Collected, Run, not_written};
+use crate::session::{Collected, Live, Run, not_written};
 use crate::shell;
 use crate::trouble::Trouble;
 
@@ -96,7 +96,9 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
 fn show(run: &Run, check: &Check, chosen: &Comparison, color: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let Some(index) = run.session.checks().position(|other| other.name == check.name) else { return Ok(()) };
     let mut shown = Harmless::new(&mut *out, color);
-    let troubles = run.patch((index, check), chosen, false, &mut Effort::default(), &mut shown)?;
+    let contents = |path: &[u8], record: &Record| run.live_contents(index, path, record);
+    let live = Live { place: &check.place(), contents: &contents };
+    let troubles = run.patch((index, check), chosen, &live, false, &mut Effort::default(), &mut shown)?;
     shown.flush()?;
     for Trouble { problem, remedy } in troubles {
         writeln!(out, "{problem}{}{remedy}", if remedy.is_empty() { "" } else { "; to do: " })?;

@@ -171,8 +171,8 @@ pub enum Command {
         /// The same, or `live`: what is there now for the check that the lock A belongs to
         #[arg(required_unless_present_any = ["servers", "all_servers", "patch"])]
         b: Option<PathBuf>,
-        /// Print the contents that drifted as a patch that `git apply` takes in the declaration's directory
-        #[arg(long, conflicts_with_all = ["servers", "all_servers"])]
+        /// Print the contents that drifted, here or on one server, as a patch that `git apply` takes in the declaration's directory
+        #[arg(long)]
         patch: bool,
         /// From what is there to what is locked: the way back
         #[arg(long, requires = "patch")]
@@ -219,6 +219,9 @@ pub enum Command {
         /// Open roots in this directory only; may be given several times
         #[arg(long = "allow", value_name = "DIR")]
         allowed: Vec<PathBuf>,
+        /// Give the contents of files that a check covers, to `diff --server NAME --patch`
+        #[arg(long)]
+        contents: bool,
     },
     /// Merge locks for git, by entry
     #[command(after_help = "To set it up:\n  \

@@ -9,10 +9,12 @@ use super::arguments::Common;
 use super::exit;
 use super::stalled::Watch;
 use crate::capability;
-use crate::remote::answer;
+use crate::manifest::{Entries as _, Record};
+use crate::path::EntryPath;
 use crate::remote::request::{self, Extent, Request};
+use crate::remote::{answer, contents};
 use crate::sandbox::Requirement;
-use crate::session::{Run, Session};
+use crate::session::{Collected, Run, Session};
 use crate::trouble::Trouble;
 use crate::walk::Progress;
 
@@ -23,7 +25,7 @@ const EVERY: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// A request that is no use to anybody, since a person typed the command.
-pub fn run(common: &Common, allowed: &[PathBuf]) -> Result<u8, Trouble> {
+pub fn run(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result<u8, Trouble> {
     if io::stdin().is_terminal() {
         return Err(Trouble::new(
             "collect reads a request on stdin, and that is a terminal",
@@ -31,7 +33,7 @@ pub fn run(common: &Common, allowed: &[PathBuf]) -> Result<u8, Trouble> {
         ));
     }
     let mut out = io::BufWriter::with_capacity(64 << 10, io::stdout());
-    let answered = match entered(common, allowed) {
+    let answered = match entered(common, allowed, gives_contents) {
         Ok((run, extent)) => answer(common, &mut out, &run, extent),
         Err(trouble) => answer::failed(&mut out, &trouble).map(|()| exit::TROUBLE),
     };
@@ -39,8 +41,15 @@ pub fn run(common: &Common, allowed: &[PathBuf]) -> Result<u8, Trouble> {
     Ok(answered.unwrap_or(exit::TROUBLE))
 }
 
-fn entered(common: &Common, allowed: &[PathBuf]) -> Result<(Run, Extent), Trouble> {
-    let Request { declaration, require_sandbox, extent } = requested()?;
+fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result<(Run, Extent), Trouble> {
+    let line = line(request::LIMIT)?;
+    let Request { declaration, require_sandbox, extent } = request::parse(&line)?;
+    if extent == Extent::Contents && !gives_contents {
+        return Err(Trouble::new(
+            "contents of files are not given here",
+            "to allow that, write `driftlock collect --contents` with all else that stands in the forced command there",
+        ));
+    }
     let requirement =
         if require_sandbox || common.require_sandbox { Requirement::Everything } else { Requirement::AsAvailable };
     let allowed = allowed.iter().map(|directory| capability::root(directory)).collect::<Result<Vec<_>, _>>()?;
@@ -48,17 +57,18 @@ fn entered(common: &Common, allowed: &[PathBuf]) -> Result<(Run, Extent), Troubl
     Ok((run, extent))
 }
 
-fn requested() -> Result<Request, Trouble> {
+/// A request, which is a line of so many bytes at most.
+fn line(limit: u64) -> Result<Vec<u8>, Trouble> {
     let mut line = Vec::new();
-    let read = io::stdin().lock().take(request::LIMIT + 1).read_until(b'\n', &mut line);
+    let read = io::stdin().lock().take(limit + 1).read_until(b'\n', &mut line);
     read.map_err(|error| {
         Trouble::new(format!("the request could not be read: {error}"), "see what `driftlock collect` is started with")
     })?;
     if !line.ends_with(b"\n") {
-        let problem = if line.len() as u64 > request::LIMIT { "is too long" } else { "ends in the middle" };
+        let problem = if line.len() as u64 > limit { "is too long" } else { "ends in the middle" };
         return Err(Trouble::new(format!("the request {problem}"), "let `driftlock check --server` write it"));
     }
-    request::parse(&line)
+    Ok(line)
 }
 
 fn answer(common: &Common, out: &mut impl Write, run: &Run, extent: Extent) -> io::Result<u8> {
@@ -98,5 +108,67 @@ fn answer(common: &Common, out: &mut impl Write, run: &Run, extent: Extent) -> i
         answer::engine(out, socket, inventory)?;
     }
     answer::done(out, collections.len() + engines.len())?;
+    if extent == Extent::Contents && !further(out, run, &collections)? {
+        code = exit::TROUBLE;
+    }
     Ok(code)
+}
+
+/// Answers what is asked for behind the first answer, if anything is; gives whether it could.
+fn further(out: &mut impl Write, run: &Run, collections: &[Result<Collected, Trouble>]) -> io::Result<bool> {
+    if io::stdin().lock().fill_buf().is_ok_and(<[u8]>::is_empty) {
+        return Ok(true);
+    }
+    let checks: Vec<_> = run.session.checks().map(|check| &*check.name).collect();
+    match line(contents::LIMIT).and_then(|line| contents::parse(&line, &checks)) {
+        Ok(wanted) => contents(out, run, collections, &wanted).map(|()| true),
+        Err(trouble) => answer::failed(out, &trouble).map(|()| false),
+    }
+}
+
+/// Gives contents of files that were collected, if they are still those.
+fn contents(
+    out: &mut impl Write,
+    run: &Run,
+    collections: &[Result<Collected, Trouble>],
+    wanted: &[(usize, EntryPath)],
+) -> io::Result<()> {
+    let mut left = contents::ALL;
+    let mut number = 0;
+    for wanted in wanted.chunk_by(|a, b| a.0 == b.0) {
+        let check = wanted[0].0;
+        let collected = collections.get(check).and_then(|found| found.as_ref().ok());
+        for ((_, path), record) in wanted.iter().zip(records(collected, wanted)) {
+            let found = match record {
+                None => Err("it is nothing that the check covers".to_owned()),
+                Some(record) => run.live_contents(check, path.as_bytes(), &record).and_then(|bytes| {
+                    left = left
+                        .checked_sub(bytes.len())
+                        .ok_or_else(|| format!("more than {} bytes are not given at once", contents::ALL))?;
+                    Ok(bytes)
+                }),
+            };
+            contents::write(out, number, found.as_deref().map_err(|reason| &**reason))?;
+            number += 1;
+        }
+    }
+    answer::done(out, number)
+}
+
+/// What was collected at these paths, which are in order.
+fn records(collected: Option<&Collected>, wanted: &[(usize, EntryPath)]) -> Vec<Option<Record>> {
+    let mut found = vec![None; wanted.len()];
+    let Some(collected) = collected else { return found };
+    let mut entries = collected.entries();
+    let mut at = 0;
+    // What was collected has no errors of its own.
+    while let Ok(Some(entry)) = entries.next() {
+        at += wanted[at..].iter().take_while(|(_, path)| path.as_bytes() < entry.path).count();
+        match wanted.get(at) {
+            None => break,
+            Some((_, path)) if path.as_bytes() == entry.path => found[at] = entry.state.ok().cloned(),
+            Some(_) => {}
+        }
+    }
+    found
 }

@@ -70,7 +70,7 @@ pub fn run() -> ExitCode {
         Command::Report { report, list: true, .. } => report::list(&common, report.as_deref()),
         Command::Report { report, form, .. } => report::run(&common, report.as_deref(), &form),
         Command::Diff { patch: true, reverse, reference, servers, .. } => {
-            servers.none().and_then(|()| patch::run(&common, reverse, reference.as_deref()))
+            patch::run(&common, &patch::Wanted { reverse, reference: reference.as_deref(), servers: &servers })
         }
         Command::Diff { servers, .. } if servers.are_named() => diff_servers::run(&common, &servers),
         Command::Diff { a: Some(a), b: Some(b), servers, .. } => {
@@ -81,7 +81,7 @@ pub fn run() -> ExitCode {
         Command::Hash { format, paths } => hash::run(&common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),
         Command::MergeDriver(arguments) => merge_driver::run(&common, &arguments),
-        Command::Collect { allowed } => collect::run(&common, &allowed),
+        Command::Collect { allowed, contents } => collect::run(&common, &allowed, contents),
         Command::Launcher { parent: None, .. } => launcher::serve().map(|()| 0),
         Command::Launcher { parent: Some(parent), command } => launcher::become_command(parent, &command).map(|()| 0),
         Command::Completions { shell } => Ok(generate::completions(shell)),

@@ -187,6 +187,36 @@ impl Watch<'_> {
         requirement: Requirement,
         read: impl FnOnce(Answer<BufReader<Heard<'_>>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
+        self.speak(index, streams, request, program, requirement, false, |answer, _| read(answer))
+    }
+
+    /// The same, where `read` may ask further on the same connection.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask).
+    pub fn converse(
+        &self,
+        index: usize,
+        streams: Streams,
+        request: &[u8],
+        program: Option<&Program>,
+        requirement: Requirement,
+        read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
+    ) -> (Option<Head>, Result<(), Trouble>) {
+        self.speak(index, streams, request, program, requirement, true, read)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "those of the two above, and what tells them apart")]
+    fn speak(
+        &self,
+        index: usize,
+        streams: Streams,
+        request: &[u8],
+        program: Option<&Program>,
+        requirement: Requirement,
+        goes_on: bool,
+        read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
+    ) -> (Option<Head>, Result<(), Trouble>) {
         let Streams { stdin, stdout, stderr } = streams;
         if self.state().alone || self.launcher.launch(index).is_err() {
             return (None, Err(no_launcher()));
@@ -198,13 +228,14 @@ impl Watch<'_> {
         let said = RefCell::new(Said::new(stderr));
         // An `ssh` that has ended does not read; what it says about that is worth more than the broken pipe.
         let _ = self.send(index, &stdin, request, program, &said);
-        drop(stdin);
+        // Where nothing more is asked, the end of it is heard on the other side.
+        let further = goes_on.then_some(stdin).map(|stdin| Further { stdin, watch: self, index, said: &said });
         let input = BufReader::with_capacity(64 << 10, Heard { stdout, watch: self, index, said: &said });
         let mut head = None;
         let answered = Answer::new(input).and_then(|(answer, hello)| {
             let held = hello.fits(requirement);
             head = Some(hello);
-            held.and_then(|()| read(answer))
+            held.and_then(|()| read(answer, further))
         });
         // Where the stream has ended, so will the `ssh`, and how it does says why. All else needs no more hearing.
         if answered.as_ref().is_err_and(|error| !error.is_end()) {
@@ -313,6 +344,25 @@ impl Watch<'_> {
 
 fn no_launcher() -> Trouble {
     Trouble::new("the launcher, which starts ssh, is gone", "see whether something ends it, and check again")
+}
+
+/// The way to the server, which is open for one request more.
+#[derive(Debug)]
+pub struct Further<'a> {
+    stdin: OwnedFd,
+    watch: &'a Watch<'a>,
+    index: usize,
+    said: &'a RefCell<Said>,
+}
+
+impl Further<'_> {
+    /// Asks further, for the last time.
+    ///
+    /// # Errors
+    /// A connection that is gone.
+    pub fn ask(self, request: &[u8]) -> io::Result<()> {
+        self.watch.send(self.index, &self.stdin, request, None, self.said)
+    }
 }
 
 /// What a server sends, with a note of when we wait for it.

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::PROTOCOL;
-use crate::path::{Prose, escaped};
+use crate::path::{EntryPath, Prose, escaped};
 use crate::trouble::Trouble;
 
 /// Why an answer counts for nothing. The caller adds the server's name; [`remedy`](Self::remedy) says what to do.
@@ -31,6 +31,8 @@ pub enum AnswerError {
     Malformed { line: u64, problem: String },
     #[error("what it says of the check {check} differs from what is expected in more than is kept of one server")]
     TooDifferent { check: String },
+    #[error("what it sent as the contents of {} is not what it told of the check {check}", escaped(.path.as_bytes()))]
+    OtherContents { check: String, path: EntryPath },
     /// Its reader has gone away.
     #[error("its answer was not read to the end")]
     Abandoned,
@@ -69,6 +71,7 @@ impl AnswerError {
                  machine"
                     .to_owned()
             }
+            Self::OtherContents { .. } => "don't trust that machine: the program there sends no such thing".to_owned(),
             Self::LineTooLong { .. } | Self::Malformed { .. } => {
                 "install the same version on both sides; if that is so, don't trust that machine".to_owned()
             }

@@ -17,7 +17,7 @@ use data_encoding::HEXLOWER;
 use crate::capability::Program;
 use crate::digest::Sha256;
 
-/// The script, with `%SIZE%` where the program's size in bytes belongs, and `%SHA256%` for its digest. The command is fixed
+/// The script, with `%TAKE%`, `%MORE%` and `%COLLECT%` where [`command`] says how it goes on, `%SIZE%` where the program's size in bytes belongs, and `%SHA256%` for its digest. The command is fixed
 /// before the first server is asked, so what one of them may do to this process does not send another program to the rest.
 const SCRIPT: &str = "umask 077; \
     say() { echo \"driftlock --push: $1\" >&2; exit 2; }; \
@@ -34,20 +34,21 @@ const SCRIPT: &str = "umask 077; \
     done; \
     [ -n \"$d\" ] || say \"there is no directory to put it where programs may run: \
 XDG_RUNTIME_DIR, TMPDIR, /tmp, /var/tmp and HOME are missing, full, not writable or mounted noexec\"; \
-    cat >\"$d/driftlock\" || say \"the program could not be written to $d\"; \
+    %TAKE% >\"$d/driftlock\" || say \"the program could not be written to $d\"; \
     [ $(wc -c <\"$d/driftlock\") -eq %SIZE% ] || say \"the program did not arrive whole\"; \
     if command -v sha256sum >/dev/null; then \
         case $(sha256sum <\"$d/driftlock\") in %SHA256%*) ;; *) say \"another program has arrived than was sent\";; esac; \
     fi; \
     chmod 700 \"$d/driftlock\"; \
     \"$d/driftlock\" --version >/dev/null 2>&1 || say \"the program does not run on this machine ($(uname -s -m))\"; \
-    { printf \"%s\" \"$request\"; echo; } | \"$d/driftlock\" collect";
+    { printf \"%s\" \"$request\"; echo%MORE%; } | \"$d/driftlock\" %COLLECT%";
 
-/// The command that takes a request, then this program, and runs it.
+/// The command that takes a request, then this program, and runs it. Where the conversation `goes_on`, what comes behind the
+/// program is for that.
 ///
 /// # Errors
 /// A program that can't be read, or not as large as it was.
-pub fn command(program: &Program) -> io::Result<String> {
+pub fn command(program: &Program, goes_on: bool) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 << 10];
     let mut at = 0;
@@ -60,5 +61,8 @@ pub fn command(program: &Program) -> io::Result<String> {
         at += read as u64;
     }
     let digest = HEXLOWER.encode(&hasher.finish().0);
-    Ok(format!("exec sh -c '{}'", SCRIPT.replace("%SIZE%", &program.size.to_string()).replace("%SHA256%", &digest)))
+    let [take, more, collect] =
+        if goes_on { ["head -c %SIZE%", "; cat", "collect --contents"] } else { ["cat", "", "collect"] };
+    let script = SCRIPT.replace("%TAKE%", take).replace("%MORE%", more).replace("%COLLECT%", collect);
+    Ok(format!("exec sh -c '{}'", script.replace("%SIZE%", &program.size.to_string()).replace("%SHA256%", &digest)))
 }

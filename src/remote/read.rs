@@ -15,7 +15,8 @@ use crate::declaration::Check;
 use crate::path::Prose;
 use crate::sandbox::Requirement;
 use crate::trouble::Trouble;
-use lines::{CheckLine, DoneLine, FailedLine, HelloLine, ProgressLine, TroubleItem, Version};
+pub(super) use lines::DoneLine;
+use lines::{CheckLine, FailedLine, HelloLine, ProgressLine, TroubleItem, Version};
 
 /// The longest answer that is read, in bytes: some five million entries.
 const ANSWER_LIMIT: u64 = 1 << 30;
@@ -155,6 +156,15 @@ impl<R: BufRead> Answer<R> {
     /// # Errors
     /// An answer that is not whole, or goes on.
     pub fn end(mut self) -> Result<(), AnswerError> {
+        self.checks_end()?;
+        self.nothing_more()
+    }
+
+    /// Reads the end of the checks, behind which there is a second answer, to a second request.
+    ///
+    /// # Errors
+    /// An answer that is not whole.
+    pub fn checks_end(&mut self) -> Result<(), AnswerError> {
         self.next_line()?;
         self.told()?;
         let DoneLine { done } = self.parse()?;
@@ -162,6 +172,14 @@ impl<R: BufRead> Answer<R> {
             let problem = format!("it counts {done} checks and engines, and there were {}", self.sections);
             return Err(self.malformed(problem));
         }
+        Ok(())
+    }
+
+    /// Makes sure that the answer has ended.
+    ///
+    /// # Errors
+    /// An answer that goes on.
+    pub fn nothing_more(&mut self) -> Result<(), AnswerError> {
         if !self.input.fill_buf()?.is_empty() {
             self.number += 1;
             return Err(self.malformed("there is something behind the end".to_owned()));
@@ -169,7 +187,7 @@ impl<R: BufRead> Answer<R> {
         Ok(())
     }
 
-    fn next_line(&mut self) -> Result<(), AnswerError> {
+    pub(super) fn next_line(&mut self) -> Result<(), AnswerError> {
         self.line.clear();
         let limit = LINE_LIMIT.min(self.left);
         let read = (&mut self.input).take(limit).read_until(b'\n', &mut self.line)?;
@@ -185,12 +203,12 @@ impl<R: BufRead> Answer<R> {
         })
     }
 
-    fn parse<T: DeserializeOwned>(&self) -> Result<T, AnswerError> {
+    pub(super) fn parse<T: DeserializeOwned>(&self) -> Result<T, AnswerError> {
         serde_json::from_slice(&self.line).map_err(|error| self.malformed(error.to_string()))
     }
 
     /// The server's own word that it can't go on.
-    fn told(&self) -> Result<(), AnswerError> {
+    pub(super) fn told(&self) -> Result<(), AnswerError> {
         if !self.line.starts_with(b"{\"failed\"") {
             return Ok(());
         }
@@ -206,14 +224,14 @@ impl<R: BufRead> Answer<R> {
     }
 
     /// A text for people: of a bearable length, and made harmless.
-    fn text(&self, text: &str) -> Result<String, AnswerError> {
+    pub(super) fn text(&self, text: &str) -> Result<String, AnswerError> {
         if text.len() > TEXT_LIMIT {
             return Err(self.malformed(format!("a text in it is longer than {TEXT_LIMIT} bytes")));
         }
         Ok(Prose(text).to_string())
     }
 
-    fn malformed(&self, problem: String) -> AnswerError {
+    pub(super) fn malformed(&self, problem: String) -> AnswerError {
         let mut problem = Prose(&problem).to_string();
         if let Some((end, _)) = problem.char_indices().nth(PROBLEM_LIMIT) {
             problem.truncate(end);

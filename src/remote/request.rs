@@ -29,6 +29,20 @@ pub enum Extent {
     Entries,
     /// Those with the `nar` of each module, to make locks of them, and what else the engines have.
     Export,
+    /// Their entries, and behind those, where a second request asks for them, contents of files.
+    Contents,
+}
+
+impl Extent {
+    const ALL: [Self; 3] = [Self::Entries, Self::Export, Self::Contents];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Entries => "entries",
+            Self::Export => "export",
+            Self::Contents => "contents",
+        }
+    }
 }
 
 /// A request that was read.
@@ -44,7 +58,7 @@ pub struct Request {
 struct Written<'a> {
     driftlock_collect: u64,
     require_sandbox: bool,
-    export: bool,
+    extent: &'static str,
     declaration: Checks<'a>,
 }
 
@@ -59,7 +73,7 @@ struct Read<'a> {
     #[serde(rename = "driftlock_collect")]
     _version: u64,
     require_sandbox: bool,
-    export: bool,
+    extent: String,
     #[serde(borrow)]
     declaration: &'a RawValue,
 }
@@ -69,8 +83,8 @@ struct Read<'a> {
 /// # Errors
 /// A request that no server would take, for its size.
 pub fn line(asked: &[Asked<'_>], require_sandbox: bool, extent: Extent) -> Result<Vec<u8>, Trouble> {
-    let export = extent == Extent::Export;
-    let request = Written { driftlock_collect: PROTOCOL, require_sandbox, export, declaration: Checks(asked) };
+    let extent = extent.name();
+    let request = Written { driftlock_collect: PROTOCOL, require_sandbox, extent, declaration: Checks(asked) };
     let failed = |problem: String| Trouble::new(format!("the checks can't be asked for: {problem}"), "declare less");
     let mut line = serde_json::to_vec(&request).map_err(|error| failed(error.to_string()))?;
     line.push(b'\n');
@@ -106,7 +120,8 @@ pub fn parse(line: &[u8]) -> Result<Request, Trouble> {
     if let Some(check) = declaration.checks.iter().find(|check| !place(check).is_absolute()) {
         return Err(refused(format!("the root or the socket of the check {} is not absolute", check.name)));
     }
-    let extent = if request.export { Extent::Export } else { Extent::Entries };
+    let extent = Extent::ALL.into_iter().find(|known| known.name() == request.extent);
+    let extent = extent.ok_or_else(|| refused("what it asks for is not known".to_owned()))?;
     Ok(Request { declaration, require_sandbox: request.require_sandbox, extent })
 }
 
@@ -227,8 +242,10 @@ mod tests {
         let Request { declaration: read, require_sandbox, extent } = parse(&line).unwrap();
         assert!(require_sandbox);
         assert_eq!(extent, Extent::Export);
-        let plain = super::line(&asked, false, Extent::Entries).unwrap();
-        assert_eq!(parse(&plain).unwrap().extent, Extent::Entries);
+        for extent in Extent::ALL {
+            let plain = super::line(&asked, false, extent).unwrap();
+            assert_eq!(parse(&plain).unwrap().extent, extent);
+        }
         assert_eq!(read.checks.len(), 5);
         for ((asked, read), root) in declared.checks.iter().zip(&read.checks).zip(roots) {
             assert_eq!((&asked.name, asked.kind, root), (&read.name, read.kind, &*read.root));
@@ -244,12 +261,13 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_refused() {
-        let good = r#"{"driftlock_collect":3,"require_sandbox":false,"export":false,"declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
+        let good = r#"{"driftlock_collect":4,"require_sandbox":false,"extent":"entries","declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
         assert!(parse(good.as_bytes()).is_ok());
         for (from, to, problem) in [
-            ("3,", "1,", "its version is 1, and only 3 is known here"),
-            ("{\"driftlock_collect\":3,", "{", "missing field `driftlock_collect`"),
-            ("\"export\":false,", "", "missing field `export`"),
+            ("4,", "1,", "its version is 1, and only 4 is known here"),
+            ("{\"driftlock_collect\":4,", "{", "missing field `driftlock_collect`"),
+            ("\"extent\":\"entries\",", "", "missing field `extent`"),
+            ("entries", "everything", "what it asks for is not known"),
             ("false,", "false,\"more\":1,", "unknown field `more`"),
             ("\"root\":\"/a\"", "\"root\":\"a\"", "the root or the socket of the check a is not absolute"),
             ("trees", "forest", "unknown kind `forest`"),

@@ -110,7 +110,13 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
             }
             look(&mut steps, ground, footing, check, &items);
         }
-        (Some(_), _) => {}
+        (Some(server), _) => {
+            let is_here = footing.git.is_some() || footing.reference;
+            if is_here && matches!(check.kind, Kind::Files | Kind::Trees) {
+                let (name, server) = (shell::word(check.name.as_bytes()), shell::word(server.as_bytes()));
+                steps.push(Step::new("see it", format!("{} --server {server} --patch --check {name}", run("diff"))));
+            }
+        }
     }
     let name = shell::word(check.name.as_bytes());
     let server = server.map(|server| format!(" --server {}", shell::word(server.as_bytes()))).unwrap_or_default();

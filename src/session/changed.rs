@@ -12,12 +12,10 @@ use crate::digest::Sha256;
 use crate::manifest::{Content, Record};
 use crate::patch::{self, At, Effort, Node};
 use crate::path::{escaped, joined};
+use crate::remote::contents::LARGEST;
 use crate::shell;
 use crate::trouble::Trouble;
 use crate::walk;
-
-/// The largest file whose contents are compared, in bytes.
-const LARGEST: usize = 8 << 20;
 
 /// What a patch of a check needs beside its root.
 #[derive(Debug)]
@@ -35,21 +33,44 @@ impl Reference {
 }
 
 impl Session {
+    /// Opens the references of all checks for what a server has: below `given`, or the roots here, or what each check declares.
+    ///
+    /// # Errors
+    /// Those of [`open_references`](Self::open_references).
+    pub fn open_references_to_servers(&mut self, given: Option<&Path>) -> Result<(), Trouble> {
+        let base = self.declared.base.clone();
+        let of_check = |check: &Check| {
+            let root = base.join(&check.root);
+            // One that is absolute may lie on servers alone.
+            if capability::exists(&root) || check.reference.is_none() { Some(root) } else { None }
+        };
+        self.open_references_or(given, of_check)
+    }
+
     /// Opens the references of all checks: below `given`, which stands in the place of the declaration's directory, or what each
     /// check declares.
     ///
     /// # Errors
     /// A directory that is given and can't be opened. What a check declares is trouble of that check alone.
     pub fn open_references(&mut self, given: Option<&Path>) -> Result<(), Trouble> {
+        self.open_references_or(given, |_| None)
+    }
+
+    fn open_references_or(
+        &mut self,
+        given: Option<&Path>,
+        preferred: impl Fn(&Check) -> Option<PathBuf>,
+    ) -> Result<(), Trouble> {
         if let Some(given) = given {
             capability::existing(given, "reference")?;
         }
         let base = capability::future(&self.declared.base);
         let reference = |check: &Check| {
             let named = named(&self.declared.base, base.as_deref(), check);
-            let path = match (given, &check.reference, &named) {
+            let own = preferred(check).or_else(|| Some(self.declared.base.join(check.reference.as_ref()?)));
+            let path = match (given, own, &named) {
                 (Some(given), _, Ok(named)) => Ok(given.join(named)),
-                (None, Some(reference), _) => Ok(self.declared.base.join(reference)),
+                (None, Some(reference), _) => Ok(reference),
                 (_, _, Err(trouble)) => Err(trouble.clone()),
                 (None, None, _) => Err(Trouble::new(
                     format!("the check {} has no reference, which could have what is locked", check.name),
@@ -79,7 +100,34 @@ fn named(base: &Path, resolved: Option<&Path>, check: &Check) -> Result<String, 
     })
 }
 
+/// Gives the contents of the file at a path, if they are what the record tells of, or else why they are not there.
+pub type Contents<'a> = dyn Fn(&[u8], &Record) -> Result<Vec<u8>, String> + 'a;
+
+/// What is there, where the entries of a check are.
+pub struct Live<'a> {
+    /// As the operator knows it.
+    pub place: &'a str,
+    pub contents: &'a Contents<'a>,
+}
+
 impl Run {
+    /// The contents of a file of a check, by its place in this run, if they are still what the record tells of.
+    ///
+    /// # Errors
+    /// Why they are not there.
+    pub fn live_contents(&self, index: usize, path: &[u8], record: &Record) -> Result<Vec<u8>, String> {
+        let root = self.session.sources.get(index).and_then(|source| source.as_ref().ok()?.root());
+        let root = root.ok_or_else(|| "its root is not open".to_owned())?;
+        if record.content.sha256().is_none() {
+            return Err("it is no file".to_owned());
+        }
+        match read(root.dir.as_fd(), path, record) {
+            Ok(contents) => Ok(contents.bytes),
+            Err(Missing::Contents(reason)) => Err(reason),
+            Err(Missing::Reference) => Err("its root is not open".to_owned()),
+        }
+    }
+
     /// Writes what drifted of a check, by its place in this run: from what is locked to what is there, or with `reverse` the way
     /// back. Gives what could not be written, and why.
     ///
@@ -89,6 +137,7 @@ impl Run {
         &self,
         (index, check): (usize, &Check),
         found: &Comparison,
+        live: &Live<'_>,
         reverse: bool,
         effort: &mut Effort,
         out: &mut impl Write,
@@ -101,24 +150,31 @@ impl Run {
             Ok(named) => named,
             Err(trouble) => return Ok(vec![trouble.clone()]),
         };
-        let live = self.session.sources.get(index).and_then(|source| source.as_ref().ok()?.root());
         let mut troubles = Vec::new();
         let mut no_reference = None;
         for drift in &found.drift {
             let (path, expected) = before(drift, &found.drift);
+            let mut same = None;
             let old = expected.map(|record| {
                 match node(record, || {
                     let directory = reference.directory.as_ref().map_err(|_| Missing::Reference)?;
-                    read(directory.dir.as_fd(), path, record)
+                    let contents = read(directory.dir.as_fd(), path, record)?;
+                    // What moved or has another mode is there once more.
+                    let sha256 = |record: &Record| record.content.sha256();
+                    if drift.actual.as_ref().and_then(sha256) == sha256(record) {
+                        same = Some(contents.bytes.clone());
+                    }
+                    Ok(contents)
                 }) {
                     Err(Missing::Contents(reason)) => Err(Missing::Contents(format!("no reference has it: {reason}"))),
                     result => result,
                 }
             });
             let new = drift.actual.as_ref().map(|record| {
-                node(record, || match live {
-                    Some(root) => read(root.dir.as_fd(), drift.path.as_bytes(), record),
-                    None => Err(Missing::Contents("its root is not open".to_owned())),
+                node(record, || {
+                    let bytes = same.map_or_else(|| (live.contents)(drift.path.as_bytes(), record), Ok);
+                    let executable = matches!(record.content, Content::File { executable: true, .. });
+                    Ok(walk::Contents { executable, bytes: bytes.map_err(Missing::Contents)? })
                 })
             });
             match (old.transpose(), new.transpose()) {
@@ -131,7 +187,7 @@ impl Run {
                 }
                 (Err(Missing::Reference), _) => no_reference = reference.directory.as_ref().err(),
                 (Err(Missing::Contents(reason)), _) | (Ok(_), Err(Missing::Contents(reason))) => {
-                    let shown = escaped(&joined(&check.place(), drift.path.as_bytes())).to_string();
+                    let shown = escaped(&joined(live.place, drift.path.as_bytes())).to_string();
                     troubles.push(Trouble::new(format!("{shown} is not in the patch: {reason}"), ""));
                 }
                 (Ok(_), Err(Missing::Reference)) => {}

@@ -28,7 +28,7 @@ fn apply(world: &World, directory: &str) {
 }
 
 /// The lock that a copy of the tree would have.
-fn lock_of(world: &World, root: &str) -> Vec<u8> {
+pub fn lock_of(world: &World, root: &str) -> Vec<u8> {
     let declaration = fs::read_to_string(world.path("driftlock.toml")).unwrap();
     let declaration = declaration.replace("\"root\"", &format!("{root:?}")).replace("\"locks\"", "\"others\"");
     fs::write(world.path("other.toml"), declaration).unwrap();
@@ -64,7 +64,7 @@ fn there_and_back(world: &World) {
 }
 
 /// Names that a patch has to quote.
-const NASTY: [&[u8]; 10] = [
+pub const NASTY: [&[u8]; 10] = [
     b"a b",
     b"tab\t",
     b"new\nline",

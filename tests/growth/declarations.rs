@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use driftlock::declaration::{Declaration, Format};
-use driftlock::remote::request;
+use driftlock::remote::{PROTOCOL, request};
 
 use crate::{Case, Input};
 
@@ -153,8 +153,9 @@ pub fn cases() -> Vec<Case> {
         Input::to("read", bytes, move || parsed().map_or_else(|error| error.to_string().len(), |_| 0))
     };
     let request = |text: String| {
-        let line =
-            format!("{{\"driftlock_collect\":2,\"require_sandbox\":false,\"export\":false,\"declaration\":{text}}}\n");
+        let line = format!(
+            "{{\"driftlock_collect\":{PROTOCOL},\"require_sandbox\":false,\"extent\":\"entries\",\"declaration\":{text}}}\n"
+        );
         let bytes = line.len();
         let parsed = move || request::parse(line.as_bytes());
         Input::to("read", bytes, move || parsed().map_or_else(|trouble| trouble.to_string().len(), |_| 0))

@@ -2,8 +2,10 @@
 
 use driftlock::compare::compare_within;
 use driftlock::declaration::{Check, Declaration, Format};
+use driftlock::digest::Sha256;
 use driftlock::manifest::{AttributeSet, Boundary, Crossing, Kind, List};
 use driftlock::path::EntryPath;
+use driftlock::remote::contents::{self, Wanted};
 use driftlock::remote::{Answer, answer};
 use driftlock::sandbox::Enforced;
 use driftlock::session::Collected;
@@ -50,7 +52,51 @@ pub fn cases() -> Vec<Case> {
             (0..size / 40).map(|number| Crossing::into(Boundary::FileSystem, format!("m/{number:06}"))).collect();
         read(check(Kind::Trees, &tree, &tree), tree.clone(), said(&tree, mounts))
     });
-    answers.chain(others).chain([mounts]).collect()
+    answers.chain(others).chain([mounts]).chain(conversations()).collect()
+}
+
+/// The second request and the answer to it: of few large files, and of as many as may be asked for.
+fn conversations() -> Vec<Case> {
+    let paths = |number: usize, length: usize| -> Vec<EntryPath> {
+        let path = |number| format!("m/{}/{number:06}", "\"".repeat(length));
+        (0..number).map(|number| EntryPath::new(path(number).into_bytes()).expect("a path")).collect()
+    };
+    let case = |name: &str, files: fn(usize) -> (usize, usize, usize)| {
+        Case::new(format!("contents/{name}"), move |size| {
+            let (number, length, bytes) = files(size);
+            let paths = paths(number, length);
+            let file = vec![b'x'; bytes];
+            let mut hasher = Sha256::new();
+            hasher.update(&file);
+            let sha256 = hasher.finish();
+            let mut said = Vec::new();
+            answer::hello(&mut said, &Enforced { landlock: None, seccomp: true }).expect("memory has no errors");
+            answer::done(&mut said, 0).expect("memory has no errors");
+            for index in 0..number {
+                contents::write(&mut said, index, Ok(&file)).expect("memory has no errors");
+            }
+            answer::done(&mut said, number).expect("memory has no errors");
+            let bytes = said.len() + number * length;
+            let asked = paths.clone();
+            let request = move || {
+                let wanted: Vec<_> = asked.iter().map(|path| Wanted { check: "tree", path, sha256 }).collect();
+                let line = contents::line(&wanted).expect("it is small");
+                contents::parse(&line, &["tree"]).map_or_else(|trouble| trouble.to_string().len(), |found| found.len())
+            };
+            let read = move || {
+                let wanted: Vec<_> = paths.iter().map(|path| Wanted { check: "tree", path, sha256 }).collect();
+                let (mut answer, _) = Answer::new(&said[..]).expect("an answer");
+                answer.checks_end().expect("no checks");
+                answer.contents(&wanted).expect("contents").get(sha256).expect("they are there").len()
+            };
+            Input { bytes, work: vec![("request", Box::new(request)), ("read", Box::new(read))] }
+        })
+    };
+    vec![
+        case("a-large-file", |size| (1, 1, size)),
+        case("many-files", |size| (size / 100, 1, 20)),
+        case("long-names", |size| (2, size / 4, 20)),
+    ]
 }
 
 /// The check whose answer has these entries.

@@ -10,7 +10,7 @@ use crate::capability::{self, Declared, Program, shown};
 use crate::cli::arguments::Servers;
 use crate::cli::progress;
 use crate::declaration::{self, Server};
-use crate::remote::connection::{Heard, Limits, Watch, watching};
+use crate::remote::connection::{Further, Heard, Limits, Watch, watching};
 use crate::remote::request::{self, Asked, Extent};
 use crate::remote::{Answer, AnswerError, Head, push, ssh};
 use crate::sandbox::Requirement;
@@ -35,6 +35,18 @@ impl Connections {
     /// # Errors
     /// Servers that can't be, a program that can't be sent, and a launcher that can't be started.
     pub fn prepare(declared: &Declared, options: &Servers) -> Result<Self, Trouble> {
+        Self::prepare_for(declared, options, false)
+    }
+
+    /// The same for conversations that go on: the servers are asked for contents.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Self::prepare).
+    pub fn prepare_for_contents(declared: &Declared, options: &Servers) -> Result<Self, Trouble> {
+        Self::prepare_for(declared, options, true)
+    }
+
+    fn prepare_for(declared: &Declared, options: &Servers, contents: bool) -> Result<Self, Trouble> {
         let servers = options.meant(declared)?;
         let user = options
             .ssh_user
@@ -47,8 +59,9 @@ impl Connections {
             (file, _) => Some(capability::program(file.as_deref())?),
         };
         let remote = match &program {
+            None if contents => "driftlock collect --contents".to_owned(),
             None => "driftlock collect".to_owned(),
-            Some(program) => push::command(program).map_err(|error| {
+            Some(program) => push::command(program, contents).map_err(|error| {
                 Trouble::new(format!("the program to send could not be read: {error}"), "see why, or name another one")
             })?,
         };
@@ -149,24 +162,44 @@ impl Connection<'_> {
         extent: Extent,
         read: impl FnOnce(Answer<BufReader<Heard<'_>>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
+        let (streams, request) = match self.begun(asked, requirement, extent) {
+            Ok(begun) => begun,
+            Err(trouble) => return (None, Err(trouble)),
+        };
+        self.watch.ask(self.index, streams, &request, self.all.program.as_ref(), requirement, read)
+    }
+
+    /// Asks the server for these checks and what is in their files: `read` reads the answer, asks further, and reads on.
+    pub fn converse(
+        &self,
+        asked: &[Asked<'_>],
+        requirement: Requirement,
+        read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
+    ) -> Result<(), Trouble> {
+        let (streams, request) = self.begun(asked, requirement, Extent::Contents)?;
+        self.watch.converse(self.index, streams, &request, self.all.program.as_ref(), requirement, read).1
+    }
+
+    /// The streams of the connection, and the request that goes into it.
+    fn begun(
+        &self,
+        asked: &[Asked<'_>],
+        requirement: Requirement,
+        extent: Extent,
+    ) -> Result<(Streams, Vec<u8>), Trouble> {
         if asked.is_empty() {
             let trouble = Trouble::new(
                 "there is nothing to ask it for: no check applies to it and has its lock",
                 "declare a check whose `modes` have \"server\", and lock it",
             );
-            return (None, Err(trouble));
+            return Err(trouble);
         }
         if let Some(trouble) = &self.all.troubles[self.index] {
-            return (None, Err(trouble.clone()));
+            return Err(trouble.clone());
         }
-        let request = match request::line(asked, requirement == Requirement::Everything, extent) {
-            Ok(request) => request,
-            Err(trouble) => return (None, Err(trouble)),
-        };
+        let request = request::line(asked, requirement == Requirement::Everything, extent)?;
         let streams = self.all.streams[self.index].lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(streams) = streams else {
-            return (None, Err(Trouble::new("it was asked before", "report this as a bug")));
-        };
-        self.watch.ask(self.index, streams, &request, self.all.program.as_ref(), requirement, read)
+        let streams = streams.ok_or_else(|| Trouble::new("it was asked before", "report this as a bug"))?;
+        Ok((streams, request))
     }
 }

@@ -95,6 +95,6 @@ pub(super) struct EndLine {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DoneLine {
-    pub(super) done: u64,
+pub(in crate::remote) struct DoneLine {
+    pub(in crate::remote) done: u64,
 }

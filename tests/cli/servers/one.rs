@@ -159,7 +159,7 @@ fn what_is_not_allowed_is_not_touched() {
     symlink(world.path("elsewhere"), world.path("allowed/link")).unwrap();
     symlink(world.path("elsewhere/s"), world.path("allowed/engine")).unwrap();
     let collect = |check: serde_json::Value| {
-        let request = json!({"driftlock_collect": 3, "require_sandbox": false, "export": false, "declaration": {"check": {"a": check}}});
+        let request = json!({"driftlock_collect": 4, "require_sandbox": false, "extent": "entries", "declaration": {"check": {"a": check}}});
         fs::write(world.path("request"), format!("{request}\n")).unwrap();
         let mut run = world.driftlock(["collect", "--allow", world.path("allowed").to_str().unwrap()]);
         run.command.stdin(fs::File::open(world.path("request")).unwrap());

@@ -236,3 +236,22 @@ fn a_file_system_that_lets_no_program_run_is_passed_over() {
     assert!(Command::new("umount").arg(&tmp).status().unwrap().success());
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
 }
+
+/// The program comes first on the connection, and the second request behind it.
+#[needs(landlock, sshd)]
+fn a_program_that_is_sent_gives_contents_too() {
+    let site = Site::new(&[("web", Far::Nothing)]);
+    let there = site.world.path("there");
+    fs::create_dir_all(there.join("module")).unwrap();
+    fs::write(there.join("module/a.py"), "changed\n").unwrap();
+    fs::write(there.join("module/b.py"), "b\n").unwrap();
+    let declaration = fs::read_to_string(site.world.path("driftlock.toml")).unwrap();
+    let declaration = declaration.replace(site.world.path("root").to_str().unwrap(), there.to_str().unwrap());
+    fs::write(site.world.path("driftlock.toml"), declaration).unwrap();
+    let program = static_build().to_str().unwrap();
+    let finished = site.driftlock(&["diff", "--patch", "--server", "web", "--push-binary", program]).code(1);
+    assert!(finished.stdout().ends_with("@@ -1,1 +1,1 @@\n-a\n+changed\n"), "{}", finished.stdout());
+    fs::write(there.join("module/a.py"), "a\n").unwrap();
+    site.driftlock(&["diff", "--patch", "--server", "web", "--push-binary", program]).code(0);
+    assert_eq!(left(&site), [""; 0]);
+}

@@ -1,0 +1,130 @@
+//! `driftlock diff --server NAME --patch`: the contents that drifted on a server, in a second request on the same connection.
+
+use std::io::BufRead;
+
+use super::{Found, Wanted, put, without_lock};
+use crate::baseline::Baseline;
+use crate::cli::arguments::Common;
+use crate::cli::check::baseline;
+use crate::cli::servers::{Connections, DIFFERENCES_LIMIT, no_root, place};
+use crate::cli::stalled::Watch;
+use crate::compare::{self, Comparison};
+use crate::manifest::{Content, LockError};
+use crate::path::escaped;
+use crate::remote::connection::Further;
+use crate::remote::contents::{self, Received};
+use crate::remote::request::Asked;
+use crate::remote::{Answer, AnswerError};
+use crate::session::{LocksAccess, Run, Session};
+use crate::trouble::Trouble;
+
+/// Asks one server, and writes the patch once all of its answer was read and is true: of an answer that is not, nothing is
+/// shown.
+pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
+    let request = common.request();
+    let session = Watch::telling(common).opening(|| {
+        let mut session = Session::for_servers(&request, LocksAccess::Read)?;
+        session.open_references_to_servers(wanted.reference)?;
+        Ok::<_, Trouble>(session)
+    })?;
+    let connections = Connections::prepare_for_contents(&session.declared, wanted.servers)?;
+    let [server] = &connections.servers[..] else {
+        return Err(Trouble::new(
+            format!("a patch is about one server, and {} are named", connections.servers.len()),
+            "name one with --server",
+        ));
+    };
+    let run = session.enter(&[])?;
+    let mut found = Vec::new();
+    let mut asked = Vec::new();
+    for (index, check) in run.session.checks().enumerate() {
+        let root = server.root(check);
+        let lock = match (baseline(&run, check, check.modes.server), root) {
+            (Ok(_), None) => Err(Some(no_root(check, server))),
+            (Ok(lock), Some(root)) => {
+                asked.push(Asked { check, root });
+                Ok(lock)
+            }
+            (Err(outcome), _) => Err(without_lock(check, *outcome)),
+        };
+        let compared = match lock {
+            Ok(lock) => Ok(lock),
+            Err(Some(trouble)) => Err(trouble),
+            Err(None) => continue,
+        };
+        found.push((Found { index, check, place: place(check, root), compared: Ok(Comparison::default()) }, compared));
+    }
+    let mut received = Received::default();
+    let answered = connections.one(|connection| {
+        connection.converse(&asked, request.requirement, |answer, further| {
+            received = converse(&run, &mut found, answer, further)?;
+            Ok(())
+        })
+    });
+    answered.map_err(|trouble| {
+        let name = escaped(server.name.as_bytes());
+        Trouble::new(format!("{name}: {}", trouble.problem), trouble.remedy)
+    })?;
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|(found, lock)| match lock {
+            Err(trouble) => Found { compared: Err(trouble), ..found },
+            Ok(_) => found,
+        })
+        .collect();
+    put(common, &run, wanted.reverse, &found, |_, _, record| {
+        let sha256 = record.content.sha256().ok_or_else(|| "it is no file".to_owned())?;
+        received.get(sha256).map(<[u8]>::to_vec)
+    })
+}
+
+/// A check, and the lock that it is compared with.
+type Pending<'a> = (Found<'a>, Result<Baseline, Trouble>);
+
+/// Compares what the server sends, and asks it for what is in the files that drifted.
+fn converse<R: BufRead>(
+    run: &Run,
+    pending: &mut [Pending<'_>],
+    mut answer: Answer<R>,
+    further: Option<Further<'_>>,
+) -> Result<Received, AnswerError> {
+    let mut budget = DIFFERENCES_LIMIT;
+    for (found, lock) in pending.iter_mut() {
+        let Ok(lock) = lock else { continue };
+        let check = found.check;
+        let mut collected = match answer.check(check)? {
+            Ok(collected) => collected,
+            Err(trouble) => {
+                found.compared = Err(trouble);
+                continue;
+            }
+        };
+        let compared = compare::against_within(&mut budget, lock, &mut collected);
+        if let Err(LockError::TooDifferent) = compared {
+            return Err(AnswerError::TooDifferent { check: check.name.clone() });
+        }
+        collected.finish(&mut budget)?;
+        found.compared = compared.map_err(|error| run.refused(check, &error));
+    }
+    answer.checks_end()?;
+    let mut wanted = Vec::new();
+    let mut left = contents::ALL as u64;
+    for (Found { check, compared, .. }, _) in pending.iter() {
+        for drift in compared.iter().flat_map(|compared| &compared.drift) {
+            let Some(Content::File { size, sha256, .. }) = drift.actual.as_ref().map(|record| &record.content) else {
+                continue;
+            };
+            let expected = drift.expected.as_ref().and_then(|record| record.content.sha256());
+            let fits = *size <= contents::LARGEST as u64 && *size <= left && wanted.len() < contents::MOST;
+            if fits && expected != Some(*sha256) {
+                left -= size;
+                wanted.push(contents::Wanted { check: &check.name, path: &drift.path, sha256: *sha256 });
+            }
+        }
+    }
+    let Some(further) = further.filter(|_| !wanted.is_empty()) else {
+        return answer.nothing_more().map(|()| Received::default());
+    };
+    further.ask(&contents::line(&wanted).map_err(AnswerError::Told)?)?;
+    answer.contents(&wanted)
+}

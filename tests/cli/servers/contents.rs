@@ -1,0 +1,240 @@
+//! `diff --server NAME --patch`: the lines that drifted on a server, and what keeps them from being shown.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use needs::needs;
+use serde_json::{Value, json};
+
+use super::super::harness::{Finished, World};
+use super::super::patch::{NASTY, lock_of};
+use super::super::watch::{says, shell};
+use super::site::{Far, Site};
+
+/// A site whose servers have their root at `there/root`, a copy of the one that is locked.
+fn site(hosts: &[(&str, Far)], files: &[(&[u8], &[u8])]) -> Site {
+    let world = World::new();
+    for (path, contents) in files {
+        world.write(path, contents);
+    }
+    shell(&world, "bash", "mkdir there && cp -a root there/root").code(0);
+    let declaration = format!(
+        "locks = \"locks\"\nreports = \"reports\"\n\n[check.tree]\nkind = \"trees\"\nroot = \"root\"\nexclude = \
+         [\"m/secret\"]\nserver_root = \"{}\"\n",
+        world.path("there/root").display()
+    );
+    fs::write(world.path("driftlock.toml"), declaration).unwrap();
+    world.lock();
+    Site::with(world, hosts)
+}
+
+const FILES: [(&[u8], &[u8]); 6] = [
+    (b"m/a", b"one\ntwo\nthree\n"),
+    (b"m/b", b"b\n"),
+    (b"m/moved", b"a file that moves\n"),
+    (b"m/crlf", b"a\r\nb\r\n"),
+    (b"m/binary", b"\0\x01\x02\xff"),
+    (b"m/secret", b"not covered\n"),
+];
+
+/// What an operator's hand does on a server.
+fn edited(site: &Site) {
+    let there = site.world.path("there/root/m");
+    fs::write(there.join("a"), "one\n2\nthree").unwrap();
+    fs::remove_file(there.join("b")).unwrap();
+    fs::rename(there.join("moved"), there.join("elsewhere")).unwrap();
+    fs::write(there.join("crlf"), "a\r\nc\r\n").unwrap();
+    fs::write(there.join("binary"), b"\0\x01\xfe").unwrap();
+    fs::set_permissions(there.join("binary"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("a", there.join("link")).unwrap();
+    fs::write(there.join("new"), "new\n").unwrap();
+}
+
+fn patch(site: &Site, arguments: &[&str], code: i32) -> Finished {
+    let finished = site.driftlock(&[&["diff", "--patch", "--server", "web"], arguments].concat()).code(code);
+    fs::write(site.world.path("patch"), &finished.output.stdout).unwrap();
+    finished
+}
+
+fn apply(site: &Site, directory: &str) {
+    let script = format!("cd {directory} && git apply ../patch");
+    shell(&site.world, "bash", &script).env("GIT_CEILING_DIRECTORIES", "/").env("HOME", "/nonexistent").code(0);
+}
+
+/// The way of a hand edit: into the repository with one command, or back on the server with one.
+#[needs(sshd, "git", "bash")]
+fn a_change_on_a_server_is_taken_or_undone_with_a_patch() {
+    let site = site(&[("web", Far::Driftlock)], &FILES);
+    edited(&site);
+    let live = lock_of(&site.world, "there/root");
+    shell(&site.world, "bash", "mkdir here && cp -a root here/root").code(0);
+    let finished = patch(&site, &[], 1);
+    assert_eq!(finished.stderr(), "");
+    says(&finished.stdout(), &["--- a/root/m/a\n+++ b/root/m/a\n", "\n-two\n-three\n+2\n+three\n\\ No newline at end"]);
+    assert!(!finished.stdout().contains("not covered"));
+    apply(&site, "here");
+    assert_eq!(lock_of(&site.world, "here/root"), live);
+    patch(&site, &["--reverse"], 1);
+    apply(&site, "there");
+    assert_eq!(lock_of(&site.world, "there/root"), site.world.lock_bytes());
+    site.driftlock(&["check", "--server", "web"]).code(0);
+    assert!(patch(&site, &[], 0).output.stdout.is_empty());
+}
+
+#[needs(sshd, "git", "bash")]
+fn names_of_every_kind_come_over_the_connection() {
+    let site = site(&[("web", Far::Driftlock)], &NASTY.map(|name| (name, &b"before\n"[..])));
+    for name in NASTY {
+        let path = site.world.path("there").join(site.world.root(name).strip_prefix(site.world.path("")).unwrap());
+        fs::write(path, [&b"after "[..], name].concat()).unwrap();
+    }
+    let live = lock_of(&site.world, "there/root");
+    patch(&site, &[], 1);
+    shell(&site.world, "bash", "mkdir here && cp -a root here/root").code(0);
+    apply(&site, "here");
+    assert_eq!(lock_of(&site.world, "here/root"), live);
+}
+
+/// What is locked is not in the checkout any more: another tree has it, or it is said.
+#[needs(sshd)]
+fn the_local_root_is_the_reference_or_the_one_that_is_named() {
+    let site = site(&[("web", Far::Driftlock)], &FILES);
+    fs::create_dir(site.world.path("old")).unwrap();
+    fs::create_dir_all(site.world.path("old/root/m")).unwrap();
+    fs::copy(site.world.root("m/a"), site.world.path("old/root/m/a")).unwrap();
+    edited(&site);
+    site.world.write("m/a", "changed here as well");
+    let finished = patch(&site, &[], 3);
+    says(&finished.stderr(), &["there/root/m/a is not in the patch: no reference has it: the file there has another"]);
+    assert!(!finished.stdout().contains("root/m/a\n"), "{}", finished.stdout());
+    let finished = patch(&site, &["--reference", "old"], 3);
+    says(&finished.stdout(), &["--- a/root/m/a\n+++ b/root/m/a\n"]);
+}
+
+/// A key with a forced command gives contents only if that says so, and no more than the check covers.
+#[needs(sshd)]
+fn a_server_gives_contents_only_where_it_is_told_to() {
+    let allow = |more: &str| Far::Forced(format!("driftlock collect --allow {}{more}", std::env::temp_dir().display()));
+    let site = site(&[("web", allow("")), ("open", allow(" --contents"))], &FILES);
+    edited(&site);
+    let finished = patch(&site, &[], 2);
+    assert_eq!(finished.stdout(), "");
+    says(&finished.stderr(), &["web: it says: contents of files are not given here", "driftlock collect --contents"]);
+    let open = site.driftlock(&["diff", "--patch", "--server", "open"]).code(1).stdout();
+    says(&open, &["+++ b/root/m/a\n"]);
+    // All else goes on as it was.
+    site.driftlock(&["check", "--server", "web"]).code(1);
+}
+
+/// Without a forced command the operator's own account is the one that reads. One server at a time, and no JSON.
+#[needs(sshd)]
+fn a_patch_is_about_one_server() {
+    let site = site(&[("web", Far::Driftlock), ("b", Far::Driftlock)], &FILES);
+    says(&patch(&site, &["--server", "b"], 2).stderr(), &["a patch is about one server, and 2 are named"]);
+    says(&patch(&site, &["--json"], 2).stderr(), &["a patch is no JSON"]);
+    says(&patch(&site, &["--check", "nothing"], 2).stderr(), &["declares no such check"]);
+    fs::remove_file(site.world.path("locks/tree.lock.json")).unwrap();
+    let finished = patch(&site, &[], 2);
+    says(&finished.stderr(), &["there is nothing to ask it for"]);
+}
+
+/// Nothing of it is shown, whatever else is true.
+#[needs(sshd)]
+fn a_server_that_sends_other_contents_is_refused_and_nothing_is_shown() {
+    let filtered = |filter: &str| Far::Script(format!("{} \"$@\" | {filter}", env!("CARGO_BIN_EXE_driftlock")));
+    let planted = "c2VjcmV0Cg==";
+    let lies: [(&str, Far, &str); 8] = [
+        (
+            "other",
+            filtered(&format!("sed -u '/^.\"contents\":0/s/base64\":\".*\"/base64\":\"{planted}\"/'")),
+            "what it sent as the contents of m/a is not what it told of the check tree",
+        ),
+        (
+            "last",
+            filtered(&format!("sed -u '/^.\"contents\":3/s/base64\":\".*\"/base64\":\"{planted}\"/'")),
+            "what it sent as the contents of m/new is not what",
+        ),
+        ("no-base64", filtered("sed -u '/^.\"contents\":0/s/base64\":\"/base64\":\"*/'"), "it has what is no Base64"),
+        (
+            "other-turn",
+            filtered("sed -u 's/^.\"contents\":1/{\"contents\":2/'"),
+            "it is about file 2, and it is the turn of 1",
+        ),
+        (
+            "neither",
+            filtered("sed -u 's/^.\"contents\":1,\"base64\"/{\"contents\":1,\"more\"/'"),
+            "unknown field `more`",
+        ),
+        ("less", filtered("sed -u '/^.\"contents\":3/d'"), "unknown field `done`"),
+        ("more", filtered("sed -u '/^.\"done\":4/s/$/\\nmore/'"), "there is something behind the end"),
+        ("cut", filtered("sed -u '/^.\"done\":4/d'"), "its answer ends in the middle"),
+    ];
+    let hosts: Vec<_> = lies.iter().map(|(name, far, _)| (*name, far.clone())).collect();
+    let site = site(&hosts, &FILES);
+    edited(&site);
+    for (name, _, expected) in &lies {
+        let finished = site.driftlock(&["diff", "--patch", "--server", name]).code(2);
+        assert_eq!(finished.stdout(), "", "{name}");
+        says(&finished.stderr(), &[&format!("{name}: "), expected]);
+        assert!(!finished.stderr().contains("secret") && !finished.stderr().contains(planted), "{name}");
+    }
+}
+
+/// What the server says of a file that it does not give is shown as words, and harmless.
+#[needs(sshd)]
+fn what_a_server_does_not_give_is_named() {
+    let filter = "sed -u 's/^.\"contents\":0.*/{\"contents\":0,\"failed\":\"gone\\\\u001b[31m\"}/'";
+    let far = Far::Script(format!("{} \"$@\" | {filter}", env!("CARGO_BIN_EXE_driftlock")));
+    let site = site(&[("web", far)], &FILES);
+    edited(&site);
+    let finished = patch(&site, &[], 3);
+    says(&finished.stderr(), &["there/root/m/a is not in the patch: gone\\u{1b}[31m"]);
+    assert!(!finished.stderr().contains('\u{1b}'));
+    says(&finished.stdout(), &["+++ b/root/m/new\n"]);
+}
+
+/// The second request, as one who has the key would write it.
+#[test]
+fn the_far_end_gives_what_the_check_covers_and_nothing_else() {
+    let world = World::new();
+    for (path, contents) in FILES {
+        world.write(path, contents);
+    }
+    fs::write(world.path("outside"), "secret").unwrap();
+    symlink(world.path("outside"), world.root("m/link")).unwrap();
+    let root = world.path("root");
+    let check = json!({"kind": "trees", "root": root, "exclude": ["m/secret"]});
+    let ask = |contents: Value, code: i32| {
+        let first = json!({"driftlock_collect": 4, "require_sandbox": false, "extent": "contents", "declaration": {"check": {"tree": check}}});
+        fs::write(world.path("request"), format!("{first}\n{}\n", json!({ "contents": contents }))).unwrap();
+        let mut run = world.driftlock(["collect", "--contents", "--allow", root.to_str().unwrap()]);
+        run.command.stdin(fs::File::open(world.path("request")).unwrap());
+        let answer = run.code(code).stdout();
+        let behind = answer.split_once("{\"done\":1}\n").unwrap().1;
+        behind.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    let item = |path: &str| json!({"check": "tree", "path": path});
+    let not_covered = "it is nothing that the check covers";
+    assert_eq!(
+        ask(json!([item("m"), item("m/b"), item("m/link"), item("m/nothing"), item("m/secret")]), 0),
+        [
+            json!({"contents": 0, "failed": "it is no file"}),
+            json!({"contents": 1, "base64": "Ygo="}),
+            json!({"contents": 2, "failed": "it is no file"}),
+            json!({"contents": 3, "failed": not_covered}),
+            json!({"contents": 4, "failed": not_covered}),
+            json!({"done": 5}),
+        ]
+    );
+    for (refused, problem) in [
+        (json!([item("../outside")]), "no path"),
+        (json!([item("/etc/passwd")]), "no path"),
+        (json!([{"check": "other", "path": "m/a"}]), "a check that was not asked for"),
+        (json!([item("m/b"), item("m/a")]), "not in order"),
+        (json!((0..1001).map(|number| item(&format!("{number:04}"))).collect::<Vec<_>>()), "more than 1000 files"),
+    ] {
+        let answer = ask(refused, 2);
+        says(answer[0]["failed"]["problem"].as_str().unwrap(), &[problem]);
+        assert_eq!(answer.len(), 1);
+    }
+}
