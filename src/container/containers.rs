@@ -80,7 +80,7 @@ struct Containers {
 
 fn listed(client: &mut Client<'_>, picks: &mut Picks<'_>) -> Result<Containers, EngineError> {
     let target = client.target(&["containers", "json"]).query("all", "1");
-    let all: Vec<Listed> = client.json(&target)?.ok_or_else(|| not_found("its containers"))?;
+    let all: Vec<Listed> = again(|| client.json(&target))?.ok_or_else(|| not_found("its containers"))?;
     if all.len() > MOST_CONTAINERS {
         return Err(EngineError::TooLarge { what: "containers", limit: MOST_CONTAINERS as u64 });
     }
@@ -98,7 +98,8 @@ fn pods(client: &mut Client<'_>) -> Result<Vec<Pod>, EngineError> {
     if !client.is_podman {
         return Ok(Vec::new());
     }
-    Ok(client.json(&Target::new(&[VERSION, "libpod", "pods", "json"]))?.unwrap_or_default())
+    let target = Target::new(&[VERSION, "libpod", "pods", "json"]);
+    Ok(again(|| client.json(&target))?.unwrap_or_default())
 }
 
 /// What was told of containers so far.
@@ -182,6 +183,17 @@ fn alone<T>(answer: Result<Option<T>, EngineError>) -> Result<Result<Option<T>, 
         Err(EngineError::Status { status, message }) => Ok(Err(Unverified::Engine { status, message: message.into() })),
         answer => answer.map(Ok),
     }
+}
+
+/// Asks for a list again where the engine fails at it, which may be since something went away while it made one.
+fn again<T>(mut ask: impl FnMut() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    for _ in 1..MOST_ROUNDS {
+        match ask() {
+            Err(EngineError::Status { .. }) => {}
+            answer => return answer,
+        }
+    }
+    ask()
 }
 
 fn nameless() -> EngineError {

@@ -55,7 +55,9 @@ fn patterns(section: Section<'_>, key: &str) -> Result<Vec<String>, DeclarationE
 fn labels(section: Section<'_>) -> Result<BTreeMap<String, String>, DeclarationError> {
     const EXAMPLE: &str = "{ \"com.docker.compose.project\" = \"shop\" }";
     let Some((_, value)) = section.get("labels") else { return Ok(BTreeMap::new()) };
-    let wrong = |value: &Value| section.wrong_type("labels", value, "a table of labels with their values", EXAMPLE);
+    let wrong = |value: &Value| {
+        section.wrong_type("labels", value, "a table of labels, each in quotes with its value in quotes", EXAMPLE)
+    };
     let Data::Table(entries) = &value.data else { return Err(wrong(value)) };
     if entries.is_empty() {
         return Err(section.error(value.span.start, "labels", Problem::EmptyLabels));

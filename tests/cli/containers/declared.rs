@@ -55,13 +55,17 @@ fn what_is_refused() {
         (format!("{CONTAINERS}exclude = [\"w{{\"]"), "check.a.exclude: glob `w{` is malformed"),
         (
             format!("{CONTAINERS}labels = \"a=b\""),
-            "check.a.labels: must be a table of labels with their values, not a string",
+            "check.a.labels: must be a table of labels, each in quotes with its value in quotes, not a string",
         ),
         (
             format!("{CONTAINERS}labels = {{ a = 1 }}"),
-            "must be a table of labels with their values, not an integer; write `labels = {",
+            "must be a table of labels, each in quotes with its value in quotes, not an integer; write `labels = {",
         ),
         (format!("{CONTAINERS}labels = {{}}"), "labels: empty: it would leave no container out; write `labels = {"),
+        (
+            format!("{CONTAINERS}labels = {{ com.docker.compose.project = \"shop\" }}"),
+            "in quotes, not a table; write `labels = { \"com.docker.compose.project\" = \"shop\" }`",
+        ),
         (format!("{CONTAINERS}one_off = 1"), "one_off: must be true or false"),
         (
             format!("{FILES}labels = {{ a = \"b\" }}"),

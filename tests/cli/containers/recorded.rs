@@ -19,6 +19,8 @@ pub struct Recorded {
     pub pods: Option<Value>,
     /// What a target that has this in it is answered instead.
     pub instead: Vec<(String, u16)>,
+    /// So many lists are answered with status 500 first.
+    pub lists_that_fail: usize,
     /// What goes away as soon as it was listed.
     pub leaves_when_listed: Vec<String>,
 }
@@ -104,6 +106,10 @@ fn reply(engine: &mut Recorded, target: &str) -> Reply {
     let body = match path {
         _ if target == "/version" => {
             Some(json!({"ApiVersion": "1.51", "MinAPIVersion": "1.24", "Components": [{"Name": name}]}))
+        }
+        "containers/json?all=1" | "libpod/pods/json" if engine.lists_that_fail > 0 => {
+            engine.lists_that_fail -= 1;
+            return answer(500, r#"{"message":"no such pod"}"#);
         }
         "containers/json?all=1" => {
             let all = engine.containers.iter().map(listed).collect();

@@ -164,3 +164,18 @@ fn a_pod_that_was_made_anew() {
     world.check(1);
     assert!(!requests.lock().unwrap().iter().any(|request| request.contains("libpod")));
 }
+
+/// A list that the engine fails at, since something goes away while it makes one.
+#[test]
+fn a_list_that_fails_is_asked_for_again() {
+    let world = World::declaring(DECLARATION);
+    let (engine, _) = start(&world, two());
+    world.lock();
+    for (fails, code) in [(1, 0), (2, 0), (3, 2)] {
+        engine.lock().unwrap().lists_that_fail = fails;
+        let report = world.check(code);
+        let trouble = the_check(&report)["trouble"]["problem"].as_str().unwrap_or_default();
+        assert_eq!(trouble.contains("it answers with status 500: no such pod"), code == 2, "{fails}: {trouble}");
+        assert_eq!(engine.lock().unwrap().lists_that_fail, 0);
+    }
+}

@@ -200,7 +200,8 @@ fn containers_of_a_server_are_compared_as_those_of_this_machine() {
     let declaration = format!(
         "locks = \"locks\"\nreports = \"reports\"\n[check.docker_images]\nkind = \"containers\"\nsocket = {socket:?}\n\
          [check.nginx]\nkind = \"container_files\"\nsocket = {socket:?}\ncontainer = \"web\"\nroot = \"/etc/nginx\"\n\
-         [check.named]\nkind = \"containers\"\nsocket = {socket:?}\ncontainers = [\"web\"]\n"
+         [check.named]\nkind = \"containers\"\nsocket = {socket:?}\ncontainers = [\"web\", \"wob-*\"]\n\
+         exclude = [\"old-*\"]\nattributes = [\"security\"]\n"
     );
     fs::write(world.path("driftlock.toml"), declaration).unwrap();
     world.lock();
@@ -223,9 +224,18 @@ fn containers_of_a_server_are_compared_as_those_of_this_machine() {
         assert_eq!(local["checks"][number]["root"], server["checks"][number + 1]["root"]);
         assert_eq!(local["checks"][number]["counts"]["drifted"], 1);
     }
+    // Patterns that match nothing, and what `security` tells.
+    let named = ["check", "--check", "named", "--json"];
+    engine.remove("web");
+    engine.create("web", "web:1", &["--privileged"]);
+    let local = site.world.driftlock(named).code(1).json();
+    let server = site.driftlock(&[&named[..], &["--server", "web"]].concat()).code(1).json();
+    let globs = serde_json::json!([{"glob": "old-*", "list": "exclude"}, {"glob": "wob-*", "list": "containers"}]);
+    assert_eq!((&local["checks"][1]["uncovered"], &server["checks"][2]["uncovered"]), (&globs, &globs));
+    assert_eq!(local["checks"][1]["drift"][0]["actual"]["security"]["privileged"], true);
+    assert_eq!(local["checks"][1]["drift"], server["checks"][2]["drift"]);
     // What was locked and is declared by its name was removed, there as here.
     engine.remove("web");
-    let named = ["check", "--check", "named", "--json"];
     let local = site.world.driftlock(named).code(1).json();
     let server = site.driftlock(&[&named[..], &["--server", "web"]].concat()).code(1).json();
     let removed = &local["checks"][1]["drift"][0];
