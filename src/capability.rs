@@ -9,24 +9,24 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where they are called")]
 
-mod circumstances;
+mod allowlist;
 mod declared;
 mod directory;
 pub mod launcher;
 mod ownership;
 mod program;
+mod run_identity;
 mod waits;
-mod within;
 mod zone;
 
-pub use circumstances::{Circumstances, circumstances, clock, ssh_version};
+pub use allowlist::{engine_within, root_within};
 pub use declared::{DECLARATION_NAMES, Declared, declaration};
 pub use directory::{
     Directory, REPORTS, beside, existing, export, future, here, locks, reports, root, work_tree, writable,
 };
 pub use program::{Program, program};
+pub use run_identity::{RunIdentity, clock, run_identity, ssh_version};
 pub use waits::waiting_for;
-pub use within::{engine_within, root_within};
 
 use std::io::{self, IsTerminal as _};
 use std::os::fd::OwnedFd;

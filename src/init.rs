@@ -4,7 +4,7 @@
 //! becomes a check; where nothing is known of what it is, one check covers all of it. The same directory gives the same text.
 
 mod covered;
-mod look;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -28,11 +28,11 @@ pub struct Guess {
 /// # Errors
 /// `dir` itself can't be read. A directory below it that can't be is passed over, with a comment that says so.
 pub fn guess(dir: &Dir) -> io::Result<Option<Guess>> {
-    let mut found = look::look(dir)?;
+    let mut found = scan::scan(dir)?;
     let Some(mut text) = write::declaration(&found) else { return Ok(None) };
     let covers = covered::trees(&text);
     for place in found.too_deep.iter().filter(|place| !covers(place)) {
-        found.passed_over.push(format!("{}: deeper than {} directories", look::shown(place), look::DEEPEST));
+        found.passed_over.push(format!("{}: deeper than {} directories", scan::shown(place), scan::DEEPEST));
     }
     let uncovered = covered::not(&found, &text);
     write::add_notes(&mut text, "Not looked into", &found.passed_over);

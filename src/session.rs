@@ -1,8 +1,8 @@
 //! One run: the declaration with all its handles open, first outside the sandbox, then inside it.
 
-mod apart;
 mod changed;
 mod collected;
+mod overlap;
 mod run;
 mod standing;
 

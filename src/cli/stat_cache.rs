@@ -127,7 +127,7 @@ impl StatCache {
     /// Reads the cache, if it belongs to these checks and their locks.
     pub fn load(&mut self, checks: &[(&Check, Option<&Baseline>)]) {
         let Ok(location) = &self.location else { return };
-        let mut binding = Binding::new(&location.circumstances);
+        let mut binding = Binding::new(&location.identity);
         binding.locks(self.locks.root.as_ref());
         for ((check, baseline), root) in checks.iter().zip(&self.roots) {
             binding.check(check, root.as_ref(), *baseline);
@@ -148,7 +148,7 @@ impl StatCache {
         self.outdated = facts.is_empty();
         facts.resize_with(self.roots.len() + 1, Facts::default);
         let of_locks = facts.pop().unwrap_or_default();
-        let settled_before = Moment::settled_before(location.circumstances.now);
+        let settled_before = Moment::settled_before(location.identity.now);
         let known = self.roots.iter().zip(facts);
         let known = known.map(|(root, facts)| root.map(|root| Known::new(root.device, settled_before, facts)));
         self.known = known.map(|known| known.map(Arc::new)).collect();

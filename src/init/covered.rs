@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::look::{DEEPEST, Found, Place, shown};
+use super::scan::{DEEPEST, Found, Place, shown};
 use crate::declaration::{Check, Declaration, Format};
 use crate::manifest::Kind;
 use crate::path::{directories_above, escaped};

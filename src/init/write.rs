@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::look::{Found, Marker, Place, SKIPPED, is_compose};
+use super::scan::{Found, Marker, Place, SKIPPED, is_compose};
 use crate::path::is_hazardous;
 
 /// What files of Docker Compose are called, at any depth: one that is added tomorrow is seen.

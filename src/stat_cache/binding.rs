@@ -2,7 +2,7 @@
 
 use super::location::Root;
 use crate::baseline::Baseline;
-use crate::capability::Circumstances;
+use crate::capability::RunIdentity;
 use crate::declaration::Check;
 use crate::digest::Sha256;
 use crate::manifest::Sha256Digest;
@@ -15,8 +15,8 @@ impl Binding {
     /// Begins with the program and with who runs: a cache must not answer for files that this user could not read.
     /// The boot is in it since device numbers mean something in one boot only.
     #[must_use]
-    pub fn new(circumstances: &Circumstances) -> Self {
-        let Circumstances { user, group, groups, boot, now: _, booted: _ } = circumstances;
+    pub fn new(identity: &RunIdentity) -> Self {
+        let RunIdentity { user, group, groups, boot, now: _, booted: _ } = identity;
         let mut binding = Self(Sha256::new());
         binding.add(env!("CARGO_PKG_VERSION").as_bytes());
         binding.add(&user.to_le_bytes());

@@ -27,7 +27,7 @@ use std::panic::resume_unwind;
 use super::listing::{are_names, is_target};
 use super::stamped::Stamped;
 use super::{Equal, Fact, Facts, Moment, Stamp};
-use crate::digest::{Ahead, Sha256};
+use crate::digest::{ReadAhead, Sha256};
 use crate::manifest::Sha256Digest;
 
 /// How every version's file begins.
@@ -66,7 +66,7 @@ pub const CLOCK_TOLERANCE: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub binding: Sha256Digest,
-    /// [`Circumstances::booted`](crate::capability::Circumstances::booted).
+    /// [`RunIdentity::booted`](crate::capability::RunIdentity::booted).
     pub booted: i64,
 }
 
@@ -144,7 +144,7 @@ pub fn write(out: &mut impl Write, origin: &Origin, checks: &[Facts]) -> io::Res
 pub fn read(input: &mut (impl Read + Send), length: u64, origin: &Origin) -> Result<Vec<Facts>, Unfit> {
     let hashed = length.saturating_sub(DIGEST);
     let ahead = std::thread::scope(|scope| {
-        let (ahead, digest) = Ahead::start(scope, &mut *input, hashed).ok()?;
+        let (ahead, digest) = ReadAhead::start(scope, &mut *input, hashed).ok()?;
         Some(whole(ahead, length, origin, |ahead| {
             // A thread that has more to give ends only then.
             drop(ahead);

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::file::{self, Origin, Unfit};
 use super::{Device, Facts};
-use crate::capability::{self, Circumstances, Directory, shown};
+use crate::capability::{self, Directory, RunIdentity, shown};
 use crate::manifest::Sha256Digest;
 use crate::store;
 use crate::trouble::Trouble;
@@ -53,14 +53,14 @@ impl Root {
     }
 }
 
-/// A cache's directory and name, and the circumstances in which the run started.
+/// A cache's directory and name, and who the run is.
 #[derive(Debug)]
 pub struct Location {
     pub directory: Directory,
     pub name: String,
     /// The path as the operator gave it, harmless.
     pub shown: String,
-    pub circumstances: Circumstances,
+    pub identity: RunIdentity,
 }
 
 /// What was found at a location.
@@ -89,13 +89,13 @@ impl Location {
                 "name a file in a directory that is there and that you may write to",
             )
         })?;
-        let circumstances = capability::circumstances().map_err(|error| {
+        let identity = capability::run_identity().map_err(|error| {
             Trouble::new(
                 format!("the stat cache {shown} is not used: the groups of this process are not known: {error}"),
                 "run without --stat-cache",
             )
         })?;
-        let location = Self { directory, name, shown, circumstances };
+        let location = Self { directory, name, shown, identity };
         location.only_ours()?;
         Ok(location)
     }
@@ -103,7 +103,7 @@ impl Location {
     /// Refuses a directory that others can write to: they could put a cache of their own making there, or keep ours
     /// from being written.
     fn only_ours(&self) -> Result<(), Trouble> {
-        let user = self.circumstances.user;
+        let user = self.identity.user;
         let refused = |why: &str| {
             Trouble::new(
                 format!("the stat cache {} is not used: the directory it is in {why}", self.shown),
@@ -181,7 +181,7 @@ impl Location {
         if !file::NAME.starts_with(&start[..have]) {
             return Ok(None);
         }
-        if stat.st_uid != self.circumstances.user {
+        if stat.st_uid != self.identity.user {
             return Err(Unfit::Unsafe("it belongs to another user"));
         }
         if Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
@@ -198,7 +198,7 @@ impl Location {
     }
 
     const fn origin(&self, binding: Sha256Digest) -> Origin {
-        Origin { binding, booted: self.circumstances.booted }
+        Origin { binding, booted: self.identity.booted }
     }
 
     /// Writes the cache.

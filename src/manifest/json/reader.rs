@@ -3,7 +3,7 @@
 use std::io::{BufRead, Read as _};
 
 use super::{Header, line, plain};
-use crate::digest::Aside;
+use crate::digest::BackgroundHasher;
 use crate::manifest::{
     AttributeSet, Content, Entries, Entry, Kind, LockError, Observed, Record, Sha256Digest, Spoiled,
 };
@@ -19,7 +19,7 @@ pub struct Reader<R> {
     input: R,
     header: Header,
     stated: String,
-    hasher: Aside,
+    hasher: BackgroundHasher,
     /// Number of the line in `text`, from 1.
     number: u64,
     text: Vec<u8>,
@@ -43,7 +43,7 @@ impl<R: BufRead> Reader<R> {
             input,
             header,
             stated: String::new(),
-            hasher: Aside::default(),
+            hasher: BackgroundHasher::default(),
             number: 0,
             text: Vec::new(),
             rewritten: Vec::new(),

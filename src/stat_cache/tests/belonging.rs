@@ -1,26 +1,26 @@
 //! What a cache belongs to.
 
-use crate::capability::Circumstances;
+use crate::capability::RunIdentity;
 use crate::stat_cache::binding::Binding;
 use crate::stat_cache::location::Root;
 
 #[test]
 fn what_a_cache_belongs_to_is_told_apart() {
-    let us = Circumstances { user: 0, group: 0, groups: vec![0, 4], boot: b"a".to_vec(), now: 5, booted: 3 };
-    let digest = |circumstances: &Circumstances| Binding::new(circumstances).finish();
+    let us = RunIdentity { user: 0, group: 0, groups: vec![0, 4], boot: b"a".to_vec(), now: 5, booted: 3 };
+    let digest = |identity: &RunIdentity| Binding::new(identity).finish();
     for other in [
-        Circumstances { user: 1, ..us.clone() },
-        Circumstances { group: 1, ..us.clone() },
-        Circumstances { groups: vec![0], ..us.clone() },
-        Circumstances { groups: vec![], ..us.clone() },
-        Circumstances { boot: b"b".to_vec(), ..us.clone() },
-        Circumstances { boot: vec![], ..us.clone() },
+        RunIdentity { user: 1, ..us.clone() },
+        RunIdentity { group: 1, ..us.clone() },
+        RunIdentity { groups: vec![0], ..us.clone() },
+        RunIdentity { groups: vec![], ..us.clone() },
+        RunIdentity { boot: b"b".to_vec(), ..us.clone() },
+        RunIdentity { boot: vec![], ..us.clone() },
     ] {
         assert_ne!(digest(&us), digest(&other), "{other:?}");
     }
     assert_eq!(
         digest(&us),
-        digest(&Circumstances { now: 6, booted: 4, ..us.clone() }),
+        digest(&RunIdentity { now: 6, booted: 4, ..us.clone() }),
         "the clocks are seen to elsewhere"
     );
 }
@@ -29,7 +29,7 @@ fn what_a_cache_belongs_to_is_told_apart() {
 #[test]
 fn a_cache_belongs_to_where_the_locks_are() {
     let digest = |locks: Option<&Root>| {
-        let us = Circumstances { user: 0, group: 0, groups: vec![], boot: b"a".to_vec(), now: 5, booted: 3 };
+        let us = RunIdentity { user: 0, group: 0, groups: vec![], boot: b"a".to_vec(), now: 5, booted: 3 };
         let mut binding = Binding::new(&us);
         binding.locks(locks);
         binding.finish()

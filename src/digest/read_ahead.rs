@@ -14,7 +14,7 @@ const WAITING: usize = 4;
 
 /// What is read ahead. The thread ends when this is dropped.
 #[derive(Debug)]
-pub struct Ahead {
+pub struct ReadAhead {
     blocks: Receiver<io::Result<Vec<u8>>>,
     /// Blocks that were taken, to be filled again.
     empty: Sender<Vec<u8>>,
@@ -23,7 +23,7 @@ pub struct Ahead {
     position: usize,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Starts to read, which is not to be done before the sandbox is entered. The thread gives the SHA-256 of the first `hashed` bytes, or of all if there are fewer.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ fn read(
     }
 }
 
-impl Read for Ahead {
+impl Read for ReadAhead {
     /// Gives no bytes at the end, and behind an error.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.position == self.block.len() {
@@ -101,7 +101,7 @@ mod tests {
         ) {
             let bytes: Vec<u8> = (0..length).map(|at| byte.wrapping_add((at / 1000) as u8)).collect();
             std::thread::scope(|scope| {
-                let (mut ahead, digest) = Ahead::start(scope, &*bytes, hashed).unwrap();
+                let (mut ahead, digest) = ReadAhead::start(scope, &*bytes, hashed).unwrap();
                 let mut given = Vec::new();
                 ahead.read_to_end(&mut given).unwrap();
                 let mut here = Sha256::new();
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_stream_that_is_left_in_the_middle_ends_its_thread() {
         std::thread::scope(|scope| {
-            let (mut ahead, thread) = Ahead::start(scope, Input(None), 5).unwrap();
+            let (mut ahead, thread) = ReadAhead::start(scope, Input(None), 5).unwrap();
             ahead.read_exact(&mut [0; 10]).unwrap();
             drop(ahead);
             thread.join().unwrap();
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn an_error_comes_behind_what_was_read_before_it() {
         std::thread::scope(|scope| {
-            let (mut ahead, _) = Ahead::start(scope, Input(Some(BLOCK + 7)), 5).unwrap();
+            let (mut ahead, _) = ReadAhead::start(scope, Input(Some(BLOCK + 7)), 5).unwrap();
             let mut given = Vec::new();
             assert_eq!(ahead.read_to_end(&mut given).unwrap_err().kind(), ErrorKind::TimedOut);
             assert_eq!(given.len(), BLOCK + 7);

@@ -9,7 +9,7 @@ use super::declared::read;
 
 /// Who runs, and what the clocks say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Circumstances {
+pub struct RunIdentity {
     /// The effective user and group, and all other groups, sorted.
     pub user: u32,
     pub group: u32,
@@ -27,11 +27,11 @@ pub struct Circumstances {
 ///
 /// # Errors
 /// Groups that are not known.
-pub fn circumstances() -> io::Result<Circumstances> {
+pub fn run_identity() -> io::Result<RunIdentity> {
     let mut groups: Vec<u32> = rustix::process::getgroups()?.into_iter().map(rustix::process::Gid::as_raw).collect();
     groups.sort_unstable();
     let (now, booted) = clocks();
-    Ok(Circumstances {
+    Ok(RunIdentity {
         user: rustix::process::geteuid().as_raw(),
         group: rustix::process::getegid().as_raw(),
         groups,
@@ -53,7 +53,7 @@ pub fn clock() -> (i64, i64) {
     (read(ClockId::Realtime), read(ClockId::RealtimeCoarse))
 }
 
-/// [`Circumstances::now`] and [`Circumstances::booted`].
+/// [`RunIdentity::now`] and [`RunIdentity::booted`].
 fn clocks() -> (i64, i64) {
     use rustix::time::{ClockId, clock_gettime};
     let read = |clock| {

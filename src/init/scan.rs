@@ -78,7 +78,7 @@ pub struct Found {
 }
 
 /// Looks at a directory, level by level.
-pub fn look(dir: &Dir) -> io::Result<Found> {
+pub fn scan(dir: &Dir) -> io::Result<Found> {
     let mut found = Found::default();
     let mut left = MOST;
     let mut waiting = VecDeque::from([Place::new()]);

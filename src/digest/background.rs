@@ -14,7 +14,7 @@ const WAITING: usize = 2;
 
 /// A SHA-256 stream. It starts a thread with the first [`BLOCK`], so none is to be begun before the sandbox is entered.
 #[derive(Debug)]
-pub struct Aside {
+pub struct BackgroundHasher {
     /// What was not handed over yet.
     block: Vec<u8>,
     hasher: Hasher,
@@ -34,13 +34,13 @@ struct Thread {
     thread: JoinHandle<Sha256>,
 }
 
-impl Default for Aside {
+impl Default for BackgroundHasher {
     fn default() -> Self {
         Self { block: Vec::new(), hasher: Hasher::Here(Sha256::new()) }
     }
 }
 
-impl Aside {
+impl BackgroundHasher {
     /// Adds bytes.
     pub fn update(&mut self, mut bytes: &[u8]) {
         while self.block.len() + bytes.len() >= BLOCK {
@@ -113,7 +113,7 @@ mod tests {
             lengths in prop::collection::vec(prop_oneof![0..100_usize, Just(BLOCK), BLOCK - 2..BLOCK + 2, 0..3 * BLOCK], 0..8),
             byte: u8,
         ) {
-            let (mut aside, mut here) = (Aside::default(), Sha256::new());
+            let (mut aside, mut here) = (BackgroundHasher::default(), Sha256::new());
             for (number, length) in lengths.into_iter().enumerate() {
                 let bytes = vec![byte.wrapping_add(number as u8); length];
                 aside.update(&bytes);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_left_in_the_middle_ends_its_thread() {
-        let mut aside = Aside::default();
+        let mut aside = BackgroundHasher::default();
         aside.update(&vec![1; 5 * BLOCK]);
         let Hasher::There(Thread { blocks, empty, thread }) = aside.hasher else { panic!("no thread was to be had") };
         drop((blocks, empty));
