@@ -206,14 +206,29 @@ fn look(steps: &mut Vec<Step>, ground: &Ground, footing: &Footing, check: &Check
             }
         }
         (Kind::Containers, Some(socket)) => {
-            let names: Vec<_> = there.map(|item| item.path).collect();
-            if !names.is_empty() {
+            let (slots, names): (Vec<_>, Vec<_>) = there.map(|item| item.path).partition(|name| is_slot(name));
+            if !names.is_empty() || !slots.is_empty() {
                 let address = shell::word(&[b"unix://", socket.as_os_str().as_bytes()].concat());
                 let is_podman = socket.to_string_lossy().contains("podman");
                 let program = if is_podman { "podman --url" } else { "docker --host" };
-                steps.push(Step::new("see it", format!("{program} {address} inspect {}", shell::arguments(&names))));
+                if !names.is_empty() {
+                    steps
+                        .push(Step::new("see it", format!("{program} {address} inspect {}", shell::arguments(&names))));
+                }
+                // The engine's own name for it has the id of the task behind that.
+                let filter = |slot: &&[u8]| format!(" --filter {}", shell::word(&[b"name=", *slot].concat()));
+                if !slots.is_empty() {
+                    let filters: String = slots.iter().map(filter).collect();
+                    steps.push(Step::new("see it", format!("{program} {address} ps --all --no-trunc{filters}")));
+                }
             }
         }
         _ => {}
     }
+}
+
+/// Whether a container is called as the slot of a service of Swarm's is: `shop_web.1`.
+fn is_slot(name: &[u8]) -> bool {
+    let slot = name.rsplit(|&byte| byte == b'.').next().filter(|slot| slot.len() < name.len());
+    slot.is_some_and(|slot| !slot.is_empty() && slot.iter().all(u8::is_ascii_digit))
 }

@@ -1,7 +1,7 @@
 //! What a report says to do next: the lines work when they are pasted into a shell.
 
 mod forms;
-mod lines;
+pub mod lines;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

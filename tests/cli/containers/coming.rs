@@ -140,6 +140,12 @@ fn replicas_of_swarm() {
     world.check(0);
     engine.run(&["service", "scale", "web=3"]);
     assert_eq!(drift(&world.check(1)), [("added".to_owned(), "web.3".to_owned())]);
+    // The line to paste finds it under the name that Docker knows it by.
+    let text = world.driftlock(["check"]).code(1).stdout();
+    let line = crate::next::lines::line(&text, "see it");
+    let seen = std::process::Command::new("bash").args(["-c", &line]).output().unwrap();
+    let seen = String::from_utf8(seen.stdout).unwrap();
+    assert!(seen.contains(" web.3.") && !seen.contains(" web.1."), "{line}\n{seen}");
     engine.run(&["swarm", "leave", "--force"]);
     engine.remove("beside");
 }
