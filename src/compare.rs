@@ -5,11 +5,13 @@
 
 mod against;
 mod container;
+mod excerpt;
 mod moves;
 mod room;
 mod unread;
 
 pub use against::{against, against_within};
+pub use excerpt::{Excerpt, Hidden, LINES, LONGEST};
 pub use room::{LeftOut, Room};
 
 use unread::Opaque;
@@ -136,6 +138,8 @@ pub struct Drift {
     pub actual: Option<Record>,
     /// Where the content was before, if it moved.
     pub from: Option<EntryPath>,
+    /// The lines that changed, where they were asked for.
+    pub diff: Option<Box<Excerpt>>,
 }
 
 /// The drift of a path, out of those of a comparison: they are in the order of their paths.
@@ -337,7 +341,7 @@ impl Merge<'_> {
         match self.room.take(path, weight).then(|| EntryPath::new(path)) {
             Some(Ok(path)) => {
                 let (expected, actual) = (expected.cloned(), actual.cloned());
-                self.found.drift.push(Drift { path, change, expected, actual, from: None });
+                self.found.drift.push(Drift { path, change, expected, actual, from: None, diff: None });
             }
             _ => self.found.left_out.drifted += 1,
         }

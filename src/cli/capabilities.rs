@@ -91,7 +91,12 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
         writeln!(out, "  {}  (root of the check {}: records {globs})", base(&check.root), check.name)?;
     }
     for (check, reference) in declaration.checks.iter().filter_map(|check| Some((check, check.reference.as_ref()?))) {
-        writeln!(out, "  {}  (reference of the check {}; by `diff --patch` alone)", base(reference), check.name)?;
+        writeln!(
+            out,
+            "  {}  (reference of the check {}; by `diff --patch`, `accept`, and `check` where it shows changes)",
+            base(reference),
+            check.name
+        )?;
     }
     writeln!(out, "  {}  (lock files; `check`, `lock --dry-run` and `diff` only read them)", base(&declaration.locks))?;
     let engines: Vec<_> = declaration.checks.iter().filter_map(|check| Some((check, check.engine.as_ref()?))).collect();

@@ -18,6 +18,7 @@ use crate::capability;
 use crate::compare::{self, Comparison, Room};
 use crate::declaration::Check;
 use crate::manifest::{Kind, json};
+use crate::patch::Effort;
 use crate::path::escaped;
 use crate::report::fleet::Reports;
 use crate::report::places::Places;
@@ -35,8 +36,11 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let (timestamp, started) = capability::now();
     let watch = Watch::giving_up(common, arguments.servers.none_but_timeout()?);
     let (session, in_store, kept_in) = watch.opening(|| {
-        let session = Session::open(&common.request(), LocksAccess::Read)?;
+        let mut session = Session::open(&common.request(), LocksAccess::Read)?;
         session.for_this_machine("check")?;
+        if arguments.show_changes || session.checks().any(|check| check.show_changes) {
+            session.open_references(None)?;
+        }
         let in_store = in_nix_store(&session);
         let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
         Ok::<_, Trouble>((session, in_store, kept_in))
@@ -58,6 +62,10 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let (mut report, given_up) = check(run, timestamp, started, (show_progress, watch), stat_cache.as_mut());
     report.window = window;
     report.ground = Some(Arc::new(ground));
+    // What did not answer would not answer now.
+    if !given_up {
+        show_changes(run, &mut report, arguments.show_changes);
+    }
     if in_store {
         tell_untracked(&report.missing_locks);
     }
@@ -72,6 +80,18 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let found = Reports::One(&report);
     let places = if rendering.has_places() { places(run, found) } else { Places::default() };
     Ok(conclude(code, kept, |kept| rendering.print(found, &places, kept)))
+}
+
+/// Adds the lines that changed, of the checks that ask for them or of all.
+fn show_changes(run: &Run, report: &mut Report, all: bool) {
+    let mut effort = Effort::default();
+    for (index, (check, found)) in run.session.checks().zip(&mut report.checks).enumerate() {
+        if let Outcome::Compared { comparison, .. } = &mut found.outcome
+            && (all || check.show_changes)
+        {
+            run.show_changes((index, check), comparison, &mut effort);
+        }
+    }
 }
 
 /// Whether the declaration lies in a Nix store. Asked before the sandbox is entered.

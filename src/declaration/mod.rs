@@ -87,6 +87,8 @@ pub struct Check {
     pub server_root: Option<PathBuf>,
     /// A tree that may have what is locked, in the place of the root.
     pub reference: Option<PathBuf>,
+    /// Whether reports show the lines that changed.
+    pub show_changes: bool,
     pub selection: Selection,
     pub attributes: AttributeSet,
     pub lock: LockFile,

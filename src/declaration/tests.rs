@@ -145,7 +145,7 @@ fn a_refusal_is_typed() {
 fn refuses_unknown_keys() {
     const DOT: &str = "unknown key, or a check's name with an unquoted dot in it";
     const CHECK: &str = "`kind`, `root`, `server_root`, `reference`, `include`, `exclude`, `attributes`, `lock`, \
-                         `modes`, `allow_empty`, `one_file_system`, `uncovered` or `strict`";
+                         `modes`, `allow_empty`, `one_file_system`, `uncovered`, `strict` or `show_changes`";
     for (written, remedy) in [
         ("inclued", "`include`"),
         ("excludes", "`exclude`"),

@@ -27,6 +27,7 @@ pub(super) const CHECK_KEYS: &[&str] = &[
     "one_file_system",
     "uncovered",
     "strict",
+    "show_changes",
 ];
 const CONTAINERS_KEYS: &[&str] = &[
     "kind",
@@ -156,6 +157,7 @@ fn check(
         kind,
         root,
         server_root,
+        show_changes: section.boolean("show_changes")?,
         reference: self::path(section, "reference", "\"/nix/store/…-stacks\"")?,
         selection,
         attributes,

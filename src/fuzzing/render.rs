@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::harmless_lines;
-use crate::compare;
+use crate::compare::{self, Excerpt, Hidden, LONGEST};
 use crate::manifest::list::List;
 use crate::manifest::{
     Boundary, Cause, Content, Crossing, GlobList, Kind, Record, Sha256Digest, Uncovered, Unverified,
@@ -217,7 +217,12 @@ fn report_of(words: &mut Words<'_>, options: &Options) -> Report {
     paths.sort();
     paths.dedup();
     let (locked, live) = (List::new(locked), List::new(live));
-    let comparison = compare::compare(&mut locked.entries(), &mut live.entries()).unwrap_or_default();
+    let mut comparison = compare::compare(&mut locked.entries(), &mut live.entries()).unwrap_or_default();
+    for (drift, hidden) in comparison.drift.iter_mut().zip(Hidden::ALL.into_iter().cycle()) {
+        let line = |sign: &str| sign.chars().chain(words.text().chars().take(LONGEST)).collect();
+        let lines = Excerpt::Lines { lines: ["@@", "-", "+", " ", "\\"].map(line).into(), left_out: 1 };
+        drift.diff = Some(Box::new(if drift.expected.is_some() { lines } else { Excerpt::Hidden(hidden) }));
+    }
     let counts = comparison.counts;
     let live_digest = (counts.unverified == 0).then(|| digest(if counts.drifted == 0 { 4 } else { 5 }).sri());
     let mounts =

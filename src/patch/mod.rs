@@ -5,6 +5,7 @@
 
 mod lines;
 mod name;
+pub mod secret;
 mod terminal;
 
 pub use lines::Effort;
@@ -95,6 +96,15 @@ fn one(out: &mut impl Write, old: Option<&At>, new: Option<&At>, effort: &mut Ef
     line(out, &[b"--- ", if old.is_some() { &a_name } else { &null }])?;
     line(out, &[b"+++ ", if new.is_some() { &b_name } else { &null }])?;
     lines::write(out, before, after, effort)
+}
+
+/// The hunks alone, as text: nothing where the two are the same.
+#[must_use]
+pub fn hunks(old: &[u8], new: &[u8], effort: &mut Effort) -> Vec<u8> {
+    let mut out = Vec::new();
+    // Memory has no errors.
+    let _ = lines::write(&mut out, old, new, effort);
+    out
 }
 
 fn line(out: &mut impl Write, parts: &[&[u8]]) -> io::Result<()> {

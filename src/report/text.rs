@@ -21,7 +21,7 @@ use super::uncovered;
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, Outcome, Report, ServerReport, next};
 use crate::baseline::OldLock;
-use crate::compare::{Counts, LeftOut, UnverifiedEntry};
+use crate::compare::{Counts, Drift, Excerpt, LeftOut, UnverifiedEntry};
 use crate::manifest::{Kind, Unverified};
 use crate::path::escaped;
 use crate::remote::Head;
@@ -314,6 +314,7 @@ fn drift(page: &mut Page<impl Write>, check: &CheckReport, title: &str, groups: 
             } else {
                 page.detail(format_args!("{label}: {text}"))?;
             }
+            excerpt(page, item)?;
         }
         if !cut.is_empty() {
             more_of(page, cut.iter().map(group::Item::entries).sum(), "")?;
@@ -326,6 +327,21 @@ fn drift(page: &mut Page<impl Write>, check: &CheckReport, title: &str, groups: 
     match hidden.iter().filter(|group| group.module).count() as u64 {
         0 => more_of(page, entries, ""),
         modules => more_of(page, entries, &format!(" in {}", counted(modules, "more module", "more modules"))),
+    }
+}
+
+/// The lines that changed, where they were asked for.
+fn excerpt(page: &mut Page<impl Write>, item: &group::Item<'_>) -> io::Result<()> {
+    let group::Shape::Entry(Drift { diff: Some(diff), .. }) = item.shape else { return Ok(()) };
+    match &**diff {
+        Excerpt::Hidden(why) => page.detail(format_args!("  ({})", why.phrase())),
+        Excerpt::Lines { lines, left_out } => {
+            lines.iter().try_for_each(|line| page.detail(format_args!("  {}", Prose(line))))?;
+            if *left_out > 0 {
+                page.detail(format_args!("  … and {} more", counted(*left_out, "line", "lines")))?;
+            }
+            Ok(())
+        }
     }
 }
 

@@ -6,16 +6,20 @@ use std::path::{Path, PathBuf};
 
 use super::{Run, Session};
 use crate::capability::{self, Directory, shown};
-use crate::compare::{self, Comparison, Drift};
+use crate::compare::{self, Comparison, Drift, Excerpt, Hidden, LINES, LONGEST};
 use crate::declaration::Check;
 use crate::digest::Sha256;
 use crate::manifest::{Content, Record};
-use crate::patch::{self, At, Effort, Node};
+use crate::patch::{self, At, Effort, Node, secret};
 use crate::path::{escaped, joined};
 use crate::remote::contents::LARGEST;
 use crate::shell;
 use crate::trouble::Trouble;
 use crate::walk;
+
+/// How many files of a check a report shows lines of, and the largest of them, in bytes.
+const SHOWN_FILES: usize = 100;
+const SHOWN_BYTES: usize = 64 << 10;
 
 /// What a patch of a check needs beside its root.
 #[derive(Debug)]
@@ -126,6 +130,91 @@ impl Run {
             Err(Missing::Contents(reason)) => Err(reason),
             Err(Missing::Reference) => Err("its root is not open".to_owned()),
         }
+    }
+
+    /// The lines that changed in the files of a check, by its place in this run, for a report.
+    pub fn show_changes(&self, (index, check): (usize, &Check), found: &mut Comparison, effort: &mut Effort) {
+        let mut shown = 0;
+        for at in 0..found.drift.len() {
+            let drift = &found.drift[at];
+            let is_file = |record: &Option<Record>| {
+                record
+                    .as_ref()
+                    .is_none_or(|record| record.content.sha256().is_some() && record.content.type_name() == "file")
+            };
+            if !is_file(&drift.expected) || !is_file(&drift.actual) {
+                continue;
+            }
+            let excerpt = if shown < SHOWN_FILES {
+                self.excerpt(index, check, drift, &found.drift, effort)
+            } else {
+                Some(Excerpt::Hidden(Hidden::Enough))
+            };
+            shown += usize::from(excerpt.is_some());
+            found.drift[at].diff = excerpt.map(Box::new);
+        }
+    }
+
+    /// Nothing where the contents did not change.
+    fn excerpt(
+        &self,
+        index: usize,
+        check: &Check,
+        drift: &Drift,
+        all: &[Drift],
+        effort: &mut Effort,
+    ) -> Option<Excerpt> {
+        let (old_path, expected) = before(drift, all);
+        let new_path = drift.path.as_bytes();
+        let sha256 = |record: Option<&Record>| record.and_then(|record| record.content.sha256());
+        if sha256(expected) == sha256(drift.actual.as_ref()) {
+            return None;
+        }
+        let hidden = |why| Some(Excerpt::Hidden(why));
+        let is_secret = |path| secret::is_named(path) && !secret::is_literal(&check.selection.include, path);
+        if is_secret(old_path) || is_secret(new_path) {
+            return hidden(Hidden::Secret);
+        }
+        let is_large = |record: Option<&Record>| matches!(record.map(|record| &record.content), Some(Content::File { size, .. }) if *size > SHOWN_BYTES as u64);
+        if is_large(expected) || is_large(drift.actual.as_ref()) {
+            return hidden(Hidden::Large);
+        }
+        let old = match expected {
+            None => Vec::new(),
+            Some(record) => {
+                let reference = self.session.references.get(index).and_then(Reference::directory);
+                let Some(Ok(old)) = reference.map(|reference| read(reference.dir.as_fd(), old_path, record)) else {
+                    return hidden(Hidden::NoReference);
+                };
+                old.bytes
+            }
+        };
+        let new = match &drift.actual {
+            None => Vec::new(),
+            Some(record) => match self.live_contents(index, new_path, record) {
+                Ok(bytes) => bytes,
+                Err(_) => return hidden(Hidden::Unread),
+            },
+        };
+        let texts = [&old, &new].map(|bytes| std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')));
+        if texts.contains(&None) {
+            return hidden(Hidden::Binary);
+        }
+        if [&old, &new].into_iter().any(|bytes| bytes.len() > SHOWN_BYTES) {
+            return hidden(Hidden::Large);
+        }
+        let is_literal = secret::is_literal(&check.selection.include, new_path);
+        if !is_literal && (secret::is_within(&old) || secret::is_within(&new)) {
+            return hidden(Hidden::Secret);
+        }
+        let hunks = patch::hunks(&old, &new, effort);
+        let hunks = String::from_utf8_lossy(&hunks);
+        let mut all = hunks.split_terminator('\n');
+        let lines = all.by_ref().take(LINES).map(|line| match line.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line.to_owned(),
+        });
+        Some(Excerpt::Lines { lines: lines.collect(), left_out: all.count() as u64 })
     }
 
     /// Writes what drifted of a check, by its place in this run: from what is locked to what is there, or with `reverse` the way

@@ -2,6 +2,7 @@
 
 mod random;
 mod refused;
+mod shown;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -53,7 +53,7 @@ pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
         let one = move |size| one(vec![of_pair("tree", &make(size))]);
         (name.to_owned(), Box::new(one) as Box<dyn Fn(usize) -> Any>)
     });
-    let others: [(&str, fn(usize) -> Any); 9] = [
+    let others: [(&str, fn(usize) -> Any); 10] = [
         ("many-checks", |size| {
             let (locked, live) = (Tree::new().file("a", "before"), Tree::new().file("a", "after"));
             let check =
@@ -97,6 +97,12 @@ pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
                 samples::on(format!("web{number}"), samples::report(vec![samples::files(&locked, &live)]))
             };
             Any::Several(samples::fleet((0..size / 2500).map(server).collect()))
+        }),
+        ("lines-that-changed", |size| {
+            let tree = |contents: &str| {
+                (0..size / 6000).fold(Tree::new(), |tree, number| tree.file(format!("{number:06}"), contents))
+            };
+            one(vec![samples::showing(tree("before"), tree("after"))])
         }),
         ("many-servers-that-are-alike", |size| {
             Any::Several(samples::fleet(

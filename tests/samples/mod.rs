@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driftlock::baseline::OldLock;
-use driftlock::compare::{Comparison, compare};
+use driftlock::compare::{Comparison, Excerpt, Hidden, LINES, compare};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{
     Attributes, Boundary, Container, Content, Crossing, Entries, Kind, LockError, Mount, Observed, Record, Security,
@@ -116,6 +116,20 @@ pub fn outcome(locked: &Tree, live: &Tree) -> Outcome {
 
 pub fn files(locked: &Tree, live: &Tree) -> CheckReport {
     check("compose_hashes", Kind::Files, "infra/stacks", outcome(locked, live))
+}
+
+/// A check of files whose report shows the lines that changed, as many as it may, and of some why it does not.
+pub fn showing(locked: Tree, live: Tree) -> CheckReport {
+    let mut check = files(&locked, &live);
+    if let Outcome::Compared { comparison, .. } = &mut check.outcome {
+        for (drift, hidden) in comparison.drift.iter_mut().zip(Hidden::ALL.into_iter().cycle()) {
+            let line =
+                |number: usize| format!("{}{}", ['@', '-', '+', ' ', '\\'][number % 5], "\u{1b}[31m<b>".repeat(40));
+            let lines = Excerpt::Lines { lines: (0..LINES).map(line).collect(), left_out: 7 };
+            drift.diff = Some(Box::new(if drift.expected.is_some() { lines } else { Excerpt::Hidden(hidden) }));
+        }
+    }
+    check
 }
 
 pub fn trees(locked: &Tree, live: &Tree) -> CheckReport {
@@ -562,6 +576,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("clean", seed_pass()),
         ("seed", seed_fail()),
         ("empty", report(Vec::new())),
+        ("changes shown", report(vec![showing(Tree::new().file("a", "a"), Tree::new().file("a", "b").file("c", "c"))])),
         ("trusting", trusting()),
         ("touched", touched()),
         ("every_change", report(vec![every_change()])),

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use super::element::{Text, badge};
-use crate::compare::Change;
+use crate::compare::{Change, Drift, Excerpt};
 use crate::manifest::{Content, Kind, Record};
 use crate::path::escaped;
 use crate::report::findings::{emptied, sentence};
@@ -185,7 +185,31 @@ fn item(out: &mut impl Write, check: &CheckReport, item: &Item<'_>) -> io::Resul
     for (class, record) in records {
         write!(out, "<span class=\"record {class}\">{}</span>", Text(&self::record(record)))?;
     }
-    writeln!(out, "</div></li>")
+    write!(out, "</div>")?;
+    excerpt(out, drift)?;
+    writeln!(out, "</li>")
+}
+
+/// The lines that changed, where they were asked for.
+fn excerpt(out: &mut impl Write, drift: &Drift) -> io::Result<()> {
+    let (lines, left_out) = match drift.diff.as_deref() {
+        None => return Ok(()),
+        Some(Excerpt::Hidden(why)) => return write!(out, "<span class=\"reason\">{}</span>", Text(why.phrase())),
+        Some(Excerpt::Lines { lines, left_out }) => (lines, *left_out),
+    };
+    write!(out, "<div class=\"diff\">")?;
+    for line in lines {
+        let class = match line.as_bytes().first() {
+            Some(b'-') => "line bad",
+            Some(b'+') => "line good",
+            _ => "line",
+        };
+        write!(out, "<span class=\"{class}\">{}</span>", Text(&Prose(line).to_string()))?;
+    }
+    if left_out > 0 {
+        write!(out, "<span class=\"line\">… and {} more</span>", Text(&counted(left_out, "line", "lines")))?;
+    }
+    write!(out, "</div>")
 }
 
 /// All that a lock says of an entry, in one line. Harmless.

@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::present;
-use crate::compare::{Change, Drift, UnverifiedEntry};
+use crate::compare::{Change, Drift, Excerpt, Hidden, LINES, LONGEST, UnverifiedEntry};
 use crate::manifest::bytes::{joined, split};
 use crate::manifest::{Attributes, Boundary, Cause, Content, Crossing, Record, Security, Sha256Digest};
 use crate::path::EntryPath;
@@ -113,6 +113,45 @@ pub(in super::super) struct DriftItem {
     expected: Option<RecordItem>,
     #[serde(deserialize_with = "present")]
     actual: Option<RecordItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<DiffItem>,
+}
+
+/// The lines that changed, or the word for why they are not shown.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiffItem {
+    #[serde(deserialize_with = "present")]
+    hidden: Option<String>,
+    lines: Vec<String>,
+    left_out: u64,
+}
+
+impl From<&Excerpt> for DiffItem {
+    fn from(excerpt: &Excerpt) -> Self {
+        match excerpt {
+            Excerpt::Lines { lines, left_out } => Self { hidden: None, lines: lines.clone(), left_out: *left_out },
+            Excerpt::Hidden(why) => Self { hidden: Some(why.name().to_owned()), lines: Vec::new(), left_out: 0 },
+        }
+    }
+}
+
+impl TryFrom<DiffItem> for Excerpt {
+    type Error = &'static str;
+
+    fn try_from(item: DiffItem) -> Result<Self, Self::Error> {
+        let DiffItem { hidden, lines, left_out } = item;
+        if let Some(name) = hidden {
+            let why =
+                Hidden::ALL.into_iter().find(|why| why.name() == name).filter(|_| lines.is_empty() && left_out == 0);
+            return why.map(Self::Hidden).ok_or("why a `diff` is not shown is not known");
+        }
+        let fits = |line: &String| line.starts_with(['@', ' ', '-', '+', '\\']) && line.chars().count() <= LONGEST + 1;
+        if lines.len() > LINES || !lines.iter().all(fits) {
+            return Err("a `diff` has lines that driftlock does not write");
+        }
+        Ok(Self::Lines { lines, left_out })
+    }
 }
 
 impl From<&Drift> for DriftItem {
@@ -127,6 +166,7 @@ impl From<&Drift> for DriftItem {
             from_base64,
             expected: drift.expected.as_ref().map(RecordItem::from),
             actual: drift.actual.as_ref().map(RecordItem::from),
+            diff: drift.diff.as_deref().map(DiffItem::from),
         }
     }
 }
@@ -146,6 +186,7 @@ impl TryFrom<DriftItem> for Drift {
             expected: item.expected.map(Record::try_from).transpose()?,
             actual: item.actual.map(Record::try_from).transpose()?,
             from: moved.then(|| path(item.from, item.from_base64)).transpose()?,
+            diff: item.diff.map(Excerpt::try_from).transpose()?.map(Box::new),
         };
         let sides = (drift.expected.is_some(), drift.actual.is_some(), drift.from.is_some());
         let fits = match change {
