@@ -56,8 +56,20 @@ pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
                     "name the old lock first",
                 ));
             }
+            of_one_kind((a, &before), (b, &now))?;
+            let is_text = matches!(*before, Baseline::Text(_)) || matches!(*now, Baseline::Text(_));
             let comparison = compare::against(&mut Room::default(), &mut before, &mut *now)
                 .map_err(|error| refused(a, b, &error))?;
+            if is_text && have_no_path_in_common(&comparison) {
+                return Err(Trouble::new(
+                    format!("{} and {} have no path in common", shown(a), shown(b)),
+                    format!(
+                        "if one is a lock of the scripts, its paths begin with the root, which its check tells: compare it with \
+                         what is there, `driftlock diff {} live`",
+                        shown(a)
+                    ),
+                ));
+            }
             print_comparison(common, kind, "", &comparison)
         }
         (Side::Report(before), Side::Report(now)) => {
@@ -75,6 +87,45 @@ pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
             "name two locks or two reports",
         )),
     }
+}
+
+/// Refuses locks that tell of different things. One of `sha256sum`'s form tells of files, or is one of modules of the scripts, which
+/// only its check can say.
+fn of_one_kind((a, before): (&Path, &Baseline), (b, now): (&Path, &Baseline)) -> Result<(), Trouble> {
+    let kinds = [kind(before), kind(now)];
+    if kinds[0] == kinds[1] {
+        return Ok(());
+    }
+    let problem = format!(
+        "{} and {} can't be compared: the one is a lock of {}, the other of {}",
+        shown(a),
+        shown(b),
+        kinds[0].name(),
+        kinds[1].name()
+    );
+    let text = [(a, before), (b, now)].into_iter().find(|(_, lock)| matches!(lock, Baseline::Text(_)));
+    Err(Trouble::new(
+        problem,
+        match text {
+            Some((text, _)) => format!(
+                "if {} is a lock of modules of the scripts, its check tells how to read it: compare it with what is there, \
+                 `driftlock diff {} live`",
+                shown(text),
+                shown(text)
+            ),
+            None => "name two locks of one kind".to_owned(),
+        },
+    ))
+}
+
+/// Whether two locks that both have something share no path.
+fn have_no_path_in_common(found: &Comparison) -> bool {
+    let of = |change: &dyn Fn(&compare::Drift) -> bool| found.drift.iter().any(change);
+    found.counts.verified == 0
+        && found.left_out.is_nothing()
+        && !of(&|drift| drift.expected.is_some() && drift.actual.is_some() && drift.from.is_none())
+        && of(&|drift| drift.expected.is_some())
+        && of(&|drift| drift.actual.is_some())
 }
 
 fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {

@@ -294,6 +294,7 @@ impl Watch<'_> {
         said: &mut Said,
     ) -> Trouble {
         let cause = said.cause();
+        let user = said.refused_user();
         let said = &*said.shown();
         let because = |problem: String| if said.is_empty() { problem } else { format!("{problem}: {said}") };
         match (error, over, ended) {
@@ -320,7 +321,14 @@ impl Watch<'_> {
             }
             (error, None, Some(Ended::Code(255))) if error.is_end() => {
                 let problem = cause.problem().map_or_else(|| format!("{error}, and ssh failed"), str::to_owned);
-                return Trouble::new(because(problem), cause.remedy());
+                let remedy = match user.filter(|_| cause == Cause::LoginRefused) {
+                    Some(user) => format!(
+                        "log in as another user than {user} with --ssh-user or `user` in the declaration, or, as {user}: {}",
+                        cause.remedy()
+                    ),
+                    None => cause.remedy().to_owned(),
+                };
+                return Trouble::new(because(problem), remedy);
             }
             (error, None, _) if error.is_end() && cause == Cause::Password => {
                 return Trouble::new(because(cause.problem().unwrap_or_default().to_owned()), cause.remedy());

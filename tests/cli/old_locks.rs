@@ -2,6 +2,7 @@
 //! `docker inspect`. `docs/migrating.md` says what is promised of them.
 
 mod compose;
+mod diff;
 pub mod images;
 mod modules;
 mod servers;

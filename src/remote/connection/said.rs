@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::cause::Cause;
+use crate::declaration;
 use crate::path::escaped;
 
 /// The most that is kept of the beginning and of the end of what is said, in bytes, and the most that is shown.
@@ -65,6 +66,18 @@ impl Said {
         Cause::of(&self.whole())
     }
 
+    /// Who the login was refused to, if `ssh` says so: `ubuntu` of `ubuntu@web: Permission denied (publickey).` Harmless.
+    pub(super) fn refused_user(&self) -> Option<String> {
+        let whole = self.whole();
+        let text = String::from_utf8_lossy(&whole);
+        let of_line = |line: &str| {
+            let (user, _) = line.trim().split_once(": Permission denied (")?.0.rsplit_once('@')?;
+            declaration::user(user).ok()
+        };
+        // The last word is that of the server itself; those of jump hosts come before.
+        text.lines().rev().find_map(of_line)
+    }
+
     /// All that is kept. After what was left out it goes on with a whole line.
     fn whole(&self) -> Vec<u8> {
         let line =
@@ -101,6 +114,18 @@ mod tests {
         let mut said = Said::new(reader.into());
         text.as_bytes().chunks(1000).for_each(|chunk| said.keep(chunk));
         said
+    }
+
+    #[test]
+    fn who_was_refused_is_known() {
+        let of = |text: &str| said(text).refused_user();
+        assert_eq!(of("hello\r\nubuntu@web: Permission denied (publickey).\r\n").as_deref(), Some("ubuntu"));
+        assert_eq!(of("jump@j: Permission denied (x).\nroot@web: Permission denied (y).\n").as_deref(), Some("root"));
+        for other in
+            ["Permission denied", "a b@web: Permission denied (publickey).", "\u{1b}@web: Permission denied (", ""]
+        {
+            assert_eq!(of(other), None, "{other}");
+        }
     }
 
     /// What is shown is short, and what is looked at is not.

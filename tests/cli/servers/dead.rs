@@ -34,6 +34,12 @@ fn a_refused_key_asks_nobody_for_a_password() {
     let (problem, remedy) = fails(&site, &["--ssh-key", stranger.to_str().unwrap()]);
     assert!(problem.contains("Permission denied"), "{problem}");
     assert!(remedy.contains("authorized_keys"), "{remedy}");
+    // Who was tried, and how to be another.
+    let user = String::from_utf8(std::process::Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let tried = format!("log in as another user than {} with --ssh-user or `user` in the declaration", user.trim());
+    assert!(remedy.starts_with(&tried), "{remedy}");
+    let (_, remedy) = fails(&site, &["--ssh-key", stranger.to_str().unwrap(), "--ssh-user", "ubuntu"]);
+    assert!(remedy.starts_with("log in as another user than ubuntu "), "{remedy}");
 }
 
 #[needs(sshd)]
