@@ -1,6 +1,6 @@
 //! A first declaration, guessed from what lies below a directory.
 //!
-//! [`look`] walks, [`mod@write`] decides and writes, and [`covered`] holds the result against what is there. What is found
+//! [`scan`] walks, [`mod@write`] decides and writes, and [`covered`] holds the result against what is there. What is found
 //! becomes a check; where nothing is known of what it is, one check covers all of it. The same directory gives the same text.
 
 mod covered;

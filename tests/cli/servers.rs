@@ -13,5 +13,6 @@ mod one;
 mod pushed;
 mod refused;
 mod seed;
+mod sessions;
 pub mod site;
 mod standing;

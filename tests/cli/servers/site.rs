@@ -187,8 +187,8 @@ impl Site {
         if output.status.success() { Ok(()) } else { Err(format!("{}: {}", output.status, said.trim())) }
     }
 
-    /// The command, with an `ssh` that reads the configuration of this site and is the machine's in all else.
-    pub fn driftlock<'a>(&'a self, arguments: &[&str]) -> Run<'a> {
+    /// A directory with an `ssh` that reads the configuration of this site and is the machine's in all else.
+    pub fn bin(&self) -> PathBuf {
         let bin = self.world.path("bin");
         if !bin.exists() {
             fs::create_dir(&bin).unwrap();
@@ -199,6 +199,12 @@ impl Site {
             fs::write(bin.join("ssh"), ssh).unwrap();
             fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
         }
+        bin
+    }
+
+    /// The command, with that `ssh`.
+    pub fn driftlock<'a>(&'a self, arguments: &[&str]) -> Run<'a> {
+        let bin = self.bin();
         let run = self.world.driftlock(arguments);
         let path = run.command.get_envs().find(|(key, _)| *key == "PATH").and_then(|(_, path)| path);
         let path = format!("{}:{}", bin.display(), path.unwrap().to_str().unwrap());
