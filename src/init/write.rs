@@ -8,10 +8,17 @@ use crate::path::is_hazardous;
 
 /// What files of Docker Compose are called, at any depth: one that is added tomorrow is seen.
 const COMPOSE: &str = "**/{docker-compose,compose}*.{yml,yaml}";
+/// The same for a lock of the scripts.
+const OLD_COMPOSE: [&str; 2] = ["*/docker-compose*.yml", "*/docker-compose*.yaml"];
 /// Files of our own, which would drift with every run.
 const OURS: &[&str] = &["audit", "driftlock.toml"];
 /// How much of what was passed over is listed.
 const MOST_NOTES: usize = 500;
+
+/// The locks that the scripts wrote, in the directory of locks.
+const OLD_FILES: &str = "compose_sha256.lock.txt";
+const OLD_MODULES: &str = "odoo_addons_modules.hash.txt";
+const OLD_IMAGES: &str = "docker_images.lock.json";
 
 const TOP: &str = "\
 # What driftlock locks and checks. Written by `driftlock init` from what it found: read it, and change it.
@@ -38,7 +45,8 @@ pub fn declaration(found: &Found) -> Option<String> {
     }
     for (root, links) in &stacks {
         let name = name("compose_hashes", "compose", root, stacks.len(), &mut names);
-        write_files(&mut text, &name, root, links);
+        let old = (stacks.len() == 1 && has_old(found, OLD_FILES)).then_some(OLD_FILES);
+        write_files(&mut text, &name, root, links, old);
     }
     for (root, tree) in &trees {
         let (only, prefix) = match () {
@@ -47,9 +55,35 @@ pub fn declaration(found: &Found) -> Option<String> {
             () => ("tree_hashes", "tree"),
         };
         let name = name(only, prefix, root, trees.len(), &mut names);
-        write_trees(&mut text, &name, root, tree);
+        let old = (trees.len() == 1 && tree.modules > 0 && has_old(found, OLD_MODULES)).then_some(OLD_MODULES);
+        write_trees(&mut text, &name, root, tree, old);
+    }
+    if has_old(found, OLD_IMAGES) {
+        text.push_str(OLD_CONTAINERS);
     }
     Some(text)
+}
+
+/// Has the name that makes the lock of the scripts its own.
+const OLD_CONTAINERS: &str = "
+# What runs on servers, against the old lock docker_images.lock.json: `driftlock check --server HOST`.
+[check.docker_images]
+kind = \"containers\"
+socket = \"/var/run/docker.sock\"
+modes = [\"server\"]
+";
+
+/// Whether the scripts have left a lock of this name: a file, and no link.
+fn has_old(found: &Found, name: &str) -> bool {
+    let place = ["audit", "locks", name].map(str::to_owned).to_vec();
+    found.files.get(&place).is_some_and(Option::is_none)
+}
+
+/// The line that names an old lock.
+fn old_lock(old: Option<&str>) -> String {
+    old.map_or_else(String::new, |name| {
+        format!("# The lock of the scripts, until `driftlock lock` has written a new one: docs/migrating.md\nlock = \"{name}\"\n")
+    })
 }
 
 /// Adds what no check of the declaration covers, as comments.
@@ -143,12 +177,15 @@ fn stacks(found: &Found, trees: &BTreeMap<Place, Tree>) -> BTreeMap<Place, BTree
     roots
 }
 
-fn write_files(text: &mut String, name: &str, root: &Place, links: &BTreeSet<String>) {
+fn write_files(text: &mut String, name: &str, root: &Place, links: &BTreeSet<String>, old: Option<&str>) {
     let mut exclude: Vec<String> = SKIPPED.iter().map(|name| format!("**/{name}")).collect();
     if root.is_empty() {
         exclude.push(OURS[0].to_owned());
     }
-    let include = std::iter::once(COMPOSE.to_owned()).chain(links.iter().map(|link| literal(link)));
+    // Paths in an old lock begin with the root: a glob for any depth would pick them below it as well.
+    let globs: &[&str] = if old.is_some() { &OLD_COMPOSE } else { &[COMPOSE] };
+    let lock = old_lock(old);
+    let include = globs.iter().map(|glob| (*glob).to_owned()).chain(links.iter().map(|link| literal(link)));
     let (root, include, exclude) = (basic_string(&path(root)), lines(include), lines(exclude));
     // Writing to a `String` can't fail.
     let _ = write!(
@@ -162,7 +199,7 @@ include = [
 {include}]
 exclude = [
 {exclude}]
-# Where the same root lies on a server, for `--server`:
+{lock}# Where the same root lies on a server, for `--server`:
 # server_root = \"/srv/stacks\"
 "
     );
@@ -173,7 +210,8 @@ fn literal(path: &str) -> String {
     path.chars().flat_map(|c| "\\*?[]{},!".contains(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
-fn write_trees(text: &mut String, name: &str, root: &Place, tree: &Tree) {
+fn write_trees(text: &mut String, name: &str, root: &Place, tree: &Tree, old: Option<&str>) {
+    let lock = old_lock(old);
     let mut globs = vec!["**/.git"];
     for marker in &tree.markers {
         globs.extend_from_slice(match marker {
@@ -207,7 +245,7 @@ kind = \"trees\"
 root = {root}
 exclude = [
 {globs}]
-"
+{lock}"
     );
 }
 

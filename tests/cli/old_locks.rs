@@ -4,6 +4,7 @@
 mod compose;
 mod diff;
 pub mod images;
+mod init;
 mod modules;
 mod servers;
 

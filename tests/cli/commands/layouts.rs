@@ -258,5 +258,9 @@ fn what_is_covered_too_deep_to_be_looked_into_is_not_named() {
     let mut init = world.driftlock(["init"]);
     init.command.current_dir(world.path("root"));
     let text = init.code(0).stdout();
-    assert_eq!(text, "wrote driftlock.toml; read it through, then run `driftlock lock`\n");
+    assert_eq!(
+        text,
+        "wrote driftlock.toml; read it through, then run `driftlock lock`\nso that git merges locks by entry, once in each clone:\n    \
+         git config merge.driftlock.driver 'driftlock merge-driver --marker-size %L --path %P %O %A %B'\n"
+    );
 }
