@@ -23,20 +23,28 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::machine::{Has, landlock, strace};
+use crate::machine::{Has, landlock, strace, undiminished};
 
 /// A test's name, itself, and what it needs.
 type Test = (&'static str, fn(), &'static [fn() -> Has]);
 
 const TESTS: &[Test] = &[
-    ("attempts::each_layer_refuses_what_it_claims", attempts::each_layer_refuses_what_it_claims, &[landlock]),
+    (
+        "attempts::each_layer_refuses_what_it_claims",
+        attempts::each_layer_refuses_what_it_claims,
+        &[landlock, undiminished],
+    ),
     (
         "attempts::each_layer_refuses_it_to_an_unprivileged_user",
         attempts::each_layer_refuses_it_to_an_unprivileged_user,
         &[landlock],
     ),
     ("numbers::no_call_beside_the_list_gets_through", numbers::no_call_beside_the_list_gets_through, &[landlock]),
-    ("numbers::these_calls_would_get_through_without", numbers::these_calls_would_get_through_without, &[landlock]),
+    (
+        "numbers::these_calls_would_get_through_without",
+        numbers::these_calls_would_get_through_without,
+        &[landlock, undiminished],
+    ),
     (
         "numbers::calls_of_another_architecture_end_the_process",
         numbers::calls_of_another_architecture_end_the_process,
@@ -49,7 +57,11 @@ const TESTS: &[Test] = &[
     ("working::a_stop_in_mid_sleep", working::a_stop_in_mid_sleep, &[landlock]),
     ("working::a_panic_prints_and_aborts", working::a_panic_prints_and_aborts, &[landlock]),
     ("degraded::full_on_this_kernel", degraded::full_on_this_kernel, &[landlock]),
-    ("degraded::older_abis_hold_what_they_name", degraded::older_abis_hold_what_they_name, &[landlock, strace]),
+    (
+        "degraded::older_abis_hold_what_they_name",
+        degraded::older_abis_hold_what_they_name,
+        &[landlock, strace, undiminished],
+    ),
     ("degraded::a_missing_layer_is_named", degraded::a_missing_layer_is_named, &[landlock, strace]),
     (
         "degraded::a_layer_that_breaks_its_word_is_an_error",
@@ -58,7 +70,11 @@ const TESTS: &[Test] = &[
     ),
     ("degraded::a_second_thread_is_refused", degraded::a_second_thread_is_refused, &[landlock, strace]),
     ("degraded::asking_changes_nothing", degraded::asking_changes_nothing, &[landlock]),
-    ("traced::only_what_was_granted_is_called_for", traced::only_what_was_granted_is_called_for, &[landlock, strace]),
+    (
+        "traced::only_what_was_granted_is_called_for",
+        traced::only_what_was_granted_is_called_for,
+        &[landlock, strace, undiminished],
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -75,7 +91,8 @@ fn main() -> ExitCode {
             Ok(())
         };
         // As `#[needs]` has it: what takes another program is left to scripts/test.
-        Trial::test(name, run).with_ignored_flag(needs.len() > 1)
+        Trial::test(name, run)
+            .with_ignored_flag(needs.iter().any(|need| std::ptr::fn_addr_eq(*need, strace as fn() -> Has)))
     };
     libtest_mimic::run(&Arguments::from_args(), TESTS.iter().map(trial).collect()).exit_code()
 }

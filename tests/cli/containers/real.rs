@@ -47,7 +47,7 @@ fn text(world: &World) -> String {
     world.driftlock(["check"]).code(1).stdout()
 }
 
-#[needs(docker)]
+#[needs(docker, devices)]
 fn docker() {
     let engine = Engine::docker().unwrap();
     from_clean_to_removed(&engine);
@@ -56,7 +56,7 @@ fn docker() {
     running(&engine);
 }
 
-#[needs(podman)]
+#[needs(podman, devices)]
 fn podman() {
     let engine = Engine::podman().unwrap();
     from_clean_to_removed(&engine);
