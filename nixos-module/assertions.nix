@@ -124,6 +124,11 @@ in
 ]
 ++ lib.concatLists (lib.mapAttrsToList ofRoot declared.roots)
 ++ lib.mapAttrsToList ofCheck declared.checks
+++ map (
+  check:
+  holds (declared.checks ? ${check}) ".reference.${check}"
+    "no check of this machine has this name; write it in settings, or leave out the reference"
+) (lib.attrNames instance.reference)
 ++ lib.optionals (instance.notify != null) [
   (holds (
     instance.notify.webhookUrlFile != null || instance.notify.mail != null

@@ -17,9 +17,10 @@ let
   reports = "${stateDirectory}/reports";
   # Interpolation copies a path of the flake into the store and leaves a string as it is.
   locks = "${instance.locks}";
+  references = lib.mapAttrs (_: reference: "${reference}") instance.reference;
 
   generated =
-    check:
+    name: check:
     lib.filterAttrs (_: value: value != null) (
       builtins.removeAttrs check [
         "modes"
@@ -28,6 +29,7 @@ let
       // {
         root = rootOf check;
       }
+      // lib.optionalAttrs (references ? ${name}) { reference = references.${name}; }
     );
 in
 {
@@ -35,7 +37,7 @@ in
 
   settings = instance.settings // {
     inherit locks reports;
-    check = lib.mapAttrs (_: generated) here;
+    check = lib.mapAttrs generated here;
   };
 
   # Check → root as it was declared, for the assertions.
@@ -51,6 +53,7 @@ in
           lib.mapAttrsToList (_: rootHere) here ++ lib.mapAttrsToList (_: check: check.socket) here
         )
         ++ [ locks ]
+        ++ lib.attrValues references
       )
     )
   );

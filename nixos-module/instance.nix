@@ -128,6 +128,17 @@ in
       '';
     };
 
+    reference = mkOption {
+      type = types.attrsOf types.path;
+      default = { };
+      example = literalExpression "{ compose_hashes = ./infra/stacks; }";
+      description = ''
+        For a check, a tree that has what is locked: a path of the flake, which is kept in the Nix store. With
+        `show_changes = true` in {option}`settings.check.<name>`, reports have the lines that changed. Without that
+        they have no contents.
+      '';
+    };
+
     allowMissingLocks = mkOption {
       type = types.bool;
       default = false;

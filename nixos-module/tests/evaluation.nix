@@ -300,6 +300,30 @@ let
         };
       };
     };
+    testReferenceOfTheFlakeIsInTheStore = {
+      expr =
+        let
+          config = one "/srv/a" { reference.c = ./baseline; };
+          inherit ((settingsOf config).check.c) reference;
+        in
+        {
+          inStore = lib.hasPrefix builtins.storeDir reference;
+          seen = config.systemd.services.driftlock-x.serviceConfig.BindReadOnlyPaths;
+          refusals = refusals config;
+        };
+      expected = {
+        inStore = true;
+        seen = (one "/srv/a" { }).systemd.services.driftlock-x.serviceConfig.BindReadOnlyPaths;
+        refusals = [ ];
+      };
+    };
+    testReferenceOnTheMachineIsBound = {
+      expr = lib.elem ''-"/srv/reference"'' (
+        (one "/srv/a" { reference.c = "/srv/reference"; })
+        .systemd.services.driftlock-x.serviceConfig.BindReadOnlyPaths
+      );
+      expected = true;
+    };
     testServerRootTakesTheRootsPlace = {
       expr =
         (settingsOf (

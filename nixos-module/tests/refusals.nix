@@ -75,6 +75,10 @@ in
     });
     expected = [ "services.driftlock.instances.a b" ];
   };
+  testReferenceOfNoCheck = {
+    expr = refusedAt (one "/srv/a" { reference.d = "/srv/reference"; });
+    expected = at ".reference.d";
+  };
   testTimerThatNeverFires = {
     expr = refusedAt (one "/srv/a" { timerConfig.OnCalendar = null; });
     expected = at ".timerConfig";
