@@ -13,6 +13,9 @@ pub use terminal::Harmless;
 
 use std::io::{self, Write};
 
+/// The largest file whose contents are compared, here or from a server, in bytes.
+pub const LARGEST: usize = 8 << 20;
+
 /// What git keeps of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {

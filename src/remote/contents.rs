@@ -20,8 +20,8 @@ use crate::trouble::Trouble;
 /// How many files are given.
 pub const MOST: usize = 1000;
 
-/// The largest file whose contents are compared, here or from a server, in bytes. As Base64 it fits into a line.
-pub const LARGEST: usize = 8 << 20;
+/// The largest file that is given. As Base64 it fits into a line.
+pub use crate::patch::LARGEST;
 
 /// How much is given of all files, in bytes.
 pub const ALL: usize = 64 << 20;
