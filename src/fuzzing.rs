@@ -20,7 +20,7 @@ use crate::container::fuzzed as container;
 use crate::declaration::{Declaration, Format};
 use crate::digest::Sha256;
 use crate::manifest::list::List;
-use crate::manifest::{Sha256Digest, json, text};
+use crate::manifest::{AttributeSet, Kind, Sha256Digest, json, text};
 use crate::merge;
 use crate::path::{EntryPath, is_hazardous};
 use crate::remote::{self, Answer, AnswerError, contents};
@@ -31,7 +31,7 @@ use crate::stat_cache::file as stat_cache_file;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("lock_json", lock_json),
     ("lock_text", lock_text),
     ("lock_old", lock_old),
@@ -41,6 +41,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("report", report),
     ("tar", tar),
     ("http", http),
+    ("engine", engine),
     ("request", request),
     ("answer", answer),
     ("stat_cache", stat_cache),
@@ -162,6 +163,41 @@ pub fn http(data: &[u8]) {
     if engine.write_all(data).is_ok() && engine.shutdown(Shutdown::Write).is_ok() {
         container::answers(ours.as_fd(), Duration::from_secs(5));
     }
+}
+
+/// What an engine says of its containers, one answer behind each NUL: what is recorded of them is a lock that reads back.
+pub fn engine(data: &[u8]) {
+    let mut answers = Vec::new();
+    let version: &[u8] = br#"{"ApiVersion":"1.41","Components":[{"Name":"Podman Engine"}]}"#;
+    for body in std::iter::once(version).chain(data[..data.len().min(16 << 10)].split(|&byte| byte == 0)) {
+        assert!(write!(answers, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).is_ok());
+        answers.extend_from_slice(body);
+    }
+    // More would not fit into a socket that is written before it is read.
+    answers.truncate(64 << 10);
+    let attributes = AttributeSet {
+        mode: false,
+        owner: false,
+        xattrs: false,
+        state: true,
+        mounts: true,
+        networks: true,
+        ports: true,
+        labels: true,
+        env: true,
+        security: true,
+    };
+    let Ok((ours, mut engine)) = UnixStream::pair() else { return };
+    if engine.write_all(&answers).is_err() || engine.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let Some(list) = container::recorded(ours.as_fd(), Duration::from_secs(5), attributes) else { return };
+    let header = json::Header { check: "containers".to_owned(), kind: Kind::Containers, attributes };
+    let Ok(digest) = json::digest(&mut list.entries()) else { return };
+    let mut written = Vec::new();
+    assert!(json::write(&mut written, &header, digest, &mut list.entries()).is_ok());
+    let again = json::Reader::new(&written[..]).and_then(|mut reader| List::read(&mut reader));
+    assert_eq!(again.as_ref().ok(), Some(&list), "{again:?}");
 }
 
 /// A request on the server, the first or the second.

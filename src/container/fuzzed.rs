@@ -3,10 +3,14 @@
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use super::containers::containers;
 use super::error::EngineError;
 use super::http::{self, Target};
+use super::picks::Picks;
 use super::stream::{Patience, Stream};
 use super::tar::{Archive, EntryKind, Source};
+use crate::declaration::Selection;
+use crate::manifest::{AttributeSet, Entries as _, List};
 
 struct Bytes<'a>(&'a [u8]);
 
@@ -32,6 +36,18 @@ pub fn archive(data: &[u8]) {
         }
         assert!(size <= header.size, "{header:?}");
     }
+}
+
+/// What is recorded of all containers; nothing where an answer is refused, or tells of one alone that it failed.
+pub fn recorded(socket: BorrowedFd<'_>, time: Duration, attributes: AttributeSet) -> Option<List> {
+    let everything = Selection::everything();
+    let patience = Patience { silence: time, answers: time, archive: time };
+    let (list, _) = containers(socket, Picks::all(&everything), attributes, patience).ok()?;
+    let mut entries = list.entries();
+    while let Ok(Some(entry)) = entries.next() {
+        entry.state.ok()?;
+    }
+    Some(list)
 }
 
 /// Asks again and again over a connection, until an answer is refused.
