@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use crate::baseline::fuzzed as baseline;
 use crate::compare::{self, Comparison};
-use crate::container::fuzzed as container;
+use crate::container::{EVERYTHING, fuzzed as container};
 use crate::declaration::{Declaration, Format};
 use crate::digest::Sha256;
 use crate::manifest::list::List;
-use crate::manifest::{AttributeSet, Kind, Sha256Digest, json, text};
+use crate::manifest::{Kind, Sha256Digest, json, text};
 use crate::merge;
 use crate::path::{EntryPath, is_hazardous};
 use crate::remote::{self, Answer, AnswerError, contents};
@@ -175,24 +175,12 @@ pub fn engine(data: &[u8]) {
     }
     // More would not fit into a socket that is written before it is read.
     answers.truncate(64 << 10);
-    let attributes = AttributeSet {
-        mode: false,
-        owner: false,
-        xattrs: false,
-        state: true,
-        mounts: true,
-        networks: true,
-        ports: true,
-        labels: true,
-        env: true,
-        security: true,
-    };
     let Ok((ours, mut engine)) = UnixStream::pair() else { return };
     if engine.write_all(&answers).is_err() || engine.shutdown(Shutdown::Write).is_err() {
         return;
     }
-    let Some(list) = container::recorded(ours.as_fd(), Duration::from_secs(5), attributes) else { return };
-    let header = json::Header { check: "containers".to_owned(), kind: Kind::Containers, attributes };
+    let Some(list) = container::recorded(ours.as_fd(), Duration::from_secs(5), EVERYTHING) else { return };
+    let header = json::Header { check: "containers".to_owned(), kind: Kind::Containers, attributes: EVERYTHING };
     let Ok(digest) = json::digest(&mut list.entries()) else { return };
     let mut written = Vec::new();
     assert!(json::write(&mut written, &header, digest, &mut list.entries()).is_ok());
