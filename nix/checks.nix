@@ -12,7 +12,7 @@ let
     "Cargo\\.(toml|lock)"
     "(build|clippy|rustfmt)\\.(rs|toml)"
     "README\\.md"
-    "(src|tests|benches|docs|examples)(/.*)?"
+    "(src|crates|tests|benches|docs|examples)(/.*)?"
     "fuzz(/corpus(/.*)?)?"
   ];
   cargo =

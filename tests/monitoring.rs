@@ -255,7 +255,7 @@ impl Prometheus {
     }
 }
 
-#[needs("prometheus", "prometheus-node-exporter", "promtool")]
+#[needs(landlock, "prometheus", "prometheus-node-exporter", "promtool")]
 fn of_three_hosts_one_drifts_one_diverges_and_one_falls_silent() {
     let folder = directory();
     // The last is meant to run each second.

@@ -181,7 +181,7 @@ fn console_blocks_hold(page: &str) {
 }
 
 /// From its first block to its last in one shell, as a newcomer would.
-#[needs("bash", "nix", "jq")]
+#[needs(landlock, "bash", "nix", "jq")]
 fn the_readme_holds_from_top_to_bottom() {
     const PAGE: &str = "README.md";
     assert!(fs::read_to_string(Path::new(REPOSITORY).join(PAGE)).unwrap().lines().count() <= 150);
@@ -213,12 +213,12 @@ fn the_quick_start_of_the_readme_ends_with_a_pass() {
     assert!(!said.contains("?? "), "reports are not to be committed: {said}");
 }
 
-#[needs("bash", "nix", "jq")]
+#[needs(landlock, "bash", "nix", "jq")]
 fn the_sessions_on_the_page_of_reports_happen() {
     console_blocks_hold("docs/reports.md");
 }
 
-#[needs("bash", "nix")]
+#[needs(landlock, "bash", "nix")]
 fn the_sessions_on_the_page_of_the_threat_model_happen() {
     console_blocks_hold("docs/threat-model.md");
 }
@@ -248,7 +248,7 @@ done >audit/locks/odoo_addons_modules.hash.txt
 "#;
 
 /// One session from its first block to its last, in a repository that the scripts have looked after.
-#[needs("bash", "nix")]
+#[needs(landlock, "bash", "nix")]
 fn the_steps_of_the_page_on_migrating_are_taken() {
     const PAGE: &str = "docs/migrating.md";
     let scene = Scene::new();
@@ -362,7 +362,7 @@ fn examples(scene: &Scene) -> Vec<String> {
     examples
 }
 
-#[needs("bash", "nix")]
+#[needs(landlock, "bash", "nix")]
 fn the_examples_of_the_help_work() {
     let examples = examples(&Scene::new());
     assert!(examples.len() > 15, "{examples:#?}");

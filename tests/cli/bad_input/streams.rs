@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::process::Stdio;
 
+use needs::needs;
+
 use crate::harness::{Run, World};
 use crate::watch::{no_panic, says, shell};
 
@@ -51,7 +53,7 @@ fn with_stdout(mut run: Run<'_>, stdout: Stdio) -> (Option<i32>, String) {
     (output.status.code(), stderr)
 }
 
-#[test]
+#[needs(landlock)]
 fn full_device() {
     for (world, code) in worlds() {
         for (arguments, code) in printing(code) {

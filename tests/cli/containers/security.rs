@@ -19,7 +19,7 @@ fn one(change: &str) -> Vec<(String, String)> {
     vec![(change.to_owned(), "web".to_owned())]
 }
 
-#[needs(docker)]
+#[needs(docker, devices)]
 fn of_docker() {
     let engine = Engine::docker().unwrap();
     of_an_engine(&engine);
@@ -41,7 +41,7 @@ fn sha256(text: &str) -> String {
     driftlock::manifest::Sha256Digest(sha2::Sha256::digest(text).into()).hex()
 }
 
-#[needs(podman)]
+#[needs(podman, devices)]
 fn of_podman() {
     of_an_engine(&Engine::podman().unwrap());
 }
