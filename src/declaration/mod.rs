@@ -9,7 +9,8 @@ mod globs;
 mod json;
 mod matched;
 mod section;
-pub mod selection;
+pub mod selected;
+mod selection;
 mod server;
 mod source;
 #[cfg(test)]

@@ -7,9 +7,7 @@ use std::path::PathBuf;
 use super::section::{Section, Text, nearest};
 use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
-use super::{
-    Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, Selection, engine, globs, server,
-};
+use super::{Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, engine, selected, server};
 use crate::manifest::{AttributeSet, Kind};
 
 const TOP_KEYS: &[&str] = &["locks", "reports", "reports_keep", "check", "server"];
@@ -62,7 +60,7 @@ const UNCOVERED: &[&str] = &["warn", "trouble"];
 const RESERVED: &[&str] = &["lock_files_exist", "server_collection", "live"];
 const LONGEST_CHECK_NAME: usize = 100;
 /// Bytes of all globs together: each takes a kilobyte of memory once it is compiled.
-const MOST_GLOBS: usize = 128 << 10;
+pub(super) const MOST_GLOBS: usize = 128 << 10;
 /// Linux takes names of 255 bytes; a lock is first written under a longer, temporary one.
 const LONGEST_LOCK_NAME: usize = 200;
 
@@ -148,7 +146,7 @@ fn check(
     let engine = engine::engine(section, kind)?;
     let server_root = section.get("server_root");
     let server_root = server_root.map(|(_, value)| server::absolute(section, "server_root", value)).transpose()?;
-    let selection = selection(section, kind, room_for_globs)?;
+    let selection = selected::selection(section, kind, room_for_globs)?;
     let attributes = attributes(section, kind)?;
     let (lock, lock_at) = lock(section, &key.name, kind, attributes)?;
     let check = Check {
@@ -237,76 +235,6 @@ fn kind(section: Section<'_>) -> Result<Option<Kind>, DeclarationError> {
 
 fn unknown(what: &'static str, value: &str, known: &'static [&'static str]) -> Problem {
     Problem::UnknownWord { what, value: value.to_owned(), nearest: nearest(value, known), known }
-}
-
-fn selection(section: Section<'_>, kind: Kind, room: &mut usize) -> Result<Selection, DeclarationError> {
-    const EXAMPLE: &str = "[\"*/docker-compose*.yml\"]";
-    let include = match (kind, section.get("include")) {
-        (Kind::Trees, Some((key, _))) => {
-            return Err(section.error(key.span.start, "include", Problem::IncludeOnTrees));
-        }
-        // Names and patterns, which were looked at before.
-        (Kind::Containers, _) => globs(section, "containers", "[\"traefik\"]", room)?,
-        (Kind::Trees | Kind::ContainerFiles, None) => Vec::new(),
-        (Kind::Files, None) => return Err(section.missing("include", EXAMPLE)),
-        (Kind::Files | Kind::ContainerFiles, Some((_, value))) => {
-            let globs = globs(section, "include", EXAMPLE, room)?;
-            // Without a glob, a selection picks everything.
-            if globs.is_empty() {
-                return Err(section.error(value.span.start, "include", Problem::EmptyInclude));
-            }
-            globs
-        }
-    };
-    let exclude = globs(section, "exclude", "[\"**/__pycache__\"]", room)?;
-    let owned = |globs: &[Text<'_>]| globs.iter().map(|glob| glob.text.to_owned()).collect();
-    Selection::new(owned(&include), owned(&exclude)).map_err(|error| {
-        let key = if kind == Kind::Containers { "containers" } else { "include" };
-        let lists = [(key, &include), ("exclude", &exclude)];
-        let mut places = lists.iter().flat_map(|(name, globs)| globs.iter().map(move |glob| (*name, glob)));
-        // Globs that are too much only together are named together, so none of them is the one.
-        let list = if include.is_empty() { "exclude" } else { key };
-        let (name, at) =
-            places.find(|(_, glob)| glob.text == error.glob).map_or((list, section.at), |(name, glob)| (name, glob.at));
-        section.error(at, name, Problem::GlobMalformed { glob: error.glob, reason: error.reason })
-    })
-}
-
-/// What they take goes off `room`.
-fn globs<'a>(
-    section: Section<'a>,
-    name: &str,
-    example: &'static str,
-    room: &mut usize,
-) -> Result<Vec<Text<'a>>, DeclarationError> {
-    let globs = section.strings(name, example)?.unwrap_or_default();
-    for glob in &globs {
-        let left = room.checked_sub(glob.text.len());
-        *room = left.ok_or_else(|| section.error(glob.at, name, Problem::GlobsTooLarge { most: MOST_GLOBS }))?;
-        globs::check(glob.text).map_err(|problem| {
-            let problem = match problem {
-                Problem::GlobAbsolute { glob, .. } => {
-                    Problem::GlobAbsolute { below: below_a_root(section, &glob), glob }
-                }
-                problem => problem,
-            };
-            section.error(glob.at, name, problem)
-        })?;
-    }
-    Ok(globs)
-}
-
-/// What is left of an absolute glob without the root of its check, here or on a server.
-fn below_a_root(section: Section<'_>, glob: &str) -> Option<String> {
-    let roots = ["root", "server_root"].into_iter().filter_map(|key| section.string(key, "").ok().flatten());
-    let below = roots.filter_map(|root| {
-        // It is not known here where a relative root lies, but the glob may name it.
-        let is_absolute = root.text.starts_with('/');
-        let root = root.text.trim_start_matches("./").trim_matches('/');
-        let (above, below) = glob.split_once(&format!("/{root}/"))?;
-        (!root.is_empty() && (above.is_empty() || !is_absolute)).then(|| below.to_owned())
-    });
-    below.filter(|below| globs::check(below).is_ok()).min_by_key(String::len)
 }
 
 fn attributes(section: Section<'_>, kind: Kind) -> Result<AttributeSet, DeclarationError> {

@@ -6,6 +6,7 @@
 //! [`escaped`]. The JSON report is the one to parse, and has every entry.
 
 pub(in crate::report) mod describe;
+mod drifted;
 mod fleet;
 mod page;
 
@@ -15,13 +16,12 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::alike;
-use super::findings::{emptied, share};
-use super::group::{self, Group};
+use super::group;
 use super::uncovered;
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, Outcome, Report, ServerReport, next};
 use crate::baseline::OldLock;
-use crate::compare::{Counts, Drift, Excerpt, LeftOut, UnverifiedEntry};
+use crate::compare::{Counts, LeftOut, UnverifiedEntry};
 use crate::manifest::{Kind, Unverified};
 use crate::path::escaped;
 use crate::remote::Head;
@@ -193,7 +193,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
         Outcome::Compared { comparison, .. } => {
             let groups = group::groups(check.kind, &comparison.drift);
             old_lock(page, check, &title)?;
-            drift(page, check, &title, &groups)?;
+            drifted::drift(page, check, &title, &groups)?;
             if let Some(sentence) = alike::sentence(check) {
                 page.line(Tag::Info, format_args!("{title}: {sentence}"))?;
             }
@@ -289,60 +289,6 @@ fn whereabouts(page: &mut Page<impl Write>, check: &CheckReport, title: &str) ->
 
 fn names(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|name| !matches!(*name, "" | "."))
-}
-
-fn drift(page: &mut Page<impl Write>, check: &CheckReport, title: &str, groups: &[Group<'_>]) -> io::Result<()> {
-    if let Some(emptied) = emptied(check) {
-        return page.line(Tag::Fail, format_args!("{title} drift: {emptied}"));
-    }
-    let lines = groups.iter().map(|group| 1 + group.items.len()).sum::<usize>();
-    let most = page.lines;
-    let fit = lines <= most;
-    // Every group gets its line first, then all get the same number of details, or what they have.
-    let shown_groups = if fit { groups.len() } else { groups.len().min(most / 2) };
-    let (groups, hidden) = groups.split_at(shown_groups);
-    let details =
-        if fit { usize::MAX } else { share(groups.iter().map(|group| group.items.len()), most - shown_groups) };
-    for group in groups {
-        let subject = if group.module { escaped(group.path).to_string() } else { shown(&check.root, group.path) };
-        page.line(Tag::Fail, format_args!("{title} drift: {subject}"))?;
-        let (items, cut) = group.items.split_at(group.items.len().min(details));
-        for item in items {
-            let (label, text) = describe::item(&check.root, item);
-            if group.module {
-                page.detail(format_args!("{label}: {} ({text})", shown(&check.root, item.path)))?;
-            } else {
-                page.detail(format_args!("{label}: {text}"))?;
-            }
-            excerpt(page, item)?;
-        }
-        if !cut.is_empty() {
-            more_of(page, cut.iter().map(group::Item::entries).sum(), "")?;
-        }
-    }
-    if hidden.is_empty() {
-        return Ok(());
-    }
-    let entries = hidden.iter().flat_map(|group| &group.items).map(group::Item::entries).sum();
-    match hidden.iter().filter(|group| group.module).count() as u64 {
-        0 => more_of(page, entries, ""),
-        modules => more_of(page, entries, &format!(" in {}", counted(modules, "more module", "more modules"))),
-    }
-}
-
-/// The lines that changed, where they were asked for.
-fn excerpt(page: &mut Page<impl Write>, item: &group::Item<'_>) -> io::Result<()> {
-    let group::Shape::Entry(Drift { diff: Some(diff), .. }) = item.shape else { return Ok(()) };
-    match &**diff {
-        Excerpt::Hidden(why) => page.detail(format_args!("  ({})", why.phrase())),
-        Excerpt::Lines { lines, left_out } => {
-            lines.iter().try_for_each(|line| page.detail(format_args!("  {}", Prose(line))))?;
-            if *left_out > 0 {
-                page.detail(format_args!("  … and {} more", counted(*left_out, "line", "lines")))?;
-            }
-            Ok(())
-        }
-    }
 }
 
 fn more_of(page: &mut Page<impl Write>, number: u64, place: &str) -> io::Result<()> {
