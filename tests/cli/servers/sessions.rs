@@ -61,9 +61,9 @@ fn both_pass(site: &Site) {
     typed(site, "driftlock check --server web").code(0);
 }
 
-/// What a report of this machine says below `what`.
-fn told(site: &Site, what: &str) -> String {
-    let report = typed(site, "driftlock check --no-report").code(1).stdout();
+/// What a report of this machine, or of the server, says behind `what`.
+fn told(site: &Site, arguments: &str, what: &str) -> String {
+    let report = typed(site, &format!("driftlock check --no-report {arguments}")).code(1).stdout();
     let mut lines = report.lines().filter_map(|line| line.trim_start().strip_prefix(what));
     lines.next().unwrap_or_else(|| panic!("no {what} in {report}")).trim().to_owned()
 }
@@ -89,7 +89,7 @@ fn what_a_server_has_becomes_the_baseline_with_two_commands() {
 fn a_change_is_undone_with_one_command() {
     let site = site();
     site.world.write("edge/a.yml", "one\n2\n");
-    let line = told(&site, "undo it");
+    let line = told(&site, "--local", "undo it");
     session(&site, 1, &[&line]);
     both_pass(&site);
     on_server(&site, "edge/a.yml", "one\n2\n");
@@ -104,10 +104,11 @@ fn a_change_is_undone_with_one_command() {
 fn a_discrepancy_is_one_command_from_its_lines() {
     let site = site();
     on_server(&site, "edge/a.yml", "one\n2\n");
-    let seen = typed(&site, "driftlock diff --server web --patch").code(1).stdout();
+    let line = told(&site, "--server web", "see it");
+    let seen = typed(&site, &line).code(1).stdout();
     says(&seen, &["--- a/root/edge/a.yml\n+++ b/root/edge/a.yml\n", "-two\n+2\n"]);
     site.world.write("shop/c.yml", "here\n");
-    let line = told(&site, "see it");
+    let line = told(&site, "--local", "see it");
     says(&session(&site, 1, &[&line]).stdout(), &["-c\n+here\n"]);
 }
 
@@ -119,7 +120,7 @@ fn one_change_of_several_is_taken_or_undone_with_one_command() {
         site.world.write(path, "changed\n");
     }
     says(&session(&site, 1, &["driftlock accept root/edge/b.yml"]).stdout(), &["accepted 1, 2 drifts left\n"]);
-    let line = told(&site, "undo it");
+    let line = told(&site, "--local", "undo it");
     session(&site, 1, &[&line.replace("root/shop/c.yml", "")]);
     let report = typed(&site, "driftlock check --no-report").code(1).stdout();
     says(&report, &["root/shop/c.yml"]);
