@@ -1,5 +1,6 @@
 //! What becomes of one container must not become of the others, and what an engine makes up is not drift.
 
+use needs::needs;
 use serde_json::json;
 
 use super::recorded::{Recorded, container, id, start};
@@ -48,7 +49,7 @@ fn an_engine_that_fails_at_one_container() {
 }
 
 /// A container without an image, as Podman tells of one that was made of a directory.
-#[test]
+#[needs("python3")]
 fn a_container_without_an_image() {
     let world = World::declaring(DECLARATION);
     let mut engine = two();
