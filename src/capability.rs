@@ -53,7 +53,7 @@ pub fn raw(path: &Path) -> String {
 /// Whether there is something at this path, for a message: opening it later decides.
 #[must_use]
 pub fn exists(path: &Path) -> bool {
-    path.exists()
+    waits::waits(path, || path.exists())
 }
 
 /// Connects to the UNIX socket of a container engine. From then on nothing that is asked of it or awaited from it takes

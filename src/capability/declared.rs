@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use super::waits::waits;
 use super::{ownership, shown};
 use crate::declaration::{self, Declaration};
 use crate::trouble::Trouble;
@@ -52,11 +53,11 @@ pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
         };
         Trouble::new(format!("the declaration {} could not be read: {error}", shown(&file)), remedy)
     };
-    let opened = open(&file).map_err(unreadable)?;
+    let opened = waits(&file, || open(&file)).map_err(unreadable)?;
     if given.is_none() {
         ownership::trusted(&file, &opened)?;
     }
-    let bytes = contents(opened, DECLARATION_LIMIT).map_err(unreadable)?;
+    let bytes = waits(&file, || contents(opened, DECLARATION_LIMIT)).map_err(unreadable)?;
     // The error says what to write instead, all in one.
     let declaration =
         Declaration::parse(&shown(&file), format, &bytes).map_err(|error| Trouble::new(error.to_string(), ""))?;

@@ -1,17 +1,16 @@
-//! What is being opened by its name just now. A file system that does not answer is waited for without end, and the thread
-//! that waits can't tell.
+//! What is waited for just now: a path that is opened, or asked about, by its name. A file system that does not answer is waited
+//! for without end, and the thread that waits can't tell.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 static AT: Mutex<Option<(PathBuf, Instant)>> = Mutex::new(None);
 
-/// The path that is waited for, and for how long so far.
+/// The path that is waited for, and since when.
 #[must_use]
-pub fn waiting_for() -> Option<(PathBuf, Duration)> {
-    let at = AT.lock().unwrap_or_else(PoisonError::into_inner);
-    at.as_ref().map(|(path, since)| (path.clone(), since.elapsed()))
+pub fn waiting_for() -> Option<(PathBuf, Instant)> {
+    AT.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// Does what may have to wait for a path.

@@ -51,6 +51,11 @@ enum Refused {
     OtherTime { name: String, started: String },
 }
 
+/// How far local time was from UTC at a time that a report states: `+09:00` of `2026-01-29T15:30:42+09:00`.
+pub fn offset(stated: &str) -> &str {
+    stated.get("2026-01-29T15:30:42".len()..).unwrap_or("Z")
+}
+
 impl History {
     /// Reads the beginnings of all reports in a directory.
     ///

@@ -100,8 +100,7 @@ impl KeptIn {
         };
         write().map_err(|error| failed(&name, &error))?;
         if let Some(most) = most {
-            let offset = started.get("2026-01-29T15:30:42".len()..).unwrap_or("Z");
-            retention::prune(&reports.dir, &shown, most, &name, offset);
+            retention::prune(&reports.dir, &shown, most, &name, history::offset(started));
         }
         Ok(format!("{}/{name}/{}", shown.trim_end_matches('/'), report::JSON_NAME))
     }

@@ -156,7 +156,7 @@ fn history(reports: &Directory, path: &Path) -> Result<History, Trouble> {
 
 /// How far local time is from UTC, such as `+09:00`. Asked before the sandbox is entered, which hides the time zone.
 fn offset() -> String {
-    capability::now().1.get("2026-01-29T15:30:42".len()..).unwrap_or("Z").to_owned()
+    history::offset(&capability::now().1).to_owned()
 }
 
 /// Prints the folders of all reports in a directory, the oldest first.

@@ -106,11 +106,14 @@ impl Watch {
     /// Opens what a run needs, and meanwhile watches that. Without a single root there is nothing to report, so a run whose
     /// time is up ends here. The thread that watches has ended when this returns: the sandbox would not hold it.
     pub fn opening<T>(&self, open: impl FnOnce() -> T) -> T {
-        let mut told = HashMap::new();
+        let (mut at, mut told) = (None, 0);
         let look = || {
-            let Some((path, waited)) = capability::waiting_for() else { return };
-            let path = shown(&path);
-            if is_due(waited, self.after, told.entry(path.clone()).or_default()) {
+            let Some((path, since)) = capability::waiting_for() else { return };
+            if at != Some(since) {
+                (at, told) = (Some(since), 0);
+            }
+            let (path, waited) = (shown(&path), since.elapsed());
+            if is_due(waited, self.after, &mut told) {
                 complain(&waits(&path, waited));
             }
             let timeout = self.timeout.filter(|timeout| self.begun.elapsed() >= *timeout && waited >= WAITS);

@@ -9,8 +9,8 @@ mod globs;
 mod json;
 mod matched;
 mod section;
-pub mod selected;
-mod selection;
+mod selected;
+pub mod selection;
 mod server;
 mod source;
 #[cfg(test)]

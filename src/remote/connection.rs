@@ -174,7 +174,8 @@ impl Watch<'_> {
         }
     }
 
-    /// Asks a server, and lets `read` read the answer up to its end. What answered, if something did.
+    /// Asks a server, and lets `read` read the answer up to its end, and ask further where that was said. What answered, if
+    /// something did.
     ///
     /// # Errors
     /// Why there is no answer, or it counts for nothing, in words that name no server.
@@ -182,41 +183,10 @@ impl Watch<'_> {
         &self,
         index: usize,
         streams: Streams,
-        request: &[u8],
-        program: Option<&Program>,
-        requirement: Requirement,
-        read: impl FnOnce(Answer<BufReader<Heard<'_>>>) -> Result<(), AnswerError>,
-    ) -> (Option<Head>, Result<(), Trouble>) {
-        self.speak(index, streams, request, program, requirement, false, |answer, _| read(answer))
-    }
-
-    /// The same, where `read` may ask further on the same connection.
-    ///
-    /// # Errors
-    /// Those of [`ask`](Self::ask).
-    pub fn converse(
-        &self,
-        index: usize,
-        streams: Streams,
-        request: &[u8],
-        program: Option<&Program>,
-        requirement: Requirement,
+        asking: &Asking<'_>,
         read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
-        self.speak(index, streams, request, program, requirement, true, read)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "those of the two above, and what tells them apart")]
-    fn speak(
-        &self,
-        index: usize,
-        streams: Streams,
-        request: &[u8],
-        program: Option<&Program>,
-        requirement: Requirement,
-        goes_on: bool,
-        read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
-    ) -> (Option<Head>, Result<(), Trouble>) {
+        let Asking { request, program, requirement, goes_on } = *asking;
         let Streams { stdin, stdout, stderr } = streams;
         if self.state().alone || self.launcher.launch(index).is_err() {
             return (None, Err(no_launcher()));
@@ -352,6 +322,18 @@ impl Watch<'_> {
 
 fn no_launcher() -> Trouble {
     Trouble::new("the launcher, which starts ssh, is gone", "see whether something ends it, and check again")
+}
+
+/// What a server is asked, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The line of the request.
+    pub request: &'a [u8],
+    /// The program that is sent behind it.
+    pub program: Option<&'a Program>,
+    pub requirement: Requirement,
+    /// Whether there may be a second request on the same connection.
+    pub goes_on: bool,
 }
 
 /// The way to the server, which is open for one request more.

@@ -14,6 +14,7 @@ use super::read::{Answer, DoneLine};
 use super::{AnswerError, LINE_LIMIT};
 use crate::digest::Sha256;
 use crate::manifest::Sha256Digest;
+use crate::manifest::bytes::{joined, split};
 use crate::path::{EntryPath, escaped};
 use crate::trouble::Trouble;
 
@@ -80,11 +81,7 @@ struct Item {
 /// A request that no server would take, for its size.
 pub fn line(wanted: &[Wanted<'_>]) -> Result<Vec<u8>, Trouble> {
     let item = |wanted: &Wanted<'_>| {
-        let bytes = wanted.path.as_bytes();
-        let (path, path_base64) = match std::str::from_utf8(bytes) {
-            Ok(path) => (Some(path.to_owned()), None),
-            Err(_) => (None, Some(BASE64.encode(bytes))),
-        };
+        let (path, path_base64) = split(wanted.path.as_bytes());
         Item { check: wanted.check.to_owned(), path, path_base64 }
     };
     let request = Request { contents: wanted.iter().map(item).collect() };
@@ -117,12 +114,7 @@ pub fn parse(line: &[u8], checks: &[&str]) -> Result<Vec<(usize, EntryPath)>, Tr
     let mut wanted: Vec<(usize, EntryPath)> = Vec::with_capacity(request.contents.len());
     for Item { check, path, path_base64 } in request.contents {
         let place = *places.get(&*check).ok_or_else(|| refused("it names a check that was not asked for"))?;
-        let bytes = match (path, path_base64) {
-            (Some(path), None) => Some(path.into_bytes()),
-            (None, Some(base64)) => BASE64.decode(base64.as_bytes()).ok(),
-            _ => None,
-        };
-        let path = bytes.and_then(|bytes| EntryPath::new(bytes).ok());
+        let path = joined(path, path_base64).ok().and_then(|bytes| EntryPath::new(bytes).ok());
         let item = (place, path.ok_or_else(|| refused("it has what is no path"))?);
         if wanted.last().is_some_and(|before| *before >= item) {
             return Err(refused("what it asks for is not in order"));

@@ -17,11 +17,12 @@ use data_encoding::HEXLOWER;
 use crate::capability::Program;
 use crate::digest::Sha256;
 
-/// The script, with `%TAKE%`, `%MORE%` and `%COLLECT%` where [`command`] says how it goes on, `%SIZE%` where the program's size in bytes belongs, and `%SHA256%` for its digest. The command is fixed
-/// before the first server is asked, so what one of them may do to this process does not send another program to the rest.
+/// The script, with `%TOOL%`, `%TAKE%`, `%MORE%` and `%COLLECT%` where [`command`] says how it goes on, `%SIZE%` where the
+/// program's size in bytes belongs, and `%SHA256%` for its digest. The command is fixed before the first server is asked, so what
+/// one of them may do to this process does not send another program to the rest.
 const SCRIPT: &str = "umask 077; \
     say() { echo \"driftlock --push: $1\" >&2; exit 2; }; \
-    for tool in cat chmod mktemp rm wc; do command -v $tool >/dev/null || say \"it has no $tool\"; done; \
+    for tool in cat chmod%TOOL% mktemp rm wc; do command -v $tool >/dev/null || say \"it has no $tool\"; done; \
     IFS= read -r request || say \"the request did not arrive\"; \
     d=; \
     clean() { [ -z \"$d\" ] || rm -rf \"$d\"; }; \
@@ -61,8 +62,9 @@ pub fn command(program: &Program, goes_on: bool) -> io::Result<String> {
         at += read as u64;
     }
     let digest = HEXLOWER.encode(&hasher.finish().0);
-    let [take, more, collect] =
-        if goes_on { ["head -c %SIZE%", "; cat", "collect --contents"] } else { ["cat", "", "collect"] };
-    let script = SCRIPT.replace("%TAKE%", take).replace("%MORE%", more).replace("%COLLECT%", collect);
+    let [tool, take, more, collect] =
+        if goes_on { [" head", "head -c %SIZE%", "; cat", "collect --contents"] } else { ["", "cat", "", "collect"] };
+    let script =
+        SCRIPT.replace("%TOOL%", tool).replace("%TAKE%", take).replace("%MORE%", more).replace("%COLLECT%", collect);
     Ok(format!("exec sh -c '{}'", script.replace("%SIZE%", &program.size.to_string()).replace("%SHA256%", &digest)))
 }

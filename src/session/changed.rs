@@ -136,11 +136,8 @@ impl Run {
         let mut shown = 0;
         for at in 0..found.drift.len() {
             let drift = &found.drift[at];
-            let is_file = |record: &Option<Record>| {
-                record
-                    .as_ref()
-                    .is_none_or(|record| record.content.sha256().is_some() && record.content.type_name() == "file")
-            };
+            let is_file =
+                |record: &Option<Record>| record.as_ref().is_none_or(|record| record.content.sha256().is_some());
             if !is_file(&drift.expected) || !is_file(&drift.actual) {
                 continue;
             }

@@ -39,20 +39,18 @@ pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     let mut asked = Vec::new();
     for (index, check) in run.session.checks().enumerate() {
         let root = server.root(check);
-        let lock = match (baseline(&run, check, check.modes.server), root) {
-            (Ok(_), None) => Err(Some(no_root(check, server))),
+        let (lock, compared) = match (baseline(&run, check, check.modes.server), root) {
+            (Ok(_), None) => (None, Err(no_root(check, server))),
             (Ok(lock), Some(root)) => {
                 asked.push(Asked { check, root });
-                Ok(lock)
+                (Some(lock), Ok(Comparison::default()))
             }
-            (Err(outcome), _) => Err(without_lock(check, *outcome)),
+            (Err(outcome), _) => match without_lock(check, *outcome) {
+                Some(trouble) => (None, Err(trouble)),
+                None => continue,
+            },
         };
-        let compared = match lock {
-            Ok(lock) => Ok(lock),
-            Err(Some(trouble)) => Err(trouble),
-            Err(None) => continue,
-        };
-        found.push((Found { index, check, place: place(check, root), compared: Ok(Comparison::default()) }, compared));
+        found.push((Found { index, check, place: place(check, root), compared }, lock));
     }
     let mut received = Received::default();
     let answered = connections.one(|connection| {
@@ -65,21 +63,15 @@ pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
         let name = escaped(server.name.as_bytes());
         Trouble::new(format!("{name}: {}", trouble.problem), trouble.remedy)
     })?;
-    let found: Vec<_> = found
-        .into_iter()
-        .map(|(found, lock)| match lock {
-            Err(trouble) => Found { compared: Err(trouble), ..found },
-            Ok(_) => found,
-        })
-        .collect();
+    let found: Vec<_> = found.into_iter().map(|(found, _)| found).collect();
     put(common, &run, wanted.reverse, &found, |_, _, record| {
         let sha256 = record.content.sha256().ok_or_else(|| "it is no file".to_owned())?;
         received.get(sha256).map(<[u8]>::to_vec)
     })
 }
 
-/// A check, and the lock that it is compared with.
-type Pending<'a> = (Found<'a>, Result<Baseline, Trouble>);
+/// A check, and the lock that it is compared with, if it is.
+type Pending<'a> = (Found<'a>, Option<Baseline>);
 
 /// Compares what the server sends, and asks it for what is in the files that drifted.
 fn converse<R: BufRead>(
@@ -90,7 +82,7 @@ fn converse<R: BufRead>(
 ) -> Result<Received, AnswerError> {
     let mut budget = DIFFERENCES_LIMIT;
     for (found, lock) in pending.iter_mut() {
-        let Ok(lock) = lock else { continue };
+        let Some(lock) = lock else { continue };
         let check = found.check;
         let mut collected = match answer.check(check)? {
             Ok(collected) => collected,

@@ -10,7 +10,7 @@ use crate::capability::{self, Declared, Program, shown};
 use crate::cli::arguments::Servers;
 use crate::cli::progress;
 use crate::declaration::{self, Server};
-use crate::remote::connection::{Further, Heard, Limits, Watch, watching};
+use crate::remote::connection::{Asking, Further, Heard, Limits, Watch, watching};
 use crate::remote::request::{self, Asked, Extent};
 use crate::remote::{Answer, AnswerError, Head, push, ssh};
 use crate::sandbox::Requirement;
@@ -162,11 +162,7 @@ impl Connection<'_> {
         extent: Extent,
         read: impl FnOnce(Answer<BufReader<Heard<'_>>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
-        let (streams, request) = match self.begun(asked, requirement, extent) {
-            Ok(begun) => begun,
-            Err(trouble) => return (None, Err(trouble)),
-        };
-        self.watch.ask(self.index, streams, &request, self.all.program.as_ref(), requirement, read)
+        self.speak(asked, requirement, extent, |answer, _| read(answer))
     }
 
     /// Asks the server for these checks and what is in their files: `read` reads the answer, asks further, and reads on.
@@ -176,8 +172,23 @@ impl Connection<'_> {
         requirement: Requirement,
         read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
     ) -> Result<(), Trouble> {
-        let (streams, request) = self.begun(asked, requirement, Extent::Contents)?;
-        self.watch.converse(self.index, streams, &request, self.all.program.as_ref(), requirement, read).1
+        self.speak(asked, requirement, Extent::Contents, read).1
+    }
+
+    fn speak(
+        &self,
+        asked: &[Asked<'_>],
+        requirement: Requirement,
+        extent: Extent,
+        read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
+    ) -> (Option<Head>, Result<(), Trouble>) {
+        let (streams, request) = match self.begun(asked, requirement, extent) {
+            Ok(begun) => begun,
+            Err(trouble) => return (None, Err(trouble)),
+        };
+        let program = self.all.program.as_ref();
+        let asking = Asking { request: &request, program, requirement, goes_on: extent == Extent::Contents };
+        self.watch.ask(self.index, streams, &asking, read)
     }
 
     /// The streams of the connection, and the request that goes into it.

@@ -3,8 +3,6 @@
 use std::fs::{self, File};
 use std::process::Stdio;
 
-use needs::needs;
-
 use crate::harness::{Run, World};
 use crate::watch::{no_panic, says, shell};
 
@@ -53,8 +51,10 @@ fn with_stdout(mut run: Run<'_>, stdout: Stdio) -> (Option<i32>, String) {
     (output.status.code(), stderr)
 }
 
-#[needs(landlock)]
+#[test]
 fn full_device() {
+    // Without Landlock, a run that is quiet has that to say.
+    let has_nothing_to_say = crate::machine::landlock().is_ok();
     for (world, code) in worlds() {
         for (arguments, code) in printing(code) {
             // What clap prints itself has no exit code of ours.
@@ -63,7 +63,7 @@ fn full_device() {
             }
             let full = File::options().write(true).open("/dev/full").unwrap();
             let (found, stderr) = with_stdout(world.driftlock(arguments), full.into());
-            if arguments.contains(&"--quiet") && code == 0 {
+            if arguments.contains(&"--quiet") && code == 0 && has_nothing_to_say {
                 assert_eq!((found, &*stderr), (Some(0), ""), "nothing is printed");
                 continue;
             }

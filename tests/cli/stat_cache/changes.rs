@@ -185,12 +185,15 @@ fn what_is_stored_through_a_mapping_after_a_run_is_found() {
     for _ in 0..3 {
         // Until the page waits to be written back: storing into it moves no time then.
         let mut before = store('a');
+        let mut tries = 0;
         loop {
             let now = store('a');
             if now == before {
                 break;
             }
             before = now;
+            tries += 1;
+            assert!(tries < 20, "each store finds a page that was just written back");
         }
         settle();
         // This run reads and keeps it, since its times are old enough.
