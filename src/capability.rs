@@ -22,7 +22,8 @@ mod zone;
 pub use allowlist::{engine_within, root_within};
 pub use declared::{DECLARATION_NAMES, Declared, declaration};
 pub use directory::{
-    Directory, REPORTS, beside, existing, export, future, here, locks, reports, root, work_tree, writable,
+    Directory, REPORTS, below_work_tree, beside, existing, export, future, here, locks, reports, root, work_tree,
+    writable,
 };
 pub use program::{Program, program};
 pub use run_identity::{RunIdentity, clock, run_identity, ssh_version};

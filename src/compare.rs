@@ -7,6 +7,7 @@ mod against;
 mod change;
 mod container;
 mod excerpt;
+mod live;
 mod moves;
 mod room;
 mod unread;
@@ -14,6 +15,7 @@ mod unread;
 pub use against::{against, against_within};
 pub use change::Change;
 pub use excerpt::{Excerpt, Hidden, LINES, LONGEST};
+pub use live::LiveStatus;
 pub use room::{LeftOut, Room};
 
 use unread::Opaque;
@@ -32,6 +34,8 @@ pub struct Drift {
     pub actual: Option<Record>,
     /// Where the content was before, if it moved.
     pub from: Option<EntryPath>,
+    /// When what is there was written, and whose it is, where that was looked at.
+    pub live: Option<LiveStatus>,
     /// The lines that changed, where they were asked for.
     pub diff: Option<Box<Excerpt>>,
 }
@@ -235,7 +239,7 @@ impl Merge<'_> {
         match self.room.take(path, weight).then(|| EntryPath::new(path)) {
             Some(Ok(path)) => {
                 let (expected, actual) = (expected.cloned(), actual.cloned());
-                self.found.drift.push(Drift { path, change, expected, actual, from: None, diff: None });
+                self.found.drift.push(Drift { path, change, expected, actual, from: None, live: None, diff: None });
             }
             _ => self.found.left_out.drifted += 1,
         }

@@ -23,7 +23,7 @@ use crate::manifest::list::List;
 use crate::manifest::{Kind, Sha256Digest, json, text};
 use crate::merge;
 use crate::path::{EntryPath, is_hazardous};
-use crate::remote::{self, Answer, AnswerError, contents};
+use crate::remote::{self, Answer, AnswerError, further};
 use crate::report;
 use crate::stat_cache::file as stat_cache_file;
 
@@ -193,8 +193,10 @@ pub fn request(data: &[u8]) {
     if let Err(trouble) = remote::request::parse(data) {
         harmless_lines(&trouble.problem);
     }
-    match contents::parse(data, &["tree", "files"]) {
-        Ok(wanted) => assert!(wanted.len() <= contents::MOST && wanted.is_sorted()),
+    match further::parse(data, &["tree", "files"]) {
+        Ok(asked) => {
+            assert!(asked.len() <= further::MOST && asked.is_sorted_by_key(|asked| (asked.check, asked.path.clone())));
+        }
         Err(trouble) => harmless_lines(&trouble.problem),
     }
 }
@@ -235,20 +237,22 @@ pub fn answer(data: &[u8]) {
     if let Err(error) = read() {
         harmless_lines(&error.to_string());
     }
-    let further = || -> Result<(), AnswerError> {
+    let second = || -> Result<(), AnswerError> {
         let (mut answer, _) = Answer::new(BufReader::with_capacity(100, data))?;
         answer.checks_end()?;
         let Ok(path) = EntryPath::new(&b"m/a"[..]) else { panic!("it is a path") };
         let sha256 = Sha256::new().finish();
-        let wanted = contents::Wanted { check: "tree", path: &path, sha256 };
-        let received = answer.contents(&[wanted.clone(), wanted])?;
-        match received.get(sha256) {
+        let wanted = further::Wanted { check: "tree", path: &path, contents: Some(sha256) };
+        let status = further::Wanted { contents: None, ..wanted.clone() };
+        let received = answer.further(&[wanted.clone(), wanted, status])?;
+        assert_eq!(received.live.len(), 3);
+        match received.contents(sha256) {
             Ok(bytes) => assert_eq!(bytes, b""),
             Err(reason) => harmless_lines(&reason),
         }
         Ok(())
     };
-    if let Err(error) = further() {
+    if let Err(error) = second() {
         harmless_lines(&error.to_string());
     }
 }

@@ -5,7 +5,7 @@
 //! sandbox, walks, and answers ([`answer`]) in lines of JSON:
 //!
 //! ```text
-//! {"driftlock_collect":4,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
+//! {"driftlock_collect":5,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
 //! {"progress":{"entries":0,"bytes":0}}                                          every two seconds while it walks, and then
 //! {"check":"compose_hashes","resolved_root":"/srv/stacks","failed":null}        each check, in the order of the request
 //! {"mount":"path","what":"file_system"} or {"mount_base64":"…",…}                where another mount or file system begins
@@ -34,14 +34,14 @@
 //! {"end":"/var/run/docker.sock","lines":4,"digest":"sha256-…"}
 //! ```
 //!
-//! Where contents are asked for, which `collect --contents` has to allow, there is a second request behind the first answer, a
-//! line that names files of it, in the order of the checks and of paths, and an answer to that:
+//! Behind an answer that is no export, there may be a second request: a line that names entries of it, in the order of the checks
+//! and of paths, and wants contents of files, which `collect --contents` has to allow, or the status alone. The answer to that:
 //!
 //! ```text
-//! {"contents":[{"check":"compose_hashes","path":"web/docker-compose.yml"},{"check":"…","path_base64":"…"}]}
+//! {"further":[{"check":"compose_hashes","path":"web/docker-compose.yml","contents":true},{"check":"…","path_base64":"…","contents":false}]}
 //!
-//! {"contents":0,"base64":"…"}                                                   each, by its place in the request
-//! {"contents":1,"failed":"the file there has another digest"}
+//! {"further":0,"live":{"mtime":1764262212,"uid":0,"gid":0},"base64":"…"}       each, by its place in the request
+//! {"further":1,"live":null}                                                    or with `"failed":"…"` for the contents
 //! {"done":2}
 //! ```
 //!
@@ -51,8 +51,8 @@
 
 pub mod answer;
 pub mod connection;
-pub mod contents;
 mod error;
+pub mod further;
 mod inventory;
 pub mod push;
 mod read;
@@ -63,7 +63,7 @@ pub use error::AnswerError;
 pub use read::{Answer, Beside, Collected, Head};
 
 /// The version of what is said over the connection. It changes with the form of request or answer.
-pub const PROTOCOL: u64 = 4;
+pub const PROTOCOL: u64 = 5;
 
 /// The longest line of either side, in bytes: that of an entry in a lock.
 const LINE_LIMIT: u64 = 16 << 20;

@@ -2,6 +2,7 @@
 
 mod changed;
 mod collected;
+mod excerpts;
 mod overlap;
 mod run;
 mod standing;
@@ -107,12 +108,15 @@ impl Session {
         Self::open_with(request, locks_access, |_, check| Err(not_read(check)))
     }
 
-    /// A run that reads an export, and nothing else.
+    /// A run that takes its entries from an export, and compares them with the roots that are here.
     ///
     /// # Errors
     /// Those of [`open`](Self::open), and an export that can't be read.
     pub fn from_export(request: &Request, locks_access: LocksAccess, export: &Path) -> Result<Self, Trouble> {
-        let mut session = Self::open_with(request, locks_access, |_, check| Err(not_read(check)))?;
+        let mut session = Self::open_with(request, locks_access, |declared, check| {
+            let is_here = check.modes.local && check.engine.is_none();
+            if is_here { Source::open(&declared.base, check) } else { Err(not_read(check)) }
+        })?;
         session.export = Some(capability::export(export)?);
         Ok(session)
     }

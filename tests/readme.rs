@@ -132,7 +132,7 @@ fn run(scene: &Scene, commands: &[&str]) -> Vec<String> {
     printed[..commands.len()].to_vec()
 }
 
-/// `20260129_153042` as `<time>`, wherever it stands.
+/// `20260129_153042` as `<time>`, wherever it stands, and the status of a file on the machine at hand as `<status>`.
 fn without_times(line: &str) -> String {
     const SHAPE: &[u8] = b"dddddddd_dddddd";
     let fits = |byte: u8, shape: u8| if shape == b'd' { byte.is_ascii_digit() } else { byte == shape };
@@ -140,6 +140,11 @@ fn without_times(line: &str) -> String {
     let mut line = line.to_owned();
     while let Some(at) = line.as_bytes().windows(SHAPE.len()).position(is_time) {
         line.replace_range(at..at + SHAPE.len(), "<time>");
+    }
+    let status = line.find(", mtime ").and_then(|at| Some((at, at + line[at..].find(", gid ")? + ", gid ".len())));
+    if let Some((at, gid)) = status {
+        let end = gid + line[gid..].bytes().take_while(u8::is_ascii_digit).count();
+        line.replace_range(at..end, ", <status>");
     }
     line
 }

@@ -177,6 +177,14 @@ pub fn work_tree(resolved: &Path) -> Option<PathBuf> {
     resolved.ancestors().find(has_git).map(Path::to_path_buf)
 }
 
+/// Where a directory lies below the top of its git work tree. `git apply` takes the paths of a patch from there, wherever in the
+/// tree it is started. Empty at the top of one, and outside.
+#[must_use]
+pub fn below_work_tree(resolved: &Path) -> PathBuf {
+    let tree = work_tree(resolved);
+    tree.and_then(|tree| resolved.strip_prefix(tree).ok().map(Path::to_path_buf)).unwrap_or_default()
+}
+
 /// Where a directory lies, links resolved, or is going to lie once it is created. Nothing if that can't be told.
 #[must_use]
 pub fn future(path: &Path) -> Option<PathBuf> {

@@ -300,8 +300,9 @@ pub struct CheckArguments {
     #[arg(long, conflicts_with = "output")]
     pub no_report: bool,
     /// Show the lines that changed, of text files, in the report: a check needs a `reference` that has what is locked. Secrets
-    /// by their names (`*.env`, `*.pem`, keys) are left out
-    #[arg(long, conflicts_with_all = ["servers", "all_servers"])]
+    /// by their names (`*.env`, `*.pem`, keys) are left out. With --server the root here is the reference, too, and the server has
+    /// to give contents
+    #[arg(long)]
     pub show_changes: bool,
     /// Read only what changed since the last run with this FILE, and keep in it what is known of all else. A user who can
     /// write FILE can hide drift: keep it in a directory of this user alone, and run a full check beside it

@@ -17,7 +17,7 @@ use crate::baseline::Baseline;
 use crate::capability;
 use crate::compare::{self, Comparison, Room};
 use crate::declaration::Check;
-use crate::manifest::{Kind, json};
+use crate::manifest::{Kind, Record, json};
 use crate::patch::Effort;
 use crate::path::escaped;
 use crate::report::fleet::Reports;
@@ -64,7 +64,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     report.ground = Some(Arc::new(ground));
     // What did not answer would not answer now.
     if !given_up {
-        show_changes(run, &mut report, arguments.show_changes);
+        look_again(run, &mut report, arguments.show_changes);
     }
     if in_store {
         tell_untracked(&report.missing_locks);
@@ -82,14 +82,15 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     Ok(conclude(code, kept, |kept| rendering.print(found, &places, kept)))
 }
 
-/// Adds the lines that changed, of the checks that ask for them or of all.
-fn show_changes(run: &Run, report: &mut Report, all: bool) {
+/// Adds to what drifted when it was written and whose it is, and the lines that changed, of the checks that ask for them or of all.
+fn look_again(run: &Run, report: &mut Report, all: bool) {
     let mut effort = Effort::default();
     for (index, (check, found)) in run.session.checks().zip(&mut report.checks).enumerate() {
-        if let Outcome::Compared { comparison, .. } = &mut found.outcome
-            && (all || check.show_changes)
-        {
-            run.show_changes((index, check), comparison, &mut effort);
+        let Outcome::Compared { comparison, .. } = &mut found.outcome else { continue };
+        run.look_at(index, comparison);
+        if all || check.show_changes {
+            let contents = |path: &[u8], record: &Record| run.live_contents(index, path, record);
+            run.show_changes((index, check), comparison, &contents, &mut effort);
         }
     }
 }
@@ -234,6 +235,7 @@ fn check(
             kind: check.kind,
             root: check.place(),
             resolved_root: run.resolved_root(index),
+            declared_root: None,
             lock: run.lock_path(check),
             uncovered: if matches!(outcome, Outcome::Compared { .. }) { uncovered } else { Vec::new() },
             uncovered_is_trouble: check.uncovered_is_trouble,

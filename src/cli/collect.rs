@@ -10,9 +10,9 @@ use super::exit;
 use super::stalled::Watch;
 use crate::capability;
 use crate::manifest::{Entries as _, Record};
-use crate::path::EntryPath;
+use crate::remote::answer;
+use crate::remote::further::{self, AskedAbout};
 use crate::remote::request::{self, Extent, Request};
-use crate::remote::{answer, contents};
 use crate::sandbox::Requirement;
 use crate::session::{Collected, Run, Session};
 use crate::trouble::Trouble;
@@ -34,7 +34,7 @@ pub fn run(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
     }
     let mut out = io::BufWriter::with_capacity(64 << 10, io::stdout());
     let answered = match entered(common, allowed, gives_contents) {
-        Ok((run, extent)) => answer(common, &mut out, &run, extent),
+        Ok((run, extent)) => answer(common, &mut out, &run, (extent, gives_contents)),
         Err(trouble) => answer::failed(&mut out, &trouble).map(|()| exit::TROUBLE),
     };
     // A reader that went away can't be told.
@@ -46,7 +46,7 @@ fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
     let Request { declaration, require_sandbox, extent } = request::parse(&line)?;
     if extent == Extent::Contents && !gives_contents {
         return Err(Trouble::new(
-            "contents of files are not given here",
+            further::NOT_GIVEN,
             "to allow that, write `driftlock collect --contents` with all else that stands in the forced command there",
         ));
     }
@@ -71,7 +71,12 @@ fn line(limit: u64) -> Result<Vec<u8>, Trouble> {
     Ok(line)
 }
 
-fn answer(common: &Common, out: &mut impl Write, run: &Run, extent: Extent) -> io::Result<u8> {
+fn answer(
+    common: &Common,
+    out: &mut impl Write,
+    run: &Run,
+    (extent, gives_contents): (Extent, bool),
+) -> io::Result<u8> {
     answer::hello(out, &run.enforced)?;
     let progress = Progress::default();
     let mut watch = Watch::telling(common);
@@ -108,47 +113,56 @@ fn answer(common: &Common, out: &mut impl Write, run: &Run, extent: Extent) -> i
         answer::engine(out, socket, inventory)?;
     }
     answer::done(out, collections.len() + engines.len())?;
-    if extent == Extent::Contents && !further(out, run, &collections)? {
+    if extent != Extent::Export && !further(out, run, &collections, gives_contents)? {
         code = exit::TROUBLE;
     }
     Ok(code)
 }
 
-/// Answers what is asked for behind the first answer, if anything is; gives whether it could.
-fn further(out: &mut impl Write, run: &Run, collections: &[Result<Collected, Trouble>]) -> io::Result<bool> {
+/// Answers what is asked behind the first answer, if anything is; gives whether it could.
+fn further(
+    out: &mut impl Write,
+    run: &Run,
+    collections: &[Result<Collected, Trouble>],
+    gives_contents: bool,
+) -> io::Result<bool> {
     if io::stdin().lock().fill_buf().is_ok_and(<[u8]>::is_empty) {
         return Ok(true);
     }
     let checks: Vec<_> = run.session.checks().map(|check| &*check.name).collect();
-    match line(contents::LIMIT).and_then(|line| contents::parse(&line, &checks)) {
-        Ok(wanted) => contents(out, run, collections, &wanted).map(|()| true),
+    match line(further::LIMIT).and_then(|line| further::parse(&line, &checks)) {
+        Ok(asked) => entries(out, run, collections, &asked, gives_contents).map(|()| true),
         Err(trouble) => answer::failed(out, &trouble).map(|()| false),
     }
 }
 
-/// Gives contents of files that were collected, if they are still those.
-fn contents(
+/// Tells of entries that were collected, and gives the contents of files, if they are still those.
+fn entries(
     out: &mut impl Write,
     run: &Run,
     collections: &[Result<Collected, Trouble>],
-    wanted: &[(usize, EntryPath)],
+    asked: &[AskedAbout],
+    gives_contents: bool,
 ) -> io::Result<()> {
-    let mut left = contents::ALL;
+    let mut left = further::ALL;
     let mut number = 0;
-    for wanted in wanted.chunk_by(|a, b| a.0 == b.0) {
-        let check = wanted[0].0;
+    for asked in asked.chunk_by(|a, b| a.check == b.check) {
+        let check = asked[0].check;
         let collected = collections.get(check).and_then(|found| found.as_ref().ok());
-        for ((_, path), record) in wanted.iter().zip(records(collected, wanted)) {
-            let found = match record {
+        for (AskedAbout { path, contents, .. }, record) in asked.iter().zip(records(collected, asked)) {
+            let live = record.as_ref().and_then(|_| run.live_status(check, path.as_bytes()));
+            let found = contents.then(|| match record {
                 None => Err("it is nothing that the check covers".to_owned()),
+                Some(_) if !gives_contents => Err(further::NOT_GIVEN.to_owned()),
                 Some(record) => run.live_contents(check, path.as_bytes(), &record).and_then(|bytes| {
                     left = left
                         .checked_sub(bytes.len())
-                        .ok_or_else(|| format!("more than {} bytes are not given at once", contents::ALL))?;
+                        .ok_or_else(|| format!("more than {} bytes are not given at once", further::ALL))?;
                     Ok(bytes)
                 }),
-            };
-            contents::write(out, number, found.as_deref().map_err(|reason| &**reason))?;
+            });
+            let found = found.as_ref().map(|found| found.as_deref().map_err(|reason| &**reason));
+            further::write(out, number, live, found)?;
             number += 1;
         }
     }
@@ -156,17 +170,17 @@ fn contents(
 }
 
 /// What was collected at these paths, which are in order.
-fn records(collected: Option<&Collected>, wanted: &[(usize, EntryPath)]) -> Vec<Option<Record>> {
-    let mut found = vec![None; wanted.len()];
+fn records(collected: Option<&Collected>, asked: &[AskedAbout]) -> Vec<Option<Record>> {
+    let mut found = vec![None; asked.len()];
     let Some(collected) = collected else { return found };
     let mut entries = collected.entries();
     let mut at = 0;
     // What was collected has no errors of its own.
     while let Ok(Some(entry)) = entries.next() {
-        at += wanted[at..].iter().take_while(|(_, path)| path.as_bytes() < entry.path).count();
-        match wanted.get(at) {
+        at += asked[at..].iter().take_while(|asked| asked.path.as_bytes() < entry.path).count();
+        match asked.get(at) {
             None => break,
-            Some((_, path)) if path.as_bytes() == entry.path => found[at] = entry.state.ok().cloned(),
+            Some(asked) if asked.path.as_bytes() == entry.path => found[at] = entry.state.ok().cloned(),
             Some(_) => {}
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::arguments::Common;
 use crate::capability::{self, Declared};
 use crate::declaration::Check;
+use crate::remote::ssh::{self, Overrides};
 use crate::report::next::{Footing, Ground, InGit};
 
 /// What is known of the declaration's checks.
@@ -26,7 +27,12 @@ pub fn ground(common: &Common, declared: &Declared) -> Ground {
             },
         )
     });
+    let declared_servers = declared.declaration.servers.iter();
+    let ssh =
+        declared_servers.map(|server| (server.name.clone(), ssh::typed(server, &Overrides::default(), &declared.base)));
     Ground {
+        ssh: ssh.collect(),
+        below_work_tree: base.as_deref().map(capability::below_work_tree).unwrap_or_default(),
         config: common.config.clone(),
         as_server: common.as_server.clone(),
         base: declared.base.clone(),

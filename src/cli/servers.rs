@@ -1,5 +1,6 @@
 //! `driftlock check --server`: the checks on other machines, over SSH, against the locks here.
 
+mod again;
 mod connections;
 mod options;
 
@@ -47,18 +48,25 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let rendering = Rendering::of(common, &arguments.form)?;
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
-    let session = Session::for_servers(&common.request(), LocksAccess::Read)?;
+    let mut session = Session::for_servers(&common.request(), LocksAccess::Read)?;
+    let shows_changes = arguments.show_changes || session.checks().any(|check| check.show_changes);
+    if shows_changes {
+        session.open_references_to_servers(None)?;
+    }
     let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
-    let connections = Connections::prepare(&session.declared, options)?;
-    let ground = Arc::new(ground(common, &session.declared));
+    let connections = Connections::prepare_for(&session.declared, options, shows_changes)?;
+    let mut ground = ground(common, &session.declared);
+    let names = connections.servers.iter().map(|server| server.name.clone());
+    ground.ssh.extend(names.zip(connections.typed.iter().cloned()));
+    let ground = Arc::new(ground);
     let written = [kept_in.as_ref().and_then(KeptIn::written), metrics.as_ref().and_then(Metrics::directory)];
     let run = session.enter_removing(written.into_iter().flatten(), kept_in.as_ref().and_then(KeptIn::pruned))?;
     let requirement = common.request().requirement;
     let mut found = connections.each(show_progress, |connection, server| {
-        let report = one(&run, connection, server, requirement, (&timestamp, &started));
+        let report = one(&run, connection, server, (requirement, arguments.show_changes), (&timestamp, &started));
         Report { window: window.clone(), ground: Some(Arc::clone(&ground)), ..report }
     });
     // One server that was named gets a report of its own form.
@@ -112,7 +120,7 @@ fn one(
     run: &Run,
     connection: &Connection<'_>,
     server: &Server,
-    requirement: Requirement,
+    (requirement, shows_all): (Requirement, bool),
     (timestamp, started): (&str, &str),
 ) -> Report {
     let begun = Instant::now();
@@ -139,12 +147,13 @@ fn one(
     let asked: Vec<_> = asked.filter_map(|pending| Some(Asked { check: pending.check, root: pending.root? })).collect();
     let mut bytes = 0;
     let mut budget = DIFFERENCES_LIMIT.min(ALL_DIFFERENCES_LIMIT / connection.of());
-    let (head, collected) = connection.ask(&asked, requirement, Extent::Entries, |mut answer| {
+    let (head, collected) = connection.converse(&asked, requirement, Extent::Entries, |mut answer, way| {
         for pending in all.iter_mut().filter(|pending| pending.state.is_ok()) {
             receive(run, pending, &mut answer, &mut budget)?;
             bytes = answer.bytes();
         }
-        answer.end()
+        answer.checks_end()?;
+        again::ask(run, &mut all, answer, way, shows_all)
     });
     let checks: Vec<_> = all
         .into_iter()
@@ -153,6 +162,7 @@ fn one(
             kind: pending.check.kind,
             root: place(pending.check, pending.root),
             resolved_root: pending.resolved_root,
+            declared_root: declared_root(pending.check, pending.root),
             lock: run.lock_path(pending.check),
             trusted: 0,
             outcome: pending.state.err().map_or(Outcome::NotCollected, |outcome| *outcome),
@@ -226,6 +236,12 @@ pub fn place(check: &Check, root: Option<&Path>) -> String {
         (None, Some(root)) => raw(root),
         _ => check.place(),
     }
+}
+
+/// Where the same root is here, if that is another path.
+fn declared_root(check: &Check, root: Option<&Path>) -> Option<String> {
+    let is_elsewhere = check.engine.is_none() && check.root.is_relative() && root.is_some();
+    is_elsewhere.then(|| raw(&check.root))
 }
 
 /// What to say of a check that no server can carry out.

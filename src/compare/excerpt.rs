@@ -28,12 +28,18 @@ pub enum Hidden {
     NoReference,
     /// It is not what it was when it was checked, or can't be read.
     Unread,
+    /// The server gives no contents.
+    NotGiven,
     /// So many others are shown.
     Enough,
 }
 
 impl Hidden {
-    pub const ALL: [Self; 6] = [Self::Binary, Self::Secret, Self::Large, Self::NoReference, Self::Unread, Self::Enough];
+    pub const ALL: [Self; 7] =
+        [Self::Binary, Self::Secret, Self::Large, Self::NoReference, Self::Unread, Self::NotGiven, Self::Enough];
+
+    /// Why a server gives no contents, in its own words.
+    pub const NOT_GIVEN: &str = "contents of files are not given here";
 
     /// The word in JSON reports.
     #[must_use]
@@ -44,6 +50,7 @@ impl Hidden {
             Self::Large => "large",
             Self::NoReference => "no_reference",
             Self::Unread => "unread",
+            Self::NotGiven => "not_given",
             Self::Enough => "enough",
         }
     }
@@ -57,6 +64,7 @@ impl Hidden {
             Self::Large => "not shown: it is larger than 64 KiB",
             Self::NoReference => "not shown: no reference has what is locked",
             Self::Unread => "not shown: it could not be read again as it was",
+            Self::NotGiven => "not shown: the server gives contents only to `driftlock collect --contents`",
             Self::Enough => "not shown: a report shows 100 files of a check",
         }
     }

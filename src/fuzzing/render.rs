@@ -233,6 +233,7 @@ fn report_of(words: &mut Words<'_>, options: &Options) -> Report {
         kind: if options.files() { Kind::Files } else { Kind::Trees },
         root: root.to_owned(),
         resolved_root: Some(root.to_owned()),
+        declared_root: options.files().then(|| root.to_owned()),
         lock: root.to_owned(),
         outcome,
         mounts: Vec::new(),
@@ -282,7 +283,15 @@ fn ground_of(name: &str, root: &str, options: &Options) -> Ground {
         engine: None,
     };
     let checks = [name, "tree", "missing"].map(|check| (check.to_owned(), footing.clone())).into();
-    Ground { config: options.files().then(|| name.into()), as_server: None, base: name.into(), checks }
+    let ssh = [("web".to_owned(), "ssh web".to_owned())].into();
+    Ground {
+        config: options.files().then(|| name.into()),
+        as_server: None,
+        base: name.into(),
+        below_work_tree: root.into(),
+        checks,
+        ssh,
+    }
 }
 
 /// The same words with one byte in place of another, where that makes no two of them the same.

@@ -200,7 +200,8 @@ impl Watch<'_> {
         let _ = self.send(index, &stdin, request, program, &said);
         // Where nothing more is asked, the end of it is heard on the other side.
         let further = goes_on.then_some(stdin).map(|stdin| Further { stdin, watch: self, index, said: &said });
-        let input = BufReader::with_capacity(64 << 10, Heard { stdout, watch: self, index, said: &said });
+        let input =
+            BufReader::with_capacity(64 << 10, Heard { stdout, watch: self, index, said: &said, answers: false });
         let mut head = None;
         let answered = Answer::new(input).and_then(|(answer, hello)| {
             let held = hello.fits(requirement);
@@ -362,6 +363,8 @@ pub struct Heard<'a> {
     watch: &'a Watch<'a>,
     index: usize,
     said: &'a RefCell<Said>,
+    /// Whether something was heard.
+    answers: bool,
 }
 
 impl Read for Heard<'_> {
@@ -371,10 +374,15 @@ impl Read for Heard<'_> {
             self.watch.look(self.index)?;
             self.said.borrow_mut().listen();
             match rustix::io::read(&self.stdout, &mut *buffer) {
+                // What asks for a password would wait for as long as more could come from here.
+                Err(Errno::AGAIN) if !self.answers && self.said.borrow_mut().cause() == Cause::Password => {
+                    return Err(io::ErrorKind::PermissionDenied.into());
+                }
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 read => break read?,
             }
         };
+        self.answers = true;
         self.watch.wait_for(self.index, false);
         Ok(read)
     }

@@ -261,11 +261,11 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_refused() {
-        let good = r#"{"driftlock_collect":4,"require_sandbox":false,"extent":"entries","declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
+        let good = r#"{"driftlock_collect":5,"require_sandbox":false,"extent":"entries","declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
         assert!(parse(good.as_bytes()).is_ok());
         for (from, to, problem) in [
-            ("4,", "1,", "its version is 1, and only 4 is known here"),
-            ("{\"driftlock_collect\":4,", "{", "missing field `driftlock_collect`"),
+            ("5,", "1,", "its version is 1, and only 5 is known here"),
+            ("{\"driftlock_collect\":5,", "{", "missing field `driftlock_collect`"),
             ("\"extent\":\"entries\",", "", "missing field `extent`"),
             ("entries", "everything", "what it asks for is not known"),
             ("false,", "false,\"more\":1,", "unknown field `more`"),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::declaration::Server;
+use crate::shell;
 
 /// What every connection gets, before the operator's own configuration. See `ssh_config(5)`.
 const OPTIONS: [&str; 15] = [
@@ -102,6 +103,25 @@ pub fn command(
     }
     command.extend(["--".into(), (&server.host).into(), remote.into()]);
     command
+}
+
+/// The beginning of a line that a person types to run something on a server.
+#[must_use]
+pub fn typed(server: &Server, overrides: &Overrides, base: &Path) -> String {
+    let mut line = "ssh".to_owned();
+    if let Some(key) = key(server, overrides, base) {
+        // A shell has to find the home directory.
+        let key = match key.strip_prefix("~") {
+            Ok(below) => format!("~/{}", shell::word(below.as_os_str().as_encoded_bytes())),
+            Err(_) => shell::word(key.as_os_str().as_encoded_bytes()),
+        };
+        line.push_str(&format!(" -i {key}"));
+    }
+    if let Some(port) = overrides.port.or(server.port) {
+        line.push_str(&format!(" -p {port}"));
+    }
+    let user = overrides.user.as_ref().or(server.user.as_ref()).map(|user| format!("{user}@")).unwrap_or_default();
+    format!("{line} {}", shell::word(format!("{user}{}", server.host).as_bytes()))
 }
 
 #[cfg(test)]

@@ -97,6 +97,8 @@ pub struct CheckReport {
     pub root: String,
     /// Where the root really lies, links resolved; nothing if it could not be opened.
     pub resolved_root: Option<String>,
+    /// On a server: the root of the same check here, relative to the declaration's directory, if that is another path.
+    pub declared_root: Option<String>,
     /// The lock file as the operator knows it: `audit/locks/compose_hashes.lock.json`.
     pub lock: String,
     pub outcome: Outcome,

@@ -6,6 +6,7 @@
 //! file that another user may have written are not to be pasted.
 
 mod git;
+mod server;
 
 use std::collections::{BTreeSet, HashMap};
 use std::os::unix::ffi::OsStrExt as _;
@@ -32,6 +33,10 @@ pub struct Ground {
     pub as_server: Option<String>,
     /// The declaration's directory, as from the working directory; empty if that is it.
     pub base: PathBuf,
+    /// The same directory below the top of its git work tree, where patches begin.
+    pub below_work_tree: PathBuf,
+    /// What starts a shell command on each server, such as `ssh -p 2222 deploy@web.example.org`.
+    pub ssh: HashMap<String, String>,
     pub checks: HashMap<String, Footing>,
 }
 
@@ -112,9 +117,12 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
         }
         (Some(server), _) => {
             let is_here = footing.git.is_some() || footing.reference;
-            if is_here && matches!(check.kind, Kind::Files | Kind::Trees) {
-                let (name, server) = (shell::word(check.name.as_bytes()), shell::word(server.as_bytes()));
-                steps.push(Step::new("see it", format!("{} --server {server} --patch --check {name}", run("diff"))));
+            if matches!(check.kind, Kind::Files | Kind::Trees) {
+                let patch = |options: &str| {
+                    let (name, server) = (shell::word(check.name.as_bytes()), shell::word(server.as_bytes()));
+                    format!("{} --server {server} --patch{options} --check {name}", run("diff"))
+                };
+                server::steps(&mut steps, ground, (server, check), &items, is_here.then_some(&patch));
             }
         }
     }
@@ -186,17 +194,21 @@ fn taken(check: &CheckReport, items: &[&Item<'_>]) -> Vec<Vec<u8>> {
     paths.filter(|path| known.insert(*path)).map(|path| joined(&check.root, path)).collect()
 }
 
-/// Where there is no git: when it was changed and whose it is; what an engine says of a container.
-fn look(steps: &mut Vec<Step>, ground: &Ground, footing: &Footing, check: &CheckReport, items: &[&Item<'_>]) {
-    let there = items.iter().filter(|item| match item.shape {
+/// The items of which something is there: a few, or the first of many.
+fn there<'a, 'b>(items: &'b [&'b Item<'a>]) -> impl Iterator<Item = &'b Item<'a>> {
+    let there = items.iter().copied().filter(|item| match item.shape {
         Shape::Entry(drift) => drift.actual.is_some(),
         Shape::MovedWhole { .. } => true,
         Shape::MovedAway { .. } => false,
     });
-    let there = there.take(if items.len() > MOST { 1 } else { MOST });
+    there.take(if items.len() > MOST { 1 } else { MOST })
+}
+
+/// Where there is no git: when it was changed and whose it is; what an engine says of a container.
+fn look(steps: &mut Vec<Step>, ground: &Ground, footing: &Footing, check: &CheckReport, items: &[&Item<'_>]) {
     match (check.kind, &footing.engine) {
         (Kind::Files | Kind::Trees, _) => {
-            let paths = there.map(|item| {
+            let paths = there(items).map(|item| {
                 let path = joined(&check.root, item.path);
                 ground.base.join(std::ffi::OsStr::from_bytes(&path)).into_os_string().into_encoded_bytes()
             });
@@ -206,7 +218,7 @@ fn look(steps: &mut Vec<Step>, ground: &Ground, footing: &Footing, check: &Check
             }
         }
         (Kind::Containers, Some(socket)) => {
-            let (slots, names): (Vec<_>, Vec<_>) = there.map(|item| item.path).partition(|name| is_slot(name));
+            let (slots, names): (Vec<_>, Vec<_>) = there(items).map(|item| item.path).partition(|name| is_slot(name));
             if !names.is_empty() || !slots.is_empty() {
                 let address = shell::word(&[b"unix://", socket.as_os_str().as_bytes()].concat());
                 let is_podman = socket.to_string_lossy().contains("podman");

@@ -271,6 +271,10 @@ fn whereabouts(page: &mut Page<impl Write>, check: &CheckReport, title: &str) ->
             page.line(Tag::Info, format_args!("{title}: {root} really lies at {resolved}"))?;
         }
     }
+    if let Some(declared) = check.declared_root.as_ref().filter(|_| check.drifted()) {
+        let (root, declared) = (escaped(check.root.as_bytes()), escaped(declared.as_bytes()));
+        page.line(Tag::Info, format_args!("{title}: {root} on the server is {declared} here"))?;
+    }
     for mount in check.mounts.iter().take(page.lines) {
         let (what, path) = (mount.what.phrase(), shown(&check.root, &mount.path));
         page.line(Tag::Warn, format_args!("{title}: {what} at {path}"))?;

@@ -6,24 +6,23 @@ use std::path::{Path, PathBuf};
 
 use super::{Run, Session};
 use crate::capability::{self, Directory, shown};
-use crate::compare::{self, Comparison, Drift, Excerpt, Hidden, LINES, LONGEST};
+use crate::compare::{self, Comparison, Drift, LiveStatus};
 use crate::declaration::Check;
 use crate::digest::Sha256;
 use crate::manifest::{Content, Record};
-use crate::patch::{self, At, Effort, LARGEST, Node, secret};
+use crate::patch::{self, At, Effort, LARGEST, Node};
 use crate::path::{escaped, joined};
 use crate::shell;
 use crate::trouble::Trouble;
 use crate::walk;
 
-/// How many files of a check a report shows lines of, and the largest of them, in bytes.
-const SHOWN_FILES: usize = 100;
-const SHOWN_BYTES: usize = 64 << 10;
+/// How many drifts of a check are looked at once more.
+const LOOKED_AT: usize = 1000;
 
 /// What a patch of a check needs beside its root.
 #[derive(Debug)]
 pub(super) struct Reference {
-    /// The root as the patch names it: relative to the declaration's directory.
+    /// The root as the patch names it: relative to the top of the git work tree, or without one to the declaration's directory.
     named: Result<String, Trouble>,
     /// A tree that may have what is locked.
     directory: Result<Directory, Trouble>,
@@ -68,6 +67,7 @@ impl Session {
             capability::existing(given, "reference")?;
         }
         let base = capability::future(&self.declared.base);
+        let above = base.as_deref().map(capability::below_work_tree).unwrap_or_default();
         let reference = |check: &Check| {
             let named = named(&self.declared.base, base.as_deref(), check);
             let own = preferred(check).or_else(|| Some(self.declared.base.join(check.reference.as_ref()?)));
@@ -80,6 +80,14 @@ impl Session {
                     "name a tree that has it with --reference DIR, or write `reference` in the check",
                 )),
             };
+            let in_tree = |named: String| {
+                above
+                    .join(&named)
+                    .into_os_string()
+                    .into_string()
+                    .map_err(|path| not_in_a_patch(Path::new(&path), check))
+            };
+            let named = named.and_then(in_tree);
             Reference { directory: path.and_then(|path| capability::existing(&path, "reference")), named }
         };
         self.references = self.checks().map(reference).collect();
@@ -87,20 +95,20 @@ impl Session {
     }
 }
 
-/// The root of a check, relative to the declaration's directory, which is where the patch applies.
+/// The root of a check, relative to the declaration's directory.
 fn named(base: &Path, resolved: Option<&Path>, check: &Check) -> Result<String, Trouble> {
     let root = capability::future(&base.join(&check.root));
     let below = root.as_deref().zip(resolved).and_then(|(root, base)| root.strip_prefix(base).ok()).map(PathBuf::from);
-    below.and_then(|below| below.into_os_string().into_string().ok()).ok_or_else(|| {
-        Trouble::new(
-            format!(
-                "the root {} of the check {} is not in the directory of the declaration, where a patch would be applied",
-                shown(&check.root),
-                check.name
-            ),
-            "name the other checks with --check",
-        )
-    })
+    below.and_then(|below| below.into_os_string().into_string().ok()).ok_or_else(|| not_in_a_patch(&check.root, check))
+}
+
+fn not_in_a_patch(root: &Path, check: &Check) -> Trouble {
+    let problem = format!(
+        "the root {} of the check {} is not in the directory of the declaration, where a patch would be applied",
+        shown(root),
+        check.name
+    );
+    Trouble::new(problem, "name the other checks with --check")
 }
 
 /// Gives the contents of the file at a path, if they are what the record tells of, or else why they are not there.
@@ -131,86 +139,18 @@ impl Run {
         }
     }
 
-    /// The lines that changed in the files of a check, by its place in this run, for a report.
-    pub fn show_changes(&self, (index, check): (usize, &Check), found: &mut Comparison, effort: &mut Effort) {
-        let mut shown = 0;
-        for at in 0..found.drift.len() {
-            let drift = &found.drift[at];
-            let is_file =
-                |record: &Option<Record>| record.as_ref().is_none_or(|record| record.content.sha256().is_some());
-            if !is_file(&drift.expected) || !is_file(&drift.actual) {
-                continue;
-            }
-            let excerpt = if shown < SHOWN_FILES {
-                self.excerpt(index, check, drift, &found.drift, effort)
-            } else {
-                Some(Excerpt::Hidden(Hidden::Enough))
-            };
-            shown += usize::from(excerpt.is_some());
-            found.drift[at].diff = excerpt.map(Box::new);
-        }
+    /// When an entry of a check, by its place in this run, was written, and whose it is, if that can still be told.
+    pub fn live_status(&self, index: usize, path: &[u8]) -> Option<LiveStatus> {
+        let root = self.session.sources.get(index).and_then(|source| source.as_ref().ok()?.root())?;
+        walk::status(root.dir.as_fd(), path)
     }
 
-    /// Nothing where the contents did not change.
-    fn excerpt(
-        &self,
-        index: usize,
-        check: &Check,
-        drift: &Drift,
-        all: &[Drift],
-        effort: &mut Effort,
-    ) -> Option<Excerpt> {
-        let (old_path, expected) = before(drift, all);
-        let new_path = drift.path.as_bytes();
-        let sha256 = |record: Option<&Record>| record.and_then(|record| record.content.sha256());
-        if sha256(expected) == sha256(drift.actual.as_ref()) {
-            return None;
+    /// Adds to the first drifts of a check, by its place in this run, when what is there was written, and whose it is.
+    pub fn look_at(&self, index: usize, found: &mut Comparison) {
+        let there = found.drift.iter_mut().filter(|drift| drift.actual.is_some());
+        for drift in there.take(LOOKED_AT) {
+            drift.live = self.live_status(index, drift.path.as_bytes());
         }
-        let hidden = |why| Some(Excerpt::Hidden(why));
-        let is_secret = |path| secret::is_named(path) && !secret::is_literal(&check.selection.include, path);
-        if is_secret(old_path) || is_secret(new_path) {
-            return hidden(Hidden::Secret);
-        }
-        let is_large = |record: Option<&Record>| matches!(record.map(|record| &record.content), Some(Content::File { size, .. }) if *size > SHOWN_BYTES as u64);
-        if is_large(expected) || is_large(drift.actual.as_ref()) {
-            return hidden(Hidden::Large);
-        }
-        let old = match expected {
-            None => Vec::new(),
-            Some(record) => {
-                let reference = self.session.references.get(index).and_then(Reference::directory);
-                let Some(Ok(old)) = reference.map(|reference| read(reference.dir.as_fd(), old_path, record)) else {
-                    return hidden(Hidden::NoReference);
-                };
-                old.bytes
-            }
-        };
-        let new = match &drift.actual {
-            None => Vec::new(),
-            Some(record) => match self.live_contents(index, new_path, record) {
-                Ok(bytes) => bytes,
-                Err(_) => return hidden(Hidden::Unread),
-            },
-        };
-        let texts = [&old, &new].map(|bytes| std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')));
-        if texts.contains(&None) {
-            return hidden(Hidden::Binary);
-        }
-        if [&old, &new].into_iter().any(|bytes| bytes.len() > SHOWN_BYTES) {
-            return hidden(Hidden::Large);
-        }
-        let is_literal = secret::is_literal(&check.selection.include, new_path);
-        if !is_literal && (secret::is_within(&old) || secret::is_within(&new)) {
-            return hidden(Hidden::Secret);
-        }
-        let hunks = patch::hunks(&old, &new, effort);
-        let hunks = String::from_utf8_lossy(&hunks);
-        let mut all = hunks.split_terminator('\n');
-        let lines = all.by_ref().take(LINES).map(|line| match line.char_indices().nth(LONGEST) {
-            Some((end, _)) => format!("{}…", &line[..end]),
-            None => line.to_owned(),
-        });
-        Some(Excerpt::Lines { lines: lines.collect(), left_out: all.count() as u64 })
     }
 
     /// Writes what drifted of a check, by its place in this run: from what is locked to what is there, or with `reverse` the way
@@ -289,7 +229,7 @@ impl Run {
 }
 
 /// Where the old contents of a drift were, and what is locked of them. Of two files that were swapped, each is told by itself.
-fn before<'a>(drift: &'a Drift, all: &'a [Drift]) -> (&'a [u8], Option<&'a Record>) {
+pub(super) fn before<'a>(drift: &'a Drift, all: &'a [Drift]) -> (&'a [u8], Option<&'a Record>) {
     let Some(from) = &drift.from else { return (drift.path.as_bytes(), drift.expected.as_ref()) };
     match compare::drift_of(all, from) {
         Some(other) => (drift.path.as_bytes(), other.expected.as_ref()),
@@ -298,7 +238,7 @@ fn before<'a>(drift: &'a Drift, all: &'a [Drift]) -> (&'a [u8], Option<&'a Recor
 }
 
 /// Why contents are not there.
-enum Missing {
+pub(super) enum Missing {
     Reference,
     Contents(String),
 }
@@ -318,7 +258,7 @@ fn node(record: &Record, read: impl FnOnce() -> Result<walk::Contents, Missing>)
 }
 
 /// Reads a file, if it is the one that the record tells of.
-fn read(root: BorrowedFd<'_>, path: &[u8], record: &Record) -> Result<walk::Contents, Missing> {
+pub(super) fn read(root: BorrowedFd<'_>, path: &[u8], record: &Record) -> Result<walk::Contents, Missing> {
     let contents = walk::contents(root, path, LARGEST).map_err(|reason| Missing::Contents(reason.to_string()))?;
     let mut hasher = Sha256::new();
     hasher.update(&contents.bytes);

@@ -20,6 +20,7 @@ mod progress;
 mod queue;
 mod reach;
 mod reading;
+mod status;
 mod touched;
 mod tree;
 mod worker;
@@ -28,6 +29,7 @@ pub use contents::{Contents, contents};
 pub use known::{fact, stamp};
 pub use progress::{AtWork, Progress};
 pub use reach::Reach;
+pub use status::status;
 pub use touched::Start;
 pub use tree::{Tree, TreeEntries};
 

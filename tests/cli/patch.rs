@@ -132,6 +132,34 @@ fn swapped_and_in_modules() {
     there_and_back(&world);
 }
 
+/// `git apply` takes paths from the top of a work tree, wherever it is started, and passes over what lies elsewhere without a word.
+#[needs("git", "bash")]
+fn a_declaration_below_the_top_of_a_work_tree() {
+    let world = World::declaring(FILES);
+    world.write("a", "1\n");
+    world.lock();
+    let lock = world.lock_bytes();
+    let git = |line: &str| {
+        let script =
+            format!("export GIT_CONFIG_NOSYSTEM=1 HOME=/nonexistent; set -e -o pipefail; cd deep/down; {line}");
+        shell(&world, "bash", &script)
+    };
+    fs::create_dir_all(world.path("deep/down")).unwrap();
+    git("git init --quiet ../.. && cp -a ../../root ../../locks ../../driftlock.toml . && cp -a . ../../reference")
+        .code(0);
+    fs::write(world.path("deep/down/root/a"), "2\n").unwrap();
+    fs::write(world.path("deep/down/root/b"), "new\n").unwrap();
+    let diff = "($DRIFTLOCK diff --patch --reference ../../reference";
+    says(&git(&format!("{diff})")).code(1).stdout(), &["--- a/deep/down/root/a\n+++ b/deep/down/root/a\n"]);
+    for at in [".", "../.."] {
+        git(&format!("{diff} --reverse || [ $? = 1 ]) | git -C {at} apply")).code(0);
+        assert_eq!(fs::read(world.path("deep/down/root/a")).unwrap(), b"1\n");
+        git("$DRIFTLOCK lock --quiet").code(0);
+        assert_eq!(fs::read(world.path("deep/down/locks/tree.lock.json")).unwrap(), lock);
+        fs::write(world.path("deep/down/root/a"), "2\n").unwrap();
+    }
+}
+
 /// The task: from a drift to the changed line is one command; the lines are those of `diff`.
 #[needs("git", "bash")]
 fn from_a_drift_to_the_changed_line() {

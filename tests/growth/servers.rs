@@ -5,7 +5,7 @@ use driftlock::declaration::{Check, Declaration, Format};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{AttributeSet, Boundary, Crossing, Kind, List};
 use driftlock::path::EntryPath;
-use driftlock::remote::contents::{self, Wanted};
+use driftlock::remote::further::{self, Wanted};
 use driftlock::remote::{Answer, answer};
 use driftlock::sandbox::Enforced;
 use driftlock::session::Collected;
@@ -73,21 +73,23 @@ fn conversations() -> Vec<Case> {
             answer::hello(&mut said, &Enforced { landlock: None, seccomp: true }).expect("memory has no errors");
             answer::done(&mut said, 0).expect("memory has no errors");
             for index in 0..number {
-                contents::write(&mut said, index, Ok(&file)).expect("memory has no errors");
+                further::write(&mut said, index, None, Some(Ok(&file))).expect("memory has no errors");
             }
             answer::done(&mut said, number).expect("memory has no errors");
             let bytes = said.len() + number * length;
             let asked = paths.clone();
             let request = move || {
-                let wanted: Vec<_> = asked.iter().map(|path| Wanted { check: "tree", path, sha256 }).collect();
-                let line = contents::line(&wanted).expect("it is small");
-                contents::parse(&line, &["tree"]).map_or_else(|trouble| trouble.to_string().len(), |found| found.len())
+                let wanted: Vec<_> =
+                    asked.iter().map(|path| Wanted { check: "tree", path, contents: Some(sha256) }).collect();
+                let line = further::line(&wanted).expect("it is small");
+                further::parse(&line, &["tree"]).map_or_else(|trouble| trouble.to_string().len(), |found| found.len())
             };
             let read = move || {
-                let wanted: Vec<_> = paths.iter().map(|path| Wanted { check: "tree", path, sha256 }).collect();
+                let wanted: Vec<_> =
+                    paths.iter().map(|path| Wanted { check: "tree", path, contents: Some(sha256) }).collect();
                 let (mut answer, _) = Answer::new(&said[..]).expect("an answer");
                 answer.checks_end().expect("no checks");
-                answer.contents(&wanted).expect("contents").get(sha256).expect("they are there").len()
+                answer.further(&wanted).expect("contents").contents(sha256).expect("they are there").len()
             };
             Input { bytes, work: vec![("request", Box::new(request)), ("read", Box::new(read))] }
         })

@@ -79,7 +79,7 @@ fn keys_stand_in_the_order_of_the_seed() {
     );
     assert_eq!(
         keys(".checks[1]"),
-        "name status details kind root resolved_root lock digest live_digest counts drift unverified left_out mounts uncovered uncovered_is_trouble touched trusted \
+        "name status details kind root resolved_root declared_root lock digest live_digest counts drift unverified left_out mounts uncovered uncovered_is_trouble touched trusted \
          old_lock trouble skipped\n"
     );
     assert_eq!(keys(".summary"), "total passed failed skipped\n");

@@ -96,6 +96,7 @@ pub fn check(name: &str, kind: Kind, root: &str, outcome: Outcome) -> CheckRepor
         kind,
         root: root.to_owned(),
         resolved_root: Some(format!("/home/op/{root}")),
+        declared_root: None,
         lock: format!("audit/locks/{name}.lock.json"),
         outcome,
         mounts: Vec::new(),

@@ -12,8 +12,8 @@ use crate::compare::{self, Comparison};
 use crate::manifest::{Content, LockError};
 use crate::path::escaped;
 use crate::remote::connection::Further;
-use crate::remote::contents::{self, Received};
-use crate::remote::request::Asked;
+use crate::remote::further::{self, Received};
+use crate::remote::request::{Asked, Extent};
 use crate::remote::{Answer, AnswerError};
 use crate::session::{LocksAccess, Run, Session};
 use crate::trouble::Trouble;
@@ -54,10 +54,11 @@ pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     }
     let mut received = Received::default();
     let answered = connections.one(|connection| {
-        connection.converse(&asked, request.requirement, |answer, further| {
-            received = converse(&run, &mut found, answer, further)?;
+        let (_, answered) = connection.converse(&asked, request.requirement, Extent::Contents, |answer, way| {
+            received = converse(&run, &mut found, answer, way)?;
             Ok(())
-        })
+        });
+        answered
     });
     answered.map_err(|trouble| {
         let name = escaped(server.name.as_bytes());
@@ -66,7 +67,7 @@ pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     let found: Vec<_> = found.into_iter().map(|(found, _)| found).collect();
     put(common, &run, wanted.reverse, &found, |_, _, record| {
         let sha256 = record.content.sha256().ok_or_else(|| "it is no file".to_owned())?;
-        received.get(sha256).map(<[u8]>::to_vec)
+        received.contents(sha256).map(<[u8]>::to_vec)
     })
 }
 
@@ -78,7 +79,7 @@ fn converse<R: BufRead>(
     run: &Run,
     pending: &mut [Pending<'_>],
     mut answer: Answer<R>,
-    further: Option<Further<'_>>,
+    way: Option<Further<'_>>,
 ) -> Result<Received, AnswerError> {
     let mut budget = DIFFERENCES_LIMIT;
     for (found, lock) in pending.iter_mut() {
@@ -100,23 +101,19 @@ fn converse<R: BufRead>(
     }
     answer.checks_end()?;
     let mut wanted = Vec::new();
-    let mut left = contents::ALL as u64;
+    let mut left = further::ALL as u64;
     for (Found { check, compared, .. }, _) in pending.iter() {
         for drift in compared.iter().flat_map(|compared| &compared.drift) {
             let Some(Content::File { size, sha256, .. }) = drift.actual.as_ref().map(|record| &record.content) else {
                 continue;
             };
             let expected = drift.expected.as_ref().and_then(|record| record.content.sha256());
-            let fits = *size <= contents::LARGEST as u64 && *size <= left && wanted.len() < contents::MOST;
+            let fits = *size <= further::LARGEST as u64 && *size <= left && wanted.len() < further::MOST;
             if fits && expected != Some(*sha256) {
                 left -= size;
-                wanted.push(contents::Wanted { check: &check.name, path: &drift.path, sha256: *sha256 });
+                wanted.push(further::Wanted { check: &check.name, path: &drift.path, contents: Some(*sha256) });
             }
         }
     }
-    let Some(further) = further.filter(|_| !wanted.is_empty()) else {
-        return answer.nothing_more().map(|()| Received::default());
-    };
-    further.ask(&contents::line(&wanted).map_err(AnswerError::Told)?)?;
-    answer.contents(&wanted)
+    answer.ask_further(way, &wanted)
 }

@@ -19,6 +19,8 @@ use crate::trouble::Trouble;
 /// The connections of a run, none of them made yet.
 pub struct Connections {
     pub servers: Vec<Server>,
+    /// What a person types to run something on each of them.
+    pub typed: Vec<String>,
     launcher: Launcher,
     /// Taken by the thread that makes the connection.
     streams: Vec<Mutex<Option<Streams>>>,
@@ -27,6 +29,8 @@ pub struct Connections {
     program: Option<Program>,
     limits: Limits,
     jobs: usize,
+    /// Whether the servers are started with leave to give contents.
+    contents: bool,
 }
 
 impl Connections {
@@ -46,7 +50,11 @@ impl Connections {
         Self::prepare_for(declared, options, true)
     }
 
-    fn prepare_for(declared: &Declared, options: &Servers, contents: bool) -> Result<Self, Trouble> {
+    /// One or the other.
+    ///
+    /// # Errors
+    /// Those of [`prepare`](Self::prepare).
+    pub fn prepare_for(declared: &Declared, options: &Servers, contents: bool) -> Result<Self, Trouble> {
         let servers = options.meant(declared)?;
         let user = options
             .ssh_user
@@ -78,16 +86,19 @@ impl Connections {
                 Trouble::new(problem, "correct `key` in the declaration, or --ssh-key")
             })
         };
+        let typed = servers.iter().map(|server| ssh::typed(server, &overrides, &declared.base)).collect();
         let troubles = servers.iter().map(no_key).collect();
         let (launcher, streams) = launcher::start(&commands)?;
         Ok(Self {
             jobs: options.jobs.map_or(64, std::num::NonZeroUsize::get).min(servers.len()),
             servers,
+            typed,
             launcher,
             streams: streams.into_iter().map(|streams| Mutex::new(Some(streams))).collect(),
             troubles,
             program,
             limits: options.limits(),
+            contents,
         })
     }
 
@@ -162,20 +173,15 @@ impl Connection<'_> {
         extent: Extent,
         read: impl FnOnce(Answer<BufReader<Heard<'_>>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
-        self.speak(asked, requirement, extent, |answer, _| read(answer))
+        self.converse(asked, requirement, extent, |answer, way| {
+            // The end of what is asked is heard on the other side.
+            drop(way);
+            read(answer)
+        })
     }
 
-    /// Asks the server for these checks and what is in their files: `read` reads the answer, asks further, and reads on.
+    /// The same where the conversation may go on: `read` reads the answer, asks further if there is a way to, and reads on.
     pub fn converse(
-        &self,
-        asked: &[Asked<'_>],
-        requirement: Requirement,
-        read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
-    ) -> Result<(), Trouble> {
-        self.speak(asked, requirement, Extent::Contents, read).1
-    }
-
-    fn speak(
         &self,
         asked: &[Asked<'_>],
         requirement: Requirement,
@@ -187,7 +193,9 @@ impl Connection<'_> {
             Err(trouble) => return (None, Err(trouble)),
         };
         let program = self.all.program.as_ref();
-        let asking = Asking { request: &request, program, requirement, goes_on: extent == Extent::Contents };
+        // What sends a program along ends behind it, unless contents are wanted.
+        let goes_on = extent != Extent::Export && (program.is_none() || self.all.contents);
+        let asking = Asking { request: &request, program, requirement, goes_on };
         self.watch.ask(self.index, streams, &asking, read)
     }
 

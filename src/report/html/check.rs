@@ -37,7 +37,12 @@ pub(super) fn write(
     write!(out, "<section class=\"card\" id=\"check-{index}\">\n<header><h2>{} ", Text(&name))?;
     super::result(out, check)?;
     writeln!(out, "</h2><span class=\"under\">{}</span>", Text(&sentence(check)))?;
-    for (what, value) in [("lock", Some(&check.lock)), ("root", check.resolved_root.as_ref())] {
+    let facts = [
+        ("lock", Some(&check.lock)),
+        ("root", check.resolved_root.as_ref()),
+        ("declared root", check.declared_root.as_ref()),
+    ];
+    for (what, value) in facts {
         if let Some(value) = value {
             let value = escaped(value.as_bytes()).to_string();
             writeln!(out, "<span class=\"under\">{what} <code>{}</code></span>", Text(&value))?;

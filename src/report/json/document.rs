@@ -6,17 +6,18 @@
 mod entry;
 mod fleet;
 mod left_out;
+mod old_lock;
 mod previous;
 
 pub(super) use entry::{DriftItem, MountItem, PathItem, UnverifiedItem};
 pub(super) use fleet::{FleetDocument, of_fleet};
 use left_out::LeftOutItem;
+pub(super) use old_lock::OldLockItem;
 pub(super) use previous::PreviousItem;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{SCHEMA, details};
-use crate::baseline::OldLock;
 use crate::compare::{Comparison, Counts};
 use crate::manifest::{Kind, UncoveredItem};
 use crate::report::words::{LOCK_FILES_EXIST, Prose, SERVER_COLLECTION};
@@ -57,13 +58,15 @@ pub(super) struct Check<D, U> {
     pub name: String,
     pub status: Status,
     pub details: String,
-    /// This and the next three are `null` for `lock_files_exist`.
+    /// This and the next four are `null` for `lock_files_exist`.
     #[serde(deserialize_with = "present")]
     pub kind: Option<KindItem>,
     #[serde(deserialize_with = "present")]
     pub root: Option<String>,
     #[serde(deserialize_with = "present")]
     pub resolved_root: Option<String>,
+    #[serde(deserialize_with = "present")]
+    pub declared_root: Option<String>,
     #[serde(deserialize_with = "present")]
     pub lock: Option<String>,
     #[serde(deserialize_with = "present")]
@@ -142,35 +145,6 @@ pub(super) enum Skipped {
     NoLock,
     OtherMode,
     NotCollected,
-}
-
-/// Which lock of the scripts a check was compared with.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum OldLockItem {
-    FileHashes,
-    ModuleHashes,
-    ContainerImages,
-}
-
-impl From<OldLock> for OldLockItem {
-    fn from(old: OldLock) -> Self {
-        match old {
-            OldLock::FileHashes => Self::FileHashes,
-            OldLock::ModuleHashes => Self::ModuleHashes,
-            OldLock::ContainerImages => Self::ContainerImages,
-        }
-    }
-}
-
-impl From<OldLockItem> for OldLock {
-    fn from(old: OldLockItem) -> Self {
-        match old {
-            OldLockItem::FileHashes => Self::FileHashes,
-            OldLockItem::ModuleHashes => Self::ModuleHashes,
-            OldLockItem::ContainerImages => Self::ContainerImages,
-        }
-    }
 }
 
 /// The server that the report is about, and what answered there.
@@ -335,6 +309,7 @@ fn undeclared<'a>(name: &str, status: Status, details: String, trouble: Option<&
         kind: None,
         root: None,
         resolved_root: None,
+        declared_root: None,
         lock: None,
         digest: None,
         live_digest: None,
@@ -367,6 +342,7 @@ fn check<'a>(check: &'a CheckReport, mode: &str) -> Written<'a> {
         kind: Some(check.kind.into()),
         root: Some(check.root.clone()),
         resolved_root: check.resolved_root.clone(),
+        declared_root: check.declared_root.clone(),
         lock: Some(check.lock.clone()),
         digest,
         live_digest,

@@ -120,6 +120,7 @@ fn check(parsed: ParsedCheck) -> Option<CheckReport> {
         kind,
         root,
         resolved_root: parsed.resolved_root,
+        declared_root: parsed.declared_root,
         lock,
         outcome,
         mounts: parsed.mounts,

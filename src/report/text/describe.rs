@@ -29,6 +29,9 @@ pub(in crate::report) fn item(root: &str, item: &Item<'_>) -> (&'static str, Str
                 };
                 text.push_str(&format!(", {} {what}", counted(item.below, "entry", "entries")));
             }
+            if let Some(live) = &drift.live {
+                text.push_str(&format!(", mtime {}, uid {}, gid {}", live.mtime(), live.uid, live.gid));
+            }
             (label(drift.change), text)
         }
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use needs::needs;
 use serde_json::{Value, json};
 
-use super::super::harness::{Finished, World};
+use super::super::harness::{Finished, World, the_check};
 use super::super::patch::{NASTY, lock_of};
 use super::super::watch::{says, shell};
 use super::site::{Far, Site};
@@ -146,26 +146,22 @@ fn a_server_that_sends_other_contents_is_refused_and_nothing_is_shown() {
     let lies: [(&str, Far, &str); 8] = [
         (
             "other",
-            filtered(&format!("sed -u '/^.\"contents\":0/s/base64\":\".*\"/base64\":\"{planted}\"/'")),
+            filtered(&format!("sed -u '/^.\"further\":0/s/base64\":\".*\"/base64\":\"{planted}\"/'")),
             "what it sent as the contents of m/a is not what it told of the check tree",
         ),
         (
             "last",
-            filtered(&format!("sed -u '/^.\"contents\":3/s/base64\":\".*\"/base64\":\"{planted}\"/'")),
+            filtered(&format!("sed -u '/^.\"further\":3/s/base64\":\".*\"/base64\":\"{planted}\"/'")),
             "what it sent as the contents of m/new is not what",
         ),
-        ("no-base64", filtered("sed -u '/^.\"contents\":0/s/base64\":\"/base64\":\"*/'"), "it has what is no Base64"),
+        ("no-base64", filtered("sed -u '/^.\"further\":0/s/base64\":\"/base64\":\"*/'"), "it has what is no Base64"),
         (
             "other-turn",
-            filtered("sed -u 's/^.\"contents\":1/{\"contents\":2/'"),
-            "it is about file 2, and it is the turn of 1",
+            filtered("sed -u 's/^.\"further\":1/{\"further\":2/'"),
+            "it is about entry 2, and it is the turn of 1",
         ),
-        (
-            "neither",
-            filtered("sed -u 's/^.\"contents\":1,\"base64\"/{\"contents\":1,\"more\"/'"),
-            "unknown field `more`",
-        ),
-        ("less", filtered("sed -u '/^.\"contents\":3/d'"), "unknown field `done`"),
+        ("neither", filtered("sed -u '/^.\"further\":1,/s/\"base64\"/\"more\"/'"), "unknown field `more`"),
+        ("less", filtered("sed -u '/^.\"further\":3/d'"), "unknown field `done`"),
         ("more", filtered("sed -u '/^.\"done\":4/s/$/\\nmore/'"), "there is something behind the end"),
         ("cut", filtered("sed -u '/^.\"done\":4/d'"), "its answer ends in the middle"),
     ];
@@ -183,7 +179,7 @@ fn a_server_that_sends_other_contents_is_refused_and_nothing_is_shown() {
 /// What the server says of a file that it does not give is shown as words, and harmless.
 #[needs(sshd)]
 fn what_a_server_does_not_give_is_named() {
-    let filter = "sed -u 's/^.\"contents\":0.*/{\"contents\":0,\"failed\":\"gone\\\\u001b[31m\"}/'";
+    let filter = "sed -u 's/^.\"further\":0.*/{\"further\":0,\"failed\":\"gone\\\\u001b[31m\"}/'";
     let far = Far::Script(format!("{} \"$@\" | {filter}", env!("CARGO_BIN_EXE_driftlock")));
     let site = site(&[("web", far)], &FILES);
     edited(&site);
@@ -191,6 +187,43 @@ fn what_a_server_does_not_give_is_named() {
     says(&finished.stderr(), &["there/root/m/a is not in the patch: gone\\u{1b}[31m"]);
     assert!(!finished.stderr().contains('\u{1b}'));
     says(&finished.stdout(), &["+++ b/root/m/new\n"]);
+}
+
+/// In reports, too: with the declared roots as they are here, and nothing of what may be a secret.
+#[needs(sshd)]
+fn a_report_about_a_server_shows_the_lines_that_changed() {
+    let allow = |more: &str| Far::Forced(format!("driftlock collect --allow {}{more}", std::env::temp_dir().display()));
+    let files = [&FILES[..], &[(b"m/.env", b"a\n"), (b"m/plain", b"a\n")]].concat();
+    let site = site(&[("web", allow(" --contents")), ("shut", allow("")), ("any", Far::Driftlock)], &files);
+    edited(&site);
+    let there = site.world.path("there/root/m");
+    fs::write(there.join(".env"), "hunter2\n").unwrap();
+    fs::write(there.join("plain"), "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n").unwrap();
+    let report = |server: &str| {
+        let report = site.driftlock(&["check", "--server", server, "--show-changes", "--json"]).code(1).json();
+        assert!(!report.to_string().contains("hunter2"));
+        the_check(&report)["drift"].as_array().unwrap().clone()
+    };
+    let diff = |drift: &[Value], path: &str| drift.iter().find(|drift| drift["path"] == path).unwrap()["diff"].clone();
+    let hidden = |why: &str| json!({"hidden": why, "lines": [], "left_out": 0});
+    for server in ["web", "any"] {
+        let drift = report(server);
+        let lines = ["@@ -1,3 +1,3 @@", " one", "-two", "-three", "+2", "+three", "\\ No newline at end of file"];
+        assert_eq!(diff(&drift, "m/a"), json!({"hidden": null, "lines": lines, "left_out": 0}));
+        assert_eq!(diff(&drift, "m/new")["lines"], json!(["@@ -0,0 +1,1 @@", "+new"]));
+        assert_eq!(diff(&drift, "m/binary"), hidden("binary"));
+        assert_eq!((diff(&drift, "m/.env"), diff(&drift, "m/plain")), (hidden("secret"), hidden("secret")));
+        assert_eq!(diff(&drift, "m/elsewhere"), Value::Null);
+    }
+    let drift = report("shut");
+    assert_eq!((diff(&drift, "m/a"), diff(&drift, "m/.env")), (hidden("not_given"), hidden("secret")));
+    let text = site.driftlock(&["check", "--server", "shut", "--show-changes"]).code(1).stdout();
+    says(&text, &["(not shown: the server gives contents only to `driftlock collect --contents`)\n"]);
+    // What is here is the reference only while it is what is locked.
+    site.world.write("m/a", "changed here as well");
+    assert_eq!(diff(&report("web"), "m/a"), hidden("no_reference"));
+    let plain = site.driftlock(&["check", "--server", "web", "--json"]).code(1).stdout();
+    assert!(!plain.contains("\"diff\"") && plain.contains("\"live\""), "{plain}");
 }
 
 /// The second request, as one who has the key would write it.
@@ -205,33 +238,40 @@ fn the_far_end_gives_what_the_check_covers_and_nothing_else() {
     let root = world.path("root");
     let check = json!({"kind": "trees", "root": root, "exclude": ["m/secret"]});
     let ask = |contents: Value, code: i32| {
-        let first = json!({"driftlock_collect": 4, "require_sandbox": false, "extent": "contents", "declaration": {"check": {"tree": check}}});
-        fs::write(world.path("request"), format!("{first}\n{}\n", json!({ "contents": contents }))).unwrap();
+        let first = json!({"driftlock_collect": 5, "require_sandbox": false, "extent": "contents", "declaration": {"check": {"tree": check}}});
+        fs::write(world.path("request"), format!("{first}\n{}\n", json!({ "further": contents }))).unwrap();
         let mut run = world.driftlock(["collect", "--contents", "--allow", root.to_str().unwrap()]);
         run.command.stdin(fs::File::open(world.path("request")).unwrap());
         let answer = run.code(code).stdout();
         let behind = answer.split_once("{\"done\":1}\n").unwrap().1;
         behind.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
     };
-    let item = |path: &str| json!({"check": "tree", "path": path});
+    let item = |path: &str| json!({"check": "tree", "path": path, "contents": true});
+    // As `stat` has it, of a link itself.
+    let status = |path: &str| {
+        let path = world.root(path);
+        let stat = shell(&world, "sh", &format!("stat -c '%Y %u %g' '{}'", path.display())).code(0).stdout();
+        let numbers: Vec<i64> = stat.split_whitespace().map(|number| number.parse().unwrap()).collect();
+        json!({"mtime": numbers[0], "uid": numbers[1], "gid": numbers[2]})
+    };
     let not_covered = "it is nothing that the check covers";
     assert_eq!(
         ask(json!([item("m"), item("m/b"), item("m/link"), item("m/nothing"), item("m/secret")]), 0),
         [
-            json!({"contents": 0, "failed": "it is no file"}),
-            json!({"contents": 1, "base64": "Ygo="}),
-            json!({"contents": 2, "failed": "it is no file"}),
-            json!({"contents": 3, "failed": not_covered}),
-            json!({"contents": 4, "failed": not_covered}),
+            json!({"further": 0, "live": status("m"), "failed": "it is no file"}),
+            json!({"further": 1, "live": status("m/b"), "base64": "Ygo="}),
+            json!({"further": 2, "live": status("m/link"), "failed": "it is no file"}),
+            json!({"further": 3, "live": null, "failed": not_covered}),
+            json!({"further": 4, "live": null, "failed": not_covered}),
             json!({"done": 5}),
         ]
     );
     for (refused, problem) in [
         (json!([item("../outside")]), "no path"),
         (json!([item("/etc/passwd")]), "no path"),
-        (json!([{"check": "other", "path": "m/a"}]), "a check that was not asked for"),
+        (json!([{"check": "other", "path": "m/a", "contents": true}]), "a check that was not asked for"),
         (json!([item("m/b"), item("m/a")]), "not in order"),
-        (json!((0..1001).map(|number| item(&format!("{number:04}"))).collect::<Vec<_>>()), "more than 1000 files"),
+        (json!((0..1001).map(|number| item(&format!("{number:04}"))).collect::<Vec<_>>()), "more than 1000 entries"),
     ] {
         let answer = ask(refused, 2);
         says(answer[0]["failed"]["problem"].as_str().unwrap(), &[problem]);

@@ -71,7 +71,7 @@ fn a_host_that_hangs_after_the_login() {
 
 #[needs(sshd)]
 fn a_host_that_is_alive_and_never_done() {
-    let script = "read -r request; echo '{\"driftlock_collect\":4,\"driftlock\":\"1\",\"landlock\":null,\"seccomp\":false}'\n\
+    let script = "read -r request; echo '{\"driftlock_collect\":5,\"driftlock\":\"1\",\"landlock\":null,\"seccomp\":false}'\n\
                   while echo '{\"progress\":{\"entries\":0,\"bytes\":0}}'; do sleep 0.1; done";
     let site = Site::new(&[("web", Far::Script(script.to_owned()))]);
     let (problem, remedy) = fails(&site, &["--timeout", "3"]);

@@ -175,7 +175,7 @@ fn an_answer_that_is_not_whole_is_no_export() {
             ),
             "older: it says: the request is refused: its version is 2, and only 1 is known here",
         ),
-        ("newer", says(r#"{"driftlock_collect":5}"#), "newer: its driftlock speaks version 5 of `collect`"),
+        ("newer", says(r#"{"driftlock_collect":6}"#), "newer: its driftlock speaks version 6 of `collect`"),
         ("cut", filtered("head -n 20"), "its answer ends in the middle, after line 20; nothing was written"),
         ("plain", filtered("sed '16,21d;$s/4/3/'"), "line 16 of its answer is not what driftlock writes: "),
         ("other", filtered("sed '16s#/engine.sock#/other.sock#'"), "it is about the engine at "),
@@ -285,7 +285,7 @@ fn allow_holds_for_exports_too() {
 /// More than anybody could keep, each of it well-formed and in order.
 #[needs(sshd)]
 fn a_flood_ends_at_a_limit_of_memory() {
-    let flood = "read -r request; echo '{\"driftlock_collect\":4,\"driftlock\":\"0.1.0\",\"landlock\":null,\"seccomp\":true}'\n\
+    let flood = "read -r request; echo '{\"driftlock_collect\":5,\"driftlock\":\"0.1.0\",\"landlock\":null,\"seccomp\":true}'\n\
                  echo '{\"check\":\"tree\",\"resolved_root\":\"/\",\"failed\":null}'\n\
                  seq 1000000000 1999999999 | sed 's/.*/{\"path\":\"&\",\"type\":\"fifo\"}/'";
     let site = Site::new(&[("web", Far::Script(flood.to_owned()))]);

@@ -36,7 +36,7 @@ fn no_more_connections_at_once_than_jobs() {
     // The first waits for the second. Each is over before its answer is sent, which lets the next one begin.
     let script = format!(
         "echo \"+ $(date +%s%N)\" >>\"$TMPDIR/log\"; while [ \"$(grep -c + \"$TMPDIR/log\")\" -lt 2 ]; do sleep 0.05; done; \
-         {} \"$@\" >\"$TMPDIR/answer.$$\"; code=$?; echo \"- $(date +%s%N)\" >>\"$TMPDIR/log\"; cat \"$TMPDIR/answer.$$\"; \
+         read -r request; printf '%s\\n' \"$request\" | {} \"$@\" >\"$TMPDIR/answer.$$\"; code=$?; echo \"- $(date +%s%N)\" >>\"$TMPDIR/log\"; cat \"$TMPDIR/answer.$$\"; \
          exit $code",
         env!("CARGO_BIN_EXE_driftlock")
     );
@@ -63,7 +63,7 @@ fn no_more_connections_at_once_than_jobs() {
 
 #[needs(sshd)]
 fn one_dead_host_stops_nobody_and_is_no_pass() {
-    let drifted = "root=$(cat); echo \"$root\" | sed \"s#/root\\\"#/drifted\\\"#\" | REAL \"$@\""
+    let drifted = "read -r root; printf '%s\\n' \"$root\" | sed \"s#/root\\\"#/drifted\\\"#\" | REAL \"$@\""
         .replace("REAL", env!("CARGO_BIN_EXE_driftlock"));
     let site = Site::new(&[
         ("web", Far::Driftlock),

@@ -4,16 +4,17 @@ use super::super::harness::the_check;
 use super::site::{Far, Site};
 use needs::needs;
 
-const HELLO: &str = r#"{"driftlock_collect":4,"driftlock":"0.1.0","landlock":null,"seccomp":false}"#;
+const HELLO: &str = r#"{"driftlock_collect":5,"driftlock":"0.1.0","landlock":null,"seccomp":false}"#;
 
 /// A far end that reads the request, and then does this.
 fn liar(script: &str) -> Far {
     Far::Script(format!("read -r request\n{script}"))
 }
 
-/// Sends the real answer through a filter.
+/// Sends the real answer through a filter. There is no second request, for which `collect` would wait.
 fn filtered(filter: &str) -> Far {
-    Far::Script(format!("{} \"$@\" | {filter}", env!("CARGO_BIN_EXE_driftlock")))
+    let collect = format!("printf '%s\\n' \"$request\" | {} \"$@\"", env!("CARGO_BIN_EXE_driftlock"));
+    liar(&format!("{collect} | {filter}"))
 }
 
 #[needs(sshd)]
@@ -25,7 +26,7 @@ fn each_lie_is_refused_and_named() {
             "it sent something else than an answer: \"Welcome to web\"",
         ),
         ("silence", liar("exit 0"), "it sent nothing"),
-        ("future", liar("echo '{\"driftlock_collect\":5,\"new\":1}'"), "speaks version 5 of `collect`"),
+        ("future", liar("echo '{\"driftlock_collect\":6,\"new\":1}'"), "speaks version 6 of `collect`"),
         ("past", liar("echo '{\"driftlock_collect\":1,\"driftlock\":\"0.1.0\"}'"), "speaks version 1 of `collect`"),
         ("truncated", filtered("head -c -3"), "its answer ends in the middle, after line 7"),
         ("unended", filtered("sed '$d'"), "its answer ends in the middle, after line 7"),

@@ -1,14 +1,16 @@
 //! One server: clean, drifted, and told apart in every way.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 
+use data_encoding::BASE64;
 use needs::needs;
 use serde_json::json;
 
 use super::super::containers::engines::{Engine, root};
 use super::super::harness::{World, drift, the_check, unverified};
+use super::super::watch::shell;
 use super::site::{Far, Site};
 
 fn status(report: &serde_json::Value, check: &str) -> serde_json::Value {
@@ -55,12 +57,24 @@ fn drift_on_a_server_is_the_drift_that_a_local_check_finds() {
     symlink("/nowhere", site.world.root("module/link")).unwrap();
     let local = site.world.check(1);
     let server = site.driftlock(&["check", "--server", "web", "--json"]).code(1).json();
+    for drift in the_check(&local)["drift"].as_array().unwrap().iter().filter(|drift| drift["change"] != "removed") {
+        // Of a link itself, as `stat` has it.
+        let bytes = match drift["path"].as_str() {
+            Some(path) => path.as_bytes().to_vec(),
+            None => BASE64.decode(drift["path_base64"].as_str().unwrap().as_bytes()).unwrap(),
+        };
+        let status = site.world.root(bytes).symlink_metadata().unwrap();
+        let date = format!("date -u -d @{} +%Y-%m-%dT%H:%M:%SZ", status.mtime());
+        let mtime = shell(&site.world, "sh", &date).code(0).stdout();
+        let mtime = mtime.trim();
+        assert_eq!(drift["live"], json!({"mtime": mtime, "uid": status.uid(), "gid": status.gid()}), "{drift}");
+    }
     for key in ["drift", "unverified", "counts", "digest", "live_digest", "mounts", "status"] {
         assert_eq!(the_check(&local)[key], the_check(&server)[key], "{key}");
     }
     assert_eq!(the_check(&server)["counts"]["drifted"], 5);
     let text = site.driftlock(&["check", "--server", "web"]).code(1).stdout();
-    let moved = format!("    moved: {0}/module/c.py (from {0}/module/b.py)", site.world.path("root").display());
+    let moved = format!("    moved: {0}/module/c.py (from {0}/module/b.py, mtime ", site.world.path("root").display());
     assert!(text.contains(&moved), "{text}");
 }
 
@@ -159,7 +173,7 @@ fn what_is_not_allowed_is_not_touched() {
     symlink(world.path("elsewhere"), world.path("allowed/link")).unwrap();
     symlink(world.path("elsewhere/s"), world.path("allowed/engine")).unwrap();
     let collect = |check: serde_json::Value| {
-        let request = json!({"driftlock_collect": 4, "require_sandbox": false, "extent": "entries", "declaration": {"check": {"a": check}}});
+        let request = json!({"driftlock_collect": 5, "require_sandbox": false, "extent": "entries", "declaration": {"check": {"a": check}}});
         fs::write(world.path("request"), format!("{request}\n")).unwrap();
         let mut run = world.driftlock(["collect", "--allow", world.path("allowed").to_str().unwrap()]);
         run.command.stdin(fs::File::open(world.path("request")).unwrap());

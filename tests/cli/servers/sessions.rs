@@ -75,13 +75,42 @@ fn what_a_server_has_becomes_the_baseline_with_two_commands() {
     on_server(&site, "edge/a.yml", "one\n2\n");
     on_server(&site, "edge/new.yml", "new\n");
     fs::remove_file(site.world.path("srv/stacks/shop/c.yml")).unwrap();
-    typed(&site, "driftlock check --server web").code(1);
-    session(&site, 3, &["driftlock diff --server web --patch | git apply", "driftlock lock"]);
+    let fetch = told(&site, "--server web", "fetch it");
+    session(&site, 3, &[&fetch, "driftlock lock"]);
     both_pass(&site);
     says(
         &typed(&site, "git status --porcelain root locks").code(0).stdout(),
         &[" M locks/stacks.lock.json\n M root/edge/a.yml\n"],
     );
+}
+
+/// The same by way of an export: the lock is new and what is here is old, and the line that is printed fetches it.
+#[needs(sshd, "git", "bash")]
+fn what_was_exported_is_fetched_with_the_line_that_lock_prints() {
+    let site = site();
+    on_server(&site, "edge/a.yml", "one\n2\n");
+    on_server(&site, "edge/new.yml", "new\n");
+    let export = "rm -rf out && driftlock export --quiet --server web --output out";
+    let declaration = fs::read_to_string(site.world.path("driftlock.toml")).unwrap();
+    fs::write(site.world.path("driftlock.toml"), declaration + "\n[server.web]\nhost = \"web\"\n").unwrap();
+    for take in ["lock", "accept root"] {
+        typed(&site, "git checkout -q -- locks root && git clean -fdq root").code(0);
+        typed(&site, export).code(0);
+        let said = typed(&site, &format!("driftlock {take} --from out")).code(0).stdout();
+        says(&said, &["[WARN] stacks: 2 entries here differ from this baseline\n"]);
+        typed(&site, "driftlock check --local").code(1);
+        let line = said.lines().find_map(|line| line.strip_prefix("    fetch them: ")).expect(&said);
+        session(&site, 1, &[line]);
+        both_pass(&site);
+        let again = typed(&site, &format!("{export} && driftlock lock --from out --json")).code(0).json();
+        assert_eq!(again["locks"][0]["differ_here"], serde_json::Value::Null);
+    }
+    // One of the two: what git has leads to both, so there is no line.
+    typed(&site, "git checkout -q -- locks root && git clean -fdq root").code(0);
+    let said = typed(&site, "driftlock accept root/edge/new.yml --from out").code(0).stdout();
+    says(&said, &["1 entry here differs from this baseline\n", "`driftlock check` fails here\n"]);
+    let json = typed(&site, "git checkout -q -- locks && driftlock lock --from out --json").code(0).json();
+    assert_eq!(json["locks"][0]["differ_here"], 2);
 }
 
 /// Option 2: the change was not wanted, here or there.
@@ -93,9 +122,8 @@ fn a_change_is_undone_with_one_command() {
     session(&site, 1, &[&line]);
     both_pass(&site);
     on_server(&site, "edge/a.yml", "one\n2\n");
-    typed(&site, "driftlock check --server web").code(1);
-    // The patch begins at the directory of the declaration, so `root` is a name too many in the stacks.
-    session(&site, 1, &["driftlock diff --server web --patch --reverse | (cd srv/stacks && git apply -p2)"]);
+    let line = told(&site, "--server web", "undo it");
+    session(&site, 1, &[&line]);
     both_pass(&site);
 }
 
@@ -107,6 +135,14 @@ fn a_discrepancy_is_one_command_from_its_lines() {
     let line = told(&site, "--server web", "see it");
     let seen = typed(&site, &line).code(1).stdout();
     says(&seen, &["--- a/root/edge/a.yml\n+++ b/root/edge/a.yml\n", "-two\n+2\n"]);
+    let line = told(&site, "--server web", "who did it");
+    says(&session(&site, 1, &[&line]).stdout(), &["srv/stacks/edge/a.yml", "Uid:"]);
+    let report = typed(&site, "driftlock check --server web --json").code(1).json();
+    assert_eq!(report["checks"][2]["declared_root"], "root");
+    says(
+        &typed(&site, "driftlock check --server web").code(1).stdout(),
+        &["srv/stacks on the server is root here\n", ", mtime 2", ", uid "],
+    );
     site.world.write("shop/c.yml", "here\n");
     let line = told(&site, "--local", "see it");
     says(&session(&site, 1, &[&line]).stdout(), &["-c\n+here\n"]);

@@ -8,7 +8,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::present;
-use crate::compare::{Change, Drift, Excerpt, Hidden, LINES, LONGEST, UnverifiedEntry};
+use crate::compare::{Change, Drift, Excerpt, Hidden, LINES, LONGEST, LiveStatus, UnverifiedEntry};
 use crate::manifest::bytes::{joined, split};
 use crate::manifest::{Attributes, Boundary, Cause, Content, Crossing, Record, Security, Sha256Digest};
 use crate::path::EntryPath;
@@ -114,7 +114,33 @@ pub(in super::super) struct DriftItem {
     #[serde(deserialize_with = "present")]
     actual: Option<RecordItem>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<DiffItem>,
+}
+
+/// When what is there was written, and whose it is.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LiveItem {
+    mtime: String,
+    uid: u32,
+    gid: u32,
+}
+
+impl From<LiveStatus> for LiveItem {
+    fn from(live: LiveStatus) -> Self {
+        Self { mtime: live.mtime(), uid: live.uid, gid: live.gid }
+    }
+}
+
+impl TryFrom<LiveItem> for LiveStatus {
+    type Error = &'static str;
+
+    fn try_from(item: LiveItem) -> Result<Self, Self::Error> {
+        let LiveItem { mtime, uid, gid } = item;
+        Self::restored(&mtime, uid, gid).ok_or("an `mtime` is not a time as driftlock writes it")
+    }
 }
 
 /// The lines that changed, or the word for why they are not shown.
@@ -166,6 +192,7 @@ impl From<&Drift> for DriftItem {
             from_base64,
             expected: drift.expected.as_ref().map(RecordItem::from),
             actual: drift.actual.as_ref().map(RecordItem::from),
+            live: drift.live.map(LiveItem::from),
             diff: drift.diff.as_deref().map(DiffItem::from),
         }
     }
@@ -186,8 +213,12 @@ impl TryFrom<DriftItem> for Drift {
             expected: item.expected.map(Record::try_from).transpose()?,
             actual: item.actual.map(Record::try_from).transpose()?,
             from: moved.then(|| path(item.from, item.from_base64)).transpose()?,
+            live: item.live.map(LiveStatus::try_from).transpose()?,
             diff: item.diff.map(Excerpt::try_from).transpose()?.map(Box::new),
         };
+        if drift.live.is_some() && drift.actual.is_none() {
+            return Err(format!("{}: what is gone has no `live`", drift.path));
+        }
         let sides = (drift.expected.is_some(), drift.actual.is_some(), drift.from.is_some());
         let fits = match change {
             Change::Added => (false, true, false),

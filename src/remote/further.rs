@@ -1,0 +1,306 @@
+//! The second request of a conversation, about entries that were collected: their status, and the contents of files.
+//!
+//! Both sides hold to the same bounds. The server tells of what it has collected and nothing else, and gives contents only where
+//! `collect --contents` allows it. Who asked knows the digest of each file: contents that have another are a lie, and end the
+//! answer.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead, Write};
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::connection::Further;
+use super::read::{Answer, DoneLine};
+use super::{AnswerError, LINE_LIMIT};
+use crate::compare::{Hidden, LiveStatus};
+use crate::digest::Sha256;
+use crate::manifest::Sha256Digest;
+use crate::manifest::bytes::{joined, split};
+use crate::path::{EntryPath, escaped};
+use crate::trouble::Trouble;
+
+/// How many entries may be asked about.
+pub const MOST: usize = 1000;
+
+/// The largest file that is given. As Base64 it fits into a line.
+pub use crate::patch::LARGEST;
+
+/// How much is given of all files, in bytes.
+pub const ALL: usize = 64 << 20;
+
+/// The longest request, in bytes.
+pub const LIMIT: u64 = LINE_LIMIT;
+
+/// What a server says that gives no contents.
+pub const NOT_GIVEN: &str = Hidden::NOT_GIVEN;
+
+/// An entry that is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    pub check: &'a str,
+    pub path: &'a EntryPath,
+    /// What the collection said of the contents, where those are wanted.
+    pub contents: Option<Sha256Digest>,
+}
+
+/// What a server told of the entries that it was asked about.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// The status of each, in the order of the request.
+    pub live: Vec<Option<LiveStatus>>,
+    /// Contents, by their digests, or why they were not given.
+    contents: HashMap<Sha256Digest, Result<Vec<u8>, String>>,
+}
+
+impl Received {
+    /// The contents that have this digest.
+    ///
+    /// # Errors
+    /// Why they are not there.
+    pub fn contents(&self, sha256: Sha256Digest) -> Result<&[u8], String> {
+        match self.contents.get(&sha256) {
+            Some(Ok(bytes)) => Ok(bytes),
+            Some(Err(reason)) => Err(reason.clone()),
+            None => Err(format!(
+                "a server sends {MOST} files at most, {LARGEST} bytes of each and {ALL} of all; name some of them with --check"
+            )),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    further: Vec<Item>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    check: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
+    contents: bool,
+}
+
+/// An entry that a request is about, as the server reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedAbout {
+    /// The place of its check in the first request.
+    pub check: usize,
+    pub path: EntryPath,
+    /// Whether its contents are wanted.
+    pub contents: bool,
+}
+
+/// The line that asks about these entries, with its line feed. They are in the order of the checks and of paths.
+///
+/// # Errors
+/// A request that no server would take, for its size.
+pub fn line(wanted: &[Wanted<'_>]) -> Result<Vec<u8>, Trouble> {
+    let item = |wanted: &Wanted<'_>| {
+        let (path, path_base64) = split(wanted.path.as_bytes());
+        Item { check: wanted.check.to_owned(), path, path_base64, contents: wanted.contents.is_some() }
+    };
+    let request = Request { further: wanted.iter().map(item).collect() };
+    let failed =
+        |problem: String| Trouble::new(format!("what drifted can't be asked about: {problem}"), "name fewer checks");
+    let mut line = serde_json::to_vec(&request).map_err(|error| failed(error.to_string()))?;
+    line.push(b'\n');
+    if line.len() as u64 > LIMIT {
+        return Err(failed(format!("the names take more than {LIMIT} bytes")));
+    }
+    Ok(line)
+}
+
+/// Reads a request about these checks.
+///
+/// # Errors
+/// What is no request, asks for too much, or is not in order.
+pub fn parse(line: &[u8], checks: &[&str]) -> Result<Vec<AskedAbout>, Trouble> {
+    let refused = |problem: &str| {
+        Trouble::new(
+            format!("the second request is refused: {}", escaped(problem.as_bytes())),
+            "let `driftlock` write it, of the same version as this one",
+        )
+    };
+    let request: Request = serde_json::from_slice(line).map_err(|error| refused(&error.to_string()))?;
+    if request.further.len() > MOST {
+        return Err(refused(&format!("it asks about more than {MOST} entries")));
+    }
+    let places: HashMap<&str, usize> = checks.iter().enumerate().map(|(place, check)| (*check, place)).collect();
+    let mut asked: Vec<AskedAbout> = Vec::with_capacity(request.further.len());
+    for Item { check, path, path_base64, contents } in request.further {
+        let check = *places.get(&*check).ok_or_else(|| refused("it names a check that was not asked for"))?;
+        let path = joined(path, path_base64).ok().and_then(|bytes| EntryPath::new(bytes).ok());
+        let path = path.ok_or_else(|| refused("it has what is no path"))?;
+        if asked.last().is_some_and(|before| (before.check, &before.path) >= (check, &path)) {
+            return Err(refused("what it asks about is not in order"));
+        }
+        asked.push(AskedAbout { check, path, contents });
+    }
+    Ok(asked)
+}
+
+/// Writes what there is to say of the entry that is the `index`th of those asked about: its status, and where they were wanted
+/// its contents, or why they are not given.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(
+    out: &mut impl Write,
+    index: usize,
+    live: Option<LiveStatus>,
+    contents: Option<Result<&[u8], &str>>,
+) -> io::Result<()> {
+    let live = live.map(|live| json!({ "mtime": live.mtime_unix(), "uid": live.uid, "gid": live.gid }));
+    write!(out, "{{\"further\":{index},\"live\":{}", json!(live))?;
+    match contents {
+        None => {}
+        Some(Ok(bytes)) => {
+            out.write_all(b",\"base64\":\"")?;
+            // Whole groups of three bytes, so that pieces can be put one behind the other.
+            bytes.chunks(48 << 10).try_for_each(|bytes| out.write_all(BASE64.encode(bytes).as_bytes()))?;
+            out.write_all(b"\"")?;
+        }
+        Some(Err(reason)) => write!(out, ",\"failed\":{}", json!(reason))?,
+    }
+    out.write_all(b"}\n")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FurtherLine {
+    further: u64,
+    live: Option<LiveItem>,
+    base64: Option<String>,
+    failed: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LiveItem {
+    mtime: i64,
+    uid: u32,
+    gid: u32,
+}
+
+impl<R: BufRead> Answer<R> {
+    /// Asks about entries on the same connection and reads what is said of them, up to the end of the answer. Where it does not
+    /// go on, or nothing is wanted, the answer has to end here.
+    ///
+    /// # Errors
+    /// A request that no server would take, and those of [`further`](Self::further).
+    pub fn ask_further(mut self, way: Option<Further<'_>>, wanted: &[Wanted<'_>]) -> Result<Received, AnswerError> {
+        let Some(way) = way.filter(|_| !wanted.is_empty()) else {
+            return self.nothing_more().map(|()| Received::default());
+        };
+        way.ask(&line(wanted).map_err(AnswerError::Told)?)?;
+        self.further(wanted)
+    }
+
+    /// Reads what is said of the entries that were asked about, up to the end of the answer.
+    ///
+    /// # Errors
+    /// Contents that are not those of the file that the collection told of, and whatever else is no answer.
+    pub fn further(mut self, wanted: &[Wanted<'_>]) -> Result<Received, AnswerError> {
+        let mut received = Received::default();
+        let mut left = ALL;
+        for (index, Wanted { check, path, contents: sha256 }) in wanted.iter().enumerate() {
+            self.next_line()?;
+            self.told()?;
+            let FurtherLine { further, live, base64, failed } = self.parse()?;
+            if further != index as u64 {
+                return Err(self.malformed(format!("it is about entry {further}, and it is the turn of {index}")));
+            }
+            received.live.push(live.and_then(|LiveItem { mtime, uid, gid }| LiveStatus::new(mtime, uid, gid)));
+            let (sha256, found) = match (sha256, base64, failed) {
+                (None, None, None) => continue,
+                (None, ..) => return Err(self.malformed("it has contents that were not asked for".to_owned())),
+                (Some(sha256), Some(base64), None) => {
+                    let bytes = BASE64.decode(base64.as_bytes());
+                    let bytes = bytes.map_err(|_| self.malformed("it has what is no Base64".to_owned()))?;
+                    let mut hasher = Sha256::new();
+                    hasher.update(&bytes);
+                    if hasher.finish() != *sha256 {
+                        return Err(AnswerError::OtherContents { check: (*check).to_owned(), path: (*path).clone() });
+                    }
+                    left = left
+                        .checked_sub(bytes.len())
+                        .ok_or_else(|| self.malformed(format!("it has more than {ALL} bytes of contents")))?;
+                    (sha256, Ok(bytes))
+                }
+                (Some(sha256), None, Some(reason)) => (sha256, Err(self.text(&reason)?)),
+                (Some(_), ..) => {
+                    return Err(self.malformed("it needs contents, or why they are not given".to_owned()));
+                }
+            };
+            // Of several files with the same contents one is enough.
+            if found.is_ok() || !received.contents.contains_key(sha256) {
+                received.contents.insert(*sha256, found);
+            }
+        }
+        self.next_line()?;
+        self.told()?;
+        let DoneLine { done } = self.parse()?;
+        if done != wanted.len() as u64 {
+            return Err(self.malformed(format!("it counts {done} entries, and there were {}", wanted.len())));
+        }
+        self.nothing_more()?;
+        Ok(received)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_what_is_read() {
+        let paths = [&b"a b"[..], b"a\"\n", b"z\xff"].map(|path| EntryPath::new(path).unwrap());
+        let mut paths: Vec<_> = paths.iter().collect();
+        paths.sort();
+        let wanted: Vec<_> = ["one", "two"]
+            .into_iter()
+            .flat_map(|check| {
+                paths.iter().map(move |path| Wanted {
+                    check,
+                    path,
+                    contents: (check == "one").then_some(Sha256Digest([0; 32])),
+                })
+            })
+            .collect();
+        let line = line(&wanted).unwrap();
+        assert_eq!(line.iter().position(|&byte| byte == b'\n'), Some(line.len() - 1));
+        let read = parse(&line, &["one", "two"]).unwrap();
+        assert_eq!(read.len(), 6);
+        for (read, wanted) in read.iter().zip(&wanted) {
+            let read = (["one", "two"][read.check], &read.path, read.contents);
+            assert_eq!(read, (wanted.check, wanted.path, wanted.contents.is_some()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused() {
+        let item = |path: &str| format!("{{\"check\":\"a\",\"path\":\"{path}\",\"contents\":true}}");
+        let many: Vec<_> = (0..=MOST).map(|number| item(&format!("{number:04}"))).collect();
+        for (items, problem) in [
+            (item("b") + "," + &item("a"), "not in order"),
+            (item("a") + "," + &item("a"), "not in order"),
+            (item("../a"), "no path"),
+            (item("/etc/shadow"), "no path"),
+            ("{\"check\":\"a\",\"contents\":true}".to_owned(), "no path"),
+            ("{\"check\":\"a\",\"path\":\"x\",\"path_base64\":\"eA==\",\"contents\":true}".to_owned(), "no path"),
+            ("{\"check\":\"b\",\"path\":\"x\",\"contents\":false}".to_owned(), "a check that was not asked for"),
+            ("{\"check\":\"a\",\"path\":\"x\",\"more\":1}".to_owned(), "unknown field"),
+            (many.join(","), "more than 1000 entries"),
+        ] {
+            let refused = parse(format!("{{\"further\":[{items}]}}").as_bytes(), &["a"]).unwrap_err();
+            assert!(refused.problem.contains(problem), "{}", refused.problem);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The lines about a server: its contents come as a patch, and other commands run there through ssh.
+
+use std::path::Component;
+
+use super::{Ground, Step, there};
+use crate::path::{joined, split_last};
+use crate::report::CheckReport;
+use crate::report::group::Item;
+use crate::shell;
+
+/// See it, who did it, fetch it, undo it there. `patch` makes the line that prints the contents, with these options, where what is
+/// locked may be here.
+pub(super) fn steps(
+    steps: &mut Vec<Step>,
+    ground: &Ground,
+    (server, check): (&str, &CheckReport),
+    items: &[&Item<'_>],
+    patch: Option<&impl Fn(&str) -> String>,
+) {
+    if let Some(patch) = patch {
+        steps.push(Step::new("see it", patch("")));
+    }
+    let ssh = ground.ssh.get(server);
+    let paths: Vec<_> = there(items).map(|item| joined(&check.root, item.path)).collect();
+    if let Some(ssh) = ssh.filter(|_| !paths.is_empty()) {
+        let stat = format!("stat {}", shell::arguments(&paths));
+        steps.push(Step::new("who did it", format!("{ssh} {}", shell::word(stat.as_bytes()))));
+    }
+    let Some(patch) = patch else { return };
+    let base = ground.base.as_os_str().as_encoded_bytes();
+    let directory = if base.is_empty() { String::new() } else { format!(" -C {}", shell::word(base)) };
+    steps.push(Step::new("fetch it", format!("{} | git{directory} apply", patch(""))));
+    if let (Some(ssh), Some(declared)) = (ssh, &check.declared_root) {
+        // The patch begins at the top of the work tree here, and there at the root. A work tree above that one is none of its own.
+        let declared = ground.below_work_tree.join(declared);
+        let names = declared.components().filter(|part| matches!(part, Component::Normal(_))).count();
+        let root = check.root.trim_end_matches('/').as_bytes();
+        let ceiling = match split_last(root) {
+            (b"", _) => b"/",
+            (above, _) => above,
+        };
+        let (root, ceiling) = (shell::word(check.root.as_bytes()), shell::word(ceiling));
+        let apply = format!("cd {root} && env GIT_CEILING_DIRECTORIES={ceiling} git apply -p{}", 1 + names);
+        steps.push(Step::new("undo it", format!("{} | {ssh} {}", patch(" --reverse"), shell::word(apply.as_bytes()))));
+    }
+}
