@@ -3,12 +3,13 @@
 mod ask;
 mod sources;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write as _};
 
 use serde_json::json;
 
 use super::arguments::{AcceptArguments, Common};
+use super::here;
 use super::lock::{acceptable, tell_touched, write};
 use super::{after_printing, complain, exit};
 use crate::accept::{self, AcceptError, Choice, Drifted, Names, Unit};
@@ -23,6 +24,7 @@ use crate::report::{self, changes};
 use crate::session::{Collected, Live, Run, not_written};
 use crate::shell;
 use crate::trouble::Trouble;
+use sources::Sources;
 
 /// A check with what drifted of it.
 struct Case<'a> {
@@ -57,7 +59,7 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
         ));
     }
     let color = common.style().color;
-    let (run, sources) = sources::open(common, arguments)?;
+    let (run, ground, sources) = sources::open(common, arguments)?;
     let mut troubles: Vec<Trouble> = Vec::new();
     let mut cases = Vec::new();
     for source in sources::read(&run, common, &sources)? {
@@ -88,7 +90,19 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
             }
         }
     }
-    let printed = print(common, arguments.dry_run, &cases, &written);
+    // What the written locks have now, where it did not come from here.
+    let new_locks: HashMap<&str, here::New<'_>> = match sources {
+        Sources::Here => HashMap::new(),
+        _ => written.iter().map(|new| (&*new.case.check.name, new.as_new())).collect(),
+    };
+    let new_locks: Vec<_> = run.session.checks().map(|check| new_locks.get(&*check.name).copied()).collect();
+    let differing = here::differing(&run, common, &new_locks);
+    let printed = print(common, arguments.dry_run, &cases, &written).and_then(|()| {
+        if common.json || common.quiet {
+            return Ok(());
+        }
+        here::write(&mut io::stdout().lock(), &run, &ground, &differing)
+    });
     Ok(after_printing(if troubles.is_empty() { 0 } else { exit::TROUBLE }, printed))
 }
 
@@ -162,6 +176,11 @@ impl<'a> Case<'a> {
 }
 
 impl New<'_> {
+    fn as_new(&self) -> here::New<'_> {
+        let takes_all = self.taken.counts.drifted == self.case.drifted.found.counts.drifted;
+        here::New { entries: &self.entries, takes_all }
+    }
+
     fn write(&self, run: &Run) -> Result<(), Trouble> {
         let Case { check, .. } = self.case;
         self.case.same_lock(run)?;

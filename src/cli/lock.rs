@@ -1,5 +1,6 @@
 //! `driftlock lock`: write the lock files, and say what that changes.
 
+use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -7,6 +8,8 @@ use cap_std::fs::Dir;
 
 use super::arguments::Common;
 use super::check::nothing_found;
+use super::ground::ground;
+use super::here::{self, Differs, New};
 use super::stalled::Watch;
 use super::{complain, exit, progress, stdout_failed};
 use crate::baseline::{Baseline, OldLock};
@@ -59,6 +62,7 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
     }
     let style = common.style();
     let show_progress = capability::wants_progress() && !common.quiet;
+    let ground = ground(common, &session.declared);
     let run = session.enter(&[])?;
     let collections = match export.map(shown) {
         None => {
@@ -71,16 +75,36 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
         Some(export) => run.session.checks().map(|check| Some(exported(&run, check, &export))).collect::<Vec<_>>(),
     };
     let mut all = Vec::new();
+    // What came from elsewhere, of the checks of the run.
+    let mut taken = Vec::new();
     for (check, collection) in run.session.checks().zip(collections) {
         let Some(collection) = collection else { continue };
-        let result =
-            collection.and_then(|found| found.map(|collection| one(&run, check, &collection, dry_run)).transpose());
+        let result = collection.and_then(|found| {
+            let change = found.as_ref().map(|collection| one(&run, check, collection, dry_run)).transpose()?;
+            taken.push(found.filter(|_| export.is_some()));
+            Ok(change)
+        });
+        if result.is_err() {
+            taken.push(None);
+        }
         all.push(Done { check, path: run.new_lock_path(check), result });
     }
     for trouble in all.iter().filter_map(|done| done.result.as_ref().err()) {
         complain(trouble);
     }
-    let printed = if common.json { print_json(&all, dry_run) } else { print_text(&all, style, dry_run) };
+    let replaces = |done: &Done<'_>| {
+        done.result.as_ref().is_ok_and(|change| change.as_ref().is_some_and(|change| change.since.is_some()))
+    };
+    let new = taken
+        .iter()
+        .zip(&all)
+        .map(|(entries, done)| Some(New { entries: entries.as_ref()?, takes_all: replaces(done) }));
+    let differing = here::differing(&run, common, &new.collect::<Vec<_>>());
+    let printed = if common.json {
+        print_json(&all, dry_run, &differing)
+    } else {
+        print_text(&all, style, dry_run).and_then(|()| here::write(&mut io::stdout().lock(), &run, &ground, &differing))
+    };
     let mut code = if all.iter().any(|done| done.result.is_err()) { exit::TROUBLE } else { 0 };
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -287,7 +311,9 @@ fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io
     out.flush()
 }
 
-fn print_json(all: &[Done<'_>], dry_run: bool) -> io::Result<()> {
+fn print_json(all: &[Done<'_>], dry_run: bool, differing: &[Differs<'_>]) -> io::Result<()> {
+    let differing: HashMap<&str, u64> =
+        differing.iter().map(|differs| (&*differs.check.name, differs.entries)).collect();
     let locks: Vec<_> = all
         .iter()
         .map(|done| {
@@ -306,6 +332,7 @@ fn print_json(all: &[Done<'_>], dry_run: bool) -> io::Result<()> {
                 "old_lock": change.and_then(|change| change.old_lock).map(OldLock::name),
                 "entries": change.map(|change| change.entries),
                 "uncovered": change.map_or_else(Vec::new, |change| report::json::uncovered(&change.uncovered)),
+                "differ_here": differing.get(&*done.check.name),
                 "since_last_lock": change.and_then(|change| change.since.as_ref()).map(changes::value),
                 "trouble": trouble.map(|trouble| serde_json::json!({"problem": trouble.problem, "remedy": trouble.remedy})),
             })

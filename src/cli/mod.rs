@@ -11,6 +11,7 @@ mod export;
 mod generate;
 mod ground;
 mod hash;
+mod here;
 mod history;
 mod init;
 mod keeping;

@@ -3,10 +3,12 @@
 use crate::capability::{self, shown};
 use crate::cli::arguments::{AcceptArguments, Common};
 use crate::cli::export::server;
+use crate::cli::ground::ground;
 use crate::cli::servers::Connections;
 use crate::cli::stalled::Watch;
 use crate::cli::{lock, progress};
 use crate::declaration::Check;
+use crate::report::next::Ground;
 use crate::session::{Collected, LocksAccess, Run, Session};
 use crate::trouble::Trouble;
 
@@ -25,7 +27,7 @@ pub enum Sources {
 ///
 /// # Errors
 /// What keeps the run from starting.
-pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Sources), Trouble> {
+pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Ground, Sources), Trouble> {
     let access = if arguments.dry_run { LocksAccess::Read } else { LocksAccess::Write };
     let request = common.request();
     let (session, sources) = if arguments.servers.are_named() {
@@ -53,7 +55,8 @@ pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Source
             }
         }
     };
-    Ok((session.enter(&[])?, sources))
+    let ground = ground(common, &session.declared);
+    Ok((session.enter(&[])?, ground, sources))
 }
 
 /// Reads what is there, check by check.
