@@ -12,6 +12,7 @@
 mod allowlist;
 mod declared;
 mod directory;
+mod kernel;
 pub mod launcher;
 mod ownership;
 mod program;
@@ -25,6 +26,7 @@ pub use directory::{
     Directory, REPORTS, below_work_tree, beside, existing, export, future, here, locks, reports, root, work_tree,
     writable,
 };
+pub use kernel::sha256_kernel;
 pub use program::{Program, program};
 pub use run_identity::{RunIdentity, clock, run_identity, ssh_version};
 pub use waits::waiting_for;

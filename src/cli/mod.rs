@@ -35,6 +35,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 
 use crate::capability::{self, launcher};
+use crate::digest;
 use crate::path::cut;
 use crate::report::text::Style;
 use crate::sandbox::Requirement;
@@ -62,38 +63,42 @@ pub fn run() -> ExitCode {
             return after_printing(code, error.print()).into();
         }
     };
-    let result = match command {
-        Command::Init => init::run(&common),
-        Command::Lock { dry_run, from } => lock::run(&common, dry_run, from.as_deref()),
-        Command::Accept(arguments) => accept::run(&common, &arguments),
-        Command::Check(arguments) if arguments.servers.are_named() => servers::check(&common, &arguments),
-        Command::Check(arguments) => check::run(&common, &arguments),
-        Command::Report { report, list: true, .. } => report::list(&common, report.as_deref()),
-        Command::Report { report, form, .. } => report::run(&common, report.as_deref(), &form),
-        Command::Diff { patch: true, reverse, reference, servers, .. } => {
-            patch::run(&common, &patch::Wanted { reverse, reference: reference.as_deref(), servers: &servers })
-        }
-        Command::Diff { servers, .. } if servers.are_named() => diff_servers::run(&common, &servers),
-        Command::Diff { a: Some(a), b: Some(b), servers, .. } => {
-            servers.none().and_then(|()| diff::run(&common, &a, &b))
-        }
-        Command::Diff { .. } => Err(Trouble::new("diff compares two sides, and they are not named", "name A and B")),
-        Command::Export { output, servers } => export::run(&common, &output, &servers),
-        Command::Hash { format, paths } => hash::run(&common, format, &paths),
-        Command::Capabilities { probe } => capabilities::run(&common, probe.as_deref()),
-        Command::MergeDriver(arguments) => merge_driver::run(&common, &arguments),
-        Command::Collect { allowed, contents } => collect::run(&common, &allowed, contents),
-        Command::Launcher { parent: None, .. } => launcher::serve().map(|()| 0),
-        Command::Launcher { parent: Some(parent), command } => launcher::become_command(parent, &command).map(|()| 0),
-        Command::Completions { shell } => Ok(generate::completions(shell)),
-        Command::Man { output } => generate::man(output.as_deref()),
-    };
+    let result = capability::sha256_kernel().map(digest::choose).and_then(|()| run_command(command, &common));
     match result {
         Ok(code) => code.into(),
         Err(trouble) => {
             complain(&trouble);
             exit::TROUBLE.into()
         }
+    }
+}
+
+fn run_command(command: Command, common: &Common) -> Result<u8, Trouble> {
+    match command {
+        Command::Init => init::run(common),
+        Command::Lock { dry_run, from } => lock::run(common, dry_run, from.as_deref()),
+        Command::Accept(arguments) => accept::run(common, &arguments),
+        Command::Check(arguments) if arguments.servers.are_named() => servers::check(common, &arguments),
+        Command::Check(arguments) => check::run(common, &arguments),
+        Command::Report { report, list: true, .. } => report::list(common, report.as_deref()),
+        Command::Report { report, form, .. } => report::run(common, report.as_deref(), &form),
+        Command::Diff { patch: true, reverse, reference, servers, .. } => {
+            patch::run(common, &patch::Wanted { reverse, reference: reference.as_deref(), servers: &servers })
+        }
+        Command::Diff { servers, .. } if servers.are_named() => diff_servers::run(common, &servers),
+        Command::Diff { a: Some(a), b: Some(b), servers, .. } => {
+            servers.none().and_then(|()| diff::run(common, &a, &b))
+        }
+        Command::Diff { .. } => Err(Trouble::new("diff compares two sides, and they are not named", "name A and B")),
+        Command::Export { output, servers } => export::run(common, &output, &servers),
+        Command::Hash { format, paths } => hash::run(common, format, &paths),
+        Command::Capabilities { probe } => capabilities::run(common, probe.as_deref()),
+        Command::MergeDriver(arguments) => merge_driver::run(common, &arguments),
+        Command::Collect { allowed, contents } => collect::run(common, &allowed, contents),
+        Command::Launcher { parent: None, .. } => launcher::serve().map(|()| 0),
+        Command::Launcher { parent: Some(parent), command } => launcher::become_command(parent, &command).map(|()| 0),
+        Command::Completions { shell } => Ok(generate::completions(shell)),
+        Command::Man { output } => generate::man(output.as_deref()),
     }
 }
 

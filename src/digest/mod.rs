@@ -4,12 +4,14 @@
 //! what is going to be taken.
 
 mod background;
+mod kernel;
 pub mod nar;
 mod read_ahead;
 mod sha256;
 mod sha256_digest;
 
 pub use background::BackgroundHasher;
+pub use kernel::{choose, kernel};
 pub use read_ahead::ReadAhead;
 pub use sha256::{Sha256, digest_of, padding};
 pub use sha256_digest::Sha256Digest;

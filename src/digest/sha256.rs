@@ -1,7 +1,7 @@
-//! SHA-256 over a stream (FIPS 180-4), on top of the block functions of [`driftlock_lanes`].
+//! SHA-256 over a stream (FIPS 180-4), on top of the block function of [`driftlock_lanes`].
 
-use super::Sha256Digest;
-use driftlock_lanes::{INITIAL, State, compress, compress_pair};
+use super::{Sha256Digest, kernel};
+use driftlock_lanes::{INITIAL, State};
 
 /// A SHA-256 stream. A clone goes on from the same point, so that what turns out to be wrong can be taken back.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Sha256 {
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         let blocks = self.fill(bytes);
-        compress(&mut self.state, blocks);
+        kernel().compress(&mut self.state, blocks);
     }
 
     /// Takes bytes in up to the whole blocks among them, which it gives back and which the caller must compress; what
@@ -46,7 +46,7 @@ impl Sha256 {
             if self.rested < 64 {
                 return &[];
             }
-            compress(&mut self.state, &[self.rest]);
+            kernel().compress(&mut self.state, &[self.rest]);
             self.rested = 0;
         }
         let (blocks, rest) = bytes.as_chunks::<64>();
@@ -59,7 +59,9 @@ impl Sha256 {
     pub fn update_both(a: &mut Self, b: &mut Self, bytes: &[u8]) {
         let a_blocks = a.fill(bytes);
         let b_blocks = b.fill(bytes);
-        compress_pair(&mut a.state, a_blocks, &mut b.state, b_blocks);
+        let mut states = [a.state, b.state];
+        kernel().compress_each(&mut states, &[a_blocks, b_blocks]);
+        [a.state, b.state] = states;
     }
 
     /// The digest of all bytes so far.

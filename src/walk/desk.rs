@@ -5,6 +5,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use driftlock_lanes::MOST_LANES;
+
 use super::tree::{DirectoryId, Pieces};
 use super::worker::Slot;
 
@@ -16,8 +18,8 @@ pub struct Desk {
     at: Mutex<At>,
 }
 
-/// The places beside the two files that a worker reads at once: where it lists a directory, or goes through a module.
-pub const LISTING: usize = 2;
+/// The place beside the files that a worker reads at once: where it lists a directory, or goes through a module.
+pub const LISTING: usize = MOST_LANES;
 
 /// What a worker is at.
 #[derive(Debug, Default)]
@@ -26,7 +28,7 @@ struct At {
     beat: u64,
     /// Which of the spots.
     now: Option<usize>,
-    spots: [Spot; 3],
+    spots: [Spot; LISTING + 1],
 }
 
 /// Something that is being read.

@@ -7,6 +7,7 @@
 
 mod contents;
 mod desk;
+mod fill;
 mod hash;
 mod known;
 mod linked;
@@ -42,9 +43,11 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::capability;
 use crate::declaration::{Matched, Selection};
+use crate::digest;
 use crate::manifest::{AttributeSet, Content, Crossing, Kind, Record, Uncovered, Unverified};
 use crate::stat_cache::{Known, Learned};
 use desk::{Desk, What};
+use driftlock_lanes::Kernel;
 use linked::Linked;
 use notes::Notes;
 use progress::Ending;
@@ -115,6 +118,16 @@ const OF_A_THREAD: u64 = 72 << 20;
 fn affordable() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
     limit.map_or(MOST_THREADS, |limit| usize::try_from(limit / 2 / OF_A_THREAD).unwrap_or(MOST_THREADS)).max(1)
+}
+
+/// How many files each of the workers may have open at once, of so many at most.
+///
+/// Beside these a worker has three directories open, and the process its own files and two for each root.
+fn open_files(most: usize, workers: usize, tasks: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let each = limit.saturating_sub(16).saturating_sub(tasks.saturating_mul(2)) / workers;
+    each.saturating_sub(3).clamp(most.min(2), most)
 }
 
 /// The default number of threads: one a core.
@@ -197,6 +210,9 @@ struct Run<'a> {
     workers: usize,
     /// How many have a file before them that takes long.
     long: AtomicUsize,
+    kernel: Kernel,
+    /// How many files each worker reads at once.
+    lanes: usize,
 }
 
 impl Task<'_> {
@@ -229,6 +245,8 @@ impl<'a> Run<'a> {
         progress.begin(desks.clone(), tasks.iter().map(|task| task.name.clone()).collect());
         let directories = tasks.iter().map(|_| AtomicU32::new(1)).collect();
         let queue = Queue::new(jobs.collect());
+        let kernel = digest::kernel();
+        let lanes = open_files(kernel.lanes(), workers, tasks.len());
         Self {
             tasks,
             queue,
@@ -238,7 +256,16 @@ impl<'a> Run<'a> {
             desks,
             workers,
             long: AtomicUsize::new(0),
+            kernel,
+            lanes,
         }
+    }
+
+    /// Whether a file of which so many bytes are left shares its core with other large ones: the other cores, each of which
+    /// reads in all of its lanes while this one would read in one, would have more to do with these.
+    fn shares_long(&self, left: Option<u64>) -> bool {
+        let meanwhile = left.unwrap_or(0).saturating_mul(self.lanes as u64);
+        self.queue.large_bytes() / self.workers as u64 >= meanwhile
     }
 
     fn new_directory(&self, task: usize) -> DirectoryId {

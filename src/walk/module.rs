@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{FileType, Statx};
 
 use super::desk::{LISTING, What};
-use super::hash::{BEYOND, BUFFER, Hashed, Holes, Stopped, fill, same, sizeless};
+use super::fill::{BEYOND, BUFFER, Buffer, Holes, Stopped, fill, sizeless};
+use super::hash::{Hashed, same};
 use super::listing::{self, Closed};
 use super::nodes::Nodes;
 use super::observe::{self, ATTEMPTS, Seen, pause, refused};
@@ -55,7 +56,7 @@ pub fn file(file: &OwnedFd) -> Result<(Record, Sha256Digest), Unverified> {
     let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
     nar::archive(&mut archive.pieces);
     archive.flush();
-    let sha256 = contents(file, &mut status, &mut false, &mut archive, &mut vec![0; BUFFER + BEYOND], &|| ())?;
+    let sha256 = contents(file, &mut status, &mut false, &mut archive, &mut Buffer::new(BUFFER + BEYOND), &|| ())?;
     let record = file_record(file, &status, sha256, AttributeSet::default())?;
     Ok((record, archive.hasher.finish()))
 }
@@ -63,7 +64,7 @@ pub fn file(file: &OwnedFd) -> Result<(Record, Sha256Digest), Unverified> {
 /// Collects everything below a directory, and its NAR.
 pub fn collect(worker: &mut Worker<'_>, place: Place, parent: Option<Mount>) {
     let mut archive = Archive { hasher: Sha256::new(), pieces: Vec::new(), whole: true };
-    let mut buffer = vec![0; BUFFER + BEYOND];
+    let mut buffer = Buffer::new(BUFFER + BEYOND);
     // All of it is read, whatever is known.
     worker.notes[place.task].learned.news = true;
     nar::archive(&mut archive.pieces);

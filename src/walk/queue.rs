@@ -93,10 +93,20 @@ pub struct Queue {
 struct Inner {
     jobs: Vec<Job>,
     large: BinaryHeap<LargeFile>,
+    /// The sizes of all of them together.
+    large_bytes: u64,
     /// Jobs and large files that were taken and may still queue others.
     taken: usize,
     /// Workers that have nothing to do.
     waiting: usize,
+}
+
+impl Inner {
+    fn pop_large(&mut self) -> Option<LargeFile> {
+        let file = self.large.pop()?;
+        self.large_bytes = self.large_bytes.saturating_sub(file.size);
+        Some(file)
+    }
 }
 
 impl Queue {
@@ -124,8 +134,16 @@ impl Queue {
 
     /// Adds a large file.
     pub fn add_large(&self, file: LargeFile) {
-        self.lock().large.push(file);
+        let mut inner = self.lock();
+        inner.large_bytes = inner.large_bytes.saturating_add(file.size);
+        inner.large.push(file);
+        drop(inner);
         self.wake.notify_one();
+    }
+
+    /// The bytes of all large files that wait.
+    pub fn large_bytes(&self) -> u64 {
+        self.lock().large_bytes
     }
 
     /// Takes the largest file, for a worker that is at work on another file or not.
@@ -136,7 +154,7 @@ impl Queue {
         if busy && inner.waiting > 0 {
             return None;
         }
-        let file = inner.large.pop()?;
+        let file = inner.pop_large()?;
         inner.taken += 1;
         Some(file)
     }
@@ -155,7 +173,7 @@ impl Queue {
     pub fn take(&self) -> Option<Work> {
         let mut inner = self.lock();
         loop {
-            let large = inner.large.pop().map(Work::Large);
+            let large = inner.pop_large().map(Work::Large);
             if let Some(work) = large.or_else(|| inner.jobs.pop().map(Work::Job)) {
                 inner.taken += 1;
                 return Some(work);

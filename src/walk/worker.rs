@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{FileType, Statx};
 
 use super::desk::{Desk, LISTING, What};
-use super::hash::{self, Lane};
+use super::hash::{self, Lanes};
 use super::known::{self, Looked};
 use super::listing;
 use super::notes::Notes;
@@ -59,7 +59,7 @@ struct Batch {
 
 /// Works until nothing is left to do, as the worker of this number. What it gives is beside what is on its desk, by task.
 pub fn work(run: &Run<'_>, number: usize) -> Vec<Notes> {
-    let mut lanes: [Lane<Purpose>; 2] = Default::default();
+    let mut lanes: Lanes<Purpose> = Lanes::new(run.kernel, run.lanes);
     let matched = |task: &Task<'_>| Notes { matched: task.selection.unmatched_yet(), ..Notes::default() };
     let notes = run.tasks.iter().map(matched).collect();
     let desk = &*run.desks[number];
@@ -74,9 +74,8 @@ pub fn work(run: &Run<'_>, number: usize) -> Vec<Notes> {
             Work::Large(file) => worker.open_large(file, 0),
         };
         let worker = std::cell::RefCell::new(&mut worker);
-        // Files keep coming from one job after another, so that both lanes are always full.
-        hash::all(
-            &mut lanes,
+        // Files keep coming from one job after another, so that the lanes are always full.
+        lanes.all(
             |lane| desk.go_on(lane),
             |free| first.take().or_else(|| worker.borrow_mut().next_file(free)),
             |opened, hashed| worker.borrow_mut().settle(opened, hashed),
@@ -201,13 +200,14 @@ impl Worker<'_> {
 
     /// The next file to read, from whatever there is to do.
     ///
-    /// The first lane takes large files as long as there are some, the second one what is left beside them. So a large
-    /// file never waits for small ones, and two share a core only if no other core is free. Beside a [`LONG`] one the
-    /// second lane takes nothing else than large ones once the batch is done, which no other thread can do, as long as
-    /// another core has none that long.
+    /// The first half of the lanes takes large files as long as there are some, the others what is left beside them. So a
+    /// large file never waits for small ones, and two share a core only if no other core is free. Beside a [`LONG`] one the
+    /// others take nothing else than large ones once the batch is done, which no other thread can do, as long as
+    /// another core has none that long. More than two lanes hold each other up, so there they take large ones only if
+    /// the other cores have more of these before them than this one has of the long one.
     fn next_file(&mut self, free: hash::Free) -> Option<hash::Opened<Purpose>> {
         let busy = free.beside.is_some();
-        let lane = usize::from(!free.first);
+        let lane = free.lane;
         let long = free.beside.is_some_and(|left| left >= LONG);
         if self.long != long {
             self.long = long;
@@ -218,6 +218,9 @@ impl Worker<'_> {
         }
         loop {
             let only_large = long && self.batch.is_none() && self.run.long.load(Ordering::Relaxed) < self.run.workers;
+            if only_large && self.run.lanes > 2 && !self.run.shares_long(free.beside) {
+                return None;
+            }
             if (free.first || only_large)
                 && let Some(file) = self.run.queue.take_large(busy)
             {

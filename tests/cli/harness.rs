@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use crate::machine;
 
+/// Forces the way in which SHA-256 is computed.
+pub const KERNEL: &str = "DRIFTLOCK_SHA256_KERNEL";
+
 /// A test's own directory, which goes with it: a declaration, a root called `root`, locks and reports.
 pub struct World {
     directory: tempfile::TempDir,
@@ -77,9 +80,11 @@ impl World {
         self.command(command)
     }
 
-    /// Any command in this directory, with nothing in its environment but a path.
+    /// Any command in this directory, with nothing in its environment but a path, and the kernel that all tests are run under
+    /// if there is one (`DRIFTLOCK_SHA256_KERNEL=avx2 cargo test`).
     pub fn command(&self, mut command: Command) -> Run<'_> {
         command.current_dir(self.directory.path()).env_clear().env("PATH", machine::search_path());
+        command.envs(std::env::var_os(KERNEL).map(|kernel| (KERNEL, kernel)));
         command.stdin(Stdio::null());
         Run { world: self, command }
     }

@@ -18,6 +18,7 @@ mod filesystems;
 mod fuse;
 mod hanging;
 mod harness;
+mod kernels;
 mod machine;
 mod many;
 mod merge;

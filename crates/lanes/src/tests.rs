@@ -1,16 +1,12 @@
+//! Every kernel that this CPU has, against the published vectors and against `sha2`.
+
+mod nist;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-
-/// The ways to run a pair on this CPU: without the SHA instructions always, with them where it has
-/// them.
-fn ways() -> Vec<Option<ShaNi>> {
-    let mut ways = vec![None];
-    ways.extend(ShaNi::detect().map(Some));
-    ways
-}
 
 /// A message with its padding (FIPS 180-4, section 5.1.1), in blocks.
 fn padded(message: &[u8]) -> Vec<[u8; 64]> {
@@ -25,186 +21,183 @@ fn hex(state: &State) -> String {
     state.iter().map(|word| format!("{word:08x}")).collect()
 }
 
-/// What `sha2` makes of the message, by its whole front door and not by the block function that we
-/// call.
+/// What `sha2` makes of the message, by its whole front door and not by the block function that we call.
 fn twin(message: &[u8]) -> String {
     let digest = Sha256::digest(message);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn single(message: &[u8]) -> String {
+fn single(kernel: Kernel, message: &[u8]) -> String {
     let mut state = INITIAL;
-    compress(&mut state, &padded(message));
+    kernel.compress(&mut state, &padded(message));
     hex(&state)
 }
 
-fn pair(way: Option<ShaNi>, a: &[u8], b: &[u8]) -> (String, String) {
-    let (mut x, mut y) = (INITIAL, INITIAL);
-    compress_pair_with(way, &mut x, &padded(a), &mut y, &padded(b));
-    (hex(&x), hex(&y))
+fn each(kernel: Kernel, messages: &[&[u8]]) -> Vec<String> {
+    let padded: Vec<_> = messages.iter().map(|message| padded(message)).collect();
+    let blocks: Vec<_> = padded.iter().map(|blocks| &blocks[..]).collect();
+    let mut states = vec![INITIAL; messages.len()];
+    kernel.compress_each(&mut states, &blocks);
+    states.iter().map(hex).collect()
 }
 
-/// The examples that NIST gives for SHA-256, with their digests.
-fn nist() -> [(Vec<u8>, &'static str); 4] {
-    [
-        (b"".to_vec(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-        (b"abc".to_vec(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-        (
-            b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".to_vec(),
-            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
-        ),
-        (vec![b'a'; 1_000_000], "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
-    ]
+fn twins(messages: &[&[u8]]) -> Vec<String> {
+    messages.iter().map(|message| twin(message)).collect()
 }
 
+/// Every padding there is, alone, and beside messages that end in other blocks.
 #[test]
-fn nist_examples_in_one_lane() {
-    for (message, digest) in nist() {
-        assert_eq!(single(&message), digest);
-        assert_eq!(twin(&message), digest);
-    }
-}
-
-#[test]
-fn nist_examples_in_every_pairing() {
-    for way in ways() {
-        for (a, a_digest) in nist() {
-            for (b, b_digest) in nist() {
-                let (x, y) = pair(way, &a, &b);
-                assert_eq!((x.as_str(), y.as_str()), (a_digest, b_digest), "{way:?}");
-            }
+fn all_lengths_up_to_nine_blocks() {
+    let message: Vec<u8> = (0..577).map(|number| (number % 251) as u8).collect();
+    let beside = [0, 55, 56, 63, 64, 119, 120, 127, 128, 577];
+    for kernel in Kernel::all() {
+        for length in 0..=message.len() {
+            let own = &message[..length];
+            assert_eq!(single(kernel, own), twin(own), "{kernel}, {length}");
+            let mut messages: Vec<_> = beside.iter().map(|length| &message[..*length]).collect();
+            messages.truncate(kernel.lanes());
+            messages[length % kernel.lanes()] = own;
+            assert_eq!(each(kernel, &messages), twins(&messages), "{kernel}, {length}");
         }
     }
 }
 
-/// Every padding there is, and every pair of block counts from one to four.
+/// Any number of messages, more and fewer than there are lanes.
 #[test]
-fn all_lengths_up_to_three_blocks_in_both_lanes() {
-    let message: Vec<u8> = (0..192u8).collect();
-    for way in ways() {
-        for a in 0..=192 {
-            for b in [0, 55, 56, 64, 119, 120, 183, 184, 192] {
-                let (a, b) = (&message[..a], &message[192 - b..]);
-                assert_eq!(pair(way, a, b), (twin(a), twin(b)), "{way:?}");
-                assert_eq!(pair(way, b, a), (twin(b), twin(a)), "{way:?}");
-            }
+fn any_number_of_messages() {
+    let message: Vec<u8> = (0..200).collect();
+    for kernel in Kernel::all() {
+        for count in 0..=2 * MOST_LANES + 1 {
+            let messages: Vec<_> = (0..count).map(|number| &message[number..][..(number * 37) % 150]).collect();
+            assert_eq!(each(kernel, &messages), twins(&messages), "{kernel}, {count}");
         }
     }
 }
 
+/// One message in each lane by itself, with nothing in the others.
 #[test]
 fn no_blocks_leave_the_states_alone() {
-    for way in ways() {
-        let (mut x, mut y) = (INITIAL, [7; 8]);
-        compress_pair_with(way, &mut x, &[], &mut y, &[]);
-        assert_eq!((x, y), (INITIAL, [7; 8]));
-
-        let blocks = [[0x61; 64]; 3];
+    let blocks = [[0x61; 64]; 11];
+    for kernel in Kernel::all() {
         let mut alone = [7; 8];
-        compress(&mut alone, &blocks);
-        compress_pair_with(way, &mut x, &[], &mut y, &blocks);
-        assert_eq!((x, y), (INITIAL, alone));
-        compress_pair_with(way, &mut y, &[], &mut x, &[]);
-        assert_eq!((x, y), (INITIAL, alone));
+        Kernel(Way::Portable).compress(&mut alone, &blocks);
+        for lane in 0..kernel.lanes() {
+            let mut messages = vec![&[][..]; kernel.lanes()];
+            let mut states = vec![[7; 8]; kernel.lanes()];
+            kernel.compress_each(&mut states, &messages);
+            assert_eq!(states, vec![[7; 8]; kernel.lanes()], "{kernel}");
+            messages[lane] = &blocks;
+            kernel.compress_each(&mut states, &messages);
+            let mut expected = vec![[7; 8]; kernel.lanes()];
+            expected[lane] = alone;
+            assert_eq!(states, expected, "{kernel}, lane {lane}");
+        }
     }
 }
 
+/// Without this, every test here would pass on fewer kernels. The CPU is asked itself, not the standard library.
 #[test]
-fn the_public_pair_is_right_in_both_orders() {
-    let (a, b) = (vec![0x00; 1000], vec![0xff; 1000]);
-    for (a, b) in [(&a, &b), (&b, &a)] {
-        let (mut x, mut y) = (INITIAL, INITIAL);
-        compress_pair(&mut x, &padded(a), &mut y, &padded(b));
-        assert_eq!((hex(&x), hex(&y)), (twin(a), twin(b)));
-    }
-}
-
-#[test]
-fn the_public_pair_takes_unequal_lengths() {
-    let (mut x, mut y) = (INITIAL, INITIAL);
-    compress_pair(&mut x, &padded(b"abc"), &mut y, &padded(&[0x61; 1000]));
-    assert_eq!((hex(&x), hex(&y)), (twin(b"abc"), twin(&[0x61; 1000])));
-}
-
-/// Without this, every test above would pass on the fallback alone. The CPU is asked itself, not
-/// the standard library.
-#[test]
-#[cfg(target_arch = "x86_64")]
-fn the_sha_instructions_are_under_test_where_the_cpu_has_them() {
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+fn every_kernel_that_the_cpu_has_is_under_test() {
     use core::arch::x86_64::{__cpuid, __cpuid_count};
 
-    let sha = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ebx & 1 << 29 != 0;
-    let ssse3 = __cpuid(1).ecx & 1 << 9 != 0;
-    let sse41 = __cpuid(1).ecx & 1 << 19 != 0;
-    if sha && ssse3 && sse41 {
-        assert_eq!(implementation(), "sha-ni x2");
-        assert!(matches!(ways()[..], [None, Some(_)]));
-    } else {
-        assert_eq!(implementation(), "sha2");
-        assert!(matches!(ways()[..], [None]));
+    let extended = if __cpuid(0).eax >= 7 { __cpuid_count(7, 0).ebx } else { 0 };
+    let basic = __cpuid(1).ecx;
+    let has = |register: u32, bit: u32| register & 1 << bit != 0;
+    let mut expected = vec!["portable", "sse2"];
+    if has(extended, 5) && has(extended, 3) && has(extended, 8) && has(basic, 27) {
+        expected.push("avx2");
     }
+    if has(extended, 29) && has(basic, 9) && has(basic, 19) {
+        expected.push("sha-ni");
+    }
+    assert_eq!(Kernel::all().into_iter().map(Kernel::name).collect::<Vec<_>>(), expected);
+    assert_eq!(Kernel::detect().name(), expected[expected.len() - 1]);
+}
+
+#[test]
+fn kernels_are_found_by_their_names() {
+    for kernel in Kernel::all() {
+        assert_eq!(Kernel::named(kernel.name().as_bytes()), Ok(kernel));
+        assert!(Kernel::NAMES.contains(&kernel.name()));
+        assert!(kernel.lanes() <= MOST_LANES);
+    }
+    for unknown in [&b""[..], b"AVX2", b"avx2 ", b"sha", b"\xff"] {
+        assert_eq!(Kernel::named(unknown), Err(NoKernel::Unknown));
+    }
+    let missing = if cfg!(target_arch = "x86_64") { "sha2" } else { "avx2" };
+    assert_eq!(Kernel::named(missing.as_bytes()), Err(NoKernel::Missing));
 }
 
 proptest! {
     #[test]
-    fn random_messages(a in vec(any::<u8>(), 0..2000), b in vec(any::<u8>(), 0..2000)) {
-        for way in ways() {
-            prop_assert_eq!(pair(way, &a, &b), (twin(&a), twin(&b)));
-            prop_assert_eq!(pair(way, &b, &a), (twin(&b), twin(&a)));
+    fn random_messages(messages in vec(vec(any::<u8>(), 0..2000), 0..2 * MOST_LANES)) {
+        let messages: Vec<_> = messages.iter().map(|message| &message[..]).collect();
+        for kernel in Kernel::all() {
+            prop_assert_eq!(each(kernel, &messages), twins(&messages), "{}", kernel);
+            for message in messages.iter().take(1) {
+                prop_assert_eq!(single(kernel, message), twin(message), "{}", kernel);
+            }
         }
-        prop_assert_eq!(single(&a), twin(&a));
     }
 
-    /// Any states, not only those a message leads to, and each call goes on where the last one
-    /// stopped.
+    /// Lengths around the ends of blocks, where the padding takes one block or two.
+    #[test]
+    fn lengths_near_the_ends_of_blocks(lengths in vec((0usize..9, 54usize..66), MOST_LANES)) {
+        let message: Vec<u8> = (0..=255).cycle().take(700).collect();
+        let messages: Vec<_> = lengths.iter().map(|(blocks, rest)| &message[*blocks..][..64 * blocks + rest]).collect();
+        for kernel in Kernel::all() {
+            prop_assert_eq!(each(kernel, &messages), twins(&messages), "{}", kernel);
+        }
+    }
+
+    /// Any states, not only those a message leads to, and each call goes on where the last one stopped.
     #[test]
     fn random_states_and_splits(
-        states in any::<[State; 2]>(),
-        seed in vec(any::<u8>(), 64),
-        calls in vec((0usize..6, 0usize..6), 0..8),
+        states in vec(any::<State>(), MOST_LANES),
+        calls in vec(vec(0usize..12, MOST_LANES), 0..5),
+        seed: u8,
     ) {
-        let block = |i: usize| {
-            core::array::from_fn(|j| seed[j].rotate_left(i as u32 % 8) ^ i as u8)
-        };
-        let a_count = calls.iter().map(|call| call.0).sum();
-        let b_count: usize = calls.iter().map(|call| call.1).sum();
-        let a: Vec<[u8; 64]> = (0..a_count).map(block).collect();
-        let b: Vec<[u8; 64]> = (100..100 + b_count).map(block).collect();
-        let [mut a_whole, mut b_whole] = states;
-        compress(&mut a_whole, &a);
-        compress(&mut b_whole, &b);
-
-        for way in ways() {
-            let [mut x, mut y] = states;
-            let (mut a_rest, mut b_rest) = (&a[..], &b[..]);
-            for &(a_count, b_count) in &calls {
-                let (a_now, b_now);
-                (a_now, a_rest) = a_rest.split_at(a_count);
-                (b_now, b_rest) = b_rest.split_at(b_count);
-                compress_pair_with(way, &mut x, a_now, &mut y, b_now);
+        let block = |number: usize| [(number as u8).wrapping_mul(31) ^ seed; 64];
+        let messages: Vec<Vec<[u8; 64]>> = (0..MOST_LANES)
+            .map(|lane| (0..calls.iter().map(|call| call[lane]).sum()).map(|number| block(100 * lane + number)).collect())
+            .collect();
+        let mut expected = states.clone();
+        for (state, message) in expected.iter_mut().zip(&messages) {
+            sha2::block_api::compress256(state, message);
+        }
+        for kernel in Kernel::all() {
+            let mut states = states.clone();
+            let mut rests: Vec<&[[u8; 64]]> = messages.iter().map(|message| &message[..]).collect();
+            for call in &calls {
+                let mut now = Vec::new();
+                for (rest, count) in rests.iter_mut().zip(call) {
+                    let (taken, left) = rest.split_at(*count);
+                    now.push(taken);
+                    *rest = left;
+                }
+                kernel.compress_each(&mut states, &now);
             }
-            prop_assert_eq!((x, y), (a_whole, b_whole));
+            prop_assert_eq!(&states, &expected, "{}", kernel);
         }
     }
 
     /// Blocks come straight out of read buffers, at any address.
     #[test]
-    fn unaligned_blocks(
-        bytes in vec(any::<u8>(), 1000),
-        a_from in 0usize..64,
-        b_from in 0usize..64,
-    ) {
-        let (a, _) = bytes[a_from..].as_chunks::<64>();
-        let (b, _) = bytes[b_from..].as_chunks::<64>();
-        let count = a.len().min(b.len());
-        let (mut a_alone, mut b_alone) = (INITIAL, INITIAL);
-        compress(&mut a_alone, &a.to_vec()[..count]);
-        compress(&mut b_alone, &b.to_vec()[..count]);
-
-        for way in ways() {
-            let (mut x, mut y) = (INITIAL, INITIAL);
-            compress_pair_with(way, &mut x, &a[..count], &mut y, &b[..count]);
-            prop_assert_eq!((x, y), (a_alone, b_alone));
+    fn unaligned_blocks(bytes in vec(any::<u8>(), 1000), from in vec(0usize..64, MOST_LANES)) {
+        let messages: Vec<_> = from.iter().map(|from| bytes[*from..].as_chunks::<64>().0).collect();
+        let mut expected = [INITIAL; MOST_LANES];
+        for (state, message) in expected.iter_mut().zip(&messages) {
+            let aligned = message.to_vec();
+            sha2::block_api::compress256(state, &aligned);
+        }
+        for kernel in Kernel::all() {
+            let mut states = [INITIAL; MOST_LANES];
+            kernel.compress_each(&mut states, &messages);
+            prop_assert_eq!(states, expected, "{}", kernel);
+            let mut alone = INITIAL;
+            kernel.compress(&mut alone, messages[0]);
+            prop_assert_eq!(alone, expected[0], "{}", kernel);
         }
     }
 }
