@@ -1,5 +1,6 @@
 //! One run: the declaration with all its handles open, first outside the sandbox, then inside it.
 
+mod asked;
 mod changed;
 mod collected;
 mod excerpts;
@@ -7,6 +8,7 @@ mod overlap;
 mod run;
 mod standing;
 
+pub use asked::{for_nothing, some};
 pub use changed::Live;
 pub use collected::{Collected, Entries};
 pub use run::Run;
@@ -132,13 +134,23 @@ impl Session {
         sandbox::required(request.requirement).map_err(|error| not_entered(&error, request.requirement))?;
         capability::lock_holders().into_iter().for_each(store::know_holders);
         let mut declared = capability::declaration(request.config.as_deref())?;
-        if let Some(server) = &request.as_server {
-            standing::stand_for(&mut declared, server)?;
+        let of_server = match &request.as_server {
+            Some(server) => standing::stand_for(&mut declared, server)?,
+            None => None,
+        };
+        let mut selected = select(&declared, &request.checks)?;
+        if let (Some(server), Some(named)) = (&request.as_server, of_server) {
+            selected.retain(|place| named.binary_search(place).is_ok());
+            if selected.is_empty() {
+                let checks: Vec<_> = request.checks.iter().map(String::as_str).collect();
+                return Err(for_nothing(&[server], &checks));
+            }
         }
-        let selected = select(&declared, &request.checks)?;
         let checks = selected.iter().map(|&index| &declared.declaration.checks[index]);
         let sources: Vec<_> = checks.clone().map(|check| source(&declared, check)).collect();
-        let spellings = checks.filter_map(|check| Some((check.name.clone(), spellings(&declared, check)?))).collect();
+        let there = declared.declaration.roots_on_servers();
+        let spellings = checks.filter_map(|check| Some((check.name.clone(), spellings(&declared, check, &there)?)));
+        let spellings = spellings.collect();
         let others = declared.declaration.checks.iter().enumerate();
         let others = others.filter(|(index, check)| check.engine.is_none() && selected.binary_search(index).is_err());
         let beyond = others
@@ -316,7 +328,7 @@ impl Session {
 }
 
 /// How the root of a check may be spelled in a lock of the scripts; nothing if its lock can't be one with roots in it.
-fn spellings(declared: &Declared, check: &Check) -> Option<Spellings> {
+fn spellings(declared: &Declared, check: &Check, there: &HashMap<&str, Vec<&Path>>) -> Option<Spellings> {
     if check.lock.format != LockFormat::Sha256sum && check.lock.old.is_none() {
         return None;
     }
@@ -325,7 +337,7 @@ fn spellings(declared: &Declared, check: &Check) -> Option<Spellings> {
         // As it is spelled, if it is a link.
         capability::future(&declared.base).map(|base| base.join(&check.root)),
     ];
-    let there = declared.declaration.servers.iter().filter_map(|server| server.root(check));
+    let there = there.get(check.name.as_str()).into_iter().flatten().copied();
     let places = here.iter().flatten().map(PathBuf::as_path).chain(check.server_root.as_deref()).chain(there);
     Some(Spellings::new(&check.root, places))
 }

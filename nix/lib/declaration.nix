@@ -146,7 +146,7 @@ in
   links = lib.genAttrs (lib.filter (root: root != "") outermost) stored;
 
   # The declaration of the build. Its file lies beside the links.
-  declaration = removeAttrs declared [ "server" ] // {
+  declaration = removeAttrs declared [ "server" "group" ] // {
     check = lib.mapAttrs (
       name: check:
       removeAttrs check [

@@ -63,8 +63,11 @@ pub struct Servers {
     /// Ask this server, over SSH: a name that is declared, or a host; may be given several times
     #[arg(long = "server", value_name = "NAME|[USER@]HOST")]
     pub servers: Vec<String>,
+    /// Ask the servers of this group; may be given several times, and beside --server
+    #[arg(long = "group", value_name = "NAME")]
+    pub groups: Vec<String>,
     /// Ask every server that is declared
-    #[arg(long, conflicts_with = "servers")]
+    #[arg(long, conflicts_with_all = ["servers", "groups"])]
     pub all_servers: bool,
     /// Log in as this user, on every server
     #[arg(long, value_name = "USER")]
@@ -139,6 +142,7 @@ pub enum Command {
                             driftlock check --metrics /var/lib/node_exporter/driftlock.prom --every 24h\n  \
                             driftlock check --expect-until 2026-01-29T18:00:00Z --reason deploy\n  \
                             driftlock check --all-servers --jobs 16\n  \
+                            driftlock check --group web --server db\n  \
                             driftlock check --quiet --require-sandbox --output /var/lib/driftlock")]
     Check(CheckArguments),
     /// Print a report that a `check` has kept, in another form
@@ -166,10 +170,10 @@ pub enum Command {
                             driftlock diff --all-servers   how two servers differ, without a lock")]
     Diff {
         /// A lock file, a report folder, or a report's JSON
-        #[arg(required_unless_present_any = ["servers", "all_servers", "patch"], conflicts_with_all = ["servers", "all_servers", "patch"])]
+        #[arg(required_unless_present_any = ["servers", "groups", "all_servers", "patch"], conflicts_with_all = ["servers", "groups", "all_servers", "patch"])]
         a: Option<PathBuf>,
         /// The same, or `live`: what is there now for the check that the lock A belongs to
-        #[arg(required_unless_present_any = ["servers", "all_servers", "patch"])]
+        #[arg(required_unless_present_any = ["servers", "groups", "all_servers", "patch"])]
         b: Option<PathBuf>,
         /// Print the contents that drifted, here or on one server, as a patch that `git apply` takes in the declaration's directory
         #[arg(long)]
@@ -279,10 +283,10 @@ pub struct AcceptArguments {
     #[arg(long)]
     pub dry_run: bool,
     /// Take it from what `driftlock export` wrote into this directory, and read nothing else
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "all_servers"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "groups", "all_servers"])]
     pub from: Option<PathBuf>,
     /// A tree that has what is locked, in the place of the declaration's directory: to see a change before you take it
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "all_servers", "from"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "groups", "all_servers", "from"])]
     pub reference: Option<PathBuf>,
     #[command(flatten)]
     pub servers: Servers,
@@ -291,7 +295,7 @@ pub struct AcceptArguments {
 #[derive(Debug, Args)]
 pub struct CheckArguments {
     /// Check this machine, which is what happens anyway; kept for the scripts that say so
-    #[arg(long, conflicts_with_all = ["servers", "all_servers"])]
+    #[arg(long, conflicts_with_all = ["servers", "groups", "all_servers"])]
     pub local: bool,
     /// Write the report's folder below this directory instead of the declaration's `reports`
     #[arg(long, value_name = "DIR")]
@@ -306,7 +310,7 @@ pub struct CheckArguments {
     pub show_changes: bool,
     /// Read only what changed since the last run with this FILE, and keep in it what is known of all else. A user who can
     /// write FILE can hide drift: keep it in a directory of this user alone, and run a full check beside it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "all_servers"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "groups", "all_servers"])]
     pub stat_cache: Option<PathBuf>,
     /// Write metrics to this FILE, whose name ends in .prom, for the textfile collector of Prometheus' node_exporter
     #[arg(long, value_name = "FILE")]

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::arguments::Common;
 use super::{after_printing, exit};
 use crate::capability::{self, Declared, shown};
-use crate::declaration::{Check, Engine};
+use crate::declaration::{Check, Declaration, Engine, Server};
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced};
@@ -136,9 +136,11 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
             let port = server.port.map(|port| format!(", port {port}")).unwrap_or_default();
             writeln!(
                 out,
-                "  {}{port}  (server {}: by `ssh`, which a launcher starts outside of the sandbox and which runs `driftlock collect` there)",
+                "  {}{port}  (server {}: by `ssh`, which a launcher starts outside of the sandbox and which runs `driftlock collect` there{})",
                 escaped(format!("{user}{}", server.host).as_bytes()),
-                server.name
+                server.name,
+                asked(declaration, server)
+                    .map_or_else(String::new, |names| format!("; asked for {}", names.join(", ")))
             )?;
         }
     }
@@ -162,6 +164,12 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     } else {
         writeln!(out, "  seccomp: NOT OFFERED by this kernel")
     }
+}
+
+/// What a server is asked for; nothing if that is all that is for servers.
+fn asked<'a>(declaration: &'a Declaration, server: &Server) -> Option<Vec<&'a str>> {
+    let places = server.named_checks()?;
+    Some(places.into_iter().map(|place| declaration.checks[place].name.as_str()).collect())
 }
 
 /// Which containers a check records.
@@ -215,7 +223,12 @@ fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> 
         "servers": declaration
             .servers
             .iter()
-            .map(|server| serde_json::json!({ "server": server.name, "host": server.host, "user": server.user, "port": server.port }))
+            .map(|server| {
+                let checks = asked(declaration, server);
+                serde_json::json!({
+                    "server": server.name, "host": server.host, "user": server.user, "port": server.port, "checks": checks,
+                })
+            })
             .collect::<Vec<_>>(),
         "locks": base(&declaration.locks),
         "reports": base(&declaration.reports),

@@ -30,7 +30,7 @@ const NAMED: usize = 20;
 struct Done<'a> {
     check: &'a Check,
     path: String,
-    /// Nothing if the export has no lock of a check that is not for servers.
+    /// Nothing if the export has no lock of a check that is not for every server.
     result: Result<Option<Change>, Trouble>,
 }
 
@@ -72,7 +72,10 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
             });
             found.into_iter().map(|found| found.map(|found| found.map(Some))).collect()
         }
-        Some(export) => run.session.checks().map(|check| Some(exported(&run, check, &export))).collect::<Vec<_>>(),
+        Some(export) => {
+            let checks = run.session.checks().zip(run.session.asked_everywhere());
+            checks.map(|check| Some(exported(&run, check, &export))).collect::<Vec<_>>()
+        }
     };
     let mut all = Vec::new();
     // What came from elsewhere, of the checks of the run.
@@ -116,10 +119,10 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
     Ok(code)
 }
 
-/// What an export has of a check. Only one of a server has nothing of a check that is not for servers.
-pub fn exported(run: &Run, check: &Check, export: &str) -> Result<Option<Collected>, Trouble> {
+/// What an export has of a check. Only one of a server has nothing of a check that it is not asked for.
+pub fn exported(run: &Run, (check, everywhere): (&Check, bool), export: &str) -> Result<Option<Collected>, Trouble> {
     match run.exported(check, export)? {
-        None if check.modes.server => Err(Trouble::new(
+        None if everywhere => Err(Trouble::new(
             format!("the export {export} has no lock of the check {}", check.name),
             "see what `driftlock export` said of it, or name the other checks with --check",
         )),
@@ -281,7 +284,12 @@ fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io
             if quiet {
                 continue;
             }
-            writeln!(out, "left {} as it is: the export has none, and its check is not for servers", done.path)?;
+            let why = if done.check.modes.server {
+                "not every server is asked for its check"
+            } else {
+                "its check is not for servers"
+            };
+            writeln!(out, "left {} as it is: the export has none, and {why}", done.path)?;
             continue;
         };
         let entries = changes::entries(change.entries);

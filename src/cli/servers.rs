@@ -11,8 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::arguments::{CheckArguments, Common};
+use super::arguments::{self, CheckArguments, Common};
 use super::check::{baseline, conclude, judge, missing_locks, places, since, window};
+use super::complain;
 use super::ground::ground;
 use super::keeping::{KeptIn, put};
 use super::metrics::Metrics;
@@ -29,7 +30,7 @@ use crate::report::fleet::{Fleet, Reports};
 use crate::report::places::Places;
 use crate::report::{self, CheckReport, Outcome, Report, ServerReport};
 use crate::sandbox::Requirement;
-use crate::session::{LocksAccess, Run, Session};
+use crate::session::{LocksAccess, Run, Session, some};
 use crate::trouble::Trouble;
 
 /// The most memory that the differences between the locks and one server may take, in bytes: some 300,000 entries. Without
@@ -57,7 +58,10 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let show_progress = capability::wants_progress() && !common.quiet;
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
-    let connections = Connections::prepare_for(&session.declared, options, shows_changes)?;
+    let connections = Connections::prepare_for(&session, options, shows_changes)?;
+    if !common.quiet {
+        tell_what_is_not_asked(&session, options, &connections);
+    }
     let mut ground = ground(common, &session.declared);
     let names = connections.servers.iter().map(|server| server.name.clone());
     ground.ssh.extend(names.zip(connections.typed.iter().cloned()));
@@ -70,7 +74,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
         Report { window: window.clone(), ground: Some(Arc::clone(&ground)), ..report }
     });
     // One server that was named gets a report of its own form.
-    if let ([_], false, [_]) = (&options.servers[..], options.all_servers, &found[..])
+    if let ([_], [], false, [_]) = (&options.servers[..], &options.groups[..], options.all_servers, &found[..])
         && let Some(mut report) = found.pop()
     {
         let code = report.exit_code() | metrics.map_or(0, |metrics| metrics.keep(Reports::One(&report)));
@@ -96,6 +100,25 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
         })
     });
     Ok(conclude(code, kept, |kept| print(&rendering, &run, Reports::Several(&fleet), kept)))
+}
+
+/// Says which servers are asked for none of the checks that are named, and, of all servers, for which checks none of them is
+/// asked.
+fn tell_what_is_not_asked(session: &Session, options: &arguments::Servers, connections: &Connections) {
+    let names: Vec<_> = connections.passed_over.iter().map(|server| server.name.as_str()).collect();
+    if !names.is_empty() {
+        let (are, checks) = (if names.len() == 1 { "is" } else { "are" }, session.checks());
+        let checks = some(&checks.map(|check| check.name.as_str()).collect::<Vec<_>>(), "or");
+        complain(&Trouble::new(format!("{} {are} not asked for {checks}", some(&names, "and")), ""));
+    }
+    let checks = if options.all_servers { session.checks_of_none(&connections.servers) } else { Vec::new() };
+    if !checks.is_empty() {
+        let checks = some(&checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), "or");
+        complain(&Trouble::new(
+            format!("no server is asked for {checks}"),
+            "name it in `checks` of a server or of a group, or write `modes = [\"local\"]` in the check",
+        ));
+    }
 }
 
 fn print(rendering: &Rendering<'_>, run: &Run, reports: Reports<'_>, kept: Option<&str>) -> io::Result<()> {
@@ -142,7 +165,7 @@ fn one(
             old_lock,
         }
     };
-    let mut all: Vec<_> = run.session.checks().map(pending).collect();
+    let mut all: Vec<_> = run.session.checks_of(server).into_iter().map(|(_, check)| pending(check)).collect();
     let asked = all.iter().filter(|pending| pending.state.is_ok());
     let asked: Vec<_> = asked.filter_map(|pending| Some(Asked { check: pending.check, root: pending.root? })).collect();
     let mut bytes = 0;

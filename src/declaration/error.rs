@@ -6,6 +6,9 @@ use super::Format;
 use crate::manifest::Spoiled;
 use crate::path::escaped;
 
+/// Names of what is declared that a message lists.
+const MOST_NAMES: usize = 20;
+
 /// The first thing that is wrong with a declaration: where, what, and what to write instead, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {problem}{}", self.place(), self.remedy())]
@@ -83,6 +86,14 @@ pub enum Problem {
     NotAbsolute { path: String },
     #[error("no check has this name")]
     NoSuchCheck { checks: Vec<String> },
+    #[error("no {what} is called `{}`", shown(.name))]
+    NotDeclared { what: &'static str, name: String, nearest: Option<String>, known: Vec<String> },
+    #[error("the check `{}` is for this machine alone, as its `modes` say", shown(.check))]
+    NotForServers { check: String },
+    #[error("empty: it would be asked for nothing")]
+    EmptyChecks,
+    #[error("empty: a group without servers")]
+    EmptyGroup,
     #[error("`{name}` is a reserved name: reports use it themselves")]
     ReservedName { name: &'static str },
     #[error("unknown {what} `{}`", shown(.value))]
@@ -202,6 +213,9 @@ impl Problem {
             Self::NotATable { .. } if key == "server" || key.starts_with("server.") => {
                 format!("write {}", a_server(format))
             }
+            Self::NotATable { .. } if key == "group" || key.starts_with("group.") => {
+                format!("write {}", a_group(format))
+            }
             Self::NotATable { .. } => format!("write {}", a_check(format)),
             Self::EmptyString => "write something, or leave the key out".to_owned(),
             Self::Nul => "remove it".to_owned(),
@@ -224,6 +238,18 @@ impl Problem {
                 let checks: Vec<_> = checks.iter().map(String::as_str).collect();
                 instead(None, &checks)
             }
+            Self::NotDeclared { what: "server", known, .. } if known.is_empty() => {
+                format!("declare it: {}", a_server(format))
+            }
+            Self::NotDeclared { nearest, known, .. } => {
+                let known: Vec<_> = known.iter().take(MOST_NAMES).map(String::as_str).collect();
+                instead(nearest.as_deref(), &known)
+            }
+            Self::NotForServers { .. } => {
+                format!("remove it, or write `{}` in the check", setting(format, "modes", "[\"local\", \"server\"]"))
+            }
+            Self::EmptyChecks => "name checks, or leave `checks` out for all of them".to_owned(),
+            Self::EmptyGroup => "name servers, or remove the group".to_owned(),
             Self::ReservedName { .. } => "give the check another name".to_owned(),
             Self::KeyOfOtherKind { known, .. } => format!("remove it, or {}", instead(None, known)),
             Self::EmptyContainers => "name containers, or leave `containers` out for all of them".to_owned(),
@@ -311,6 +337,13 @@ const fn a_server(format: Format) -> &'static str {
     match format {
         Format::Toml => "`[server.NAME]` with its `host`",
         Format::Json => "`{\"server\": {\"NAME\": {\"host\": …}}}`",
+    }
+}
+
+const fn a_group(format: Format) -> &'static str {
+    match format {
+        Format::Toml => "`[group.NAME]` with its `servers`",
+        Format::Json => "`{\"group\": {\"NAME\": {\"servers\": […]}}}`",
     }
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod engine;
 mod error;
 mod globs;
+mod group;
 mod json;
 mod matched;
 mod section;
@@ -24,9 +25,10 @@ pub use matched::Matched;
 pub use selection::Selection;
 pub use server::user;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::manifest::{AttributeSet, Kind};
 use source::{Lines, Source};
@@ -44,6 +46,8 @@ pub struct Declaration {
     pub checks: Vec<Check>,
     /// In the order in which they are declared.
     pub servers: Vec<Server>,
+    /// In the order in which they are declared.
+    pub groups: Vec<Group>,
 }
 
 /// A host on which the checks can be carried out.
@@ -59,9 +63,36 @@ pub struct Server {
     pub port: Option<u16>,
     /// Where roots lie on this server and not where the checks say, by check. Absolute.
     pub roots: BTreeMap<String, PathBuf>,
+    /// What it and each of its groups name of the checks, by their places in the declaration, sorted. Empty: it is asked for
+    /// all that are for servers.
+    pub checks: Vec<Arc<[usize]>>,
+}
+
+/// Servers that are named together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    /// By their places in the declaration, in the order in which the group names them.
+    pub servers: Vec<usize>,
 }
 
 impl Server {
+    /// The checks that it is asked for, by their places in the declaration, sorted: all that it or one of its groups names.
+    /// Nothing if none of them names any: then it is asked for all that are for servers.
+    #[must_use]
+    pub fn named_checks(&self) -> Option<Vec<usize>> {
+        let mut places = self.checks.iter().flat_map(|named| named.iter().copied()).collect::<Vec<_>>();
+        places.sort_unstable();
+        places.dedup();
+        (!self.checks.is_empty()).then_some(places)
+    }
+
+    /// Whether it is asked for the check in this place of the declaration, if that is one for servers.
+    #[must_use]
+    pub fn is_asked_for(&self, place: usize) -> bool {
+        self.checks.is_empty() || self.checks.iter().any(|named| named.binary_search(&place).is_ok())
+    }
+
     /// Where the root of a check lies on this server, if anything says so; that of an engine's check is its own, and the
     /// socket has to be absolute.
     #[must_use]
@@ -174,6 +205,16 @@ pub enum Format {
 }
 
 impl Declaration {
+    /// Where roots lie on servers of which the declaration says so, by check.
+    #[must_use]
+    pub fn roots_on_servers(&self) -> HashMap<&str, Vec<&Path>> {
+        let mut roots: HashMap<&str, Vec<&Path>> = HashMap::new();
+        for (check, root) in self.servers.iter().flat_map(|server| &server.roots) {
+            roots.entry(check).or_default().push(root);
+        }
+        roots
+    }
+
     /// Reads and checks a declaration.
     ///
     /// `file` is the name to say in errors.

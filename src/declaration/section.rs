@@ -48,9 +48,10 @@ impl<'a> Section<'a> {
             }
             let problem = match (nearest(&key.name, known), &value.data) {
                 (None, Data::Table(_)) if !self.path.is_empty() => {
-                    let (table, name) = match self.path.strip_prefix("server.") {
-                        Some(name) => ("server", name),
-                        None => ("check", self.path.strip_prefix("check.").unwrap_or(self.path)),
+                    let (table, name) = match self.path.split_once('.') {
+                        Some(("server", name)) => ("server", name),
+                        Some(("group", name)) => ("group", name),
+                        _ => ("check", self.path.strip_prefix("check.").unwrap_or(self.path)),
                     };
                     Problem::UnquotedDot { table, name: format!("{}.{}", name.trim_matches('"'), key.name) }
                 }
@@ -126,7 +127,7 @@ impl<'a> Section<'a> {
 }
 
 /// The known word that was most likely meant.
-pub fn nearest(word: &str, known: &'static [&'static str]) -> Option<&'static str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     /// Below this, a suggestion misleads more often than it helps; found by trying the slips in the tests.
     const LIKELY: f64 = 0.8;
     let word = word.to_lowercase();

@@ -1,14 +1,15 @@
 //! `[server.NAME]`: the hosts that `--server` can name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::group::{self, Known};
 use super::section::{Section, Text};
 use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
-use super::{Check, DeclarationError, Problem, Server};
+use super::{DeclarationError, Problem, Server};
 
-const KEYS: &[&str] = &["host", "user", "key", "port", "roots"];
+const KEYS: &[&str] = &["host", "user", "key", "port", "roots", "checks"];
 
 /// Longer than any name of the DNS.
 const LONGEST_HOST: usize = 255;
@@ -25,7 +26,15 @@ impl Server {
         };
         let name = self::host(host)?;
         let user = user.map(self::user).transpose()?;
-        Ok(Self { name: name.clone(), host: name, user, key: None, port: None, roots: BTreeMap::new() })
+        Ok(Self {
+            name: name.clone(),
+            host: name,
+            user,
+            key: None,
+            port: None,
+            roots: BTreeMap::new(),
+            checks: Vec::new(),
+        })
     }
 }
 
@@ -33,10 +42,9 @@ impl Server {
 pub fn servers(
     source: Source<'_>,
     declared: &[(Key, Value)],
-    checks: &[Check],
+    known: Known<'_>,
     name: impl Fn(&str) -> Result<(), Problem>,
 ) -> Result<Vec<Server>, DeclarationError> {
-    let names: HashSet<&str> = checks.iter().map(|check| check.name.as_str()).collect();
     let server = |(key, value): &(Key, Value)| {
         let path = dotted("server", &key.name);
         name(&key.name).map_err(|problem| source.error(key.span.start, &path, problem))?;
@@ -56,7 +64,8 @@ pub fn servers(
             user: user.transpose()?,
             key: section.string("key", "\"keys/web\"")?.map(|Text { text, .. }| text.into()),
             port: port(section)?,
-            roots: roots(section, checks, &names)?,
+            roots: roots(section, known)?,
+            checks: group::checks(section, known)?.into_iter().collect(),
         })
     };
     declared.iter().map(server).collect()
@@ -110,11 +119,7 @@ fn port(section: Section<'_>) -> Result<Option<u16>, DeclarationError> {
     }
 }
 
-fn roots(
-    section: Section<'_>,
-    checks: &[Check],
-    names: &HashSet<&str>,
-) -> Result<BTreeMap<String, PathBuf>, DeclarationError> {
+fn roots(section: Section<'_>, known: Known<'_>) -> Result<BTreeMap<String, PathBuf>, DeclarationError> {
     let Some((key, value)) = section.get("roots") else { return Ok(BTreeMap::new()) };
     let path = dotted(section.path, "roots");
     let Data::Table(entries) = &value.data else {
@@ -124,8 +129,8 @@ fn roots(
     entries
         .iter()
         .map(|(key, value)| {
-            if !names.contains(key.name.as_str()) {
-                let checks = checks.iter().map(|check| check.name.clone()).collect();
+            if !known.places.contains_key(key.name.as_str()) {
+                let checks = known.checks.iter().map(|check| check.name.clone()).collect();
                 return Err(table.error(key.span.start, &key.name, Problem::NoSuchCheck { checks }));
             }
             Ok((key.name.clone(), absolute(table, &key.name, value)?))

@@ -1,5 +1,6 @@
 //! Every refusal, by its exact message: line, key, what is wrong and what to write instead.
 
+mod groups;
 mod names;
 mod servers;
 mod syntax;
@@ -160,10 +161,13 @@ fn refuses_unknown_keys() {
         refuses(&with(&format!("{written} = 1")), &format!("5: check.a.{written}: unknown key; write {remedy}"));
     }
     refuses("checks = 1", "1: checks: unknown key; write `check`");
-    refuses("foo = 1", "1: foo: unknown key; write one of `locks`, `reports`, `reports_keep`, `check` or `server`");
+    refuses(
+        "foo = 1",
+        "1: foo: unknown key; write one of `locks`, `reports`, `reports_keep`, `check`, `server` or `group`",
+    );
     refuses(
         "\"\\u001b[31m\\u202e\\\"\" = 1",
-        "1: \"\\u{1b}[31m\\u{202e}\\\"\": unknown key; write one of `locks`, `reports`, `reports_keep`, `check` or `server`",
+        "1: \"\\u{1b}[31m\\u{202e}\\\"\": unknown key; write one of `locks`, `reports`, `reports_keep`, `check`, `server` or `group`",
     );
     refuses("[check.a.b]\nkind = 1", &format!("1: check.a.b: {DOT}; write `[check.\"a.b\"]`"));
     refuses_json("{\"check\":\n{\"a\": {\"b\": {}}}}", &format!("2: check.a.b: {DOT}; write a check named `a.b`"));
@@ -349,7 +353,10 @@ fn refuses_attributes_and_modes() {
 
 #[test]
 fn says_what_stands_first_in_the_file() {
-    refuses("z = 1\na = 1", "1: z: unknown key; write one of `locks`, `reports`, `reports_keep`, `check` or `server`");
+    refuses(
+        "z = 1\na = 1",
+        "1: z: unknown key; write one of `locks`, `reports`, `reports_keep`, `check`, `server` or `group`",
+    );
     refuses("[check.z]\n[check.a]", "1: check.z.kind: missing; write `kind = \"files\"`");
 }
 

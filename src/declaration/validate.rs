@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use super::section::{Section, Text, nearest};
 use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
-use super::{Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, engine, selected, server};
+use super::{
+    Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, engine, group, selected, server,
+};
 use crate::manifest::{AttributeSet, Kind};
 
-const TOP_KEYS: &[&str] = &["locks", "reports", "reports_keep", "check", "server"];
+const TOP_KEYS: &[&str] = &["locks", "reports", "reports_keep", "check", "server", "group"];
 pub(super) const CHECK_KEYS: &[&str] = &[
     "kind",
     "root",
@@ -74,11 +76,7 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
     let locks = path(top, "locks", "\"audit/locks\"")?.unwrap_or_else(|| "audit/locks".into());
     let reports = path(top, "reports", "\"audit/runtime\"")?.unwrap_or_else(|| "audit/runtime".into());
     let reports_keep = reports_keep(top)?;
-    let declared = match top.get("check") {
-        None => &[][..],
-        Some((_, Value { data: Data::Table(checks), .. })) => checks,
-        Some((key, value)) => return Err(not_a_table(source, key, "check", value)),
-    };
+    let declared = tables(top, "check")?;
     if declared.is_empty() {
         return Err(source.error_in_file(Problem::NoChecks));
     }
@@ -97,13 +95,21 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
         }
         checks.push(check);
     }
-    let servers = match top.get("server") {
-        None => &[][..],
-        Some((_, Value { data: Data::Table(servers), .. })) => servers,
-        Some((key, value)) => return Err(not_a_table(source, key, "server", value)),
-    };
-    let servers = server::servers(source, servers, &checks, |name| self::name("server", name))?;
-    Ok(Declaration { locks, reports, reports_keep, checks, servers })
+    let places = checks.iter().enumerate().map(|(place, check)| (check.name.as_str(), place)).collect();
+    let known = group::Known { checks: &checks, places: &places };
+    let servers = tables(top, "server")?;
+    let mut servers = server::servers(source, servers, known, |name| self::name("server", name))?;
+    let groups = group::groups(source, tables(top, "group")?, known, &mut servers, |name| self::name("group", name))?;
+    Ok(Declaration { locks, reports, reports_keep, checks, servers, groups })
+}
+
+/// What has a name of its own below a key; nothing if the key is not there.
+fn tables<'a>(top: Section<'a>, name: &str) -> Result<&'a [(Key, Value)], DeclarationError> {
+    match top.get(name) {
+        None => Ok(&[]),
+        Some((_, Value { data: Data::Table(tables), .. })) => Ok(tables),
+        Some((key, value)) => Err(not_a_table(top.source, key, name, value)),
+    }
 }
 
 /// How many reports are kept: at least the one that was just made.

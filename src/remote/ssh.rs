@@ -135,6 +135,7 @@ mod tests {
             user: Some("deploy".to_owned()),
             key: Some("keys/web".into()),
             port: Some(2222),
+            checks: Vec::new(),
             roots: std::collections::BTreeMap::new(),
         }
     }

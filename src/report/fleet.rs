@@ -1,6 +1,7 @@
 //! What one run found on several servers: a report of each, and the sums over them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,16 +63,7 @@ impl Fleet {
     /// Servers of which the same is to be said, together, in the order of the first of them.
     #[must_use]
     pub fn alike(&self) -> Vec<Vec<&Report>> {
-        let mut places = HashMap::new();
-        let mut groups: Vec<Vec<&Report>> = Vec::new();
-        for report in &self.servers {
-            let place = *places.entry(json::gist(report)).or_insert(groups.len());
-            match groups.get_mut(place) {
-                Some(group) => group.push(report),
-                None => groups.push(vec![report]),
-            }
-        }
-        groups
+        together(self.servers.iter(), json::gist)
     }
 
     /// The sums over the counts of all servers.
@@ -79,6 +71,28 @@ impl Fleet {
     pub fn counts(&self) -> Counts {
         sum(self.servers.iter().map(Report::counts))
     }
+}
+
+/// Reports of servers that were asked for the same checks, together, in the order of the first of them.
+pub fn kinds<'a>(reports: impl Iterator<Item = &'a Report>) -> Vec<Vec<&'a Report>> {
+    together(reports, |report| report.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>())
+}
+
+/// Reports that have the same key, together, in the order of the first of them.
+fn together<'a, K: Eq + Hash>(
+    reports: impl Iterator<Item = &'a Report>,
+    key: impl Fn(&'a Report) -> K,
+) -> Vec<Vec<&'a Report>> {
+    let mut places = HashMap::new();
+    let mut groups: Vec<Vec<&Report>> = Vec::new();
+    for report in reports {
+        let place = *places.entry(key(report)).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(report),
+            None => groups.push(vec![report]),
+        }
+    }
+    groups
 }
 
 /// The report of one machine, or of several servers: for the forms to which it makes little difference.
@@ -147,9 +161,11 @@ impl<'a> Reports<'a> {
         self.all().first().is_some_and(Report::window_is_open)
     }
 
-    /// The lock files that are missing. All servers of a run have the same locks.
+    /// The lock files that are missing, each once, however many servers are to be compared with it.
     #[must_use]
-    pub fn missing_locks(self) -> &'a [String] {
-        self.all().first().map_or(&[], |report| &report.missing_locks)
+    pub fn missing_locks(self) -> Vec<&'a str> {
+        let mut known = HashSet::new();
+        let all = self.all().iter().flat_map(|report| &report.missing_locks).map(String::as_str);
+        all.filter(|lock| known.insert(*lock)).collect()
     }
 }

@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::alike;
+use super::fleet::Reports;
 use super::group;
 use super::uncovered;
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
@@ -57,7 +58,7 @@ pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: O
     ))?;
     sandbox(&mut page, &report.sandbox)?;
     window(&mut page, report)?;
-    lock_files(&mut page, report)?;
+    lock_files(&mut page, Reports::One(report))?;
     if let Some(server) = &report.server {
         collection(&mut page, server)?;
     }
@@ -114,16 +115,22 @@ fn window(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
     }
 }
 
-fn lock_files(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
+fn lock_files(page: &mut Page<impl Write>, reports: Reports<'_>) -> io::Result<()> {
     page.line(Tag::Info, format_args!("Checking lock files exist..."))?;
-    if report.missing_locks.is_empty() {
+    let missing = reports.missing_locks();
+    if missing.is_empty() {
         return page.line(Tag::Pass, format_args!("All required lock files present"));
     }
     // The first check of each lock.
-    let checks: HashMap<&str, &CheckReport> = report.checks.iter().rev().map(|check| (&*check.lock, check)).collect();
-    for lock in &report.missing_locks {
+    let mut checks: HashMap<&str, (&Report, &CheckReport)> = HashMap::new();
+    for (report, check) in
+        reports.all().iter().flat_map(|report| report.checks.iter().map(move |check| (report, check)))
+    {
+        checks.entry(&check.lock).or_insert((report, check));
+    }
+    for lock in missing {
         page.line(Tag::Fail, format_args!("Missing lock file: {}", escaped(lock.as_bytes())))?;
-        match checks.get(lock.as_str()).map(|check| (check, next::of(report, check))) {
+        match checks.get(lock).map(|(report, check)| (check, next::of(report, check))) {
             Some((_, Some(next))) => {
                 if page.next {
                     page.detail(format_args!("{}", next.cause))?;

@@ -4,11 +4,12 @@ use crate::capability::{Declared, shown};
 use crate::path::escaped;
 use crate::trouble::Trouble;
 
-/// Makes the checks that are for a server those of this machine, with the roots that they have there.
+/// Makes the checks that are for a server those of this machine, with the roots that they have there. Gives their places in
+/// the declaration, if not all that are for servers are for this one.
 ///
 /// # Errors
 /// A server that is not declared, and a check of which nothing says where its root lies.
-pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<(), Trouble> {
+pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<Option<Vec<usize>>, Trouble> {
     let declaration = &mut declared.declaration;
     let Some(server) = declaration.servers.iter().find(|server| server.name == name) else {
         let known: Vec<_> = declaration.servers.iter().map(|server| server.name.as_str()).collect();
@@ -20,9 +21,9 @@ pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<(), Troub
         let problem = format!("--as {}: {} declares no such server", escaped(name.as_bytes()), shown(&declared.file));
         return Err(Trouble::new(problem, remedy));
     };
-    for check in &mut declaration.checks {
-        check.modes.local = check.modes.server;
-        if !check.modes.server || check.engine.is_some() {
+    for (place, check) in declaration.checks.iter_mut().enumerate() {
+        check.modes.local = check.modes.server && server.is_asked_for(place);
+        if !check.modes.local || check.engine.is_some() {
             continue;
         }
         let Some(root) = server.root(check).map(std::path::Path::to_path_buf) else {
@@ -36,5 +37,5 @@ pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<(), Troub
         };
         check.root = root;
     }
-    Ok(())
+    Ok(server.named_checks())
 }

@@ -7,6 +7,7 @@ mod dead;
 mod declared;
 mod export;
 mod fleet;
+mod groups;
 mod launched;
 mod liars;
 mod one;

@@ -66,6 +66,37 @@ const TOML: &[(&str, Make)] = &[
         let server = |text: String, number| text + &format!("[server.s{number}]\nhost = \"h{number}\"\n");
         (0..size / 35).fold(check("c", ""), server)
     }),
+    ("many-servers-with-checks-of-their-own", |size| {
+        let checks = (0..size / 90).fold(String::new(), |text, number| text + &check(&format!("c{number}"), ""));
+        let server = |text: String, number| {
+            text + &format!("[server.s{number}]\nhost = \"h{number}\"\nchecks = [\"c{number}\"]\n")
+        };
+        (0..size / 90).fold(checks, server)
+    }),
+    ("a-group-of-many-servers-with-many-checks", |size| {
+        let number = size / 120;
+        let names = |letter: &str| {
+            let names: Vec<_> = (0..number).map(|number| format!("\"{letter}{number}\"")).collect();
+            names.join(", ")
+        };
+        let checks = (0..number).fold(String::new(), |text, number| text + &check(&format!("c{number}"), ""));
+        let server = |text: String, number| text + &format!("[server.s{number}]\nhost = \"h{number}\"\n");
+        let servers = (0..number).fold(checks, server);
+        format!("{servers}[group.g]\nservers = [{}]\nchecks = [{}]\n", names("s"), names("c"))
+    }),
+    ("many-groups", |size| {
+        let servers = (0..size / 90)
+            .fold(check("c", ""), |text, number| text + &format!("[server.s{number}]\nhost = \"h{number}\"\n"));
+        let group = |text: String, number| {
+            text + &format!("[group.g{number}]\nservers = [\"s{number}\", \"s0\"]\nchecks = [\"c\"]\n")
+        };
+        (0..size / 90).fold(servers, group)
+    }),
+    ("many-servers-and-one-that-is-not-declared", |size| {
+        let servers = (0..size / 40)
+            .fold(check("c", ""), |text, number| text + &format!("[server.s{number}]\nhost = \"h{number}\"\n"));
+        servers + "[group.g]\nservers = [\"t\"]\n"
+    }),
     ("many-roots-on-servers", |size| {
         let number = (size / 40) as f64;
         let (checks, servers) = (number.sqrt() as usize, number.sqrt() as usize);

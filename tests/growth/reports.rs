@@ -53,7 +53,7 @@ pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
         let one = move |size| one(vec![of_pair("tree", &make(size))]);
         (name.to_owned(), Box::new(one) as Box<dyn Fn(usize) -> Any>)
     });
-    let others: [(&str, fn(usize) -> Any); 10] = [
+    let others: [(&str, fn(usize) -> Any); 11] = [
         ("many-checks", |size| {
             let (locked, live) = (Tree::new().file("a", "before"), Tree::new().file("a", "after"));
             let check =
@@ -103,6 +103,15 @@ pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
                 (0..size / 6000).fold(Tree::new(), |tree, number| tree.file(format!("{number:06}"), contents))
             };
             one(vec![samples::showing(tree("before"), tree("after"))])
+        }),
+        ("many-servers-with-checks-of-their-own", |size| {
+            let server = |number| {
+                let (locked, live) = (Tree::new().file("a", "before"), Tree::new().file("a", "after"));
+                let outcome = samples::outcome(&locked, &live);
+                let check = samples::check(&format!("c{number}"), Kind::Files, "root", outcome);
+                samples::on(format!("web{number}"), samples::report(vec![check]))
+            };
+            Any::Several(samples::fleet((0..size / 2500).map(server).collect()))
         }),
         ("many-servers-that-are-alike", |size| {
             Any::Several(samples::fleet(

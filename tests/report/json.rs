@@ -401,10 +401,9 @@ fn a_report_of_several_servers_that_contradicts_itself_is_refused() {
         ),
         (
             |fleet| {
-                let name = json!("other_hashes");
-                fleet["servers"][1]["checks"][2]["name"] = name;
+                fleet["servers"][1]["checks"][2]["kind"] = json!("container_files");
             },
-            "its servers were not checked in one run",
+            "its servers have different checks of one name",
         ),
     ];
     for (edit, problem) in edits {

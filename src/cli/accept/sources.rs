@@ -1,5 +1,8 @@
 //! Where the live state comes from: this machine, an export, or a server.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 use crate::capability::{self, shown};
 use crate::cli::arguments::{AcceptArguments, Common};
 use crate::cli::export::server;
@@ -32,7 +35,7 @@ pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Ground
     let request = common.request();
     let (session, sources) = if arguments.servers.are_named() {
         let session = Session::for_servers(&request, access)?;
-        let connections = Connections::prepare(&session.declared, &arguments.servers)?;
+        let connections = Connections::prepare(&session, &arguments.servers)?;
         if connections.servers.len() != 1 {
             return Err(Trouble::new(
                 format!("a lock takes the state of one server, and {} are named", connections.servers.len()),
@@ -64,6 +67,7 @@ pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Ground
 /// # Errors
 /// A server that can't be asked, and a run that has nothing to read.
 pub fn read<'a>(run: &'a Run, common: &Common, sources: &Sources) -> Result<Vec<Result<Source<'a>, Trouble>>, Trouble> {
+    let there = run.session.declared.declaration.roots_on_servers();
     let found: Vec<Result<Source<'a>, Trouble>> = match sources {
         Sources::Here => {
             let wanted: Vec<bool> = run.session.checks().map(|check| check.modes.local).collect();
@@ -75,24 +79,26 @@ pub fn read<'a>(run: &'a Run, common: &Common, sources: &Sources) -> Result<Vec<
             found.map(|(check, found)| Ok((check, vec![check.place()], found?))).collect()
         }
         Sources::Export(shown) => {
-            let found = run.session.checks().map(|check| (check, lock::exported(run, check, shown)));
-            let places = |check| places(run, check, None);
+            let checks = run.session.checks().zip(run.session.asked_everywhere());
+            let found = checks.map(|of| (of.0, lock::exported(run, of, shown)));
+            let places = |check| places(&there, check, None);
             found
                 .filter_map(|(check, found)| Some(found.transpose()?.map(|found| (check, places(check), found))))
                 .collect()
         }
         Sources::Server(connections) => {
             let (found, _) = server::state(run, connections, common.request().requirement)?;
-            let places = |check, place| places(run, check, Some(place));
+            let places = |check, place| places(&there, check, Some(place));
             found.into_iter().map(|live| Ok((live.check, places(live.check, live.place), live.found?))).collect()
         }
     };
     Ok(found)
 }
 
-/// Where the entries of a check may be said to be: on the server that was asked, here, and on any server.
-fn places(run: &Run, check: &Check, asked: Option<String>) -> Vec<String> {
-    let roots = run.session.declared.declaration.servers.iter().filter_map(|server| server.root(check));
+/// Where the entries of a check may be said to be: on the server that was asked, here, and on any server. `there` is where
+/// servers of their own have them.
+fn places(there: &HashMap<&str, Vec<&Path>>, check: &Check, asked: Option<String>) -> Vec<String> {
+    let roots = there.get(check.name.as_str()).into_iter().flatten().copied();
     let roots = roots.chain(check.server_root.as_deref()).map(capability::raw);
     let mut places: Vec<_> = asked.into_iter().chain([check.place()]).collect();
     if check.engine.is_none() {

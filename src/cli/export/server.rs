@@ -31,7 +31,7 @@ struct Received {
 pub(super) fn run(common: &Common, output: &Path, options: &Servers) -> Result<u8, Trouble> {
     let request = common.request();
     let session = Session::for_servers(&request, LocksAccess::Read)?;
-    let connections = Connections::prepare(&session.declared, options)?;
+    let connections = Connections::prepare(&session, options)?;
     let [server] = &connections.servers[..] else {
         return Err(Trouble::new(
             format!("export writes down what one server has, and {} are named", connections.servers.len()),
@@ -61,7 +61,8 @@ pub fn state<'a>(
         return Err(Trouble::new("no server is named", "name one with --server"));
     };
     // What is for this machine alone is no state of a server.
-    let checks = || run.session.checks().filter(|check| check.modes.server);
+    let checks: Vec<_> = run.session.checks_of(server).into_iter().map(|(_, check)| check).collect();
+    let checks = || checks.iter().copied().filter(|check| check.modes.server);
     let asked: Vec<_> = checks().filter_map(|check| Some(Asked { check, root: server.root(check)? })).collect();
     let name = escaped(server.name.as_bytes());
     if asked.is_empty() {

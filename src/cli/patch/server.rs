@@ -27,7 +27,7 @@ pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
         session.open_references_to_servers(wanted.reference)?;
         Ok::<_, Trouble>(session)
     })?;
-    let connections = Connections::prepare_for_contents(&session.declared, wanted.servers)?;
+    let connections = Connections::prepare_for_contents(&session, wanted.servers)?;
     let [server] = &connections.servers[..] else {
         return Err(Trouble::new(
             format!("a patch is about one server, and {} are named", connections.servers.len()),
@@ -37,7 +37,7 @@ pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     let run = session.enter(&[])?;
     let mut found = Vec::new();
     let mut asked = Vec::new();
-    for (index, check) in run.session.checks().enumerate() {
+    for (index, check) in run.session.checks_of(server) {
         let root = server.root(check);
         let (lock, compared) = match (baseline(&run, check, check.modes.server), root) {
             (Ok(_), None) => (None, Err(no_root(check, server))),

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::capability::launcher::{self, Launcher, Streams};
-use crate::capability::{self, Declared, Program, shown};
+use crate::capability::{self, Program, shown};
 use crate::cli::arguments::Servers;
 use crate::cli::progress;
 use crate::declaration::{self, Server};
@@ -14,13 +14,17 @@ use crate::remote::connection::{Asking, Further, Heard, Limits, Watch, watching}
 use crate::remote::request::{self, Asked, Extent};
 use crate::remote::{Answer, AnswerError, Head, push, ssh};
 use crate::sandbox::Requirement;
+use crate::session::{Session, for_nothing};
 use crate::trouble::Trouble;
 
 /// The connections of a run, none of them made yet.
 pub struct Connections {
+    /// Those that are asked for something.
     pub servers: Vec<Server>,
     /// What a person types to run something on each of them.
     pub typed: Vec<String>,
+    /// Those that were named, and are asked for none of the checks of this run.
+    pub passed_over: Vec<Server>,
     launcher: Launcher,
     /// Taken by the thread that makes the connection.
     streams: Vec<Mutex<Option<Streams>>>,
@@ -37,25 +41,32 @@ impl Connections {
     /// Finds out which servers are meant, and starts the launcher, which stays outside of the sandbox.
     ///
     /// # Errors
-    /// Servers that can't be, a program that can't be sent, and a launcher that can't be started.
-    pub fn prepare(declared: &Declared, options: &Servers) -> Result<Self, Trouble> {
-        Self::prepare_for(declared, options, false)
+    /// Servers that can't be, or are asked for nothing, a program that can't be sent, and a launcher that can't be started.
+    pub fn prepare(session: &Session, options: &Servers) -> Result<Self, Trouble> {
+        Self::prepare_for(session, options, false)
     }
 
     /// The same for conversations that go on: the servers are asked for contents.
     ///
     /// # Errors
     /// Those of [`prepare`](Self::prepare).
-    pub fn prepare_for_contents(declared: &Declared, options: &Servers) -> Result<Self, Trouble> {
-        Self::prepare_for(declared, options, true)
+    pub fn prepare_for_contents(session: &Session, options: &Servers) -> Result<Self, Trouble> {
+        Self::prepare_for(session, options, true)
     }
 
     /// One or the other.
     ///
     /// # Errors
     /// Those of [`prepare`](Self::prepare).
-    pub fn prepare_for(declared: &Declared, options: &Servers, contents: bool) -> Result<Self, Trouble> {
-        let servers = options.meant(declared)?;
+    pub fn prepare_for(session: &Session, options: &Servers, contents: bool) -> Result<Self, Trouble> {
+        let declared = &session.declared;
+        let meant = options.meant(declared)?;
+        let (servers, passed_over): (Vec<_>, Vec<_>) =
+            meant.into_iter().partition(|server| !session.checks_of(server).is_empty());
+        if servers.is_empty() {
+            let names: Vec<_> = passed_over.iter().map(|server| server.name.as_str()).collect();
+            return Err(for_nothing(&names, &session.checks().map(|check| check.name.as_str()).collect::<Vec<_>>()));
+        }
         let user = options
             .ssh_user
             .as_deref()
@@ -93,6 +104,7 @@ impl Connections {
             jobs: options.jobs.map_or(64, std::num::NonZeroUsize::get).min(servers.len()),
             servers,
             typed,
+            passed_over,
             launcher,
             streams: streams.into_iter().map(|streams| Mutex::new(Some(streams))).collect(),
             troubles,

@@ -1,10 +1,11 @@
 //! What the options say of servers: which ones, and how long they may take.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::capability::{Declared, shown};
 use crate::cli::arguments::Servers;
-use crate::declaration::{Problem, Server};
+use crate::declaration::{Group, Problem, Server};
 use crate::path::escaped;
 use crate::remote::connection::Limits;
 use crate::trouble::Trouble;
@@ -12,7 +13,7 @@ use crate::trouble::Trouble;
 impl Servers {
     /// Whether the command is about servers.
     pub const fn are_named(&self) -> bool {
-        self.all_servers || !self.servers.is_empty()
+        self.all_servers || !self.servers.is_empty() || !self.groups.is_empty()
     }
 
     /// Makes sure that nothing is said of servers, and gives how long the run itself may take.
@@ -44,7 +45,7 @@ impl Servers {
             None => Ok(()),
             Some((_, option)) => Err(Trouble::new(
                 format!("{option} is about servers, and none is named"),
-                "name one with --server, or all with --all-servers",
+                "name one with --server, those of a group with --group, or all with --all-servers",
             )),
         }
     }
@@ -68,39 +69,78 @@ impl Servers {
             }
             return Ok(known.clone());
         }
-        let mut meant: Vec<Server> = Vec::with_capacity(self.servers.len());
+        let by_name: HashMap<&str, &Server> = known.iter().map(|server| (server.name.as_str(), server)).collect();
+        let mut meant = Meant::default();
         for given in &self.servers {
-            let server = match known.iter().find(|server| server.name == *given) {
-                Some(server) => server.clone(),
-                None => Server::undeclared(given).map_err(|problem| {
-                    let known: Vec<_> = known.iter().map(|server| server.name.as_str()).collect();
-                    let declared =
-                        if known.is_empty() { String::new() } else { format!("one of {}, or ", known.join(", ")) };
-                    let remedy = match &problem {
-                        Problem::HostWithPort { host, port } => {
-                            let user = given.rsplit_once('@').map_or("", |(user, _)| user);
-                            let at = if user.is_empty() { "" } else { "@" };
-                            // Escaped whole: an address that begins with `::` is no line that does.
-                            let arguments = format!("--server {user}{at}{host} --ssh-port {port}");
-                            format!("write `{}`", escaped(arguments.as_bytes()))
-                        }
-                        _ => format!("name {declared}a host as OpenSSH knows it"),
-                    };
-                    Trouble::new(format!("--server {}: {problem}", escaped(given.as_bytes())), remedy)
-                })?,
+            let server = match by_name.get(given.as_str()) {
+                Some(server) => (*server).clone(),
+                None => undeclared(given, known)?,
             };
-            match meant.iter().find(|other| other.name == server.name) {
-                None => meant.push(server),
-                Some(other) if *other == server => {}
-                Some(_) => {
-                    let name = escaped(server.name.as_bytes());
-                    return Err(Trouble::new(
-                        format!("--server {}: there is another server {name} in this run", escaped(given.as_bytes())),
-                        "check them one after the other, or declare them under two names",
-                    ));
-                }
+            meant.add("--server", given, server)?;
+        }
+        let groups: HashMap<&str, &Group> =
+            declared.declaration.groups.iter().map(|group| (group.name.as_str(), group)).collect();
+        for given in &self.groups {
+            let group = groups.get(given.as_str()).ok_or_else(|| no_group(given, declared))?;
+            group.servers.iter().try_for_each(|&place| meant.add("--group", given, known[place].clone()))?;
+        }
+        Ok(meant.servers)
+    }
+}
+
+/// Servers that are meant, each once.
+#[derive(Default)]
+struct Meant {
+    servers: Vec<Server>,
+    places: HashMap<String, usize>,
+}
+
+impl Meant {
+    /// Adds a server that an option names.
+    fn add(&mut self, option: &str, given: &str, server: Server) -> Result<(), Trouble> {
+        match self.places.get(&server.name).map(|&place| &self.servers[place]) {
+            None => {
+                self.places.insert(server.name.clone(), self.servers.len());
+                self.servers.push(server);
+                Ok(())
+            }
+            Some(other) if *other == server => Ok(()),
+            Some(_) => {
+                let (given, name) = (escaped(given.as_bytes()), escaped(server.name.as_bytes()));
+                Err(Trouble::new(
+                    format!("{option} {given}: there is another server {name} in this run"),
+                    "check them one after the other, or declare them under two names",
+                ))
             }
         }
-        Ok(meant)
     }
+}
+
+/// A host that is not declared.
+fn undeclared(given: &str, known: &[Server]) -> Result<Server, Trouble> {
+    Server::undeclared(given).map_err(|problem| {
+        let known: Vec<_> = known.iter().map(|server| server.name.as_str()).collect();
+        let declared = if known.is_empty() { String::new() } else { format!("one of {}, or ", known.join(", ")) };
+        let remedy = match &problem {
+            Problem::HostWithPort { host, port } => {
+                let user = given.rsplit_once('@').map_or("", |(user, _)| user);
+                let at = if user.is_empty() { "" } else { "@" };
+                // Escaped whole: an address that begins with `::` is no line that does.
+                let arguments = format!("--server {user}{at}{host} --ssh-port {port}");
+                format!("write `{}`", escaped(arguments.as_bytes()))
+            }
+            _ => format!("name {declared}a host as OpenSSH knows it"),
+        };
+        Trouble::new(format!("--server {}: {problem}", escaped(given.as_bytes())), remedy)
+    })
+}
+
+fn no_group(given: &str, declared: &Declared) -> Trouble {
+    let known: Vec<_> = declared.declaration.groups.iter().map(|group| group.name.as_str()).collect();
+    let remedy = match &known[..] {
+        [] => "declare it, `[group.NAME]` with its `servers`".to_owned(),
+        _ => format!("name one of: {}", known.join(", ")),
+    };
+    let file = shown(&declared.file);
+    Trouble::new(format!("--group {}: {file} declares no such group", escaped(given.as_bytes())), remedy)
 }

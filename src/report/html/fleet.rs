@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::element::{Text, badge};
 use super::{check, unsandboxed};
-use crate::report::fleet::Fleet;
+use crate::report::fleet::{Fleet, kinds};
 use crate::report::words::{Prose, counted, grouped};
 use crate::report::{CheckReport, Outcome, Report, ServerReport, Status};
 
@@ -57,7 +57,7 @@ fn table(out: &mut impl Write, fleet: &Fleet, cards: &HashMap<&str, usize>) -> i
     let shown = if folded { &failing } else { &all };
     if !shown.is_empty() {
         writeln!(out, "<section class=\"card hosts\">")?;
-        rows(out, shown, cards)?;
+        tables(out, shown, cards)?;
         writeln!(out, "</section>")?;
     }
     if folded {
@@ -69,10 +69,15 @@ fn table(out: &mut impl Write, fleet: &Fleet, cards: &HashMap<&str, usize>) -> i
             out,
             "<details class=\"card hosts\">\n<summary>{number}{also} {pass}, with everything verified</summary>"
         )?;
-        rows(out, &passing, cards)?;
+        tables(out, &passing, cards)?;
         writeln!(out, "</details>")?;
     }
     Ok(())
+}
+
+/// A table for those that were asked for the same checks.
+fn tables(out: &mut impl Write, servers: &[&Report], cards: &HashMap<&str, usize>) -> io::Result<()> {
+    kinds(servers.iter().copied()).iter().try_for_each(|servers| rows(out, servers, cards))
 }
 
 fn rows(out: &mut impl Write, servers: &[&Report], cards: &HashMap<&str, usize>) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! A report that was read back, as the type that all forms are rendered from.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::document::Skipped;
@@ -65,17 +65,19 @@ impl ParsedFleet {
     pub fn into_fleet(self) -> Result<Fleet, ReportError> {
         let inconsistent = |problem: &str| Err(ReportError::Inconsistent { problem: problem.to_owned() });
         let Some(first) = self.servers.first() else { return inconsistent("it has no servers") };
-        let names = |server: &Parsed| server.checks.iter().map(|check| check.name.clone()).collect::<Vec<_>>();
-        let checks = names(first);
         let window = first.window.clone();
         let of_one_run = |server: &Parsed| {
             (&server.driftlock, &server.timestamp, &server.started) == (&self.driftlock, &self.timestamp, &self.started)
                 && (&server.sandbox, &server.window) == (&self.sandbox, &window)
-                && names(server) == checks
                 && server.previous.is_none()
         };
         if !self.servers.iter().all(of_one_run) {
             return inconsistent("its servers were not checked in one run");
+        }
+        let mut kinds = HashMap::new();
+        let mut checks = self.servers.iter().flat_map(|server| &server.checks);
+        if !checks.all(|check| *kinds.entry(&check.name).or_insert(check.kind) == check.kind) {
+            return inconsistent("its servers have different checks of one name");
         }
         let mut known = HashSet::new();
         let mut names = self.servers.iter().map(|server| server.server.as_ref().map(|server| &server.name));

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use super::page::{Page, Tag};
 use super::{RULE, Style, lock_files, sandbox, unsandboxed, window};
 use crate::path::escaped;
-use crate::report::fleet::Fleet;
+use crate::report::fleet::{Fleet, Reports, kinds};
 use crate::report::words::{Prose, counted};
 use crate::report::{CheckReport, Outcome, Report, Status};
 
@@ -23,7 +23,7 @@ const LINES: usize = 600;
 /// Between two columns, in characters.
 const GAP: usize = 2;
 
-/// Names of servers that share a line are listed up to this many.
+/// Names of servers that share a line, and of checks, are listed up to this many.
 const NAMES: usize = 12;
 
 /// Writes the text report of several servers.
@@ -40,12 +40,12 @@ pub fn write_fleet(out: &mut impl Write, fleet: &Fleet, style: Style, report_pat
     ))?;
     sandbox(&mut page, &fleet.sandbox)?;
     if let Some(first) = fleet.servers.first() {
-        // They have the same window, and the same locks.
+        // They have the same window.
         window(&mut page, first)?;
-        lock_files(&mut page, first)?;
     }
+    lock_files(&mut page, Reports::Several(fleet))?;
     page.frame(format_args!(""))?;
-    table(&mut page, &fleet.servers)?;
+    tables(&mut page, fleet)?;
     details(&mut page, &fleet.servers)?;
     page.frame(format_args!("\n{RULE}\n  SUMMARY\n{RULE}"))?;
     page.frame(format_args!(
@@ -69,14 +69,26 @@ fn name(report: &Report) -> String {
     report.server.as_ref().map_or_else(String::new, |server| escaped(server.name.as_bytes()).to_string())
 }
 
-fn table(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
-    let passes = |report: &&Report| report.exit_code() == 0;
-    let folded = servers.len() > ROWS || page.style.quiet;
-    let rows: Vec<_> = servers.iter().filter(|report| !folded || !passes(report)).collect();
+/// A table for those that were asked for the same checks.
+fn tables(page: &mut Page<impl Write>, fleet: &Fleet) -> io::Result<()> {
+    let kinds = kinds(fleet.servers.iter());
+    let folded = fleet.servers.len() > ROWS || page.style.quiet;
+    for (number, servers) in kinds.iter().enumerate() {
+        if number > 0 {
+            page.frame(format_args!(""))?;
+        }
+        table(page, servers, folded, kinds.len() > 1)?;
+    }
+    Ok(())
+}
+
+/// `differ`: others were asked for other checks.
+fn table(page: &mut Page<impl Write>, servers: &[&Report], folded: bool, differ: bool) -> io::Result<()> {
+    let rows: Vec<_> = servers.iter().copied().filter(|report| !folded || report.exit_code() != 0).collect();
     let hidden = (servers.len() - rows.len()) as u64;
+    let checks = servers.first().map_or(&[][..], |report| &report.checks);
+    let names: Vec<_> = checks.iter().map(|check| escaped(check.name.as_bytes()).to_string()).collect();
     if !rows.is_empty() {
-        let checks = servers.first().map_or(&[][..], |report| &report.checks);
-        let names: Vec<_> = checks.iter().map(|check| escaped(check.name.as_bytes()).to_string()).collect();
         let wide = lines(&rows, names.iter().map(|name| cut(name)).collect(), words);
         let (lines, widths) = match page.style.width {
             Some(width) if wide.1.iter().sum::<usize>() + GAP * wide.1.len().saturating_sub(1) > width.into() => {
@@ -96,7 +108,8 @@ fn table(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
         let also = if hidden < servers.len() as u64 { " more" } else { "" };
         let one = format!("{}{also} server passes", 1);
         let text = if hidden == 1 { one } else { format!("{hidden}{also} servers pass") };
-        page.line(Tag::Pass, format_args!("{text}, with everything verified"))?;
+        let asked = if differ { format!(", asked for {}", listed(&names)) } else { String::new() };
+        page.line(Tag::Pass, format_args!("{text}, with everything verified{asked}"))?;
     }
     Ok(())
 }
@@ -191,13 +204,19 @@ fn details(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
         }
     }
     for Group { same, first, names } in groups {
-        let listed = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = names.len().saturating_sub(NAMES);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let text = if names.len() > 1 { same } else { first };
-        write!(page.out, "\n{listed}{more}:\n{text}")?;
+        write!(page.out, "\n{}:\n{text}", listed(&names))?;
     }
     Ok(())
+}
+
+/// A few names, and how many there are beside them.
+fn listed(names: &[String]) -> String {
+    let listed = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES) {
+        0 => listed,
+        more => format!("{listed} and {more} more"),
+    }
 }
 
 /// Servers of which the same is to be said.

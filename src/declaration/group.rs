@@ -1,0 +1,94 @@
+//! `[group.NAME]`: servers that are named together, and the checks that they are asked for; and those of a single server.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::section::{Section, Text, nearest};
+use super::source::{Source, dotted};
+use super::value::{Data, Key, Value};
+use super::{Check, DeclarationError, Group, Problem, Server};
+
+const KEYS: &[&str] = &["servers", "checks"];
+
+/// The checks of a declaration, and the place of each by its name.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    pub checks: &'a [Check],
+    pub places: &'a HashMap<&'a str, usize>,
+}
+
+/// Checks all groups, and tells their servers what they are asked for. `name` is the rule for their names.
+pub fn groups(
+    source: Source<'_>,
+    declared: &[(Key, Value)],
+    known: Known<'_>,
+    servers: &mut [Server],
+    name: impl Fn(&str) -> Result<(), Problem>,
+) -> Result<Vec<Group>, DeclarationError> {
+    let places: HashMap<String, usize> =
+        servers.iter().enumerate().map(|(place, server)| (server.name.clone(), place)).collect();
+    let group = |(key, value): &(Key, Value)| {
+        let path = dotted("group", &key.name);
+        name(&key.name).map_err(|problem| source.error(key.span.start, &path, problem))?;
+        let Data::Table(entries) = &value.data else {
+            return Err(source.error(key.span.start, &path, Problem::NotATable { found: value.data.type_name() }));
+        };
+        let section = Section { source, path: &path, at: key.span.start, entries };
+        section.only(KEYS)?;
+        let named = section.strings("servers", "[\"web1\", \"web2\"]")?;
+        let named = named.ok_or_else(|| section.missing("servers", "[\"web1\", \"web2\"]"))?;
+        if named.is_empty() {
+            return Err(section.error(at(section, "servers"), "servers", Problem::EmptyGroup));
+        }
+        let place = |Text { at, text }: &Text<'_>| match places.get(*text) {
+            Some(place) => Ok(*place),
+            None => {
+                let all = servers.iter().map(|server| server.name.as_str());
+                Err(section.error(*at, "servers", not_declared("server", text, all)))
+            }
+        };
+        let members = named.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        Ok((Group { name: key.name.clone(), servers: members }, checks(section, known)?))
+    };
+    let found = declared.iter().map(group).collect::<Result<Vec<_>, _>>()?;
+    let tell = |(group, checks): (Group, Option<Arc<[usize]>>)| {
+        for &place in group.servers.iter().filter(|_| checks.is_some()) {
+            servers[place].checks.extend(checks.clone());
+        }
+        group
+    };
+    Ok(found.into_iter().map(tell).collect())
+}
+
+/// What `checks` names, by the places of the checks, sorted; nothing if it is not there.
+pub fn checks(section: Section<'_>, known: Known<'_>) -> Result<Option<Arc<[usize]>>, DeclarationError> {
+    let Some(named) = section.strings("checks", "[\"compose_hashes\"]")? else { return Ok(None) };
+    if named.is_empty() {
+        return Err(section.error(at(section, "checks"), "checks", Problem::EmptyChecks));
+    }
+    let place = |Text { at, text }: &Text<'_>| {
+        let Some(&place) = known.places.get(text) else {
+            let all = known.checks.iter().map(|check| check.name.as_str());
+            return Err(section.error(*at, "checks", not_declared("check", text, all)));
+        };
+        if known.checks[place].modes.server {
+            Ok(place)
+        } else {
+            Err(section.error(*at, "checks", Problem::NotForServers { check: (*text).to_owned() }))
+        }
+    };
+    let mut places = named.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    places.sort_unstable();
+    Ok(Some(places.into()))
+}
+
+/// Where the value of a key stands.
+fn at(section: Section<'_>, name: &str) -> usize {
+    section.get(name).map_or(section.at, |(_, value)| value.span.start)
+}
+
+fn not_declared<'a>(what: &'static str, name: &str, known: impl Iterator<Item = &'a str>) -> Problem {
+    let known: Vec<_> = known.collect();
+    let nearest = nearest(name, &known).map(str::to_owned);
+    Problem::NotDeclared { what, name: name.to_owned(), nearest, known: known.into_iter().map(str::to_owned).collect() }
+}

@@ -1,0 +1,105 @@
+//! `[group.NAME]`, and `checks` of servers and groups: what is read, and what is refused.
+
+use super::*;
+
+/// Three checks, of which `c` is for this machine alone, two servers, and more, from line 14 on.
+fn servers_and(more: &str) -> String {
+    let check = |name: &str, more: &str| format!("[check.{name}]\nkind = \"trees\"\nroot = \"/{name}\"\n{more}");
+    let checks = [check("a", ""), check("b", ""), check("c", "modes = [\"local\"]\n")].concat();
+    checks.trim_end().to_owned() + "\n[server.web]\nhost = \"h\"\n[server.db]\n" + more
+}
+
+/// The names of the checks that each server is asked for; nothing for all.
+fn asked(declaration: &Declaration) -> Vec<Option<Vec<&str>>> {
+    let names = |places: Vec<usize>| places.into_iter().map(|place| declaration.checks[place].name.as_str()).collect();
+    declaration.servers.iter().map(|server| server.named_checks().map(names)).collect()
+}
+
+#[test]
+fn a_server_is_asked_for_what_it_and_its_groups_name() {
+    let none = toml(&servers_and("host = \"h\"")).unwrap();
+    assert_eq!(asked(&none), [None, None]);
+    assert!(none.servers[0].is_asked_for(0) && none.groups.is_empty());
+
+    let own = toml(&servers_and("host = \"h\"\nchecks = [\"b\"]")).unwrap();
+    assert_eq!(asked(&own), [None, Some(vec!["b"])]);
+    assert_eq!([0, 1].map(|place| own.servers[1].is_asked_for(place)), [false, true]);
+
+    let more = "host = \"h\"\nchecks = [\"b\"]\n[group.all]\nservers = [\"db\", \"web\"]\nchecks = [\"b\", \"a\"]\n\
+                [group.plain]\nservers = [\"web\"]\n[group.web]\nservers = [\"web\"]\nchecks = [\"b\"]";
+    let groups = toml(&servers_and(more)).unwrap();
+    assert_eq!(asked(&groups), [Some(vec!["a", "b"]), Some(vec!["a", "b"])]);
+    let [all, plain, web] = &groups.groups[..] else { panic!("{:?}", groups.groups) };
+    assert_eq!((all.name.as_str(), &all.servers[..]), ("all", &[1, 0][..]), "in the order in which they are named");
+    assert_eq!((plain.name.as_str(), &plain.servers[..], web.name.as_str()), ("plain", &[0][..], "web"));
+
+    // A group without `checks` is a name and nothing else.
+    let plain = toml(&servers_and("host = \"h\"\n[group.plain]\nservers = [\"web\"]")).unwrap();
+    assert_eq!(asked(&plain), [None, None]);
+    let json = json(
+        "{\"check\": {\"a\": {\"kind\": \"trees\", \"root\": \"/r\"}}, \"server\": {\"web\": {\"host\": \"h\"}}, \
+         \"group\": {\"g\": {\"servers\": [\"web\"], \"checks\": [\"a\"]}}}",
+    );
+    assert_eq!(asked(&json.unwrap()), [Some(vec!["a"])]);
+}
+
+#[test]
+fn refuses_checks_of_servers() {
+    let server = |line: &str| servers_and(&format!("host = \"h\"\n{line}"));
+    refuses(&server("checks = [\"bb\", \"x\"]"), "15: server.db.checks: no check is called `bb`; write `b`");
+    refuses(
+        &server("checks = []"),
+        "15: server.db.checks: empty: it would be asked for nothing; name checks, or leave `checks` out for all of them",
+    );
+    refuses(&server("checks = [\"a\", \"a\"]"), "15: server.db.checks: `a` is listed twice; remove one");
+    refuses(
+        &server("checks = \"a\""),
+        "15: server.db.checks: must be an array of strings, not a string; write `checks = [\"compose_hashes\"]`",
+    );
+    refuses(
+        &server("checks = [\"a\",\n \"c\"]"),
+        "16: server.db.checks: the check `c` is for this machine alone, as its `modes` say; remove it, or write `modes = \
+         [\"local\", \"server\"]` in the check",
+    );
+}
+
+#[test]
+fn refuses_groups() {
+    let group = |lines: &str| servers_and(&format!("host = \"h\"\n[group.all]\n{lines}"));
+    refuses(&group("checks = [\"a\"]"), "15: group.all.servers: missing; write `servers = [\"web1\", \"web2\"]`");
+    refuses(
+        &group("servers = []"),
+        "16: group.all.servers: empty: a group without servers; name servers, or remove the group",
+    );
+    refuses(&group("servers = [\"web\", \"web2\"]"), "16: group.all.servers: no server is called `web2`; write `web`");
+    refuses(
+        &group("servers = [\"web\"]\nchecks = [\"c\"]"),
+        "17: group.all.checks: the check `c` is for this machine alone, as its `modes` say; remove it, or write `modes = [\"local\", \"server\"]` in the check",
+    );
+    refuses(&group("server = [\"web\"]"), "16: group.all.server: unknown key; write `servers`");
+    refuses(
+        "[check.a]\nkind = \"trees\"\nroot = \"/r\"\n[group.g]\nservers = [\"w\"]",
+        "5: group.g.servers: no server is called `w`; declare it: `[server.NAME]` with its `host`",
+    );
+    refuses(
+        "[check.a]\nkind = \"trees\"\nroot = \"/r\"\n[group.\"a/b\"]\n",
+        "4: group.\"a/b\": `a/b` can't name a group; write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit",
+    );
+    refuses(
+        "[check.a]\nkind = \"trees\"\nroot = \"/r\"\n[group.a.b]\nservers = []",
+        "4: group.a.b: unknown key, or a group's name with an unquoted dot in it; write `[group.\"a.b\"]`",
+    );
+    refuses(
+        "group = 1\n[check.a]\nkind = \"trees\"\nroot = \"/r\"",
+        "1: group: must be a table, not an integer; write `[group.NAME]` with its `servers`",
+    );
+    refuses_json(
+        "{\"check\": {\"a\": {\"kind\": \"trees\", \"root\": \"/r\"}}, \"group\": {\"g\": 1}}",
+        "1: group.g: must be a table, not an integer; write `{\"group\": {\"NAME\": {\"servers\": […]}}}`",
+    );
+    // Of many names those are listed that a person reads.
+    let many = (0..100).fold(String::new(), |text, number| text + &format!("[server.s{number}]\nhost = \"h\"\n"));
+    let message =
+        refused(toml(&format!("{many}[check.a]\nkind = \"trees\"\nroot = \"/r\"\n[group.g]\nservers = [\"x\"]")));
+    assert!(message.contains("no server is called `x`; write one of `s0`") && message.len() < 300, "{message}");
+}
