@@ -63,12 +63,13 @@ pub enum Whole<'a> {
 }
 
 impl Baseline {
-    /// Opens the lock of a check; nothing if it is missing. `spellings` are those of its root.
+    /// Opens the lock of a check; nothing if it is missing. `path` is where it is below `locks`, and `spellings` are those of
+    /// its root.
     ///
     /// # Errors
     /// A lock that can't be read, or whose beginning is malformed.
-    pub fn of(check: &Check, locks: &Dir, spellings: &Spellings) -> Result<Option<Self>, LockError> {
-        if let Some(file) = open(locks, &check.lock.name)? {
+    pub fn of(check: &Check, locks: &Dir, path: &str, spellings: &Spellings) -> Result<Option<Self>, LockError> {
+        if let Some(file) = open(locks, path)? {
             return Self::of_file(check, file, spellings).map(Some);
         }
         let Some(old) = &check.lock.old else { return Ok(None) };

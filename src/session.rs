@@ -11,7 +11,7 @@ mod standing;
 pub use asked::{for_nothing, some};
 pub use changed::Live;
 pub use collected::{Collected, Entries};
-pub use run::Run;
+pub use run::{Run, whose};
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -24,7 +24,6 @@ use crate::capability::{self, Declared, Directory, shown};
 use crate::declaration::{Check, Declaration, LockFormat};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
-use crate::shell;
 use crate::store::{self, NotSynced};
 use crate::trouble::Trouble;
 use crate::walk::{self, Reach, Start};
@@ -63,6 +62,8 @@ pub struct Session {
     beyond: Vec<(usize, PathBuf)>,
     locks: Option<Directory>,
     locks_access: LocksAccess,
+    /// The servers that it is about: those that are asked, or the one that this machine is taken for.
+    servers: Vec<String>,
     /// How the roots of checks may be spelled in locks of the scripts, by the checks' names.
     spellings: HashMap<String, Spellings>,
     /// The locks of an export, where they take the place of all that could be read.
@@ -167,13 +168,14 @@ impl Session {
             spellings,
             locks: None,
             locks_access,
+            servers: request.as_server.iter().cloned().collect(),
             export: None,
             references: Vec::new(),
             threads,
             requirement: request.requirement,
             start,
         };
-        let lock = |check: &Check| check.lock.name.clone();
+        let lock = |check: &Check| check.lock.path(request.as_server.as_deref());
         session.locks = match locks_access {
             LocksAccess::Read => {
                 let locks = capability::locks(&path)?;
@@ -216,6 +218,7 @@ impl Session {
             spellings: HashMap::new(),
             locks: None,
             locks_access: LocksAccess::Read,
+            servers: Vec::new(),
             export: None,
             references: Vec::new(),
             threads: threads.unwrap_or_else(walk::default_threads),
@@ -227,36 +230,6 @@ impl Session {
     /// The checks of this run, in the order of the declaration.
     pub fn checks(&self) -> impl ExactSizeIterator<Item = &Check> {
         self.selected.iter().map(|&index| &self.declared.declaration.checks[index])
-    }
-
-    /// Makes sure that at least one check of this run is for this machine. `what` would be done with them.
-    ///
-    /// # Errors
-    /// Which checks there are, and where they can be carried out.
-    pub fn for_this_machine(&self, what: &str) -> Result<(), Trouble> {
-        if self.checks().any(|check| check.modes.local) {
-            return Ok(());
-        }
-        let names: Vec<_> = self.checks().map(|check| shell::word(check.name.as_bytes())).collect();
-        let [server, checks] = [
-            self.declared
-                .declaration
-                .servers
-                .first()
-                .map_or("HOST".to_owned(), |server| shell::word(server.name.as_bytes())),
-            names.iter().map(|name| format!(" --check {name}")).collect(),
-        ];
-        let remedy = match what {
-            "check" => format!("ask a server: driftlock check{checks} --server {server}"),
-            _ => format!(
-                "take what a server has: driftlock export{checks} --server {server} --output runtime, and then driftlock \
-                 {what}{checks} --from runtime"
-            ),
-        };
-        let (subject, are) = if names.len() == 1 { ("the check", "is") } else { ("the checks", "are") };
-        let problem =
-            format!("there is nothing to {what} here: {subject} {} {are} for servers alone", names.join(", "));
-        Err(Trouble::new(problem, format!("{remedy}; or add \"local\" to `modes`")))
     }
 
     /// The root of each check, if it could be opened.
@@ -312,7 +285,7 @@ impl Session {
                 LocksAccess::Read => grants.read.push(locks.as_fd()),
                 LocksAccess::Write => {
                     grants.write.push(locks.as_fd());
-                    grants.groups = store::groups_to_keep(&locks.dir, self.checks().map(|check| &*check.lock.name));
+                    grants.groups = store::groups_to_keep(&locks.dir, self.lock_paths().iter().map(String::as_str));
                 }
             }
         }

@@ -127,7 +127,7 @@ impl<'a> Case<'a> {
         let mut lock = run.baseline(check)?.ok_or_else(|| {
             Trouble::new(
                 format!("the check {} has no lock that something could be taken into", check.name),
-                format!("write it: driftlock lock --check {name}"),
+                format!("write it: {}", run.session.lock_line(check)),
             )
         })?;
         if lock.old().is_some() {
@@ -185,8 +185,9 @@ impl New<'_> {
         let Case { check, .. } = self.case;
         self.case.same_lock(run)?;
         tell_touched(check, &self.entries);
-        let locks = run.locks().ok_or_else(|| Trouble::new("there is no locks directory", "report this as a bug"))?;
-        write(locks, check, &self.entries, self.digest).map_err(|error| not_written(&self.path, &error))
+        let locks = run.locks_to_write(check, run.session.server());
+        let written = locks.and_then(|locks| write(&locks, check, &self.entries, self.digest));
+        written.map_err(|error| not_written(&self.path, &error))
     }
 }
 

@@ -116,14 +116,17 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
                             driftlock lock --dry-run                show what would change, write nothing\n  \
                             driftlock lock --check compose_hashes   write one lock\n  \
+                            driftlock lock --server web             lock what a server has\n  \
                             driftlock lock --from runtime           make an export the baseline")]
     Lock {
         /// Show what would change, and write nothing
         #[arg(long)]
         dry_run: bool,
         /// Take what `driftlock export` wrote into this directory, and read nothing else
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "groups", "all_servers"])]
         from: Option<PathBuf>,
+        #[command(flatten)]
+        servers: Servers,
     },
     /// Take single drifted entries into the locks, and leave all others as they were locked
     #[command(after_help = "Examples:\n  \

@@ -115,7 +115,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     }
     writeln!(out, "\nwritten:")?;
     for check in &declaration.checks {
-        writeln!(out, "  {}  (by `lock` alone)", base(&declaration.locks.join(&check.lock.name)))?;
+        writeln!(out, "  {}  (by `lock` alone)", base(&declaration.locks.join(check.lock.path(None))))?;
     }
     writeln!(out, "  {}/<time>/  (reports, by `check` alone)", base(&declaration.reports))?;
     if let Some(most) = declaration.reports_keep {
@@ -213,7 +213,7 @@ fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> 
                 "one_off": check.engine.as_ref().map(|engine| engine.one_off),
                 "include": if check.kind == Kind::Containers { &[][..] } else { &check.selection.include[..] },
                 "exclude": check.selection.exclude,
-                "lock": base(&declaration.locks.join(&check.lock.name)),
+                "lock": base(&declaration.locks.join(check.lock.path(None))),
             })
         })
         .collect();

@@ -145,15 +145,15 @@ pub fn places(run: &Run, reports: Reports<'_>) -> Places {
     render::places(&session.declared, run.locks(), reports)
 }
 
-/// Opens the lock of a check, or says what its outcome is without one.
-pub fn baseline(run: &Run, check: &Check, applies: bool) -> Result<Baseline, Box<Outcome>> {
+/// Opens the lock of a check, or says what its outcome is without one. `server` is whose, where each server has one of its own.
+pub fn baseline(run: &Run, check: &Check, server: Option<&str>, applies: bool) -> Result<Baseline, Box<Outcome>> {
     if !applies {
         return Err(Box::new(Outcome::OtherMode));
     }
-    match run.baseline(check) {
+    match run.baseline_of(check, server) {
         Ok(Some(baseline)) => match baseline.belongs_to(check) {
             Ok(()) => Ok(baseline),
-            Err(error) => Err(Box::new(Outcome::Failed(run.refused(check, &error)))),
+            Err(error) => Err(Box::new(Outcome::Failed(run.refused_of(check, server, &error)))),
         },
         Ok(None) => Err(Box::new(Outcome::NoLock)),
         Err(trouble) => Err(Box::new(Outcome::Failed(trouble))),
@@ -169,7 +169,8 @@ fn check(
     mut stat_cache: Option<&mut StatCache>,
 ) -> (Report, bool) {
     let begun = Instant::now();
-    let baselines: Vec<_> = run.session.checks().map(|check| baseline(run, check, check.modes.local)).collect();
+    let server = run.session.server();
+    let baselines: Vec<_> = run.session.checks().map(|check| baseline(run, check, server, check.modes.local)).collect();
     let wanted: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
     if let Some(stat_cache) = &mut stat_cache {
         let baselines = baselines.iter().map(|baseline| baseline.as_ref().ok());

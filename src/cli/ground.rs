@@ -13,8 +13,9 @@ pub fn ground(common: &Common, declared: &Declared) -> Ground {
     let base = capability::future(&declared.base);
     let tree = base.as_deref().and_then(capability::work_tree);
     let locks = capability::future(&declared.base.join(&declared.declaration.locks));
+    let server = common.as_server.as_deref();
     let checks = declared.declaration.checks.iter().map(|check| {
-        let git = in_git(declared, check, base.as_deref(), tree.as_deref(), locks.as_deref());
+        let git = in_git(declared, (check, server), base.as_deref(), tree.as_deref(), locks.as_deref());
         let engine = check.engine.as_ref().map(|engine| declared.base.join(&engine.socket));
         (
             check.name.clone(),
@@ -43,7 +44,7 @@ pub fn ground(common: &Common, declared: &Declared) -> Ground {
 /// The root and the lock of a check as git takes them, if it has both.
 fn in_git(
     declared: &Declared,
-    check: &Check,
+    (check, server): (&Check, Option<&str>),
     base: Option<&Path>,
     tree: Option<&Path>,
     locks: Option<&Path>,
@@ -58,5 +59,5 @@ fn in_git(
     // From the declaration's directory where that is shorter; links on the way are resolved, which git does not follow.
     let spelled = |path: &Path| path.strip_prefix(base).map_or_else(|_| path.to_path_buf(), PathBuf::from);
     let root = Some(root).filter(|root| is_ours(root) && root.to_str().is_some())?;
-    is_ours(locks).then(|| InGit { root: spelled(&root), lock: spelled(&locks.join(&check.lock.name)) })
+    is_ours(locks).then(|| InGit { root: spelled(&root), lock: spelled(&locks.join(check.lock.path(server))) })
 }

@@ -1,12 +1,14 @@
 //! `driftlock lock`: write the lock files, and say what that changes.
 
+mod servers;
+
 use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use cap_std::fs::Dir;
 
-use super::arguments::Common;
+use super::arguments::{Common, Servers};
 use super::check::nothing_found;
 use super::ground::ground;
 use super::here::{self, Differs, New};
@@ -18,8 +20,9 @@ use crate::compare::{self, Comparison, Room};
 use crate::declaration::{Check, LockFormat};
 use crate::manifest::{Entries, LockError, Sha256Digest, Uncovered, json, text};
 use crate::path::{ROOT, escaped};
+use crate::report::next::Ground;
 use crate::report::{self, changes, uncovered};
-use crate::session::{Collected, LocksAccess, Run, Session, not_written};
+use crate::session::{Collected, LocksAccess, Run, Session, not_written, whose};
 use crate::store;
 use crate::trouble::Trouble;
 
@@ -29,6 +32,10 @@ const NAMED: usize = 20;
 /// What `lock` did about one check.
 struct Done<'a> {
     check: &'a Check,
+    /// The server that was asked, if one was.
+    server: Option<String>,
+    /// Where the entries are.
+    place: String,
     path: String,
     /// Nothing if the export has no lock of a check that is not for every server.
     result: Result<Option<Change>, Trouble>,
@@ -51,7 +58,11 @@ struct Change {
 ///
 /// # Errors
 /// What keeps the run from starting. Trouble of single checks is told, and in the exit code.
-pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, Trouble> {
+pub fn run(common: &Common, dry_run: bool, export: Option<&Path>, options: &Servers) -> Result<u8, Trouble> {
+    if options.are_named() {
+        return servers::run(common, dry_run, options);
+    }
+    options.none()?;
     let access = if dry_run { LocksAccess::Read } else { LocksAccess::Write };
     let session = match export {
         None => Watch::telling(common).opening(|| Session::open(&common.request(), access))?,
@@ -60,7 +71,6 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
     if export.is_none() {
         session.for_this_machine("lock")?;
     }
-    let style = common.style();
     let show_progress = capability::wants_progress() && !common.quiet;
     let ground = ground(common, &session.declared);
     let run = session.enter(&[])?;
@@ -82,18 +92,17 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
     let mut taken = Vec::new();
     for (check, collection) in run.session.checks().zip(collections) {
         let Some(collection) = collection else { continue };
+        let place = check.place();
+        let wanted = Wanted { check, server: run.session.server(), place: &place };
         let result = collection.and_then(|found| {
-            let change = found.as_ref().map(|collection| one(&run, check, collection, dry_run)).transpose()?;
+            let change = found.as_ref().map(|live| wanted.lock(&run, live, dry_run)).transpose()?;
             taken.push(found.filter(|_| export.is_some()));
             Ok(change)
         });
         if result.is_err() {
             taken.push(None);
         }
-        all.push(Done { check, path: run.new_lock_path(check), result });
-    }
-    for trouble in all.iter().filter_map(|done| done.result.as_ref().err()) {
-        complain(trouble);
+        all.push(Done { check, server: None, path: run.new_lock_path(check), result, place });
     }
     let replaces = |done: &Done<'_>| {
         done.result.as_ref().is_ok_and(|change| change.as_ref().is_some_and(|change| change.since.is_some()))
@@ -103,10 +112,24 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
         .zip(&all)
         .map(|(entries, done)| Some(New { entries: entries.as_ref()?, takes_all: replaces(done) }));
     let differing = here::differing(&run, common, &new.collect::<Vec<_>>());
+    Ok(tell(common, &all, (&run, &ground, &differing), dry_run))
+}
+
+/// Says what was done, and gives the exit code.
+fn tell(
+    common: &Common,
+    all: &[Done<'_>],
+    (run, ground, differing): (&Run, &Ground, &[Differs<'_>]),
+    dry_run: bool,
+) -> u8 {
+    for trouble in all.iter().filter_map(|done| done.result.as_ref().err()) {
+        complain(trouble);
+    }
     let printed = if common.json {
-        print_json(&all, dry_run, &differing)
+        print_json(all, dry_run, differing)
     } else {
-        print_text(&all, style, dry_run).and_then(|()| here::write(&mut io::stdout().lock(), &run, &ground, &differing))
+        print_text(all, common.style(), dry_run)
+            .and_then(|()| here::write(&mut io::stdout().lock(), run, ground, differing))
     };
     let mut code = if all.iter().any(|done| done.result.is_err()) { exit::TROUBLE } else { 0 };
     match printed {
@@ -116,7 +139,7 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>) -> Result<u8, 
         }
         _ => {}
     }
-    Ok(code)
+    code
 }
 
 /// What an export has of a check. Only one of a server has nothing of a check that it is not asked for.
@@ -130,39 +153,62 @@ pub fn exported(run: &Run, (check, everywhere): (&Check, bool), export: &str) ->
     }
 }
 
-/// Writes one lock if it would change.
-fn one(run: &Run, check: &Check, live: &Collected, dry_run: bool) -> Result<Change, Trouble> {
-    let entries = acceptable(check, &check.place(), live)?;
-    tell_touched(check, live);
-    // What was collected has no errors of its own.
-    let digest = json::digest(&mut live.entries()).map_err(|error| run.refused(check, &error))?;
-    let old = run.baseline(check).map_err(|trouble| keep_evidence(trouble, check))?;
-    let mut changed = true;
-    let old_lock = old.as_ref().and_then(Baseline::old);
-    let since = match old {
-        None => None,
-        Some(mut old) => {
-            let belongs = old.belongs_to(check);
-            if let Err(error @ LockError::OtherCheck { .. }) = &belongs {
-                return Err(keep_evidence(run.refused(check, error), check));
+/// A lock that may be written.
+struct Wanted<'a> {
+    check: &'a Check,
+    /// Whose it is, where each server has one of its own.
+    server: Option<&'a str>,
+    /// Where the entries are.
+    place: &'a str,
+}
+
+impl Wanted<'_> {
+    /// Writes it if it would change.
+    fn lock(&self, run: &Run, live: &Collected, dry_run: bool) -> Result<Change, Trouble> {
+        let &Self { check, server, place } = self;
+        whose(check, server)?;
+        let refused = |error: &LockError| run.refused_of(check, server, error);
+        let entries = acceptable(check, place, live)?;
+        tell_touched(check, live);
+        // What was collected has no errors of its own.
+        let digest = json::digest(&mut live.entries()).map_err(|error| refused(&error))?;
+        let old = run.baseline_of(check, server).map_err(|trouble| keep_evidence(trouble, check))?;
+        let mut changed = true;
+        let old_lock = old.as_ref().and_then(Baseline::old);
+        let since = match old {
+            None => None,
+            Some(mut old) => {
+                let belongs = old.belongs_to(check);
+                if let Err(error @ LockError::OtherCheck { .. }) = &belongs {
+                    return Err(keep_evidence(refused(error), check));
+                }
+                let compared = compare::against(&mut Room::default(), &mut old, &mut live.entries());
+                let comparison = compared.map_err(|error| keep_evidence(refused(&error), check))?;
+                changed = belongs.is_err()
+                    || match &old {
+                        Baseline::Json(old) => old.stated_digest() != digest.sri(),
+                        // Its order and spelling may be those of `sha256sum`, so only the bytes tell.
+                        Baseline::Old(_) => true,
+                        Baseline::Text(_) => comparison.counts.drifted > 0 || !self.is_canonical(run, live),
+                    };
+                Some(comparison)
             }
-            let compared = compare::against(&mut Room::default(), &mut old, &mut live.entries());
-            let comparison = compared.map_err(|error| keep_evidence(run.refused(check, &error), check))?;
-            changed = belongs.is_err()
-                || match &old {
-                    Baseline::Json(old) => old.stated_digest() != digest.sri(),
-                    // Its order and spelling may be those of `sha256sum`, so only the bytes tell.
-                    Baseline::Old(_) => true,
-                    Baseline::Text(_) => comparison.counts.drifted > 0 || !is_canonical(run, check, live),
-                };
-            Some(comparison)
+        };
+        if changed && !dry_run {
+            let locks = run.locks_to_write(check, server);
+            let written = locks.and_then(|locks| write(&locks, check, live, digest));
+            written.map_err(|error| not_written(&run.new_lock_path_of(check, server), &error))?;
         }
-    };
-    if changed && !dry_run {
-        let locks = run.locks().ok_or_else(|| Trouble::new("there is no locks directory", "report this as a bug"))?;
-        write(locks, check, live, digest).map_err(|error| not_written(&run.new_lock_path(check), &error))?;
+        Ok(Change { entries, since, written: changed, uncovered: live.uncovered.clone(), old_lock })
     }
-    Ok(Change { entries, since, written: changed, uncovered: live.uncovered.clone(), old_lock })
+
+    /// Whether the text lock that is there has exactly the bytes that would be written.
+    fn is_canonical(&self, run: &Run, live: &Collected) -> bool {
+        let mut bytes = Vec::new();
+        let path = self.check.lock.path(self.server);
+        text::write(&mut bytes, &mut live.entries()).is_ok()
+            && run.locks().and_then(|locks| locks.read(path).ok()).is_some_and(|there| there == bytes)
+    }
 }
 
 /// Tells what of a new lock may be no baseline: what was there while something wrote to it.
@@ -193,13 +239,6 @@ pub fn keep_evidence(trouble: Trouble, check: &Check) -> Trouble {
         format!("{}; the lock of {} was left as it is", trouble.problem, check.name),
         "restore it from git; or look at it, remove it, and run `driftlock lock` again",
     )
-}
-
-/// Whether the text lock that is there has exactly the bytes that would be written.
-fn is_canonical(run: &Run, check: &Check, live: &Collected) -> bool {
-    let mut bytes = Vec::new();
-    text::write(&mut bytes, &mut live.entries()).is_ok()
-        && run.locks().and_then(|locks| locks.read(&check.lock.name).ok()).is_some_and(|there| there == bytes)
 }
 
 /// Makes sure that everything could be read and that the format can hold it; gives the number of entries. `place` is
@@ -309,10 +348,10 @@ fn print_text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io
                     (Some(_), _) => writeln!(out, "    it takes the place of an old lock")?,
                     (None, _) => {}
                 }
-                changes::write(&mut out, done.check.kind, &done.check.place(), since)?;
+                changes::write(&mut out, done.check.kind, &done.place, since)?;
             }
         }
-        for sentence in uncovered::sentences(&done.check.place(), &change.uncovered) {
+        for sentence in uncovered::sentences(&done.place, &change.uncovered) {
             writeln!(out, "[WARN] {}: {sentence}", done.check.name)?;
         }
     }
@@ -335,6 +374,7 @@ fn print_json(all: &[Done<'_>], dry_run: bool, differing: &[Differs<'_>]) -> io:
             let trouble = done.result.as_ref().err();
             serde_json::json!({
                 "check": done.check.name,
+                "server": done.server,
                 "lock": done.path,
                 "result": result,
                 "old_lock": change.and_then(|change| change.old_lock).map(OldLock::name),

@@ -76,7 +76,7 @@ pub fn run() -> ExitCode {
 fn run_command(command: Command, common: &Common) -> Result<u8, Trouble> {
     match command {
         Command::Init => init::run(common),
-        Command::Lock { dry_run, from } => lock::run(common, dry_run, from.as_deref()),
+        Command::Lock { dry_run, from, servers } => lock::run(common, dry_run, from.as_deref(), &servers),
         Command::Accept(arguments) => accept::run(common, &arguments),
         Command::Check(arguments) if arguments.servers.are_named() => servers::check(common, &arguments),
         Command::Check(arguments) => check::run(common, &arguments),

@@ -60,7 +60,9 @@ pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     })?;
     let show_progress = capability::wants_progress() && !common.quiet;
     let run = session.enter(&[])?;
-    let baselines: Vec<_> = run.session.checks().map(|check| baseline(&run, check, check.modes.local)).collect();
+    let server = run.session.server();
+    let baselines = run.session.checks().map(|check| baseline(&run, check, server, check.modes.local));
+    let baselines: Vec<_> = baselines.collect();
     let asked: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
     let collected =
         progress::during(show_progress, Watch::telling(common), |progress| run.collect(&asked, false, progress));
@@ -72,7 +74,7 @@ pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
                 compare::against(&mut room, &mut lock, &mut live.entries()).map_err(|error| run.refused(check, &error))
             }),
             (Ok(_), None) => return None,
-            (Err(outcome), _) => Err(without_lock(check, *outcome)?),
+            (Err(outcome), _) => Err(without_lock(&run, check, *outcome)?),
         };
         Some(Found { index, check, place: check.place(), compared })
     });
@@ -81,12 +83,12 @@ pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
 }
 
 /// What to say of a check that has no lock to compare with, where that is trouble.
-fn without_lock(check: &Check, outcome: Outcome) -> Option<Trouble> {
+fn without_lock(run: &Run, check: &Check, outcome: Outcome) -> Option<Trouble> {
     match outcome {
         Outcome::Failed(failed) => Some(failed),
         Outcome::NoLock => Some(Trouble::new(
             format!("the check {} has no lock to compare with", check.name),
-            format!("write it: driftlock lock --check {}", shell::word(check.name.as_bytes())),
+            format!("write it: {}", run.session.lock_line(check)),
         )),
         _ => None,
     }

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use cap_std::fs::Dir;
 
 use super::arguments::{Common, Form, Format};
 use crate::baseline::Baseline;
 use crate::capability::{Declared, raw};
+use crate::declaration::Check;
 use crate::report::fleet::Reports;
 use crate::report::places::{Place, Places};
 use crate::report::{CheckReport, github, html, json, junit, prometheus, sarif, slack, text};
@@ -76,18 +78,31 @@ pub fn places(declared: &Declared, locks: Option<&Dir>, reports: Reports<'_>) ->
     }
     for declared_check in &declared.declaration.checks {
         let Some(found) = by_name.get(declared_check.name.as_str()) else { continue };
-        let lock = &declared_check.lock;
-        let file = raw(&declared.base.join(&declared.declaration.locks).join(&lock.name));
         let place = Place { file: declaration.clone(), line: declared_check.line as u64 };
-        places.declare(&declared_check.name, place, file);
+        places.declare(&declared_check.name, place);
         for check in found {
             if (check.drifted() || check.troubled())
                 && let Some(locks) = locks
-                && let Ok(Some(mut lock)) = Baseline::open(locks, &lock.name, lock.format)
+                && let Some(path) = lock_of(declared, declared_check, check)
+                && let Ok(Some(mut lock)) = Baseline::open(locks, &path, declared_check.lock.format)
             {
-                let _ = places.look_up(check, &mut lock, Baseline::line);
+                let file = raw(&declared.base.join(&declared.declaration.locks).join(path));
+                let _ = places.look_up(check, (&mut lock, &file), Baseline::line);
             }
         }
     }
     places
+}
+
+/// The path, below the locks directory, of the lock that a check of a report was compared with: the one of the declaration, or
+/// that of a server, whose name only the report has. A report that was read back may say anything.
+fn lock_of(declared: &Declared, declared_check: &Check, check: &CheckReport) -> Option<String> {
+    let lock = &declared_check.lock;
+    if !lock.per_server {
+        return Some(lock.name.clone());
+    }
+    let path = Path::new(&check.lock).strip_prefix(&declared.declaration.locks).ok()?;
+    let server = path.parent()?.to_str()?;
+    let is_a_name = !server.contains('/') && !matches!(server, "" | "." | "..");
+    (is_a_name && path.ends_with(&lock.name)).then(|| lock.path(Some(server)))
 }

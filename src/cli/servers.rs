@@ -128,6 +128,8 @@ fn print(rendering: &Rendering<'_>, run: &Run, reports: Reports<'_>, kept: Optio
 
 /// A check of one server, on its way to a report.
 struct Pending<'a> {
+    /// Its place in the run.
+    place: usize,
     check: &'a Check,
     root: Option<&'a Path>,
     /// What it is compared with, or how it has ended.
@@ -147,14 +149,15 @@ fn one(
     (timestamp, started): (&str, &str),
 ) -> Report {
     let begun = Instant::now();
-    let pending = |check| {
+    let pending = |(place, check): (usize, _)| {
         let root = server.root(check);
-        let state = match (baseline(run, check, check.modes.server), root) {
+        let state = match (baseline(run, check, Some(&server.name), check.modes.server), root) {
             (Ok(_), None) => Err(Box::new(Outcome::Failed(no_root(check, server)))),
             (state, _) => state,
         };
         let old_lock = state.as_ref().ok().and_then(Baseline::old);
         Pending {
+            place,
             check,
             root,
             state,
@@ -165,14 +168,14 @@ fn one(
             old_lock,
         }
     };
-    let mut all: Vec<_> = run.session.checks_of(server).into_iter().map(|(_, check)| pending(check)).collect();
+    let mut all: Vec<_> = run.session.checks_of(server).into_iter().map(pending).collect();
     let asked = all.iter().filter(|pending| pending.state.is_ok());
     let asked: Vec<_> = asked.filter_map(|pending| Some(Asked { check: pending.check, root: pending.root? })).collect();
     let mut bytes = 0;
     let mut budget = DIFFERENCES_LIMIT.min(ALL_DIFFERENCES_LIMIT / connection.of());
     let (head, collected) = connection.converse(&asked, requirement, Extent::Entries, |mut answer, way| {
         for pending in all.iter_mut().filter(|pending| pending.state.is_ok()) {
-            receive(run, pending, &mut answer, &mut budget)?;
+            receive((run, server), pending, &mut answer, &mut budget)?;
             bytes = answer.bytes();
         }
         answer.checks_end()?;
@@ -186,7 +189,7 @@ fn one(
             root: place(pending.check, pending.root),
             resolved_root: pending.resolved_root,
             declared_root: declared_root(pending.check, pending.root),
-            lock: run.lock_path(pending.check),
+            lock: run.lock_path_of(pending.check, Some(&server.name)),
             trusted: 0,
             outcome: pending.state.err().map_or(Outcome::NotCollected, |outcome| *outcome),
             mounts: pending.mounts,
@@ -218,7 +221,7 @@ fn one(
 
 /// Compares one check with what the server sends.
 fn receive<R: io::BufRead>(
-    run: &Run,
+    (run, server): (&Run, &Server),
     pending: &mut Pending<'_>,
     answer: &mut Answer<R>,
     budget: &mut usize,
@@ -243,7 +246,7 @@ fn receive<R: io::BufRead>(
         Ok(comparison) => {
             judge(check, (&place(check, Some(root)), false), comparison, baseline.stated_digest(), || Some(live))
         }
-        Err(error) => Outcome::Failed(run.refused(check, &error)),
+        Err(error) => Outcome::Failed(run.refused_of(check, Some(&server.name), &error)),
     };
     pending.resolved_root = resolved_root;
     pending.mounts = mounts;

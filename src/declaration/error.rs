@@ -90,6 +90,10 @@ pub enum Problem {
     NotDeclared { what: &'static str, name: String, nearest: Option<String>, known: Vec<String> },
     #[error("the check `{}` is for this machine alone, as its `modes` say", shown(.check))]
     NotForServers { check: String },
+    #[error("a check with a lock for each server is for servers alone")]
+    LocalLockPerServer,
+    #[error("the locks of `{}` would lie in a folder that has the name of the lock of check `{}`", shown(.server), shown(.check))]
+    ServerIsALock { server: String, check: String },
     #[error("empty: it would be asked for nothing")]
     EmptyChecks,
     #[error("empty: a group without servers")]
@@ -248,6 +252,8 @@ impl Problem {
             Self::NotForServers { .. } => {
                 format!("remove it, or write `{}` in the check", setting(format, "modes", "[\"local\", \"server\"]"))
             }
+            Self::LocalLockPerServer => "write `server` alone, or leave `modes` out".to_owned(),
+            Self::ServerIsALock { .. } => "give the server another name".to_owned(),
             Self::EmptyChecks => "name checks, or leave `checks` out for all of them".to_owned(),
             Self::EmptyGroup => "name servers, or remove the group".to_owned(),
             Self::ReservedName { .. } => "give the check another name".to_owned(),

@@ -179,6 +179,23 @@ pub struct LockFile {
     pub format: LockFormat,
     /// A lock of modules of the scripts, `<name>.hash.txt`, which counts as long as there is no other. It is only read.
     pub old: Option<String>,
+    /// Whether each server has one of its own, in a folder of its name.
+    pub per_server: bool,
+}
+
+impl LockFile {
+    /// What stands in a path for the name of a server that is not known.
+    pub const ANY_SERVER: &str = "<server>";
+
+    /// Its path below the locks directory. `server` counts where each server has a lock of its own.
+    #[must_use]
+    pub fn path(&self, server: Option<&str>) -> String {
+        if self.per_server {
+            format!("{}/{}", server.unwrap_or(Self::ANY_SERVER), self.name)
+        } else {
+            self.name.clone()
+        }
+    }
 }
 
 /// The two formats of lock files.

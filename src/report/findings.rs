@@ -58,7 +58,7 @@ pub(super) fn all(reports: Reports<'_>) -> Vec<Vec<Found<'_>>> {
             all.push(vec![Found { report, check: None, finding: Finding::Failed(trouble) }]);
         }
         for check in &report.checks {
-            if matches!(check.outcome, Outcome::NoLock) && !missing.insert(&check.name) {
+            if matches!(check.outcome, Outcome::NoLock) && !missing.insert(&check.lock) {
                 continue;
             }
             let found = of(check).into_iter().map(|finding| Found { report, check: Some(check), finding });

@@ -172,9 +172,7 @@ fn without_lock(check: &CheckReport, footing: &Footing, server: Option<&str>, ru
         steps.push(Step::new("lock it", format!("{} --check {name}", run("lock"))));
     } else if let Some(server) = server {
         let server = shell::word(server.as_bytes());
-        let export = format!("{} --check {name} --server {server} --output runtime", run("export"));
-        steps.push(Step::new("export it", export));
-        steps.push(Step::new("lock it", format!("{} --check {name} --from runtime", run("lock"))));
+        steps.push(Step::new("lock it", format!("{} --check {name} --server {server}", run("lock"))));
     }
     Next { cause: "Likely nothing was locked yet, or the lock is not committed.", steps }
 }

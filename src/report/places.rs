@@ -18,30 +18,33 @@ pub struct Place {
 #[derive(Debug, Default)]
 pub struct Places {
     declaration: Option<String>,
-    checks: HashMap<String, (Place, Lock)>,
+    /// Where each check is declared.
+    checks: HashMap<String, Place>,
+    /// By the lock, as reports have it.
+    locks: HashMap<String, Lock>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Lock {
     file: String,
     lines: HashMap<Vec<u8>, u64>,
 }
 
 impl Places {
-    /// Adds a check: where it is declared, and its lock file.
-    pub fn declare(&mut self, check: &str, declared: Place, lock: String) {
+    /// Adds a check, and where it is declared.
+    pub fn declare(&mut self, check: &str, declared: Place) {
         self.declaration.get_or_insert_with(|| declared.file.clone());
-        self.checks.insert(check.to_owned(), (declared, Lock { file: lock, lines: HashMap::new() }));
+        self.checks.insert(check.to_owned(), declared);
     }
 
-    /// Looks up the lines that the findings of a check need in its lock. `line` gives that of the entry read last.
+    /// Looks up the lines that the findings of a check need in its lock, which is `file`. `line` gives that of the entry read last.
     ///
     /// # Errors
     /// A lock that turns out to be malformed; what was found before is kept.
     pub fn look_up<L: Entries>(
         &mut self,
         check: &CheckReport,
-        lock: &mut L,
+        (lock, file): (&mut L, &str),
         line: impl Fn(&L) -> u64,
     ) -> Result<(), LockError> {
         let Outcome::Compared { comparison, .. } = &check.outcome else { return Ok(()) };
@@ -49,7 +52,8 @@ impl Places {
         let mut wanted: HashSet<&[u8]> =
             drift.map(|drift| drift.from.as_ref().unwrap_or(&drift.path).as_bytes()).collect();
         wanted.extend(comparison.unverified.iter().map(|entry| entry.path.as_bytes()));
-        let Some((_, known)) = self.checks.get_mut(&check.name) else { return Ok(()) };
+        let known = self.locks.entry(check.lock.clone()).or_default();
+        file.clone_into(&mut known.file);
         // Those that another server differs in, too.
         wanted.retain(|path| !known.lines.contains_key(*path));
         while !wanted.is_empty()
@@ -71,7 +75,7 @@ impl Places {
     /// Where a finding of a check is at home.
     #[must_use]
     pub fn of(&self, check: &CheckReport, finding: Finding<'_>) -> Place {
-        let Some((declared, lock)) = self.checks.get(&check.name) else {
+        let Some(declared) = self.checks.get(&check.name) else {
             return Place { file: check.lock.clone(), line: 1 };
         };
         let path = match finding {
@@ -79,9 +83,7 @@ impl Places {
             Finding::Unverified(entry) => &entry.path,
             Finding::Uncovered(_) | Finding::Failed(_) | Finding::MissingLock => return declared.clone(),
         };
-        match lock.lines.get(path.as_bytes()) {
-            Some(&line) => Place { file: lock.file.clone(), line },
-            None => declared.clone(),
-        }
+        let line = self.locks.get(&check.lock).and_then(|lock| Some((lock, *lock.lines.get(path.as_bytes())?)));
+        line.map_or_else(|| declared.clone(), |(lock, line)| Place { file: lock.file.clone(), line })
     }
 }

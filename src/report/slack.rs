@@ -109,7 +109,7 @@ fn failed(reports: Reports<'_>) -> Vec<Failed<'_>> {
             all.push(Failed { report, servers: servers.clone(), what: What::Collection(trouble) });
         }
         for check in &report.checks {
-            if is_missing(check) && missing.insert(&check.name) {
+            if is_missing(check) && missing.insert(&check.lock) {
                 all.push(Failed { report, servers: Vec::new(), what: What::Check(check) });
             } else if check.status() == Status::Fail {
                 all.push(Failed { report, servers: servers.clone(), what: What::Check(check) });

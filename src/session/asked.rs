@@ -3,9 +3,71 @@
 use super::Session;
 use crate::declaration::{Check, Declaration, Server};
 use crate::path::escaped;
+use crate::shell;
 use crate::trouble::Trouble;
 
 impl Session {
+    /// The server that this run is about, if it is one.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        match &self.servers[..] {
+            [server] => Some(server),
+            _ => None,
+        }
+    }
+
+    /// Makes it known which servers this run is about.
+    pub fn is_about(&mut self, servers: &[Server]) {
+        self.servers = servers.iter().map(|server| server.name.clone()).collect();
+    }
+
+    /// The line that locks a check of this run.
+    #[must_use]
+    pub fn lock_line(&self, check: &Check) -> String {
+        let option = if check.modes.local { "--as" } else { "--server" };
+        let server = self.server().filter(|_| check.lock.per_server);
+        let server = server.map(|server| format!(" {option} {}", shell::word(server.as_bytes()))).unwrap_or_default();
+        format!("driftlock lock --check {}{server}", shell::word(check.name.as_bytes()))
+    }
+
+    /// The locks that this run may write, below the locks directory.
+    pub(super) fn lock_paths(&self) -> Vec<String> {
+        let paths = self.checks().flat_map(|check| match check.lock.per_server {
+            true => self.servers.iter().map(|server| check.lock.path(Some(server))).collect(),
+            false => vec![check.lock.name.clone()],
+        });
+        paths.collect()
+    }
+
+    /// Makes sure that at least one check of this run is for this machine. `what` would be done with them.
+    ///
+    /// # Errors
+    /// Which checks there are, and where they can be carried out.
+    pub fn for_this_machine(&self, what: &str) -> Result<(), Trouble> {
+        if self.checks().any(|check| check.modes.local) {
+            return Ok(());
+        }
+        let names: Vec<_> = self.checks().map(|check| shell::word(check.name.as_bytes())).collect();
+        let declared = self.declared.declaration.servers.first().map(|server| shell::word(server.name.as_bytes()));
+        let server = declared.as_deref().unwrap_or("HOST");
+        let checks: String = names.iter().map(|name| format!(" --check {name}")).collect();
+        let here =
+            declared.as_ref().map(|server| format!("; on that server itself: driftlock {what}{checks} --as {server}"));
+        let here = here.unwrap_or_default();
+        let remedy = match what {
+            "check" => format!("ask a server: driftlock check{checks} --server {server}{here}"),
+            "lock" => format!("take what a server has: driftlock lock{checks} --server {server}{here}"),
+            _ => format!(
+                "take what a server has: driftlock export{checks} --server {server} --output runtime, and then driftlock \
+                 {what}{checks} --from runtime"
+            ),
+        };
+        let (subject, are) = if names.len() == 1 { ("the check", "is") } else { ("the checks", "are") };
+        let problem =
+            format!("there is nothing to {what} here: {subject} {} {are} for servers alone", names.join(", "));
+        Err(Trouble::new(problem, format!("{remedy}; or add \"local\" to `modes`")))
+    }
+
     /// The checks of this run that a server is asked for, in the order of the declaration, each with its place in the run. Where
     /// nothing says which, those for this machine alone are among them: a report says that they do not apply.
     #[must_use]

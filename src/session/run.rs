@@ -1,6 +1,7 @@
 //! A run inside the sandbox: what it reads, by the handles that were opened before.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::manifest::{Kind, List, LockError, Uncovered};
 use crate::path::escaped;
 use crate::sandbox::Enforced;
 use crate::stat_cache::Known;
+use crate::store;
 use crate::trouble::Trouble;
 use crate::walk::{self, Collection, NarOf, Progress, Reach, Task};
 
@@ -183,7 +185,7 @@ impl Run {
             )
         };
         let export = self.session.export.as_ref();
-        let found = export.map(|export| Baseline::of(check, &export.dir, &self.spellings(check))).transpose();
+        let found = export.map(|export| Baseline::of(check, &export.dir, name, &self.spellings(check))).transpose();
         let Some(mut lock) = found.map_err(|error| refused(&error))?.flatten() else { return Ok(None) };
         if lock.old().is_some() {
             return Err(refused(&LockError::Old {
@@ -203,10 +205,20 @@ impl Run {
     /// Opens the lock of a check; nothing if it is missing.
     ///
     /// # Errors
-    /// A lock that can't be read or is malformed, with its name.
+    /// A lock that can't be read or is malformed, with its name, and a check of which nothing says whose lock is meant.
     pub fn baseline(&self, check: &Check) -> Result<Option<Baseline>, Trouble> {
+        self.baseline_of(check, self.session.server())
+    }
+
+    /// The same for a server, where each has a lock of its own.
+    ///
+    /// # Errors
+    /// Those of [`baseline`](Self::baseline).
+    pub fn baseline_of(&self, check: &Check, server: Option<&str>) -> Result<Option<Baseline>, Trouble> {
+        whose(check, server)?;
         let Some(locks) = self.locks() else { return Ok(None) };
-        Baseline::of(check, locks, &self.spellings(check)).map_err(|error| self.refused(check, &error))
+        let found = Baseline::of(check, locks, &check.lock.path(server), &self.spellings(check));
+        found.map_err(|error| self.refused_of(check, server, &error))
     }
 
     /// Reads a lock of a check from a file that is open: one of the name that is declared, or of the old one.
@@ -226,26 +238,72 @@ impl Run {
     /// was declared.
     #[must_use]
     pub fn lock_path(&self, check: &Check) -> String {
+        self.lock_path_of(check, self.session.server())
+    }
+
+    /// The same for a server, where each has a lock of its own.
+    #[must_use]
+    pub fn lock_path_of(&self, check: &Check, server: Option<&str>) -> String {
         match &check.lock.old {
             Some(old) if self.locks().is_none_or(|locks| locks.symlink_metadata(&check.lock.name).is_err()) => {
                 raw(&self.session.declared.declaration.locks.join(old))
             }
-            _ => self.new_lock_path(check),
+            _ => self.new_lock_path_of(check, server),
         }
     }
 
     /// The lock file that `lock` writes, as the operator knows it; not made harmless.
     #[must_use]
     pub fn new_lock_path(&self, check: &Check) -> String {
-        raw(&self.session.declared.declaration.locks.join(&check.lock.name))
+        self.new_lock_path_of(check, self.session.server())
+    }
+
+    /// The same for a server, where each has a lock of its own.
+    #[must_use]
+    pub fn new_lock_path_of(&self, check: &Check, server: Option<&str>) -> String {
+        raw(&self.session.declared.declaration.locks.join(check.lock.path(server)))
     }
 
     /// What to say of a lock that is refused.
     #[must_use]
     pub fn refused(&self, check: &Check, error: &LockError) -> Trouble {
-        Trouble::new(
-            format!("the lock {} is refused: {error}", escaped(self.lock_path(check).as_bytes())),
-            error.remedy(),
-        )
+        self.refused_of(check, self.session.server(), error)
     }
+
+    /// The same for a server, where each has a lock of its own.
+    #[must_use]
+    pub fn refused_of(&self, check: &Check, server: Option<&str>, error: &LockError) -> Trouble {
+        let path = self.lock_path_of(check, server);
+        Trouble::new(format!("the lock {} is refused: {error}", escaped(path.as_bytes())), error.remedy())
+    }
+
+    /// The directory to write the lock of a check to, which is made for a server that has no locks yet.
+    ///
+    /// # Errors
+    /// Those of the file system, and a run without a locks directory.
+    pub fn locks_to_write(&self, check: &Check, server: Option<&str>) -> io::Result<Dir> {
+        let locks =
+            self.locks().ok_or_else(|| io::Error::other("there is no locks directory; report this as a bug"))?;
+        let Some(server) = server.filter(|_| check.lock.per_server) else { return locks.try_clone() };
+        match locks.create_dir(server) {
+            Ok(()) => store::sync(locks)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        locks.open_dir(server)
+    }
+}
+
+/// Makes sure that it is said whose lock is meant, where each server has one of its own.
+///
+/// # Errors
+/// Where it is said.
+pub fn whose(check: &Check, server: Option<&str>) -> Result<(), Trouble> {
+    if !check.lock.per_server || server.is_some() {
+        return Ok(());
+    }
+    Err(Trouble::new(
+        format!("each server has a lock of its own of the check {}, and none is named", check.name),
+        "name one with --server or, if this machine is one or the export is of one, with --as",
+    ))
 }

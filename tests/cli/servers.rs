@@ -11,6 +11,7 @@ mod groups;
 mod launched;
 mod liars;
 mod one;
+mod own_locks;
 mod pushed;
 mod refused;
 mod seed;

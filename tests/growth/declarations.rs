@@ -84,6 +84,13 @@ const TOML: &[(&str, Make)] = &[
         let servers = (0..number).fold(checks, server);
         format!("{servers}[group.g]\nservers = [{}]\nchecks = [{}]\n", names("s"), names("c"))
     }),
+    ("many-servers-with-locks-of-their-own", |size| {
+        let one = |text: String, number| {
+            text + &check(&format!("c{number}"), "lock_per_server = true\n")
+                + &format!("[server.s{number}]\nhost = \"h{number}\"\n")
+        };
+        (0..size / 100).fold(String::new(), one)
+    }),
     ("many-groups", |size| {
         let servers = (0..size / 90)
             .fold(check("c", ""), |text, number| text + &format!("[server.s{number}]\nhost = \"h{number}\"\n"));

@@ -55,7 +55,7 @@ fn places(report: &Any) -> Places {
     let mut places = Places::default();
     for check in of(report).all().first().iter().flat_map(|report| &report.checks) {
         let place = Place { file: "driftlock.toml".to_owned(), line: 3 };
-        places.declare(&check.name, place, check.lock.clone());
+        places.declare(&check.name, place);
     }
     places
 }

@@ -34,7 +34,7 @@ pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Ground
     let access = if arguments.dry_run { LocksAccess::Read } else { LocksAccess::Write };
     let request = common.request();
     let (session, sources) = if arguments.servers.are_named() {
-        let session = Session::for_servers(&request, access)?;
+        let mut session = Session::for_servers(&request, access)?;
         let connections = Connections::prepare(&session, &arguments.servers)?;
         if connections.servers.len() != 1 {
             return Err(Trouble::new(
@@ -42,6 +42,7 @@ pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Ground
                 "name one with --server",
             ));
         }
+        session.is_about(&connections.servers);
         (session, Sources::Server(connections))
     } else {
         arguments.servers.none()?;
@@ -87,7 +88,9 @@ pub fn read<'a>(run: &'a Run, common: &Common, sources: &Sources) -> Result<Vec<
                 .collect()
         }
         Sources::Server(connections) => {
-            let (found, _) = server::state(run, connections, common.request().requirement)?;
+            let requirement = common.request().requirement;
+            let (found, _) =
+                connections.one(|connection| server::state(run, connection, connection.server(), requirement))?;
             let places = |check, place| places(&there, check, Some(place));
             found.into_iter().map(|live| Ok((live.check, places(live.check, live.place), live.found?))).collect()
         }

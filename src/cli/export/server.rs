@@ -6,8 +6,9 @@ use std::path::Path;
 use super::{Live, State, empty, write_down};
 use crate::capability::raw;
 use crate::cli::arguments::{Common, Servers};
-use crate::cli::servers::{Connections, no_root, place};
+use crate::cli::servers::{Connection, Connections, no_root, place};
 use crate::container::Inventory;
+use crate::declaration::Server;
 use crate::manifest::List;
 use crate::path::escaped;
 use crate::remote::request::{Asked, Extent};
@@ -40,7 +41,8 @@ pub(super) fn run(common: &Common, output: &Path, options: &Servers) -> Result<u
     };
     let directory = empty(&session, output)?;
     let run = session.enter([&directory])?;
-    let (checks, engines) = state(&run, &connections, request.requirement)
+    let (checks, engines) = connections
+        .one(|connection| state(&run, connection, server, request.requirement))
         .map_err(|trouble| Trouble::new(format!("{}; nothing was written", trouble.problem), trouble.remedy))?;
     write_down(common, output, &directory, State { server: Some(&server.name), checks, engines })
 }
@@ -48,18 +50,16 @@ pub(super) fn run(common: &Common, output: &Path, options: &Servers) -> Result<u
 /// Each engine, by its socket.
 type Engines = Vec<(String, Result<Inventory, Trouble>)>;
 
-/// All that the first server has of the checks that are for servers.
+/// All that a server has of the checks that it is asked for.
 ///
 /// # Errors
 /// One that can't be reached, or does not answer in full.
 pub fn state<'a>(
     run: &'a Run,
-    connections: &Connections,
+    connection: &Connection<'_>,
+    server: &Server,
     requirement: Requirement,
 ) -> Result<(Vec<Live<'a>>, Engines), Trouble> {
-    let Some(server) = connections.servers.first() else {
-        return Err(Trouble::new("no server is named", "name one with --server"));
-    };
     // What is for this machine alone is no state of a server.
     let checks: Vec<_> = run.session.checks_of(server).into_iter().map(|(_, check)| check).collect();
     let checks = || checks.iter().copied().filter(|check| check.modes.server);
@@ -72,9 +72,8 @@ pub fn state<'a>(
         ));
     }
     let mut received = Received::default();
-    let (_, answered) = connections.one(|connection| {
-        connection.ask(&asked, requirement, Extent::Export, |answer| receive(answer, &asked, &mut received))
-    });
+    let (_, answered) =
+        connection.ask(&asked, requirement, Extent::Export, |answer| receive(answer, &asked, &mut received));
     let of_server = |trouble: Trouble| Trouble::new(format!("{name}: {}", trouble.problem), trouble.remedy);
     answered.map_err(of_server)?;
     let mut found = received.checks.into_iter();

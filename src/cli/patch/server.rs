@@ -22,7 +22,7 @@ use crate::trouble::Trouble;
 /// shown.
 pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     let request = common.request();
-    let session = Watch::telling(common).opening(|| {
+    let mut session = Watch::telling(common).opening(|| {
         let mut session = Session::for_servers(&request, LocksAccess::Read)?;
         session.open_references_to_servers(wanted.reference)?;
         Ok::<_, Trouble>(session)
@@ -34,18 +34,19 @@ pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
             "name one with --server",
         ));
     };
+    session.is_about(&connections.servers);
     let run = session.enter(&[])?;
     let mut found = Vec::new();
     let mut asked = Vec::new();
     for (index, check) in run.session.checks_of(server) {
         let root = server.root(check);
-        let (lock, compared) = match (baseline(&run, check, check.modes.server), root) {
+        let (lock, compared) = match (baseline(&run, check, Some(&server.name), check.modes.server), root) {
             (Ok(_), None) => (None, Err(no_root(check, server))),
             (Ok(lock), Some(root)) => {
                 asked.push(Asked { check, root });
                 (Some(lock), Ok(Comparison::default()))
             }
-            (Err(outcome), _) => match without_lock(check, *outcome) {
+            (Err(outcome), _) => match without_lock(&run, check, *outcome) {
                 Some(trouble) => (None, Err(trouble)),
                 None => continue,
             },

@@ -60,13 +60,13 @@ pub(super) fn ask<R: BufRead>(
         }
     }
     let mut effort = Effort::default();
-    for (index, pending) in all.iter_mut().enumerate().filter(|(_, pending)| shows_all || pending.check.show_changes) {
+    for pending in all.iter_mut().filter(|pending| shows_all || pending.check.show_changes) {
         let contents = |_: &[u8], record: &Record| {
             let sha256 = record.content.sha256().ok_or_else(|| "it is no file".to_owned())?;
             received.contents(sha256).map(<[u8]>::to_vec)
         };
         if let Some(found) = compared_mut(&mut pending.state) {
-            run.show_changes((index, pending.check), found, &contents, &mut effort);
+            run.show_changes((pending.place, pending.check), found, &contents, &mut effort);
         }
     }
     Ok(())

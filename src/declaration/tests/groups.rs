@@ -1,4 +1,4 @@
-//! `[group.NAME]`, and `checks` of servers and groups: what is read, and what is refused.
+//! `[group.NAME]`, `checks` of servers and groups, and locks of servers: what is read, and what is refused.
 
 use super::*;
 
@@ -102,4 +102,43 @@ fn refuses_groups() {
     let message =
         refused(toml(&format!("{many}[check.a]\nkind = \"trees\"\nroot = \"/r\"\n[group.g]\nservers = [\"x\"]")));
     assert!(message.contains("no server is called `x`; write one of `s0`") && message.len() < 300, "{message}");
+}
+
+#[test]
+fn a_check_with_a_lock_for_each_server_is_for_servers_alone() {
+    let read = |more: &str| toml(&tree_with(&format!("lock_per_server = true\n{more}"))).unwrap().checks.remove(0);
+    for more in ["", "modes = [\"server\"]"] {
+        let check = read(more);
+        assert_eq!(check.modes, Modes { local: false, server: true });
+        assert_eq!(check.lock.path(Some("web")), "web/a.lock.json");
+        assert_eq!(check.lock.path(None), "<server>/a.lock.json");
+    }
+    assert_eq!(read("lock = \"b.lock.json\"").lock.path(Some("web")), "web/b.lock.json");
+    let text = toml(&with("lock = \"a.lock.txt\"\nlock_per_server = true")).unwrap().checks.remove(0);
+    assert_eq!((text.lock.path(Some("web")).as_str(), text.lock.format), ("web/a.lock.txt", LockFormat::Sha256sum));
+    let shared = toml(&tree_with("lock_per_server = false")).unwrap().checks.remove(0);
+    assert_eq!((shared.lock.path(Some("web")).as_str(), shared.modes.local), ("a.lock.json", true));
+
+    refuses(
+        &tree_with("lock_per_server = true\nmodes = [\"server\", \"local\"]"),
+        "5: check.a.modes: a check with a lock for each server is for servers alone; write `server` alone, or leave `modes` out",
+    );
+    refuses(
+        &tree_with("lock_per_server = true\nlock = \"modules.hash.txt\""),
+        "5: check.a.lock: `modules.hash.txt` is no name for a lock file: a name that ends in `.hash.txt` is that of an old \
+         lock, which is one for all servers; write it in a check of kind `trees`, or another name",
+    );
+    refuses(
+        &tree_with("lock_per_server = \"yes\""),
+        "4: check.a.lock_per_server: must be true or false, not a string; write `lock_per_server = true`",
+    );
+    // A folder can't have the name of a file.
+    let server = "[check.b]\nkind = \"trees\"\nroot = \"r\"\n[server.\"b.lock.json\"]\nhost = \"h\"";
+    refuses(
+        &tree_with(&format!("lock_per_server = true\n{server}")),
+        "8: server.\"b.lock.json\": the locks of `b.lock.json` would lie in a folder that has the name of the lock of check `b`; \
+         give the server another name",
+    );
+    assert!(toml(&tree_with(server)).is_ok(), "there are no such folders");
+    assert!(toml(&tree_with(&format!("lock_per_server = true\n{}", server.replace("b.lock", "a.lock")))).is_ok());
 }

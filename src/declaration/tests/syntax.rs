@@ -100,3 +100,12 @@ fn bounds_nesting() {
     );
     assert!(refused(toml(&format!("a = {}", deep("[", "]", 40)))).ends_with(TOML));
 }
+
+#[test]
+fn says_what_stands_first_in_the_file() {
+    refuses(
+        "z = 1\na = 1",
+        "1: z: unknown key; write one of `locks`, `reports`, `reports_keep`, `check`, `server` or `group`",
+    );
+    refuses("[check.z]\n[check.a]", "1: check.z.kind: missing; write `kind = \"files\"`");
+}

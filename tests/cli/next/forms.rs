@@ -71,7 +71,11 @@ fn no_check_at_all_is_trouble() {
     world.write("a", "1");
     let from = "driftlock export --check tree --server web --output runtime, and then driftlock";
     for (command, remedy) in [
-        ("lock", format!("{from} lock --check tree --from runtime")),
+        (
+            "lock",
+            "driftlock lock --check tree --server web; on that server itself: driftlock lock --check tree --as web"
+                .to_owned(),
+        ),
         ("check", "driftlock check --check tree --server web".to_owned()),
         ("accept", format!("{from} accept --check tree --from runtime")),
     ] {

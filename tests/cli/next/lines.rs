@@ -1,17 +1,7 @@
 //! The lines to paste, out of a text report.
 
-const STEPS: [&str; 10] = [
-    "see it",
-    "who did it",
-    "fetch it",
-    "take it",
-    "take one",
-    "take all",
-    "undo it",
-    "undo one",
-    "export it",
-    "lock it",
-];
+const STEPS: [&str; 9] =
+    ["see it", "who did it", "fetch it", "take it", "take one", "take all", "undo it", "undo one", "lock it"];
 
 /// What each is for, and the line.
 pub fn lines(text: &str) -> Vec<(String, String)> {

@@ -152,6 +152,8 @@ fn every_command_about_servers_keeps_to_what_they_are_asked_for() {
             "would write locks/postgres.lock.json: 1 entry, 1 changed",
         ],
     );
+    let shown = site.driftlock(&["check", "--server", "db-07", "--show-changes"]).code(1).stdout();
+    says(&shown, &["-port = 5432\n", "+port = 5433\n"]);
     let patch = site.driftlock(&["diff", "--patch", "--server", "db-07"]).code(1);
     says(&patch.stdout(), &["-port = 5432\n+port = 5433\n"]);
     assert_eq!(patch.stderr(), "");

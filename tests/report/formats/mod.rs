@@ -50,10 +50,11 @@ fn places(report: &Report, locks: &HashMap<&str, String>) -> Places {
     let mut places = Places::default();
     for (check, line) in report.checks.iter().zip(4..) {
         let declared = Place { file: "ops/driftlock.toml".to_owned(), line };
-        places.declare(&check.name, declared, format!("ops/audit/locks/{}.lock.json", check.name));
+        places.declare(&check.name, declared);
         if let Some(lock) = locks.get(check.name.as_str()) {
             let mut reader = Reader::new(lock.as_bytes()).unwrap();
-            places.look_up(check, &mut reader, Reader::line).unwrap();
+            let file = format!("ops/audit/locks/{}.lock.json", check.name);
+            places.look_up(check, (&mut reader, &file), Reader::line).unwrap();
         }
     }
     places
