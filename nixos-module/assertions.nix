@@ -98,6 +98,19 @@ in
   (holds (declared.checks != { }) ".settings.check"
     "nothing to check on this machine; declare a check, and let its modes (if set) have \"server\""
   )
+  (holds (instance.server == null || (instance.settings.server or { }) ? ${instance.server}) ".server"
+    "settings declare no server ${builtins.toJSON instance.server}; name one of ${
+      builtins.toJSON (lib.attrNames (instance.settings.server or { }))
+    }"
+  )
+  (holds
+    (
+      instance.server != null
+      || !lib.any (check: check.lock_per_server or false) (lib.attrValues declared.checks)
+    )
+    ".server"
+    "a check with lock_per_server has a lock for each server; say which of the servers in settings this machine is"
+  )
   (holds (instance.user != "root") ".user"
     "root could write where the check may only read; readAll = true reads root-only files without that"
   )

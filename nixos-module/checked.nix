@@ -18,7 +18,12 @@ let
   driftlock = lib.getExe package;
   hasLocks = paths.isAtOrBelow builtins.storeDir declared.locks;
 
-  lockOf = check: checkSettings: checkSettings.lock or "${check}.lock.json";
+  # Below the locks directory.
+  lockOf =
+    check: checkSettings:
+    lib.optionalString (checkSettings.lock_per_server or false) "${instance.server}/"
+    + checkSettings.lock or "${check}.lock.json";
+  as = lib.escapeShellArgs declared.as;
 in
 pkgs.runCommand "driftlock-${name}.json"
   {
@@ -44,7 +49,7 @@ pkgs.runCommand "driftlock-${name}.json"
 
       # Arguments that are taken get as far as the name of a check that there is not.
       nothing=no-check-has-this-name
-      ${driftlock} --config "$source" check --local ${lib.escapeShellArgs instance.extraFlags} --check $nothing >said 2>&1 || true
+      ${driftlock} --config "$source" check --local ${as} ${lib.escapeShellArgs instance.extraFlags} --check $nothing >said 2>&1 || true
       grep -q "^driftlock: .*$nothing" said ||
         refuse ".extraFlags: driftlock check does not take them, see above"
     ''
@@ -52,9 +57,12 @@ pkgs.runCommand "driftlock-${name}.json"
       ''
         mkdir baseline
         ln -s ${lib.escapeShellArg declared.locks} baseline/locks
-        # A lock of the scripts that driftlock replaces is valid, and no export.
+        # A lock of the scripts that driftlock replaces is valid, and no export. An export has no folders of servers.
         valid() {
-          ${driftlock} --config "$source" lock --dry-run --from baseline --check "$1" >said 2>&1 ||
+          rm -rf export
+          mkdir export
+          ln -s "$PWD/baseline/locks/$(dirname -- "$2")" export/locks
+          ${driftlock} --config "$source" lock --dry-run --from export --check "$1" ${as} >said 2>&1 ||
             { grep -q 'it is an old lock' said && ${driftlock} diff "baseline/locks/$2" "baseline/locks/$2" >said 2>&1; }
         }
         checked() {

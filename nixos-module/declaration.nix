@@ -7,12 +7,24 @@
 let
   paths = import ./paths.nix { inherit lib; };
 
-  runsHere = check: check.modes == null || lib.elem "server" check.modes;
-  rootOf = check: if check.server_root != null then check.server_root else check.root;
-  # Those of `container_files` lie in a container, and are nothing to the unit.
-  rootHere = check: if check.kind == "container_files" then null else rootOf check;
+  # The server of the declaration that this machine is, and which checks that is asked for: all, or those that it and its
+  # groups name.
+  servers = instance.settings.server or { };
+  server = if instance.server == null then { } else servers.${instance.server} or { };
+  groups = lib.filter (group: lib.elem instance.server (group.servers or [ ])) (
+    lib.attrValues (instance.settings.group or { })
+  );
+  choosy = lib.filter (of: of ? checks) ([ server ] ++ groups);
+  isAsked = name: choosy == [ ] || lib.any (of: lib.elem name of.checks) choosy;
 
-  here = lib.filterAttrs (_: runsHere) instance.settings.check;
+  runsHere = name: check: (check.modes == null || lib.elem "server" check.modes) && isAsked name;
+  rootOf =
+    name: check:
+    server.roots.${name} or (if check.server_root != null then check.server_root else check.root);
+  # Those of `container_files` lie in a container, and are nothing to the unit.
+  rootHere = name: check: if check.kind == "container_files" then null else rootOf name check;
+
+  here = lib.filterAttrs runsHere instance.settings.check;
   stateDirectory = "/var/lib/driftlock/${name}";
   reports = "${stateDirectory}/reports";
   # Interpolation copies a path of the flake into the store and leaves a string as it is.
@@ -27,7 +39,7 @@ let
         "server_root"
       ]
       // {
-        root = rootOf check;
+        root = if check.kind == "container_files" then check.root else rootOf name check;
       }
       // lib.optionalAttrs (references ? ${name}) { reference = references.${name}; }
     );
@@ -35,14 +47,32 @@ in
 {
   inherit locks stateDirectory;
 
-  settings = instance.settings // {
-    inherit locks reports;
-    check = lib.mapAttrs generated here;
-  };
+  # Of the servers, what locks of the scripts are read by: where roots lie there. None is asked for less than is here.
+  settings =
+    removeAttrs instance.settings [ "group" ]
+    // {
+      inherit locks reports;
+      check = lib.mapAttrs generated here;
+    }
+    // lib.optionalAttrs (servers != { }) {
+      server = lib.mapAttrs (
+        name: declared:
+        removeAttrs declared [ "checks" ]
+        // lib.optionalAttrs (declared ? roots) {
+          roots = if name == instance.server then { } else lib.intersectAttrs here declared.roots;
+        }
+      ) servers;
+    };
+
+  # The words by which driftlock knows which server this machine is.
+  as = lib.optionals (instance.server != null) [
+    "--as"
+    instance.server
+  ];
 
   # Check → root as it was declared, for the assertions.
   checks = here;
-  roots = lib.filterAttrs (_: root: root != null) (lib.mapAttrs (_: rootHere) here);
+  roots = lib.filterAttrs (_: root: root != null) (lib.mapAttrs rootHere here);
   sockets = lib.filter (socket: socket != null) (lib.mapAttrsToList (_: check: check.socket) here);
 
   # All that the unit has to see beside the store and its own state.
@@ -50,7 +80,7 @@ in
     paths.outermost (
       map paths.normalise (
         lib.filter (path: path != null) (
-          lib.mapAttrsToList (_: rootHere) here ++ lib.mapAttrsToList (_: check: check.socket) here
+          lib.mapAttrsToList rootHere here ++ lib.mapAttrsToList (_: check: check.socket) here
         )
         ++ [ locks ]
         ++ lib.attrValues references

@@ -10,79 +10,9 @@ let
   inherit (utils.systemdUtils.unitOptions) unitOption;
   inherit (utils.systemdUtils.lib) unitNameType;
 
-  # Null stands for "left out": it does not reach the generated file.
-  optionalKey =
-    type: attrs:
-    mkOption (
-      {
-        type = types.nullOr type;
-        default = null;
-      }
-      // attrs
-    );
-
   timerType = import ./timer.nix { inherit lib unitOption; };
 
-  check = {
-    freeformType = format.type;
-    options = {
-      kind = mkOption {
-        type = types.enum [
-          "files"
-          "trees"
-          "containers"
-          "container_files"
-        ];
-        example = "trees";
-        description = "What is locked: `files`, `trees`, `containers` or `container_files`.";
-      };
-
-      root = optionalKey types.str {
-        example = "/srv/stacks";
-        description = ''
-          The one directory that this check may read, as an absolute path on this machine. The
-          unit sees it read-only, and nothing beside it. Of `container_files`, a directory in the container.
-        '';
-      };
-
-      server_root = optionalKey types.str {
-        example = "/srv/stacks";
-        description = ''
-          Where {option}`root` lies on a server. This machine is that server, so where it is set
-          it takes the place of {option}`root`; a {file}`driftlock.toml` that is shared with the
-          repository works unchanged.
-        '';
-      };
-
-      modes = optionalKey (types.listOf types.str) {
-        example = [ "server" ];
-        description = ''
-          Where the check makes sense. One that names only `local` belongs to a checkout of the
-          repository and is left out on this machine.
-        '';
-      };
-
-      attributes = optionalKey (types.listOf types.str) {
-        example = [
-          "mode"
-          "owner"
-        ];
-        description = ''
-          What is locked beside content, type and the executable bit: `mode`, `owner`, `xattrs`.
-          The last two need the machine's true user ids, so the unit then runs without a user
-          namespace of its own.
-        '';
-      };
-
-      socket = optionalKey types.str {
-        example = "/run/docker.sock";
-        description = ''
-          The container engine's socket, for `containers` and `container_files`. The unit is let through to this one
-          socket; {option}`supplementaryGroups` names the group that may use it.
-        '';
-      };
-    };
-  };
+  check = import ./check.nix { inherit lib format; };
 in
 {
   options = {
@@ -115,6 +45,16 @@ in
         The declaration: what {file}`driftlock.toml` holds, as Nix. It is validated by driftlock
         itself when the system is built. Its `locks` and `reports` are replaced by
         {option}`locks` and by the instance's state directory.
+      '';
+    };
+
+    server = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "web";
+      description = ''
+        Which of the servers in {option}`settings` this machine is, as `--as` has it: it then has the checks that this server
+        is asked for, its roots, and its locks where each server has its own (`lock_per_server`).
       '';
     };
 

@@ -66,14 +66,17 @@ in
     Type = "oneshot";
     ExecStart =
       lib.concatStringsSep " " [
-        (utils.escapeSystemdExecArgs [
-          (lib.getExe package)
-          "--config"
-          "${declaration}"
-          "--require-sandbox"
-          "check"
-          "--local"
-        ])
+        (utils.escapeSystemdExecArgs (
+          [
+            (lib.getExe package)
+            "--config"
+            "${declaration}"
+            "--require-sandbox"
+            "check"
+            "--local"
+          ]
+          ++ declared.as
+        ))
         # The words of a maintenance window, or none.
         "$WINDOW"
         (utils.escapeSystemdExecArgs (

@@ -146,22 +146,27 @@ in
   links = lib.genAttrs (lib.filter (root: root != "") outermost) stored;
 
   # The declaration of the build. Its file lies beside the links.
-  declaration = removeAttrs declared [ "server" "group" ] // {
-    check = lib.mapAttrs (
-      name: check:
-      removeAttrs check [
-        "modes"
-        "server_root"
-      ]
-      // {
-        root =
-          if !(relative ? ${name}) then
-            "${given name}"
-          else if spelt relative.${name} == "" then
-            stored ""
-          else
-            spelt relative.${name};
-      }
-    ) lockable;
-  };
+  declaration =
+    removeAttrs declared [
+      "server"
+      "group"
+    ]
+    // {
+      check = lib.mapAttrs (
+        name: check:
+        removeAttrs check [
+          "modes"
+          "server_root"
+        ]
+        // {
+          root =
+            if !(relative ? ${name}) then
+              "${given name}"
+            else if spelt relative.${name} == "" then
+              stored ""
+            else
+              spelt relative.${name};
+        }
+      ) lockable;
+    };
 }

@@ -396,6 +396,16 @@ let
       service
       ;
   }
+  // import ./servers.nix {
+    inherit
+      lib
+      check
+      evaluate
+      refusals
+      serviceOf
+      settingsOf
+      ;
+  }
   // import ./refusals.nix {
     inherit
       lib
