@@ -108,7 +108,7 @@ fn json() {
     assert_eq!(
         value["locks"][0],
         serde_json::json!({
-            "check": "conf", "server": null, "lock": "audit/locks/conf.lock.json", "result": "written", "old_lock": null, "entries": 1,
+            "check": "conf", "differ_here": null, "server": null, "lock": "audit/locks/conf.lock.json", "result": "written", "old_lock": null, "entries": 1,
             "since_last_lock": null, "trouble": null, "uncovered": [],
         })
     );
