@@ -120,6 +120,11 @@ pub fn fuse() -> Has {
     TRIED.get_or_init(attempt).clone()
 }
 
+/// A test that waits for long is for `scripts/test`, and runs on every machine.
+pub fn time() -> Has {
+    Ok(())
+}
+
 /// Device nodes can be made, and opened.
 pub fn devices() -> Has {
     static TRIED: OnceLock<Has> = OnceLock::new();

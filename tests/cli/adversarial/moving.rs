@@ -19,7 +19,8 @@ fn slow_file(world: &World) -> fs::File {
     file
 }
 
-const SLOW: u64 = 1 << 30;
+/// Large enough that something happens to it while it is read, on a machine that has much else to do as well.
+const SLOW: u64 = 1 << 28;
 
 #[test]
 fn row_16_file_that_grows_while_it_is_read_is_unstable() {
@@ -145,7 +146,7 @@ fn row_27_very_many_tiny_files() {
     let world = World::new();
     for directory in 0..100 {
         fs::create_dir_all(world.root(format!("m{}/{directory}", directory % 10))).unwrap();
-        for file in 0..300 {
+        for file in 0..100 {
             fs::write(world.root(format!("m{}/{directory}/{file}", directory % 10)), format!("{directory} {file}"))
                 .unwrap();
         }
@@ -157,7 +158,7 @@ fn row_27_very_many_tiny_files() {
     }
     world.lock();
     let report = world.check(0);
-    assert_eq!(the_check(&report)["counts"]["verified"], 10 + 100 + 30_000 + 1 + 10_000);
+    assert_eq!(the_check(&report)["counts"]["verified"], 10 + 100 + 10_000 + 1 + 10_000);
     // Every digest, against a program that is not ours.
     let expected = Command::new("sh")
         .args(["-c", "find . -type f -print0 | xargs -0 sha256sum | sed 's/  \\.\\//  /' | LC_ALL=C sort -k2"])

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use driftlock::digest::Sha256;
+use needs::needs;
 use serde_json::{Value, json};
 
 use crate::harness::{FILES, World};
@@ -227,7 +228,7 @@ fn a_folder_without_a_report_counts_by_its_name() {
     assert_eq!(world.driftlock(["check", "--json"]).code(0).json()["previous"]["report"], json!(all[1]));
 }
 
-#[test]
+#[needs(time)]
 fn a_directory_of_reports_that_another_process_holds_is_given_up_in_the_end() {
     let (world, _) = checked();
     let held = fs::File::open(world.path("reports")).unwrap();

@@ -4,6 +4,8 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use needs::needs;
+
 use super::fake::{ID, IMAGE, Reply, answer, chunked, inspected, list, listen, well_behaved};
 use crate::harness::{World, drift, the_check, unprivileged};
 
@@ -216,7 +218,7 @@ fn answers_without_an_end() {
 }
 
 /// An engine that takes the connection and says nothing. The only test that waits for what a run waits for.
-#[test]
+#[needs(time)]
 fn an_engine_that_hangs() {
     let world = world();
     let started = Instant::now();
