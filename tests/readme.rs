@@ -315,7 +315,7 @@ fn the_declaration_of_the_page_on_containers_is_valid_and_has_every_key() {
     let [(_, declaration)] = &blocks("docs/containers.md", "toml")[..] else { panic!("there is one declaration") };
     let kind = |kind: &str| format!("[check.a]\nkind = \"{kind}\"\nwrong = 1\n");
     // These are as for other checks, as the page says.
-    let whole = format!("{declaration}\nlock = \"a.lock.json\"\nallow_empty = true\n");
+    let whole = format!("{declaration}\nlock = \"a.lock.json\"\nlock_per_server = true\nallow_empty = true\n");
     every_key_is_in(&whole, &[&kind("containers"), &kind("container_files")]);
 }
 
@@ -431,10 +431,12 @@ fn the_examples_of_the_help_work() {
         }
         let output = scene.shell("repository", &format!("set -o pipefail\n{{ {command}; }} </dev/null"));
         // The servers are in tests/cli/servers; here they are missing, and that is what has to be said.
-        if example.contains("-servers") || example.starts_with("driftlock collect") {
+        let is_of_servers = example.contains("-servers") || example.contains("--group");
+        if is_of_servers || example.starts_with("driftlock collect") {
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8(said).unwrap();
-            assert!(said.contains("declares no server") || said.contains("the request ends in the middle"), "{said}");
+            let problems = ["declares no server", "declares no such group", "the request ends in the middle"];
+            assert!(problems.iter().any(|problem| said.contains(problem)), "{said}");
             assert_eq!(output.status.code(), Some(2), "{said}");
             continue;
         }

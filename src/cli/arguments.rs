@@ -116,7 +116,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
                             driftlock lock --dry-run                show what would change, write nothing\n  \
                             driftlock lock --check compose_hashes   write one lock\n  \
-                            driftlock lock --server web             lock what a server has\n  \
+                            driftlock lock --all-servers            lock what servers have\n  \
                             driftlock lock --from runtime           make an export the baseline")]
     Lock {
         /// Show what would change, and write nothing
