@@ -254,7 +254,7 @@ fn a_text_lock_with_one_byte_changed_passes_only_if_sha256sum_says_so() {
         // Of a digest every third digit, each in one of the four ways.
         let of_digest = lock[at].is_ascii_hexdigit();
         let damage = damage.into_iter().skip(if of_digest { at % 4 } else { 0 });
-        for damaged in damage.take(if !of_digest { 4 } else { usize::from(at % 3 == 0) }) {
+        for damaged in damage.take(if of_digest { usize::from(at % 3 == 0) } else { 4 }) {
             fs::write(&path, &damaged).unwrap();
             tried += 1;
             let mut run = world.driftlock(["check", "--quiet"]);
