@@ -1,7 +1,8 @@
-//! A first declaration, guessed from what lies below a directory.
+//! Suggests a first declaration for what is below a directory.
 //!
-//! [`scan`] walks, [`mod@write`] decides and writes, and [`covered`] holds the result against what is there. What is found
-//! becomes a check; where nothing is known of what it is, one check covers all of it. The same directory gives the same text.
+//! [`scan`] walks the directory, [`mod@write`] writes the declaration, and [`covered`] lists what no check covers.
+//! Known layouts become checks of their own. If there is none, one check covers everything. The same directory gives
+//! the same text.
 
 mod covered;
 mod scan;
@@ -13,20 +14,20 @@ use std::io;
 
 use cap_std::fs::Dir;
 
-/// A declaration that was guessed.
+/// A suggested declaration.
 #[derive(Debug)]
 pub struct Guess {
     /// The text of a `driftlock.toml`.
     pub text: String,
-    /// What no check of it covers, by name and reason. Harmless.
+    /// What no check covers, and why. Escaped.
     pub uncovered: Vec<String>,
 }
 
-/// Guesses a `driftlock.toml` for `dir`; nothing if there is nothing to lock. Reads names only, follows no links, writes
-/// nothing.
+/// Suggests a `driftlock.toml` for `dir`; `None` if there is nothing to lock. Reads only names, follows no links, and
+/// writes nothing.
 ///
 /// # Errors
-/// `dir` itself can't be read. A directory below it that can't be is passed over, with a comment that says so.
+/// `dir` itself can't be read. A directory below it that can't be read is skipped; a comment in the text says so.
 pub fn guess(dir: &Dir) -> io::Result<Option<Guess>> {
     let mut found = scan::scan(dir)?;
     let Some(mut text) = write::declaration(&found) else { return Ok(None) };

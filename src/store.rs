@@ -1,14 +1,13 @@
-//! Files that are written whole or not at all.
+//! Writes files whole or not at all.
 //!
-//! The bytes go into `.<name>.tmp` beside the file, are synced, and take the file's name in one step; then the directory
-//! is synced. A crash leaves the old file or the new one. The temporary file has a fixed name and is held by a lock of
-//! the kernel while it is written: what a crash leaves of it is taken over by the next run, and two runs at once do not
-//! mix. It is never unlinked, since the sandbox takes the right to unlink anything away; where writing fails it is
-//! emptied and stays.
+//! The bytes go into `.<name>.tmp` in the same directory. That file is synced and renamed to the final name, and the
+//! directory is synced. A crash leaves the old file or the new one. The temporary file has a fixed name, and the writer
+//! holds a kernel lock on it. So the next run reuses what a crash left, and two runs at once do not mix. The sandbox
+//! does not allow unlinking, so a failed write empties the temporary file and leaves it.
 //!
-//! Where others may write too (a sticky directory), one of them may have made a file of that name, to be the owner of ours:
-//! a file of another user is left alone, and a name that can't be foreseen is taken. A user who may read the file may hold
-//! it: after some seconds an error says who does.
+//! In a sticky directory, another user could create a file with the temporary name, to own our file. So a file of
+//! another user is left alone, and a random name is used instead. A user who may read the file may also lock it; after
+//! some seconds an error names the process that holds the lock.
 
 mod access;
 
@@ -26,7 +25,7 @@ use rustix::io::Errno;
 
 use access::Access;
 
-/// The file is in place, and may be gone again after a power cut: its directory could not be synced.
+/// The new file is in place, but its directory could not be synced. A power cut could still lose it.
 #[derive(Debug, thiserror::Error)]
 #[error("it is in place, but its directory could not be synced: {0}")]
 pub struct NotSynced(io::Error);
@@ -34,17 +33,17 @@ pub struct NotSynced(io::Error);
 /// What a file is written through.
 pub type Out<'a> = BufWriter<&'a File>;
 
-/// Writes a file whole. One that is there keeps its mode, and its group where the kernel lets it.
+/// Replaces a file. The new file keeps the mode of the old one, and its group if the kernel allows it.
 ///
 /// # Errors
 /// Those of the file system, or of `write`; the old file is then untouched. [`io::ErrorKind::WouldBlock`] if another
-/// run is writing the same file. [`NotSynced`] inside an error says that the file is the new one.
+/// run is writing the same file. [`NotSynced`] inside an error says that the new file is in place.
 pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
     put(dir, name, Access::of(dir, name), PATIENCE, write, |temporary| dir.rename(temporary, dir, name))
 }
 
-/// [`replace`] for a private file: only its owner can read or write it, whatever the umask. Another
-/// run that is writing it is not waited for.
+/// [`replace`] for a private file: only its owner can read or write it, whatever the umask is. Does not wait for
+/// another run that is writing it.
 ///
 /// # Errors
 /// Those of [`replace`].
@@ -52,7 +51,7 @@ pub fn replace_private(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -
     put(dir, name, Access::PRIVATE, Duration::ZERO, write, |temporary| dir.rename(temporary, dir, name))
 }
 
-/// Writes a file whole where there is none.
+/// Writes a file that must not exist yet.
 ///
 /// # Errors
 /// Those of [`replace`], and [`io::ErrorKind::AlreadyExists`].
@@ -64,7 +63,7 @@ pub fn create_new(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
         PATIENCE,
         |out| out.write_all(bytes),
         |temporary| match rustix::fs::renameat_with(dir.as_fd(), temporary, dir.as_fd(), name, RenameFlags::NOREPLACE) {
-            // Some file systems can't promise it; a look has to do there.
+            // Some file systems do not support this flag; then a check before the rename must do.
             Err(Errno::INVAL) if dir.symlink_metadata(name).is_err() => dir.rename(temporary, dir, name),
             Err(Errno::INVAL) => Err(Errno::EXIST.into()),
             result => Ok(result?),
@@ -72,7 +71,7 @@ pub fn create_new(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
     )
 }
 
-/// What a file is called while it is being written.
+/// The temporary name of a file.
 #[must_use]
 pub fn temporary(name: &str) -> String {
     format!(".{name}.tmp")
@@ -96,14 +95,14 @@ fn put(
         rename(&temporary)
     });
     if let Err(error) = written {
-        // Best effort: what counts is that the old file is untouched, and the error that is told is the first one.
+        // Best effort: the old file is untouched, and the caller reports the first error.
         let _ = file.set_len(0);
         return Err(error);
     }
     sync(dir).map_err(|error| io::Error::new(error.kind(), NotSynced(error)))
 }
 
-/// Creates a new file whole, in a directory that no other process writes to.
+/// Creates a new file in a directory that no other process writes to.
 ///
 /// # Errors
 /// Those of the file system.
@@ -123,16 +122,16 @@ pub fn sync(dir: &Dir) -> io::Result<()> {
         rustix::fs::Mode::empty(),
     )?;
     match rustix::fs::fsync(handle) {
-        // Some file systems have no syncing of directories.
+        // Some file systems can't sync directories.
         Err(Errno::INVAL) => Ok(()),
         result => Ok(result?),
     }
 }
 
-/// How long a file that another process holds is waited for.
+/// How long to wait for a file that another process holds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Opens a temporary file, alone, and gives its name.
+/// Opens and locks a temporary file; returns its name too.
 fn temporary_file(dir: &Dir, name: &str, access: Access, patience: Duration) -> io::Result<(File, String)> {
     let mut access = access;
     let usual = temporary(name);
@@ -142,7 +141,7 @@ fn temporary_file(dir: &Dir, name: &str, access: Access, patience: Duration) -> 
             return Ok((file, usual));
         }
     }
-    // Each of these is seeded by chance.
+    // Each `RandomState` has a random seed.
     let chance = RandomState::new().build_hasher().finish();
     let fresh = format!(".{name}.{chance:016x}.tmp");
     let file = access.creating(|mode| dir.open_with(&fresh, options(mode).create_new(true)))?;
@@ -151,18 +150,18 @@ fn temporary_file(dir: &Dir, name: &str, access: Access, patience: Duration) -> 
     Ok((file, fresh))
 }
 
-/// Who runs this.
+/// The user and groups of this process.
 #[derive(Debug)]
 pub struct Own {
     pub user: u32,
-    /// All groups, the effective one too.
+    /// All groups, including the effective one.
     pub groups: Vec<u32>,
 }
 
-/// It is asked for once, and from inside of the sandbox it can't be.
+/// Asked for once, because it is not available inside the sandbox.
 static OWN: OnceLock<Own> = OnceLock::new();
 
-/// Finds out who runs this, before the sandbox is entered.
+/// Looks up the user and groups of this process, before the sandbox is entered.
 pub fn own() -> &'static Own {
     OWN.get_or_init(|| {
         use rustix::process::{Gid, getegid, geteuid, getgroups};
@@ -172,8 +171,8 @@ pub fn own() -> &'static Own {
     })
 }
 
-/// Whether something of this name may be there to trap us: in a directory where all may make files and none may remove
-/// those of others, and of another user.
+/// Whether a file with this name may be a trap: it belongs to another user, in a directory where all users may create
+/// files and none may remove those of others.
 fn is_foreign(dir: &Dir, name: &str) -> io::Result<bool> {
     if rustix::fs::fstat(dir)?.st_mode & libc::S_ISVTX == 0 {
         return Ok(false);
@@ -189,12 +188,12 @@ fn options(mode: u32) -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     cap_std::fs::OpenOptionsExt::mode(&mut options, mode);
-    // A link planted under the temporary name is not followed.
+    // A planted link with the temporary name is not followed.
     cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
     options
 }
 
-/// Opens the temporary file of the usual name, alone: it is locked, and still the one that has the name.
+/// Opens and locks the usual temporary file, and checks that the name still refers to it.
 fn take_over(dir: &Dir, temporary: &str, mode: u32, patience: Duration) -> io::Result<File> {
     for _ in 0..100 {
         let file = dir.open_with(temporary, options(mode).create(true))?;
@@ -204,7 +203,7 @@ fn take_over(dir: &Dir, temporary: &str, mode: u32, patience: Duration) -> io::R
             return Err(io::Error::other(problem));
         }
         hold(&file, temporary, patience)?;
-        // The process that held it before may have given it its final name between the opening and the locking.
+        // The process that held it before may have renamed it between the open and the lock.
         match rustix::fs::statat(dir.as_fd(), temporary, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(named) if (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino) && named.st_nlink == 1 => {
                 return Ok(file);
@@ -219,7 +218,7 @@ fn take_over(dir: &Dir, temporary: &str, mode: u32, patience: Duration) -> io::R
     Err(io::ErrorKind::WouldBlock.into())
 }
 
-/// Locks a file, and waits while another process has it.
+/// Locks a file, and waits while another process holds it.
 fn hold(file: &File, name: &str, patience: Duration) -> io::Result<()> {
     const PAUSE: Duration = Duration::from_millis(50);
     let mut waited = Duration::ZERO;
@@ -238,12 +237,12 @@ fn hold(file: &File, name: &str, patience: Duration) -> io::Result<()> {
     }
 }
 
-/// The kernel's list of locks. It is opened before the sandbox is entered.
+/// The kernel's list of locks, opened before the sandbox is entered.
 static HOLDERS: OnceLock<File> = OnceLock::new();
 
-/// Makes it known, for the message about a file that another process holds.
+/// Provides that list, for the message about a file that another process holds.
 pub fn know_holders(list: File) {
-    // A second one says the same.
+    // A second call would provide the same list.
     let _ = HOLDERS.set(list);
 }
 

@@ -1,4 +1,4 @@
-//! The lock with what was chosen: an ordered merge of the one that is there and of what is there.
+//! Builds the lock with the chosen drifts, by an ordered merge of the old lock and the live entries.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -8,12 +8,12 @@ use super::{AcceptError, Choice, Drifted};
 use crate::manifest::{Entries, Kind, List, Observed};
 use crate::path::{EntryPath, first_name};
 
-/// All entries of the lock that has the chosen drifts, and in all else says what the lock said.
+/// Returns all entries of the new lock: the live ones for the chosen drifts, and the old lock's for the rest.
 ///
-/// `lock` and `live` are what was compared, from their beginnings.
+/// `lock` and `live` are the two sides of the comparison, read from their beginnings.
 ///
 /// # Errors
-/// A lock that turns out to be malformed, and a chosen entry that could not be read.
+/// The lock is malformed, or a chosen entry could not be read.
 pub fn taken(
     drifted: &Drifted,
     choice: &Choice,
@@ -53,7 +53,7 @@ pub fn taken(
     Ok(List::new(entries))
 }
 
-/// The paths whose live state is taken: those of the chosen drifts, and the modules that these are all the drift of.
+/// The paths whose live state is taken: those of the chosen drifts, and modules all of whose drifts were chosen.
 fn paths<'a>(drifted: &'a Drifted, choice: &Choice) -> HashSet<&'a [u8]> {
     let drift = &drifted.found.drift;
     let chosen = drift.iter().zip(choice).filter(|(_, chosen)| **chosen);

@@ -1,8 +1,8 @@
-//! Single drifts taken into a lock, with all other entries left as they were locked.
+//! Takes single drifts into a lock, and leaves all other entries as they were locked.
 //!
-//! [`Drifted`] is what drifted of one check. [`Names`] are the arguments of the operator, and find drifts by their paths.
-//! [`units()`] says which drifts can only be taken together, and [`taken`] is the lock with those that were chosen. Nothing
-//! here reads or writes a file.
+//! [`Drifted`] is the drift of one check. [`Names`] are the operator's arguments, and find drifts by path. [`units()`]
+//! says which drifts can only be taken together, and [`taken`] builds the lock with the chosen ones. Nothing here reads
+//! or writes a file.
 
 mod merge;
 mod names;
@@ -18,39 +18,39 @@ use crate::path::{EntryPath, escaped, joined};
 use crate::shell;
 use crate::trouble::Trouble;
 
-/// What drifted of one check.
+/// The drift of one check.
 #[derive(Debug)]
 pub struct Drifted {
     pub kind: Kind,
-    /// Where its entries are, as the operator may know it; reports show the first.
+    /// The roots of its entries, as the operator may name them. Reports show the first.
     pub places: Vec<String>,
     pub found: Comparison,
 }
 
-/// Why drifts can't be taken.
+/// Why a drift can't be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// What is there was not told by what was read.
+    /// The live entry could not be read.
     #[error("{0} could not be read: {1}")]
     Unverified(EntryPath, Unverified),
-    /// Some of what drifted in a module, and not all.
+    /// Only some of a module's drifts were chosen.
     #[error("{}", in_parts(.modules, .left))]
     InParts {
-        /// As the operator knows them; several if something moved from one into another.
+        /// As the operator names them; several if something moved between modules.
         modules: Vec<Vec<u8>>,
-        /// The same of what was not chosen.
+        /// Likewise, the drifts that were not chosen.
         left: Vec<Vec<u8>>,
     },
-    /// A module of which something could not be read.
+    /// Something in a module could not be read.
     #[error("the module {} can't be taken: {path} in it could not be read: {reason}", escaped(.module))]
     Unread { module: Vec<u8>, path: EntryPath, reason: Unverified },
     #[error("more drifted than can be kept, so single entries can't be told from the others")]
     TooMuch,
 }
 
-/// How many of the paths that were not chosen are named.
+/// The most paths that were not chosen to name in the message.
 const NAMED: usize = 5;
 
 fn in_parts(modules: &[Vec<u8>], left: &[Vec<u8>]) -> String {
@@ -69,7 +69,7 @@ fn in_parts(modules: &[Vec<u8>], left: &[Vec<u8>]) -> String {
 }
 
 impl AcceptError {
-    /// With what to do about it.
+    /// The error with its remedy.
     #[must_use]
     pub fn trouble(&self, check: &str) -> Trouble {
         let remedy = match self {
@@ -85,7 +85,7 @@ impl AcceptError {
 }
 
 impl Drifted {
-    /// What was chosen, as if nothing else had drifted.
+    /// The chosen drifts, as if nothing else had drifted.
     #[must_use]
     pub fn chosen(&self, choice: &Choice) -> Comparison {
         self.only(choice.iter().enumerate().filter(|(_, chosen)| **chosen).map(|(index, _)| index))
@@ -100,12 +100,12 @@ impl Drifted {
     fn only(&self, drifts: impl Iterator<Item = usize>) -> Comparison {
         let all = &self.found.drift;
         let drift: Vec<_> = drifts.filter_map(|index| all.get(index)).cloned().collect();
-        // What moved has drifted where it was as well.
+        // A moved file drifted at its old path too.
         let drifted = drift.iter().map(|item| 1 + u64::from(units::left(item, all).is_some())).sum();
         Comparison { drift, counts: Counts { entries: drifted, drifted, ..Counts::default() }, ..Comparison::default() }
     }
 
-    /// A path as reports show it. Raw.
+    /// A path as reports show it, not escaped.
     #[must_use]
     pub fn shown(&self, path: &[u8]) -> Vec<u8> {
         joined(self.places.first().map_or("", String::as_str), path)

@@ -1,4 +1,4 @@
-//! The arguments of the operator: drifts by the paths that reports show, by directories above them, or by globs.
+//! Resolves the operator's arguments to drifts: a path as reports show it, a directory above it, or a glob.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -12,42 +12,42 @@ use crate::manifest::Kind;
 use crate::path::{ROOT, below, escaped, first_name, joined, without_dots};
 use crate::trouble::Trouble;
 
-/// Braces in braces cost stack when `globset` compiles them, and a glob as long as this is none.
+/// Limits for a glob: nested braces use stack when `globset` compiles them.
 const LONGEST: usize = 4096;
 const MOST_BRACES: usize = 64;
 
-/// What the operator named.
+/// The operator's arguments.
 #[derive(Debug)]
 pub struct Names<'a> {
     names: Vec<Name<'a>>,
     globs: GlobSet,
-    /// Which name each glob is.
+    /// For each glob, the index of its name.
     of_globs: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Name<'a> {
     given: &'a [u8],
-    /// Without what makes no difference.
+    /// Without trailing slashes.
     path: &'a [u8],
-    /// A slash at the end: the directory with all that is in it.
+    /// It ends in a slash: the directory and everything in it.
     directory: bool,
-    /// Why it is no glob, though it looks like one.
+    /// Why it is not a valid glob, though it looks like one.
     malformed: Option<String>,
 }
 
-/// The drifts of one check by their paths, those that something moved away from too.
+/// The drifts of one check by path, including the paths that something moved away from.
 struct Index<'a> {
     drifted: &'a Drifted,
-    /// In the order of the paths.
+    /// Sorted by path.
     paths: Vec<(&'a [u8], usize)>,
 }
 
 impl<'a> Names<'a> {
-    /// Reads the arguments. One that is no glob may be a path all the same.
+    /// Parses the arguments. An argument that is not a valid glob may still be a path.
     ///
     /// # Errors
-    /// More globs than can be compiled.
+    /// There are more globs than can be compiled.
     pub fn new(given: impl IntoIterator<Item = &'a OsStr>) -> Result<Self, Trouble> {
         let mut names: Vec<_> = given.into_iter().map(|name| Name::new(name.as_bytes())).collect();
         let mut globs = GlobSetBuilder::new();
@@ -66,10 +66,10 @@ impl<'a> Names<'a> {
         Ok(Self { names, globs, of_globs })
     }
 
-    /// Which drifts of each check are named.
+    /// Returns the named drifts of each check.
     ///
     /// # Errors
-    /// The first name that no drift has.
+    /// The first name that matches no drift.
     pub fn find(&self, all: &[&Drifted]) -> Result<Vec<Choice>, Trouble> {
         let mut choices: Vec<Choice> = all.iter().map(|drifted| vec![false; drifted.found.drift.len()]).collect();
         let indices: Vec<_> = all.iter().map(|drifted| Index::new(drifted)).collect();
@@ -111,7 +111,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// As reports show what a terminal could not: `a\nb`.
+    /// Names that were copied in the escaped form of reports: `a\nb`.
     fn find_escaped(&self, indices: &[Index<'_>], found: &mut [bool], choices: &mut [Choice]) {
         let missing = self.names.iter().enumerate().filter(|(index, _)| !found[*index]);
         let missing: HashMap<&[u8], usize> = missing.map(|(index, name)| (name.path, index)).collect();
@@ -127,7 +127,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// A module, which reports call by its name alone.
+    /// Modules, which reports name without their root.
     fn find_modules(&self, indices: &[Index<'_>], found: &mut [bool], choices: &mut [Choice]) {
         for (name, found) in self.names.iter().zip(found).filter(|(_, found)| !**found) {
             for (index, choice) in indices.iter().zip(choices.iter_mut()) {
@@ -143,12 +143,12 @@ impl<'a> Name<'a> {
     fn new(given: &'a [u8]) -> Self {
         let slashes = given.iter().rev().take_while(|&&byte| byte == b'/').count();
         let path = &given[..given.len() - slashes];
-        // `/` alone is a root, and its slash is its name.
+        // The slash of `/` alone is its name.
         let (path, directory) = if path.is_empty() { (given, true) } else { (path, slashes > 0) };
         Self { given, path, directory, malformed: None }
     }
 
-    /// The glob that it may be.
+    /// The argument as a glob, if it looks like one.
     fn glob(&self) -> Option<Result<Glob, String>> {
         let text = std::str::from_utf8(without_dots(self.path)).ok()?;
         if !text.contains(['*', '?', '[', '{', '\\']) {
@@ -198,13 +198,13 @@ impl<'a> Index<'a> {
         Self { drifted, paths }
     }
 
-    /// Chooses what drifted at a path and below it; says whether there was something.
+    /// Chooses the drifts at a path and below it; returns whether there was one.
     fn choose(&self, path: &[u8], directory: bool, choice: &mut Choice) -> bool {
         let start = self.paths.partition_point(|(other, _)| *other < path);
         let own = self.paths[start..].iter().take_while(|(other, _)| *other == path);
         let own: Vec<_> = own.map(|(_, drift)| *drift).collect();
         own.iter().for_each(|drift| choice[*drift] = true);
-        // The root itself is an entry of its own, and above all the others.
+        // The root itself is an entry, and is also above all others.
         if path == ROOT && (directory || own.is_empty()) {
             choice.fill(true);
             return !choice.is_empty();

@@ -1,4 +1,4 @@
-//! Which drifts can only be taken together: those of one module, whose `nar` says what all of it is.
+//! Groups drifts that can only be taken together: the drifts of one module, whose `nar` covers all of it.
 
 use std::collections::HashMap;
 
@@ -7,21 +7,21 @@ use crate::compare::{self, Drift};
 use crate::manifest::Kind;
 use crate::path::first_name;
 
-/// Drifts that are taken together, by their places in the comparison's list, in its order.
+/// Drifts that are taken together, as indices into the comparison's list, in its order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit {
     pub drifts: Vec<usize>,
-    /// What of a `trees` check it is all of: modules, and files beside them, by their names directly below the root.
+    /// In a `trees` check, the names directly below the root that the unit covers whole: modules and loose files.
     pub names: Vec<Vec<u8>>,
 }
 
-/// Which drifts of a check were chosen, by their places in the comparison's list.
+/// For each drift in the comparison's list, whether it was chosen.
 pub type Choice = Vec<bool>;
 
-/// All drifts of a check, each in one unit.
+/// All drifts of a check, each in exactly one unit.
 ///
 /// # Errors
-/// More drift than the comparison has kept.
+/// There is more drift than the comparison kept.
 pub fn units(drifted: &Drifted) -> Result<Vec<Unit>, AcceptError> {
     if !drifted.found.left_out.is_nothing() {
         return Err(AcceptError::TooMuch);
@@ -30,7 +30,7 @@ pub fn units(drifted: &Drifted) -> Result<Vec<Unit>, AcceptError> {
     if drifted.kind != Kind::Trees {
         return Ok((0..drift.len()).map(|index| Unit { drifts: vec![index], names: Vec::new() }).collect());
     }
-    // What moved from one module into another holds the two together: each name knows one that it is held by.
+    // A move from one module into another joins the two. This is a union-find over names.
     let mut numbers: HashMap<&[u8], usize> = HashMap::new();
     let mut held_by: Vec<usize> = Vec::new();
     let mut number = |name, held_by: &mut Vec<usize>| {
@@ -62,10 +62,10 @@ pub fn units(drifted: &Drifted) -> Result<Vec<Unit>, AcceptError> {
     Ok(units)
 }
 
-/// Makes sure that a choice takes each unit as a whole or not at all, and that all of what it takes was read.
+/// Checks that each unit is chosen whole or not at all, and that everything in a chosen unit was read.
 ///
 /// # Errors
-/// The first unit of which that is not so.
+/// The first unit that breaks this.
 pub fn whole(drifted: &Drifted, units: &[Unit], choice: &Choice) -> Result<(), AcceptError> {
     if drifted.kind != Kind::Trees {
         return Ok(());
@@ -90,13 +90,13 @@ pub fn whole(drifted: &Drifted, units: &[Unit], choice: &Choice) -> Result<(), A
     Ok(())
 }
 
-/// Where the content of a drift was, if nothing is there any more. Of two files that were swapped, each is there still.
+/// The path that a file moved away from, if nothing is there any more. Of two swapped files, both paths still exist.
 pub fn left<'a>(item: &'a Drift, drift: &[Drift]) -> Option<&'a [u8]> {
     let from = item.from.as_ref()?;
     compare::drift_of(drift, from).is_none().then(|| from.as_bytes())
 }
 
-/// The first of those that hold a name together, and a shorter way to it.
+/// Finds the representative of a name, and shortens the path to it.
 fn holder(held_by: &mut [usize], mut number: usize) -> usize {
     while held_by[number] != number {
         held_by[number] = held_by[held_by[number]];

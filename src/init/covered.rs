@@ -1,4 +1,4 @@
-//! Which of the files that were found the declaration covers, by the declaration itself.
+//! Finds the files that no check of the new declaration covers.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use crate::declaration::{Check, Declaration, Format};
 use crate::manifest::Kind;
 use crate::path::{directories_above, escaped};
 
-/// What is in a directory, at any depth.
+/// Number of files below a directory, at any depth.
 #[derive(Default)]
 struct Sum {
     covered: u64,
     uncovered: u64,
 }
 
-/// What no check covers: whole directories where that is all that is in them, single files elsewhere, and links that are
-/// covered only as links. Harmless.
+/// What no check covers: a whole directory if nothing in it is covered, otherwise single files; and links, which are
+/// covered only as links. Escaped.
 pub fn not(found: &Found, text: &str) -> Vec<String> {
-    // What was just written is valid; tests hold it to that.
+    // The text was just written, so it is valid; tests hold it to that.
     let Ok(declared) = Declaration::parse("driftlock.toml", Format::Toml, text.as_bytes()) else { return Vec::new() };
     let mut sums: BTreeMap<&[String], Sum> = BTreeMap::new();
     let mut uncovered: Vec<&Place> = Vec::new();
@@ -31,12 +31,12 @@ pub fn not(found: &Found, text: &str) -> Vec<String> {
             uncovered.push(path);
         }
     }
-    // The highest directory of which nothing is covered.
+    // The highest directory in which nothing is covered.
     let mut notes = lines(&uncovered, &sums, |path| {
         let mut above = (1..path.len()).map(|depth| &path[..depth]);
         above.find(|above| sums.get(above).is_some_and(|sum| sum.covered == 0))
     });
-    // Where that is too much to read, directories further up stand for what is below them.
+    // If that gives too many lines, directories further up stand for what is below them.
     for depth in (1..DEEPEST).rev() {
         if notes.len() <= READABLE {
             break;
@@ -51,7 +51,7 @@ pub fn not(found: &Found, text: &str) -> Vec<String> {
     notes
 }
 
-/// Says of a place that was not looked into whether all below it is covered.
+/// Returns a predicate: whether a `trees` check covers everything in a directory that was not scanned.
 pub fn trees(text: &str) -> impl Fn(&Place) -> bool + use<> {
     let declared = Declaration::parse("driftlock.toml", Format::Toml, text.as_bytes()).ok();
     move |place| declared.as_ref().is_some_and(|declared| is_in_trees(declared, place))
@@ -61,10 +61,10 @@ fn is_in_trees(declared: &Declaration, place: &Place) -> bool {
     declared.checks.iter().any(|check| check.kind == Kind::Trees && covers(check, place))
 }
 
-/// As many lines as one looks through.
+/// The most lines that an operator will read.
 const READABLE: usize = 60;
 
-/// How many there are below a directory, of how many.
+/// Describes how many files below a directory are uncovered, and of how many.
 fn below(sum: &Sum) -> String {
     let files = |number: u64| if number == 1 { "1 file".to_owned() } else { format!("{number} files") };
     match sum.covered {
@@ -73,8 +73,8 @@ fn below(sum: &Sum) -> String {
     }
 }
 
-/// A line for each directory that stands for what is below it, as `above` says of an uncovered file, and for each other
-/// uncovered file.
+/// One line for each uncovered file. `above` may name a directory that stands for the file; then that directory gets
+/// one line for everything below it.
 fn lines<'a>(
     uncovered: &[&'a Place],
     sums: &BTreeMap<&[String], Sum>,

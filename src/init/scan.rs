@@ -1,4 +1,4 @@
-//! What lies below a directory: compose files and modules, as far as a bounded look goes.
+//! Finds compose files and modules below a directory, within fixed limits.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -9,13 +9,13 @@ use rustix::fs::OFlags;
 
 use crate::path::escaped;
 
-/// Directories this deep are still looked into: `odoo/custom/src/private/addon` is 5.
+/// Directories up to this depth are scanned: `odoo/custom/src/private/addon` has depth 5.
 pub const DEEPEST: usize = 8;
-/// A directory with more is data, not something that someone laid out.
+/// A directory with more entries holds data, not stacks or modules, and is skipped.
 const MOST_IN_ONE: usize = 2_000;
-/// In all. Directories come level by level, so it is the deepest that are left out.
+/// The limit for the whole scan. It goes level by level, so the deepest directories are left out.
 const MOST: usize = 20_000;
-/// Kept by others, or made from what lies elsewhere.
+/// Directories that tools generate, or whose contents come from elsewhere.
 pub const SKIPPED: &[&str] = &[
     ".git",
     "node_modules",
@@ -48,7 +48,7 @@ const MARKERS: &[(&[u8], Marker)] = &[
     (b"build.gradle.kts", Marker::Other),
 ];
 
-/// What a module is written in, which says what is made beside it and should be excluded.
+/// The language or packaging of a module. It decides which generated files to exclude.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Marker {
     Odoo,
@@ -59,25 +59,25 @@ pub enum Marker {
     Other,
 }
 
-/// A directory's path below the one looked at; no names: that one itself. All names are UTF-8, as TOML is.
+/// A path below the scanned directory, as names; empty for that directory itself. All names are UTF-8, as TOML
+/// requires.
 pub type Place = Vec<String>;
 
-/// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Directories that hold compose files.
     pub compose: BTreeSet<Place>,
     /// Directories that are modules.
     pub modules: BTreeMap<Place, BTreeSet<Marker>>,
-    /// Everything that is no directory, with where it leads if it is a link.
+    /// Everything except directories, with the target if it is a link.
     pub files: BTreeMap<Place, Option<String>>,
-    /// What was not looked at and why, ready to be shown.
+    /// What was skipped and why, escaped.
     pub passed_over: Vec<String>,
-    /// Directories in which there are more, too deep to be looked into.
+    /// Directories at the depth limit that have further directories.
     pub too_deep: Vec<Place>,
 }
 
-/// Looks at a directory, level by level.
+/// Scans a directory, level by level.
 pub fn scan(dir: &Dir) -> io::Result<Found> {
     let mut found = Found::default();
     let mut left = MOST;
@@ -101,7 +101,7 @@ pub fn scan(dir: &Dir) -> io::Result<Found> {
         };
         left = less;
         note(&mut found, dir, &place, &names);
-        // A Python environment: what is installed there is no source of anyone here.
+        // A Python environment holds installed packages, not sources.
         if names.contains_key(&b"pyvenv.cfg"[..]) {
             found.passed_over.push(format!("{}: a Python environment", shown(&place)));
         } else if place.len() < DEEPEST {
@@ -114,7 +114,6 @@ pub fn scan(dir: &Dir) -> io::Result<Found> {
     Ok(found)
 }
 
-/// The types that matter here.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Type {
     Directory,
@@ -136,14 +135,14 @@ fn open(dir: &Dir, place: &Place) -> io::Result<Dir> {
     Ok(opened)
 }
 
-/// Where a link leads, if that is text.
+/// The target of a link, if it is UTF-8.
 fn target(dir: &Dir, path: &Place) -> Option<String> {
     let (name, above) = path.split_last()?;
     open(dir, &above.to_vec()).ok()?.read_link_contents(name).ok()?.into_os_string().into_string().ok()
 }
 
 impl Found {
-    /// A link to a module makes the directory that it is in one of modules: `addons/sale -> ../oca/sale`.
+    /// A link to a module is a module too: `addons/sale -> ../oca/sale`.
     fn link_modules(&mut self) {
         let links = self.files.iter().filter_map(|(path, target)| Some((path, target.as_ref()?)));
         let modules: Vec<_> = links
@@ -153,7 +152,7 @@ impl Found {
     }
 }
 
-/// Where a relative link leads, in words.
+/// The place that a relative link leads to, computed from the names alone.
 fn resolved(path: &Place, target: &str) -> Option<Place> {
     let mut place = path.split_last()?.1.to_vec();
     for name in target.split('/') {
@@ -167,8 +166,8 @@ fn resolved(path: &Place, target: &str) -> Option<Place> {
     Some(place)
 }
 
-/// The names in a directory, sorted; `None` if there are too many. Which ones come first is the file system's whim, so
-/// reading only some would not be reproducible.
+/// The names in a directory, sorted; `None` if there are too many. The order in which a file system lists names varies,
+/// so a partial listing would not be reproducible.
 fn read(dir: &Dir) -> io::Result<Option<Names>> {
     let mut names = Names::new();
     for entry in dir.entries()? {
@@ -184,7 +183,7 @@ fn read(dir: &Dir) -> io::Result<Option<Names>> {
 fn type_of(entry: &DirEntry) -> io::Result<Type> {
     let mut file_type = entry.file_type()?;
     if !(file_type.is_dir() || file_type.is_file() || file_type.is_symlink()) {
-        // Some file systems don't say it while listing.
+        // Some file systems do not report the type while listing.
         file_type = entry.metadata()?.file_type();
     }
     Ok(match () {
@@ -208,7 +207,7 @@ fn note(found: &mut Found, dir: &Dir, place: &Place, names: &Names) {
         if *file_type == Type::Special {
             continue;
         }
-        // A role of Ansible is known by what it does.
+        // An Ansible role is recognised by its tasks.
         if matches!(&name[..], b"main.yml" | b"main.yaml") && place.last().is_some_and(|last| last == "tasks") {
             found.modules.entry(place[..place.len() - 1].to_vec()).or_default().insert(Marker::Other);
         }
@@ -221,7 +220,7 @@ fn note(found: &mut Found, dir: &Dir, place: &Place, names: &Names) {
     }
 }
 
-/// The directories in a directory, but for those that no declaration should lead to.
+/// The directories in a directory, without those that no check should cover.
 fn below(found: &mut Found, place: &Place, names: Names) -> Vec<Place> {
     let mut places = Vec::new();
     for (name, file_type) in names {
@@ -251,7 +250,7 @@ pub fn is_compose(name: &[u8]) -> bool {
     stem.is_some_and(|stem| stem.starts_with(b"docker-compose") || stem.starts_with(b"compose"))
 }
 
-/// A place for a comment: one line, whatever its names are.
+/// A path for a comment: escaped, on one line.
 pub fn shown(place: &Place) -> String {
     if place.is_empty() { ".".to_owned() } else { escaped(place.join("/").as_bytes()).to_string() }
 }

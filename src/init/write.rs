@@ -1,4 +1,4 @@
-//! From what was found to the text of a declaration.
+//! Writes the text of a declaration from a scan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -6,16 +6,16 @@ use std::fmt::Write as _;
 use super::scan::{Found, Marker, Place, SKIPPED, is_compose};
 use crate::path::is_hazardous;
 
-/// What files of Docker Compose are called, at any depth: one that is added tomorrow is seen.
+/// Names of Docker Compose files, at any depth, so that files added later are covered too.
 const COMPOSE: &str = "**/{docker-compose,compose}*.{yml,yaml}";
 /// The same for a lock of the scripts.
 const OLD_COMPOSE: [&str; 2] = ["*/docker-compose*.yml", "*/docker-compose*.yaml"];
-/// Files of our own, which would drift with every run.
+/// driftlock's own files, which would drift with every run.
 const OURS: &[&str] = &["audit", "driftlock.toml"];
-/// How much of what was passed over is listed.
+/// The most skipped paths that are listed.
 const MOST_NOTES: usize = 500;
 
-/// The locks that the scripts wrote, in the directory of locks.
+/// Names of the scripts' locks, in the directory of locks.
 const OLD_FILES: &str = "compose_sha256.lock.txt";
 const OLD_MODULES: &str = "odoo_addons_modules.hash.txt";
 const OLD_IMAGES: &str = "docker_images.lock.json";
@@ -31,7 +31,7 @@ locks = \"audit/locks\"
 reports = \"audit/runtime\"
 ";
 
-/// Writes the declaration; nothing if there is nothing that it could be about.
+/// Writes the declaration; `None` if there is nothing to check.
 pub fn declaration(found: &Found) -> Option<String> {
     if found.files.keys().all(|path| OURS.contains(&path[0].as_str())) {
         return None;
@@ -64,7 +64,7 @@ pub fn declaration(found: &Found) -> Option<String> {
     Some(text)
 }
 
-/// Has the name that makes the lock of the scripts its own.
+/// This check has the name that makes the scripts' lock its own.
 const OLD_CONTAINERS: &str = "
 # What runs on servers, against the old lock docker_images.lock.json: `driftlock check --server HOST`.
 [check.docker_images]
@@ -73,7 +73,7 @@ socket = \"/var/run/docker.sock\"
 modes = [\"server\"]
 ";
 
-/// Whether the scripts have left a lock of this name: a file, and no link.
+/// Whether the scripts left a lock with this name, as a regular file.
 fn has_old(found: &Found, name: &str) -> bool {
     let place = ["audit", "locks", name].map(str::to_owned).to_vec();
     found.files.get(&place).is_some_and(Option::is_none)
@@ -106,18 +106,17 @@ struct Tree {
     markers: BTreeSet<Marker>,
 }
 
-/// Roots of `trees` checks: directories with several modules directly below them, none below another.
+/// Roots of `trees` checks: directories with several modules directly below them. No root is below another.
 fn trees(found: &Found) -> BTreeMap<Place, Tree> {
     let has_addons = found.modules.values().any(|markers| markers.contains(&Marker::Odoo));
     let mut candidates: BTreeMap<Place, Tree> = BTreeMap::new();
     for (module, markers) in &found.modules {
         let Some((_, root)) = module.split_last() else { continue };
-        // The stubs with which addons are packaged: `setup/sale/setup.py`.
+        // Packaging stubs of addons, such as `setup/sale/setup.py`.
         if has_addons && root.iter().any(|name| name == "setup") {
             continue;
         }
-        // The parts of a module, such as Python's packages in packages, are no modules beside each other; those of the top
-        // are.
+        // Parts of a module, such as Python packages in packages, are not modules themselves, except at the top.
         if !root.is_empty() && found.modules.contains_key(root) {
             continue;
         }
@@ -125,13 +124,13 @@ fn trees(found: &Found) -> BTreeMap<Place, Tree> {
         tree.modules += 1;
         tree.markers.extend(markers);
     }
-    // An application of its own, whatever it consists of.
+    // The top directory itself is one application.
     if let Some(markers) = found.modules.get(&Place::new()) {
         let tree = candidates.entry(Place::new()).or_insert(Tree { modules: 0, markers: BTreeSet::new() });
         tree.modules += 1;
         tree.markers.extend(markers);
     }
-    // Nothing but an addon has Odoo's manifest, so one of those is enough.
+    // Only addons have Odoo's manifest, so one is enough.
     let is_top_module = found.modules.contains_key(&Place::new());
     candidates.retain(|root, tree| {
         tree.modules > 1 || tree.markers.contains(&Marker::Odoo) || root.is_empty() && is_top_module
@@ -146,17 +145,17 @@ fn trees(found: &Found) -> BTreeMap<Place, Tree> {
     roots
 }
 
-/// Roots of `files` checks, with the files beside compose files that links lead to: `docker-compose.yml -> devel.yaml`.
+/// Roots of `files` checks, with the files that links beside compose files lead to: `docker-compose.yml -> devel.yaml`.
 ///
-/// A root is what holds the stacks' folders. Stacks in a stack's folder belong to the same root. Globs go to any depth, so
-/// no root lies below another.
+/// A root is the directory that holds the stacks' directories. A stack inside a stack's directory belongs to the same
+/// root. Globs match at any depth, so no root is below another.
 fn stacks(found: &Found, trees: &BTreeMap<Place, Tree>) -> BTreeMap<Place, BTreeSet<String>> {
     let mut roots: BTreeMap<Place, BTreeSet<String>> = BTreeMap::new();
     let mut stacks: Vec<_> = found.compose.iter().collect();
-    // So that a root is known before the stacks further below it come. The sort keeps the order otherwise.
+    // Roots must be known before the stacks further below them. The sort is stable.
     stacks.sort_by_key(|stack| stack.len());
     for stack in stacks {
-        // Locked whole already.
+        // A `trees` check already covers it.
         if trees.keys().any(|tree| stack.starts_with(tree)) {
             continue;
         }
@@ -182,7 +181,7 @@ fn write_files(text: &mut String, name: &str, root: &Place, links: &BTreeSet<Str
     if root.is_empty() {
         exclude.push(OURS[0].to_owned());
     }
-    // Paths in an old lock begin with the root: a glob for any depth would pick them below it as well.
+    // Paths in an old lock begin with the root. A glob for any depth would match them below the root as well.
     let globs: &[&str] = if old.is_some() { &OLD_COMPOSE } else { &[COMPOSE] };
     let lock = old_lock(old);
     let include = globs.iter().map(|glob| (*glob).to_owned()).chain(links.iter().map(|link| literal(link)));
@@ -205,7 +204,7 @@ exclude = [
     );
 }
 
-/// A path as a glob that matches it alone.
+/// A path as a glob that matches only that path.
 fn literal(path: &str) -> String {
     path.chars().flat_map(|c| "\\*?[]{},!".contains(c).then_some('\\').into_iter().chain([c])).collect()
 }
@@ -224,7 +223,7 @@ fn write_trees(text: &mut String, name: &str, root: &Place, tree: &Tree, old: Op
     }
     if root.is_empty() {
         globs.extend(OURS);
-        // There is no saying what else is made here.
+        // The modules do not show what else is generated at the top, so the common globs are added.
         globs.extend(["**/__pycache__", "**/*.pyc", "**/node_modules"]);
     }
     globs.sort_unstable();
@@ -249,9 +248,9 @@ exclude = [
     );
 }
 
-/// A name for a check: the usual one where there is only one such check, else one that tells its root.
+/// A name for a check: the usual name if there is only one such check, otherwise a name with its root.
 fn name(only: &str, prefix: &str, root: &Place, checks: usize, taken: &mut BTreeSet<String>) -> String {
-    /// Leaves room for a number in the 100 bytes that a name may have.
+    /// Leaves room for a number: a name may have 100 bytes.
     const LONGEST: usize = 80;
     let mut name = only.to_owned();
     if checks > 1 {
@@ -268,7 +267,7 @@ fn name(only: &str, prefix: &str, root: &Place, checks: usize, taken: &mut BTree
     unique
 }
 
-/// The elements of an array, one a line.
+/// The elements of an array, one on each line.
 fn lines(elements: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let lines: Vec<_> =
         elements.into_iter().map(|element| format!("    {},\n", basic_string(element.as_ref()))).collect();
@@ -279,7 +278,7 @@ fn path(place: &Place) -> String {
     if place.is_empty() { ".".to_owned() } else { place.join("/") }
 }
 
-/// A TOML basic string: <https://toml.io/en/v1.0.0#string>. What could mislead a reader is escaped too.
+/// A TOML basic string: <https://toml.io/en/v1.0.0#string>. Also escapes characters that could mislead a reader.
 fn basic_string(value: &str) -> String {
     let mut text = String::from("\"");
     for character in value.chars() {

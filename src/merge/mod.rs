@@ -1,8 +1,8 @@
-//! Two locks that grew out of one, merged by entry: what `driftlock merge-driver` does for git.
+//! Merges two locks with a common ancestor, entry by entry: what `driftlock merge-driver` does for git.
 //!
-//! What is merged as a whole is a unit: an entry, or in a `trees` check all that is directly below the root by one name,
-//! since the `nar` of a module says what all of it is. A unit that one side alone changed is taken from that side. One that
-//! both changed, each in its own way, is a conflict.
+//! The merge works on units. A unit is an entry or, in a `trees` check, everything with the same name directly below
+//! the root, because a module's `nar` covers all of it. If only one side changed a unit, that side wins. If both sides
+//! changed it differently, it is a conflict.
 
 mod write;
 
@@ -25,7 +25,7 @@ pub enum Part<'a> {
 }
 
 impl Part<'_> {
-    /// Where it stands.
+    /// The first path in it.
     fn path(&self) -> Option<&EntryPath> {
         match self {
             Self::Entry(entry) => Some(&entry.path),
@@ -34,7 +34,7 @@ impl Part<'_> {
     }
 }
 
-/// What both sides changed. One of the two may have removed it, and then has nothing here.
+/// A unit that both sides changed. A side that removed it has no entries here.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Conflict<'a> {
     pub ours: Vec<&'a Entry>,
@@ -52,21 +52,21 @@ impl<'a> Merged<'a> {
 }
 
 impl<'a> Conflict<'a> {
-    /// The entry that comes first in the order of paths.
+    /// The first entry in the order of paths.
     #[must_use]
     pub fn first(&self) -> Option<&'a Entry> {
         self.ours.first().into_iter().chain(self.theirs.first()).min_by_key(|entry| &entry.path).copied()
     }
 }
 
-/// Reads a lock to its end.
+/// Reads a whole lock.
 ///
 /// # Errors
-/// A lock that turns out to be malformed.
+/// The lock is malformed.
 pub fn read(lock: &mut impl Entries) -> Result<Vec<Entry>, LockError> {
     let mut entries = Vec::new();
     while let Some(entry) = lock.next()? {
-        // Locks give valid paths, and what could be read, only.
+        // A lock has only valid paths and entries that could be read.
         if let (Ok(path), Ok(record)) = (EntryPath::new(entry.path), entry.state) {
             entries.push(Entry { path, record: record.clone() });
         }
@@ -74,7 +74,7 @@ pub fn read(lock: &mut impl Entries) -> Result<Vec<Entry>, LockError> {
     Ok(entries)
 }
 
-/// What each of the three has of a unit.
+/// The entries of a unit in each of the three locks.
 #[derive(Debug, Default)]
 struct Unit<'a> {
     base: Vec<&'a Entry>,
@@ -82,8 +82,8 @@ struct Unit<'a> {
     theirs: Vec<&'a Entry>,
 }
 
-/// Merges two lists of entries, which both are in the order of paths, as is the `base` that they grew out of. Where that is not
-/// known, all that differs is a conflict.
+/// Merges two lists of entries and their common `base`, all in the order of paths. Without a base, every difference is
+/// a conflict.
 #[must_use]
 pub fn merge<'a>(kind: Kind, base: Option<&'a [Entry]>, ours: &'a [Entry], theirs: &'a [Entry]) -> Merged<'a> {
     type Side = for<'u, 'a> fn(&'u mut Unit<'a>) -> &'u mut Vec<&'a Entry>;
@@ -118,16 +118,17 @@ pub fn merge<'a>(kind: Kind, base: Option<&'a [Entry]>, ours: &'a [Entry], their
     Merged(parts)
 }
 
-/// An entry that only one side changed, or none, and which of the two have it.
+/// An entry without a conflict, and which of the two sides have it.
 struct Clean<'a> {
     entry: &'a Entry,
     of_ours: bool,
     of_theirs: bool,
 }
 
-/// Makes a conflict of what can't be there at once: a file of one side, and what lies below it as a directory on the other.
+/// Makes a conflict of entries that can't exist together: a file on one side, and entries below the same path on the
+/// other.
 fn apart<'a>(mut clean: Vec<Clean<'a>>, conflicts: &mut Vec<Conflict<'a>>) -> Vec<&'a Entry> {
-    // With `/` before all else, what is below a directory follows it.
+    // With `/` sorted first, the entries below a directory follow it directly.
     fn names(path: &EntryPath) -> impl Iterator<Item = u8> {
         path.as_bytes().iter().map(|&byte| if byte == b'/' { 0 } else { byte })
     }

@@ -1,4 +1,4 @@
-//! The merged lock as text: a lock where all could be merged, and else with git's marks around what could not.
+//! Writes the merged lock: a valid lock if there are no conflicts, otherwise with git's conflict markers.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,8 @@ use super::{Merged, Part};
 use crate::manifest::json::{self, Header};
 use crate::manifest::{Entry, List, LockError};
 
-/// Writes a merged lock. `digests` are those that our lock and theirs state, and `marker` is how long git wants its marks.
+/// Writes a merged lock. `digests` are those that our and their lock state; `marker` is the length of git's conflict
+/// markers.
 ///
 /// # Errors
 /// Those of `out`.
@@ -23,7 +24,7 @@ pub fn write(
             Part::Conflict(_) => None,
         });
         let list = List::new(entries.collect());
-        // A list has no errors.
+        // Writing to a `Vec` can't fail.
         let malformed = |error: LockError| io::Error::new(io::ErrorKind::InvalidData, error);
         let digest = json::digest(&mut list.entries()).map_err(malformed)?;
         return json::write(out, header, digest, &mut list.entries());
@@ -55,7 +56,7 @@ pub fn write(
     out.write_all(b"]\n}\n")
 }
 
-/// Entries as lines of a lock, the last one of all without a comma.
+/// Entries as lines of a lock. Only the last line of the lock has no comma.
 fn lines(entries: &[&Entry], with_the_last: bool) -> Vec<String> {
     let line = |(index, entry): (usize, &&Entry)| {
         let comma = if with_the_last && index + 1 == entries.len() { "" } else { "," };

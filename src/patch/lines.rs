@@ -1,15 +1,14 @@
-//! The lines that differ, in hunks.
+//! Writes the hunks of a diff.
 
 use std::io::{self, Write};
 
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
 
-/// Lines around those that differ.
+/// Unchanged lines around each change.
 const CONTEXT: usize = 3;
 
-/// How much may be spent on finding the shortest differences. Contents can be made so that this takes as long as the product
-/// of their lines; where it would be more, all lines between the first and the last that differ count as changed, which is as
-/// true.
+/// Limits the search for the shortest diff, whose cost for hostile contents is the product of their line counts. Beyond
+/// the limit, all lines between the first and the last change count as changed, which is also a correct diff.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     one: u64,
@@ -40,7 +39,7 @@ pub(super) fn write(out: &mut impl Write, old: &[u8], new: &[u8], effort: &mut E
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
         let lines = |first: std::ops::Range<usize>, last: std::ops::Range<usize>| {
             let number = last.end - first.start;
-            // Of no lines, the one before them is named.
+            // An empty range names the line before it.
             format!("{},{number}", first.start + usize::from(number > 0))
         };
         let (before, after) = (lines(first.old_range(), last.old_range()), lines(first.new_range(), last.new_range()));
@@ -69,7 +68,7 @@ fn all(out: &mut impl Write, sign: u8, lines: &[&[u8]]) -> io::Result<()> {
     Ok(())
 }
 
-/// How the lines of the one become those of the other.
+/// The operations that turn the old lines into the new ones.
 fn operations(old: &[&[u8]], new: &[&[u8]], effort: &mut Effort) -> Vec<DiffOp> {
     let before = old.iter().zip(new).take_while(|(old, new)| old == new).count();
     let (left, right) = (&old[before..], &new[before..]);

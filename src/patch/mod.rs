@@ -1,7 +1,7 @@
-//! Drift as a patch that `git apply` takes: what a path has in it before and after, in the format of `git diff`.
+//! Writes drift as a patch that `git apply` accepts, in the format of `git diff`.
 //!
-//! Source: git's documentation, "Generating patch text with -p" (`diff-generate-patch`), and for what is applied its
-//! `apply.c`. All files are text here: a patch knows lines of any bytes, and `git apply` takes them.
+//! Source: git's documentation, "Generating patch text with -p" (`diff-generate-patch`), and git's `apply.c` for what
+//! is accepted. All files are treated as text: a patch can hold lines of any bytes, and `git apply` accepts them.
 
 mod lines;
 mod name;
@@ -13,10 +13,10 @@ pub use terminal::Harmless;
 
 use std::io::{self, Write};
 
-/// The largest file whose contents are compared, here or from a server, in bytes.
+/// The largest file whose contents are compared, local or on a server, in bytes.
 pub const LARGEST: usize = 8 << 20;
 
-/// What git keeps of a path.
+/// What git records of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     File { executable: bool, contents: Vec<u8> },
@@ -24,7 +24,7 @@ pub enum Node {
 }
 
 impl Node {
-    /// The mode, as git knows it.
+    /// The mode in git's notation.
     const fn mode(&self) -> &'static str {
         match self {
             Self::File { executable: false, .. } => "100644",
@@ -45,17 +45,17 @@ impl Node {
     }
 }
 
-/// A path, as the patch names it, and what is there.
+/// A path as the patch names it, and its node.
 pub type At = (Vec<u8>, Node);
 
-/// Writes how something changed: from nothing if it was added, to nothing if it was removed, from another path if it moved.
+/// Writes one change. `old` is `None` for an added path, `new` for a removed one. Different paths are a move.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut impl Write, old: Option<&At>, new: Option<&At>, effort: &mut Effort) -> io::Result<()> {
     match (old, new) {
         (None, None) => Ok(()),
-        // To git, another type is another file.
+        // git treats a change of type as a removed and an added file.
         (Some(old), Some(new)) if old.1.is_link() != new.1.is_link() || holds(&old.0, &new.0) => {
             one(out, Some(old), None, effort)?;
             one(out, None, Some(new), effort)
@@ -64,7 +64,7 @@ pub fn write(out: &mut impl Write, old: Option<&At>, new: Option<&At>, effort: &
     }
 }
 
-/// Whether one of two paths is a directory above the other: both can't be there at once.
+/// Whether one path is a directory above the other, so that both can't exist together.
 fn holds(a: &[u8], b: &[u8]) -> bool {
     let above = |a: &[u8], b: &[u8]| b.strip_prefix(a).is_some_and(|rest| rest.starts_with(b"/"));
     above(a, b) || above(b, a)
@@ -101,11 +101,11 @@ fn one(out: &mut impl Write, old: Option<&At>, new: Option<&At>, effort: &mut Ef
     lines::write(out, before, after, effort)
 }
 
-/// The hunks alone, as text: nothing where the two are the same.
+/// Only the hunks; empty if the contents are equal.
 #[must_use]
 pub fn hunks(old: &[u8], new: &[u8], effort: &mut Effort) -> Vec<u8> {
     let mut out = Vec::new();
-    // Memory has no errors.
+    // Writing to memory can't fail.
     let _ = lines::write(&mut out, old, new, effort);
     out
 }

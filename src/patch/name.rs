@@ -1,7 +1,6 @@
-//! Names as git quotes them: whatever is not plain stands in double quotes, with escapes of C.
+//! Quotes names as git does: a name with special characters is in double quotes, with C escapes.
 //!
-//! Source: `quote.c` of git, with `core.quotePath` as it is by default. A blank needs no quotes there in all places; here it
-//! always has them.
+//! Source: `quote.c` of git, with the default `core.quotePath`. git does not always quote a blank; this module does.
 
 pub(super) fn quoted(before: &[u8], name: &[u8]) -> Vec<u8> {
     let whole = [before, name].concat();

@@ -1,5 +1,5 @@
-//! Files whose contents no report shows unless they are named literally: those that hold secrets by their names, or have a
-//! private key in them.
+//! Recognises secrets, by file name or by a private key in the contents. Reports show their contents only if an
+//! operator names the file literally.
 
 use crate::path::split_last;
 
@@ -23,7 +23,7 @@ const ENDS: [&[u8]; 15] = [
 const STARTS: [&[u8]; 6] = [b".env", b"id_rsa", b"id_dsa", b"id_ecdsa", b"id_ed25519", b".htpasswd"];
 const PARTS: [&[u8]; 5] = [b"secret", b"passwd", b"password", b"credential", b"private_key"];
 
-/// Whether the path names a secret: `*.env`, `*.pem`, keys and the like, and what lies in a directory of secrets.
+/// Whether the path names a secret: `*.env`, `*.pem`, keys and similar files, and everything in a directory of secrets.
 #[must_use]
 pub fn is_named(path: &[u8]) -> bool {
     let path = path.to_ascii_lowercase();
@@ -35,14 +35,14 @@ pub fn is_named(path: &[u8]) -> bool {
         || above.split(|&byte| byte == b'/').any(|name| matches!(name, b"secrets" | b".ssh" | b".gnupg"))
 }
 
-/// Whether there is a private key in it.
+/// Whether the contents have a private key in them.
 #[must_use]
 pub fn is_within(contents: &[u8]) -> bool {
     const MARK: &[u8] = b"PRIVATE KEY-----";
     contents.windows(MARK.len()).any(|window| window == MARK)
 }
 
-/// Whether one of the globs is this path, letter for letter.
+/// Whether one of the globs is exactly this path, without wildcards.
 #[must_use]
 pub fn is_literal(globs: &[String], path: &[u8]) -> bool {
     globs.iter().any(|glob| glob.as_bytes() == path && !glob.contains(['*', '?', '[', ']', '{', '}', '\\', '!']))

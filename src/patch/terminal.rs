@@ -1,18 +1,18 @@
-//! A patch for a terminal: what contents and names have in them that a terminal would take for a command is shown as what it
-//! is, and signs have colours. It can't be applied.
+//! Prints a patch on a terminal, with colours. Characters that a terminal could interpret are escaped, so the result
+//! can't be applied.
 
 use std::io::{self, Write};
 
 use crate::path::to_escape;
 
-/// Takes a patch, and writes what is harmless.
+/// A writer that takes a patch and writes it escaped.
 #[derive(Debug)]
 pub struct Harmless<W> {
     out: W,
     color: bool,
-    /// The start of a line whose end has not come.
+    /// An incomplete line: its end has not been written yet.
     line: Vec<u8>,
-    /// Within a hunk, a line that begins with `---` is one of the contents.
+    /// Within a hunk, a line that begins with `---` belongs to the contents.
     in_hunk: bool,
 }
 

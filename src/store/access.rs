@@ -1,7 +1,7 @@
-//! Who may read and write a file that takes the place of another: those who might before.
+//! Keeps mode and group when a file is replaced, so that the same users can read and write it.
 //!
-//! The sandbox lets no mode be changed, so a file is made with the one that it is to have. It lets a file be given to a group
-//! only if it is that of a lock that was there when the run began ([`groups_to_keep`]).
+//! The sandbox does not allow changing a mode, so the new file is created with its final mode. It allows changing a
+//! group only to that of a lock that existed when the run began ([`groups_to_keep`]).
 
 use std::collections::BTreeSet;
 use std::io;
@@ -12,13 +12,13 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, fchown, fstat, statat};
 
 use super::own;
 
-/// What a new file is to have.
+/// The mode and group that a new file gets.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
     mode: u32,
-    /// Whether it is to have just this mode, since another file had. The umask says nothing then.
+    /// The old file had this exact mode, so the umask does not apply.
     exact: bool,
-    /// The group that the other file had, if it can be given.
+    /// The group of the old file, if it can be set.
     group: Option<u32>,
 }
 
@@ -26,14 +26,15 @@ impl Access {
     pub const SHARED: Self = Self { mode: 0o666, exact: false, group: None };
     pub const PRIVATE: Self = Self { mode: 0o600, ..Self::SHARED };
 
-    /// That of the file that is there, if there is one.
+    /// The mode and group of the existing file, or the defaults.
     pub fn of(dir: &Dir, name: &str) -> Self {
         let Some((mode, group)) = status(dir, name) else { return Self::SHARED };
         let access = Self { mode, exact: true, group: Some(group) };
         if own().user == 0 || own().groups.contains(&group) { access } else { access.without_group() }
     }
 
-    /// The same, where the group can't be given: what it might, another one must not. Any group may do what all may.
+    /// The same without the group: another group must not get the old group's rights. Any group may do what all users
+    /// may.
     const fn without_group(self) -> Self {
         Self { mode: self.mode & !0o070 | (self.mode & 0o007) << 3, group: None, ..self }
     }
@@ -49,13 +50,13 @@ impl Access {
         created
     }
 
-    /// Gives a file its group if it has another one, and says whether it has all that it is to have. If not, another one is to
-    /// be made: what a crash left may have another mode, which no call that is let through changes; and a group that can't
-    /// be given is given up.
+    /// Sets the group of a file, and returns whether the file now has the right mode and group. If not, create another
+    /// one: what a crash left may have another mode, which the sandbox does not let us change. A group that can't be
+    /// set is given up.
     pub fn give(&mut self, file: &File) -> io::Result<bool> {
         let mut status = fstat(file)?;
         if let Some(group) = self.group.filter(|group| *group != status.st_gid) {
-            // Whether it worked shows below.
+            // The check below shows whether it worked.
             let _ = fchown(file, None, Some(Gid::from_raw(group)));
             status = fstat(file)?;
             if status.st_gid != group {
@@ -73,7 +74,7 @@ fn status(dir: &Dir, name: &str) -> Option<(u32, u32)> {
     is_file.then_some((status.st_mode & 0o777, status.st_gid))
 }
 
-/// The groups of files that are there, which files in their places may be given: those that this process can give.
+/// The groups of existing files that this process may give to the files that replace them.
 pub fn groups_to_keep<'a>(dir: &Dir, names: impl Iterator<Item = &'a str>) -> BTreeSet<u32> {
     let groups = names.filter_map(|name| Some(status(dir, name)?.1));
     groups.filter(|group| own().user == 0 || own().groups.contains(group)).collect()
