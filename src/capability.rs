@@ -1,11 +1,11 @@
-//! Ambient authority, all of it: the one module that opens paths by their names, and asks for the time, the environment
-//! and the terminal.
+//! All ambient authority: the only module that opens paths by name, and reads the time, the environment and the
+//! terminal.
 //!
 //! # Ambient Authority
 //!
-//! Every function here uses the authority of the whole process. They are called before the sandbox is entered, while
-//! nothing but arguments and the declaration was read; what they give are handles, and all else works with those.
-//! `clippy.toml` forbids `std::fs` and `std::env` everywhere else.
+//! Every function here uses the authority of the whole process. They run before the sandbox is entered, when only the
+//! arguments and the declaration were read. They return handles, and all other code works with those. `clippy.toml`
+//! forbids `std::fs` and `std::env` everywhere else.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where they are called")]
 
@@ -40,35 +40,35 @@ use std::time::Duration;
 use crate::path::escaped;
 use crate::trouble::Trouble;
 
-/// A path as people read it, harmless on a terminal.
+/// A path for messages, escaped.
 #[must_use]
 pub fn shown(path: &Path) -> String {
     escaped(path.as_os_str().as_bytes()).to_string()
 }
 
-/// A path as it is, to be made harmless later. A declaration is UTF-8, so nothing is lost of what it names;
-/// a path from elsewhere that is not is shown as [`shown`] shows it.
+/// A path as text, to be escaped later. A declaration is UTF-8, so its paths are exact. A path from elsewhere that is
+/// not UTF-8 is escaped as [`shown`] does it.
 #[must_use]
 pub fn raw(path: &Path) -> String {
     path.to_str().map_or_else(|| shown(path), str::to_owned)
 }
 
-/// Whether there is something at this path, for a message: opening it later decides.
+/// Whether something exists at this path. For messages only: opening it later decides.
 #[must_use]
 pub fn exists(path: &Path) -> bool {
     waits::waits(path, || path.exists())
 }
 
-/// Connects to the UNIX socket of a container engine. From then on nothing that is asked of it or awaited from it takes
-/// longer than `silence`, this call included.
+/// Connects to the UNIX socket of a container engine. From then on, no request and no answer may take longer than
+/// `silence`, including this call.
 ///
 /// # Errors
-/// A socket that is missing, is none, may not be used, or does not answer.
+/// The socket is missing, is not a socket, may not be used, or does not answer.
 pub fn engine(path: &Path, silence: Duration) -> Result<OwnedFd, Trouble> {
     connected(path, path, silence)
 }
 
-/// Connects to the socket `at`, which people know as `path`.
+/// Connects to the socket `at`; messages call it `path`.
 fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Trouble> {
     use rustix::net::sockopt::{Timeout, set_socket_timeout};
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
@@ -99,7 +99,7 @@ fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Troub
     })
 }
 
-/// The kernel's list of who holds which file, open; nothing where there is none.
+/// The kernel's list of file locks, open; `None` if there is none.
 #[must_use]
 pub fn lock_holders() -> Option<cap_std::fs::File> {
     std::fs::File::open("/proc/locks").ok().map(cap_std::fs::File::from_std)
@@ -112,10 +112,10 @@ pub enum Operand {
     File(std::fs::File),
 }
 
-/// Opens a path that was given as an argument. Links in it are followed: it is the operator who named them.
+/// Opens a path that was given as an argument. Follows links in it, because the operator named them.
 ///
 /// # Errors
-/// A path that is missing, unreadable, or neither a directory nor a regular file.
+/// The path is missing, unreadable, or neither a directory nor a regular file.
 pub fn operand(path: &Path) -> Result<Operand, Trouble> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |error: io::Error| {
@@ -137,10 +137,10 @@ pub fn operand(path: &Path) -> Result<Operand, Trouble> {
     }
 }
 
-/// Opens a regular file to write over it. It is not truncated.
+/// Opens a regular file to overwrite it, without truncating it.
 ///
 /// # Errors
-/// A path that is missing, is no regular file, or may not be written.
+/// The path is missing, is not a regular file, or is not writable.
 pub fn overwritable(path: &Path) -> Result<std::fs::File, Trouble> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let options = std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).clone();
@@ -154,17 +154,17 @@ pub fn overwritable(path: &Path) -> Result<std::fs::File, Trouble> {
     })
 }
 
-/// Tries to open a path for reading, and closes it again: from inside the sandbox, to show that it can't be done.
+/// Opens a path for reading and closes it again: from inside the sandbox, this shows that it is refused.
 ///
 /// # Errors
-/// Whatever the kernel says.
+/// The error of the kernel.
 pub fn probe(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map(drop)
 }
 
-/// The local time: as a report's folder is named, and as RFC 3339 has it. The zone is that of `TZ` or of the machine; UTC, which is
-/// what counts where neither is known, is marked `Z`.
+/// The local time, as the name of a report's folder and as RFC 3339. The zone is that of `TZ` or of the machine. If
+/// neither is known, it is UTC, marked `Z`.
 #[must_use]
 pub fn now() -> (String, String) {
     let now = moment().to_zoned(zone::zone());
@@ -174,13 +174,13 @@ pub fn now() -> (String, String) {
     (now.strftime("%Y%m%d_%H%M%S").to_string(), format!("{}{offset}", now.strftime("%Y-%m-%dT%H:%M:%S")))
 }
 
-/// The time, to be compared with times that were written down: by the clock alone, in any zone.
+/// The present time, to compare with recorded times in any zone.
 #[must_use]
 pub fn moment() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
-/// Whether stdout is to be coloured by default: on a terminal, unless `NO_COLOR` is set.
+/// Whether to colour stdout by default: on a terminal, unless `NO_COLOR` is set.
 ///
 /// Source: <https://no-color.org>.
 #[must_use]
@@ -190,7 +190,7 @@ pub fn wants_color() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// How many columns the terminal has that stdout is. Nothing if it is none, or does not say.
+/// The width of the terminal on stdout; `None` if there is none, or it does not say.
 #[must_use]
 pub fn terminal_width() -> Option<u16> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
@@ -209,13 +209,13 @@ pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether there is a user who can be asked: stdin and stdout are a terminal.
+/// Whether driftlock can ask questions: stdin and stdout are a terminal.
 #[must_use]
 pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Lets the process have as many descriptors as it may; a run needs few, so it does not matter if this fails.
+/// Raises the limit of open files as far as allowed. A run needs few, so a failure does not matter.
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);

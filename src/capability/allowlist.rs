@@ -1,7 +1,8 @@
-//! What another party asks for, in one of the directories that it was allowed: roots, and sockets of engines.
+//! Opens what another party asks for, if it is in one of the directories that it was allowed: roots, and sockets of
+//! engines.
 //!
-//! Where something lies is asked of its handle, so nothing can be put in its place in between. A request
-//! for something elsewhere gets the same answer whether it is there or not.
+//! The real path comes from the open handle, so nothing can be swapped in between. A request for a path elsewhere gets
+//! the same answer whether the path exists or not.
 
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::trouble::Trouble;
 /// Opens a root, as [`root`] does.
 ///
 /// # Errors
-/// Those of [`root`], and a root that lies elsewhere.
+/// Those of [`root`], and a root outside the allowed directories.
 pub fn root_within(path: &Path, allowed: &[Directory]) -> Result<Directory, Trouble> {
     let opened = root(path);
     let lies = match &opened {
@@ -29,11 +30,11 @@ pub fn root_within(path: &Path, allowed: &[Directory]) -> Result<Directory, Trou
 /// Connects to the socket of an engine, as [`engine`](super::engine) does.
 ///
 /// # Errors
-/// Those of [`engine`](super::engine), and a socket that lies elsewhere: nothing is connected to it.
+/// Those of [`engine`](super::engine), and a socket outside the allowed directories, to which it does not connect.
 pub fn engine_within(path: &Path, silence: Duration, allowed: &[Directory]) -> Result<OwnedFd, Trouble> {
-    // A handle that only says where the socket is.
+    // A handle that only tells where the socket is.
     let Ok(socket) = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
-        // Whatever the reason, connecting says it again.
+        // Connecting will report the reason.
         return if is_within(future(path), allowed) { super::engine(path, silence) } else { Err(elsewhere(path)) };
     };
     if !is_within(resolved(socket.as_fd()), allowed) {

@@ -1,4 +1,4 @@
-//! The declaration: found, and read whole.
+//! Finds and reads the declaration.
 
 use std::ffi::OsStr;
 use std::io;
@@ -10,7 +10,7 @@ use super::{ownership, shown};
 use crate::declaration::{self, Declaration};
 use crate::trouble::Trouble;
 
-/// A declaration that was read, and where it is.
+/// A declaration that was read, and its location.
 #[derive(Debug)]
 pub struct Declared {
     pub declaration: Declaration,
@@ -20,17 +20,17 @@ pub struct Declared {
     pub base: PathBuf,
 }
 
-/// The names of a declaration, in the order in which they are looked for.
+/// The names of a declaration, in the order of the search.
 pub const DECLARATION_NAMES: [&str; 2] = ["driftlock.toml", "driftlock.json"];
 
 /// The largest declaration that is read, in bytes.
 const DECLARATION_LIMIT: u64 = 4 << 20;
 
-/// Reads the declaration: the file given, or `driftlock.toml` (or `.json`) here or in a directory above.
+/// Reads the declaration: the given file, or `driftlock.toml` (or `.json`) here or in a directory above.
 ///
 /// # Errors
-/// None found, two beside one another, one that belongs to another user and was not given, one that can't be read, and
-/// whatever is wrong in it.
+/// None is found, or two in one directory; it can't be read or is invalid; or it was found, not given, and belongs to
+/// another user.
 pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
     let file = match given {
         Some(file) => file.to_path_buf(),
@@ -58,7 +58,7 @@ pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
         ownership::trusted(&file, &opened)?;
     }
     let bytes = waits(&file, || contents(opened, DECLARATION_LIMIT)).map_err(unreadable)?;
-    // The error says what to write instead, all in one.
+    // The error includes the remedy.
     let declaration =
         Declaration::parse(&shown(&file), format, &bytes).map_err(|error| Trouble::new(error.to_string(), ""))?;
     let base = file.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -74,7 +74,7 @@ fn find_declaration() -> Result<PathBuf, Trouble> {
     })?;
     for (up, directory) in here.ancestors().enumerate() {
         let found: Vec<_> = DECLARATION_NAMES.into_iter().filter(|name| directory.join(name).is_file()).collect();
-        // Relative, so that what is printed is what the operator would type.
+        // Relative, so that messages print what the operator would type.
         let relative: PathBuf = std::iter::repeat_n(Component::ParentDir, up).collect();
         match found[..] {
             [] => {}
@@ -93,14 +93,14 @@ fn find_declaration() -> Result<PathBuf, Trouble> {
     ))
 }
 
-/// Reads a regular file of limited size whole.
+/// Reads a whole regular file of limited size.
 pub(super) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     contents(open(path)?, limit)
 }
 
 fn open(path: &Path) -> io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    // A FIFO in its place must not hold the run up.
+    // A FIFO in its place must not block the run.
     let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));

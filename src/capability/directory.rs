@@ -1,4 +1,4 @@
-//! Directories, opened by their names once.
+//! Opens directories by name, each once.
 
 use std::ffi::OsStr;
 use std::io;
@@ -13,11 +13,11 @@ use super::shown;
 use super::waits::waits;
 use crate::trouble::Trouble;
 
-/// A directory that was opened by name, once; from then on the handle is all that counts.
+/// A directory that was opened by name once. From then on, only the handle counts.
 #[derive(Debug)]
 pub struct Directory {
     pub dir: Dir,
-    /// Where it really lies, links resolved, for people to read. Nothing where `/proc` is not there to tell.
+    /// Its real path, links resolved, for messages. `None` without `/proc`.
     pub resolved: Option<PathBuf>,
 }
 
@@ -31,23 +31,24 @@ pub(super) fn open(path: &Path) -> io::Result<Directory> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     waits(path, || {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
-        // Opening asks nothing of the file system. The sandbox is going to, when nothing can be told any more.
+        // Opening does not reach the file system, but this does. Inside the sandbox, a hang could no longer be
+        // reported.
         rustix::fs::fstat(&dir)?;
         let resolved = resolved(dir.as_fd());
         Ok(Directory { dir, resolved })
     })
 }
 
-/// Where what is open lies, links resolved. Nothing where `/proc` is not there to tell.
+/// The real path of a handle, links resolved. `None` without `/proc`.
 pub(super) fn resolved(handle: BorrowedFd<'_>) -> Option<PathBuf> {
     let link = format!("/proc/self/fd/{}", handle.as_raw_fd());
     std::fs::read_link(link).ok().filter(|path| path.is_absolute())
 }
 
-/// Opens a root. Its own path may pass links; nothing below it ever does.
+/// Opens a root. Its own path may pass links; below it, none is followed.
 ///
 /// # Errors
-/// A root that is missing, is no directory, or can't be read.
+/// The root is missing, is not a directory, or can't be read.
 pub fn root(path: &Path) -> Result<Directory, Trouble> {
     open(path).map_err(|error| {
         let remedy = match error.kind() {
@@ -60,10 +61,10 @@ pub fn root(path: &Path) -> Result<Directory, Trouble> {
     })
 }
 
-/// Opens the directory of the lock files; nothing if there is none.
+/// Opens the directory of the lock files; `None` if it does not exist.
 ///
 /// # Errors
-/// A directory that can't be opened.
+/// The directory can't be opened.
 pub fn locks(path: &Path) -> Result<Option<Directory>, Trouble> {
     match open(path) {
         Ok(directory) => Ok(Some(directory)),
@@ -78,7 +79,7 @@ pub fn locks(path: &Path) -> Result<Option<Directory>, Trouble> {
 /// Opens the locks of an export.
 ///
 /// # Errors
-/// What is no export, or can't be read.
+/// It is not an export, or can't be read.
 pub fn export(path: &Path) -> Result<Directory, Trouble> {
     let locks = path.join("locks");
     open(&locks).map_err(|error| {
@@ -89,10 +90,10 @@ pub fn export(path: &Path) -> Result<Directory, Trouble> {
     })
 }
 
-/// Opens a directory that is going to be written to and has to be there.
+/// Opens an existing directory that will be written to.
 ///
 /// # Errors
-/// A directory that can't be opened.
+/// The directory can't be opened.
 pub fn existing(path: &Path, what: &str) -> Result<Directory, Trouble> {
     open(path).map_err(|error| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -106,7 +107,7 @@ pub fn existing(path: &Path, what: &str) -> Result<Directory, Trouble> {
 /// Opens the directory that reports were written to.
 ///
 /// # Errors
-/// A directory that is missing or can't be opened.
+/// The directory is missing or can't be opened.
 pub fn reports(path: &Path) -> Result<Directory, Trouble> {
     open(path).map_err(|error| {
         let remedy = match error.kind() {
@@ -117,19 +118,19 @@ pub fn reports(path: &Path) -> Result<Directory, Trouble> {
     })
 }
 
-/// What messages call the directory of the reports.
+/// The word for the reports directory in messages.
 pub const REPORTS: &str = "reports";
 
-/// Opens a directory that is going to be written to, and creates it if it is missing. A new one for reports gets a
-/// `.gitignore`, so that they are not committed by mistake.
+/// Opens a directory that will be written to, and creates it if it is missing. A new one for reports gets a
+/// `.gitignore`, so that reports are not committed by mistake.
 ///
 /// # Errors
-/// A directory that can neither be opened nor created.
+/// The directory can be neither opened nor created.
 pub fn writable(path: &Path, what: &str, key: &str) -> Result<Directory, Trouble> {
     let is_new = what == REPORTS && waits(path, || std::fs::symlink_metadata(path)).is_err();
     let made = waits(path, || std::fs::create_dir_all(path)).and_then(|()| open(path)).inspect(|directory| {
         if is_new {
-            // Reports do not belong into git. Where this fails they are kept all the same.
+            // Reports do not belong in git. If this fails, they are kept anyway.
             let _ = directory.dir.write(".gitignore", "*\n");
         }
     });
@@ -141,11 +142,11 @@ pub fn writable(path: &Path, what: &str, key: &str) -> Result<Directory, Trouble
     })
 }
 
-/// Opens the directory that a file is in, or is going to be, and gives the file's name in it. The file itself is not
-/// looked at.
+/// Opens the directory of a file, which need not exist, and returns the file's name in it. Does not look at the file
+/// itself.
 ///
 /// # Errors
-/// A path that ends in no name, and a directory that can't be opened.
+/// The path does not end in a name, or the directory can't be opened.
 pub fn beside(file: &Path) -> io::Result<(Directory, String)> {
     let name = match (file.file_name().and_then(OsStr::to_str), file.as_os_str().as_bytes().last()) {
         (Some(name), Some(last)) if *last != b'/' => name.to_owned(),
@@ -160,32 +161,32 @@ pub fn beside(file: &Path) -> io::Result<(Directory, String)> {
     Ok((directory, name))
 }
 
-/// The directory that the process was started in, for `driftlock init`.
+/// The working directory, for `driftlock init`.
 ///
 /// # Errors
-/// A directory that can't be opened.
+/// The directory can't be opened.
 pub fn here() -> Result<Directory, Trouble> {
     open(Path::new(".")).map_err(|error| {
         Trouble::new(format!("the working directory could not be opened: {error}"), "change to one that you may read")
     })
 }
 
-/// The git work tree that a directory lies in: the first one above it, or itself, that has a `.git`.
+/// The git work tree of a directory: the first directory upwards, starting with it, that has a `.git`.
 #[must_use]
 pub fn work_tree(resolved: &Path) -> Option<PathBuf> {
     let has_git = |directory: &&Path| std::fs::symlink_metadata(directory.join(".git")).is_ok();
     resolved.ancestors().find(has_git).map(Path::to_path_buf)
 }
 
-/// Where a directory lies below the top of its git work tree. `git apply` takes the paths of a patch from there, wherever in the
-/// tree it is started. Empty at the top of one, and outside.
+/// The path of a directory below the top of its git work tree; empty at the top and outside of one. `git apply` reads
+/// the paths of a patch relative to the top, wherever it is started.
 #[must_use]
 pub fn below_work_tree(resolved: &Path) -> PathBuf {
     let tree = work_tree(resolved);
     tree.and_then(|tree| resolved.strip_prefix(tree).ok().map(Path::to_path_buf)).unwrap_or_default()
 }
 
-/// Where a directory lies, links resolved, or is going to lie once it is created. Nothing if that can't be told.
+/// The real path, links resolved, of a directory that exists or will be created. `None` if it can't be found.
 #[must_use]
 pub fn future(path: &Path) -> Option<PathBuf> {
     path.ancestors().find_map(|there| {

@@ -1,4 +1,4 @@
-//! The way to compute SHA-256 that the environment asks for.
+//! Selects the SHA-256 kernel that the environment names.
 
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -10,7 +10,7 @@ use crate::trouble::Trouble;
 /// Forces a kernel, for tests and measurements.
 const VARIABLE: &str = "DRIFTLOCK_SHA256_KERNEL";
 
-/// The kernel that `DRIFTLOCK_SHA256_KERNEL` names; the fastest that this CPU has, if it is not set or empty.
+/// The kernel that `DRIFTLOCK_SHA256_KERNEL` names; the fastest that this CPU has, if the variable is unset or empty.
 ///
 /// # Errors
 /// No kernel has this name, or this CPU can't run it.

@@ -1,14 +1,15 @@
-//! A process beside the sandbox that starts programs, so that nothing inside has to: for `--server`, OpenSSH.
+//! A process outside the sandbox that starts programs, so that no code inside has to: OpenSSH, for `--server`.
 //!
-//! Before a run enters the sandbox it starts this program again as a launcher, and hands it over a socket the commands
-//! that it may start, each with the far ends of its three streams. After that the run can say
-//! "start number 3" and "end number 3", and nothing else: what runs is fixed, and the launcher reads nothing that comes
-//! from a server. Each command is started once at the most. When the run ends, however it ends, the socket closes, and
-//! the launcher ends what is left. When the launcher ends, however it ends, the kernel asks what it has started to end
-//! (`PR_SET_PDEATHSIG`, see `prctl(2)`): each command is started through this program once more, which asks for that and
-//! becomes the command.
+//! Before a run enters the sandbox, it starts this program again as a launcher. Over a socket, it passes the commands
+//! that the launcher may start, each with the far ends of its three streams. After that, the run can only say "start
+//! number 3" and "end number 3". So what runs is fixed, and the launcher reads nothing that comes from a server. Each
+//! command is started at most once.
 //!
-//! The launcher is a session of its own, without a terminal: nothing that it starts can ask anybody for a password.
+//! When the run ends for any reason, the socket closes, and the launcher ends its commands. When the launcher ends for
+//! any reason, the kernel signals the commands (`PR_SET_PDEATHSIG`, see `prctl(2)`). To set that up, the launcher
+//! starts this program once more, which sets the signal and then becomes the command.
+//!
+//! The launcher is its own session without a terminal, so its commands can't ask for a password.
 //!
 //! The socket carries whole messages (`SOCK_SEQPACKET`):
 //!
@@ -16,7 +17,7 @@
 //! 'C' argument NUL argument …       a command, with three descriptors: its stdin, stdout and stderr
 //! 'F'                               that was the last command
 //! 'S' u32 · 'T' u32 · 'K' u32       start it; SIGTERM; SIGKILL
-//! 'Q'                               that was all
+//! 'Q'                               quit
 //! 'E' u32 i32                       from the launcher: it ended, with this exit code (-1: by a signal)
 //! 'N' u32 i32                       from the launcher: it could not be started, with the kernel's error number
 //! ```
@@ -47,30 +48,30 @@ use rustix::process::{
 
 use crate::trouble::Trouble;
 
-/// The longest message, in bytes: far more than the command of a connection takes.
+/// The longest message, in bytes: far more than the command of a connection needs.
 const MESSAGE_LIMIT: usize = 64 << 10;
 
-/// How long a command has to end after it was asked to, before it is made to.
+/// How long a command may take to end after SIGTERM, before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The subcommand that runs the launcher.
 pub const SUBCOMMAND: &str = "launcher";
 
-/// The longest that anything on this side waits for a stream or for the launcher before it can look at its clocks: then
-/// the kernel says `EAGAIN`.
+/// The longest time that this side waits for a stream or for the launcher before it checks its deadlines: then the
+/// kernel says `EAGAIN`.
 pub const TICK: Duration = Duration::from_millis(100);
 
 /// Our ends of a command's streams.
 #[derive(Debug)]
 pub struct Streams {
-    /// Waits for [`TICK`] at the most; so does the next one.
+    /// Blocks for at most [`TICK`]; so does the next one.
     pub stdin: OwnedFd,
     pub stdout: OwnedFd,
-    /// Never waits: what was written and not read yet, or nothing.
+    /// Never blocks.
     pub stderr: OwnedFd,
 }
 
-/// A launcher that is running, as seen from inside.
+/// A running launcher, as seen from the sandbox.
 #[derive(Debug)]
 pub struct Launcher {
     socket: OwnedFd,
@@ -85,20 +86,20 @@ pub enum Ended {
     NotStarted(Errno),
 }
 
-/// Starts a launcher for these commands, none of which it starts yet.
+/// Starts a launcher for these commands, but none of the commands yet.
 ///
 /// # Errors
-/// A launcher that can't be started, and a process that may not have so many files open.
+/// The launcher can't be started, or the process may not open so many files.
 pub fn start(commands: &[Vec<OsString>]) -> Result<(Launcher, Vec<Streams>), Trouble> {
     super::raise_descriptor_limit();
     let prepared = || -> io::Result<(Launcher, Vec<Streams>)> {
         let (ours, theirs) = connected(SocketType::SEQPACKET)?;
-        // Of our streams it has none: who reads them to their end waits for us alone.
+        // It gets none of our streams: a reader of these waits for this process only.
         let (stdout, stderr) = (Stdio::null(), Stdio::null());
         Command::new("/proc/self/exe").arg(SUBCOMMAND).stdin(theirs).stdout(stdout).stderr(stderr).spawn()?;
         let streams = commands.iter().map(|command| hand_over(&ours, command)).collect::<io::Result<_>>()?;
         rustix::io::write(&ours, b"F")?;
-        // Only now: a launcher may take its time to start.
+        // Set only now: a launcher may take time to start.
         impatient(&ours)?;
         Ok((Launcher { socket: ours }, streams))
     };
@@ -123,7 +124,7 @@ fn impatient(socket: &OwnedFd) -> io::Result<()> {
 }
 
 fn hand_over(socket: &OwnedFd, command: &[OsString]) -> io::Result<Streams> {
-    // Sockets and not pipes, since those know of no timeout.
+    // Sockets instead of pipes, because pipes have no timeout.
     let ((stdin, their_stdin), (stdout, their_stdout)) =
         (connected(SocketType::STREAM)?, connected(SocketType::STREAM)?);
     impatient(&stdin)?;
@@ -147,31 +148,31 @@ fn hand_over(socket: &OwnedFd, command: &[OsString]) -> io::Result<Streams> {
 }
 
 impl Launcher {
-    /// Starts a command, by its place in the list.
+    /// Starts a command, by its index in the list.
     ///
     /// # Errors
-    /// A launcher that is gone.
+    /// The launcher is gone.
     pub fn launch(&self, index: usize) -> io::Result<()> {
         self.say(b'S', index)
     }
 
-    /// Asks a command to end (`SIGTERM`).
+    /// Sends a command `SIGTERM`.
     ///
     /// # Errors
-    /// A launcher that is gone.
+    /// The launcher is gone.
     pub fn terminate(&self, index: usize) -> io::Result<()> {
         self.say(b'T', index)
     }
 
-    /// Makes a command end (`SIGKILL`).
+    /// Sends a command `SIGKILL`.
     ///
     /// # Errors
-    /// A launcher that is gone.
+    /// The launcher is gone.
     pub fn kill(&self, index: usize) -> io::Result<()> {
         self.say(b'K', index)
     }
 
-    /// Lets the launcher end, and what it has started with it. One that is gone has done so.
+    /// Ends the launcher and its commands. If it is gone, it has done so.
     pub fn quit(&self) {
         let _ = rustix::io::write(&self.socket, b"Q");
     }
@@ -182,10 +183,10 @@ impl Launcher {
         Ok(())
     }
 
-    /// Waits for [`TICK`] until a command has ended: which, and how.
+    /// Waits up to [`TICK`] for a command to end; returns its index and how it ended.
     ///
     /// # Errors
-    /// A launcher that is gone.
+    /// The launcher is gone.
     pub fn ended(&self) -> io::Result<Option<(usize, Ended)>> {
         let mut bytes = [0; 9];
         let read = match rustix::io::read(&self.socket, &mut bytes) {
@@ -223,7 +224,7 @@ fn parsed(message: &[u8]) -> Option<(u8, u32, Option<i32>)> {
     Some((*what, u32::from_le_bytes(*index), value))
 }
 
-/// A command that was handed over.
+/// A command that was passed to the launcher.
 enum Slot {
     Prepared(Prepared),
     Started(Running),
@@ -231,19 +232,20 @@ enum Slot {
 
 struct Prepared {
     command: Command,
-    /// Whether there is such a program.
+    /// Whether the program exists.
     found: bool,
 }
 
-/// The process group of a command, as long as it has not ended. The number stays taken while it stands here.
+/// The process group of a command that has not ended. Its number is not reused while it is stored here.
 type Running = Arc<Mutex<Option<Pid>>>;
 
-/// The launcher itself, on the socket that is its stdin: until the run is gone.
+/// Runs the launcher, on the socket that is its stdin, until the run is gone.
 ///
 /// # Errors
-/// A stdin that is no such socket, and a run that says what it may not.
+/// stdin is not such a socket, or the run sends an invalid message.
 pub fn serve() -> Result<(), Trouble> {
-    // What the terminal sends goes to the run alone, and the socket then tells us. It fails for who has a session already.
+    // The signals of the terminal go to the run only; then the socket closes. This fails if the process leads a session
+    // already.
     let _ = setsid();
     let mut slots = Vec::new();
     let result = obey(rustix::stdio::stdin(), &mut slots);
@@ -292,7 +294,7 @@ fn obey(socket: BorrowedFd<'_>, slots: &mut Vec<Slot>) -> io::Result<()> {
     }
 }
 
-/// One message, and the descriptors that came with it; no bytes at the end.
+/// One message and its descriptors; no bytes at the end.
 fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -318,13 +320,13 @@ fn prepare(command: &[u8], descriptors: Vec<OwnedFd>) -> Option<Prepared> {
     let mut command = Command::new("/proc/self/exe");
     command.args([SUBCOMMAND, "--parent", &getpid().to_string(), "--"]);
     command.arg(program.as_deref().unwrap_or(Path::new(""))).args(arguments);
-    // There is no terminal to ask on; nor shall a window be opened.
+    // There is no terminal to ask on, and ssh must not open a window.
     command.env("SSH_ASKPASS_REQUIRE", "never");
     command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
     Some(Prepared { command, found: program.is_some() })
 }
 
-/// Where a program is that is named without a slash.
+/// Finds a program that is named without a slash.
 pub(super) fn on_path(program: &OsStr) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let runs = |path: &PathBuf| {
@@ -333,10 +335,10 @@ pub(super) fn on_path(program: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(runs)
 }
 
-/// Becomes a command that is asked to end when the launcher, which has this number, does.
+/// Becomes a command that the kernel signals when the launcher (process `launcher`) ends.
 ///
 /// # Errors
-/// A launcher that is gone already, and a command that the kernel does not take.
+/// The launcher is gone already, or the kernel can't execute the command.
 pub fn become_command(launcher: i32, command: &[OsString]) -> Result<(), Trouble> {
     let [program, arguments @ ..] = command else {
         return Err(Trouble::new("there is no command to start", "leave it to the launcher to start it"));
@@ -352,9 +354,9 @@ pub fn become_command(launcher: i32, command: &[OsString]) -> Result<(), Trouble
     })
 }
 
-/// Starts a command, and a thread that waits for its end. A run that is gone meanwhile need not be told.
+/// Starts a command, and a thread that waits for its end. If the run is gone by then, there is no process to tell.
 fn launch(socket: BorrowedFd<'_>, index: u32, prepared: &mut Prepared) -> Running {
-    // The streams' far ends go with the command, so that their end is its end.
+    // The far ends of the streams go with the command, so that they close when it ends.
     let mut command = std::mem::replace(&mut prepared.command, Command::new(""));
     let spawned = if prepared.found { command.spawn() } else { Err(Errno::NOENT.into()) };
     drop(command);
@@ -371,7 +373,7 @@ fn launch(socket: BorrowedFd<'_>, index: u32, prepared: &mut Prepared) -> Runnin
     let running = Arc::new(Mutex::new(Some(pid)));
     let shared = Arc::clone(&running);
     let wait = move || {
-        // First without taking the process off the kernel's list, so that no signal reaches another process of its number.
+        // First without reaping the process, so that its number is not reused and no signal can reach another process.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while matches!(waitid(WaitId::Pid(pid), options), Err(Errno::INTR)) {}
         let mut running = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -387,7 +389,7 @@ fn launch(socket: BorrowedFd<'_>, index: u32, prepared: &mut Prepared) -> Runnin
     running
 }
 
-/// Signals a command, if one is to be sent; whether it was still running.
+/// Signals a command, if `signal` is given; returns whether it was still running.
 fn send(running: &Running, signal: Option<Signal>) -> bool {
     let running = running.lock().unwrap_or_else(PoisonError::into_inner);
     if let (Some(pid), Some(signal)) = (*running, signal) {

@@ -1,5 +1,6 @@
-//! Whose declaration it is. A declaration says what is read and written with the authority of the user who runs
-//! driftlock, so one that was found and not named has to be that user's, or root's: the rule of git's `safe.directory`.
+//! Checks the owner of a declaration. A declaration says what is read and written with the authority of the user who
+//! runs driftlock. So one that was found, not named, must belong to that user or to root: the rule of git's
+//! `safe.directory`.
 
 use std::fs::File;
 use std::io;
@@ -12,10 +13,10 @@ use crate::trouble::Trouble;
 /// Write permission for every user.
 const OTHERS_WRITE: u32 = 0o002;
 
-/// Makes sure that a declaration which was found at `path`, and is open, comes from a user whom this run can trust.
+/// Checks that a declaration which was found at `path`, and is open, comes from a trusted user.
 ///
 /// # Errors
-/// A file, or a link to it, that belongs to another user, and a file that every user may write.
+/// The file, or a link to it, belongs to another user, or every user may write to the file.
 pub fn trusted(path: &Path, file: &File) -> Result<(), Trouble> {
     let user = rustix::process::geteuid().as_raw();
     let is_trusted = |owner: u32| owner == user || owner == 0 || (user == 0 && sudo_user() == Some(owner));
@@ -24,7 +25,7 @@ pub fn trusted(path: &Path, file: &File) -> Result<(), Trouble> {
         Trouble::new(format!("the declaration {} was found and is not used: {problem}", shown(path)), remedy)
     };
     let unknown = |error: io::Error| refused(format!("its owner could not be asked for: {error}"));
-    // What is open is what counts. A link is as good as a declaration: what it says is relative to where it lies.
+    // The open file counts. A link counts too, because paths in the declaration are relative to the link's directory.
     let link = std::fs::symlink_metadata(path).map_err(unknown)?;
     let opened = file.metadata().map_err(unknown)?;
     for owner in [link.uid(), opened.uid()] {
@@ -38,7 +39,7 @@ pub fn trusted(path: &Path, file: &File) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Who has become root by sudo.
+/// The user who became root with sudo.
 fn sudo_user() -> Option<u32> {
     std::env::var("SUDO_UID").ok()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The program that `--push` sends along.
+//! The program that `--push` sends.
 
 mod elf;
 
@@ -8,7 +8,7 @@ use std::path::Path;
 use super::shown;
 use crate::trouble::Trouble;
 
-/// A program that runs on another machine: nothing of it lies outside of its file.
+/// A program that runs on another machine, without other files.
 #[derive(Debug)]
 pub struct Program {
     file: std::fs::File,
@@ -29,10 +29,10 @@ impl Program {
 /// The largest program that is sent, in bytes.
 const PROGRAM_LIMIT: u64 = 256 << 20;
 
-/// Opens the program to send along: the file given, or this one.
+/// Opens the program to send: the given file, or this program.
 ///
 /// # Errors
-/// One that can't be read, or needs a dynamic loader and libraries.
+/// It can't be read, or needs a dynamic loader and libraries.
 pub fn program(given: Option<&Path>) -> Result<Program, Trouble> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let path = given.unwrap_or(Path::new("/proc/self/exe"));

@@ -1,4 +1,4 @@
-//! Who runs, and what the clocks say: what the stat cache is bound to. And which `ssh` there is.
+//! The user, groups, boot and clocks of a run, to which the stat cache is bound; and the version of `ssh`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,26 +7,26 @@ use std::process::{Command, Stdio};
 
 use super::declared::read;
 
-/// Who runs, and what the clocks say.
+/// The user, groups, boot and clocks of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunIdentity {
     /// The effective user and group, and all other groups, sorted.
     pub user: u32,
     pub group: u32,
     pub groups: Vec<u32>,
-    /// The kernel's name for this boot. Empty where `/proc` does not have it: in a unit with `ProcSubset=pid`, say.
+    /// The kernel's id of this boot. Empty if `/proc` does not have it, for example in a unit with `ProcSubset=pid`.
     pub boot: Vec<u8>,
     /// Nanoseconds since 1970, by the clock that stamps files.
     pub now: i64,
-    /// The same of the moment at which the machine was started, going by the present clock: it changes with each boot,
-    /// and when the clock is set, and not when the clock is slowed down or the machine sleeps.
+    /// The boot time of the machine, by the present clock. It changes with each boot and when the clock is set, but not
+    /// when the clock is slowed down or the machine sleeps.
     pub booted: i64,
 }
 
-/// Asks who runs, and the clocks.
+/// Reads the user, groups, boot and clocks.
 ///
 /// # Errors
-/// Groups that are not known.
+/// The groups can't be read.
 pub fn run_identity() -> io::Result<RunIdentity> {
     let mut groups: Vec<u32> = rustix::process::getgroups()?.into_iter().map(rustix::process::Gid::as_raw).collect();
     groups.sort_unstable();
@@ -41,8 +41,7 @@ pub fn run_identity() -> io::Result<RunIdentity> {
     })
 }
 
-/// The time in nanoseconds since 1970, and the time with which a file would be stamped that is written now: the last tick
-/// before it.
+/// The time in nanoseconds since 1970, and the time that a file written now would get: the last tick before it.
 #[must_use]
 pub fn clock() -> (i64, i64) {
     use rustix::time::{ClockId, clock_gettime};
@@ -60,7 +59,7 @@ fn clocks() -> (i64, i64) {
         let time = clock_gettime(clock);
         time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
     };
-    // The two can't be read at once. Of three tries, the one that took the least time between them is the best.
+    // The two can't be read at once. Of three tries, the fastest is the most accurate.
     let tries = (0..3).map(|_| {
         let (before, now, after) = (read(ClockId::Boottime), read(ClockId::Realtime), read(ClockId::Boottime));
         (after - before, (now, now - before))
@@ -68,7 +67,7 @@ fn clocks() -> (i64, i64) {
     tries.min().map_or((0, 0), |(_, clocks)| clocks)
 }
 
-/// Which OpenSSH `ssh` is: what `ssh -V` prints. Nothing if there is none.
+/// The version of OpenSSH: what `ssh -V` prints. `None` if there is none.
 #[must_use]
 pub fn ssh_version() -> Option<String> {
     let mut command = Command::new(super::launcher::on_path(OsStr::new("ssh"))?);

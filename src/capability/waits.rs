@@ -1,5 +1,5 @@
-//! What is waited for just now: a path that is opened, or asked about, by its name. A file system that does not answer is waited
-//! for without end, and the thread that waits can't tell.
+//! Records the path that an open or a `stat` by name waits for. If its file system does not answer, the thread waits
+//! forever and can't report it itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ pub fn waiting_for() -> Option<(PathBuf, Instant)> {
     AT.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Does what may have to wait for a path.
+/// Runs work that may have to wait for a path.
 pub(super) fn waits<T>(path: &Path, work: impl FnOnce() -> T) -> T {
     let set = |at| *AT.lock().unwrap_or_else(PoisonError::into_inner) = at;
     set(Some((path.to_path_buf(), Instant::now())));

@@ -1,6 +1,6 @@
-//! The time zone of the user: what `TZ` says, or else that of the machine.
+//! The time zone of the user: that of `TZ`, or else that of the machine.
 //!
-//! One file is read, and no list of all zones: that would be hundreds of directories.
+//! Reads one file only. Listing all zones would read hundreds of directories.
 //!
 //! Source: tzset(3), and POSIX, "Other Environment Variables".
 
@@ -12,13 +12,13 @@ use jiff::tz::TimeZone;
 
 use super::declared::read;
 
-/// Where zones lie: on most systems, and on NixOS.
+/// The directories of zones: on most systems, and on NixOS.
 const PLACES: [&str; 2] = ["/usr/share/zoneinfo", "/etc/zoneinfo"];
 
-/// The largest file of a zone, in bytes; the largest that there is has some four thousand.
+/// The largest zone file that is read, in bytes; real ones have up to about four thousand.
 const LARGEST: u64 = 1 << 20;
 
-/// The zone that counts; one that is known to be unknown if `TZ` names none that can be found.
+/// The time zone to use; the unknown zone if `TZ` names one that can't be found.
 pub(super) fn zone() -> TimeZone {
     let Some(named) = std::env::var_os("TZ") else { return TimeZone::system() };
     let named = named.as_bytes();
@@ -28,7 +28,7 @@ pub(super) fn zone() -> TimeZone {
         return TimeZone::UTC;
     }
     let places = std::env::var_os("TZDIR").map(PathBuf::from).into_iter().chain(PLACES.map(PathBuf::from));
-    // A name that is absolute is a file of its own.
+    // An absolute name is the path of a zone file.
     let found = places.map(|place| place.join(OsStr::from_bytes(named))).find_map(|file| of_file(name, &file));
     found.or_else(|| TimeZone::posix(name).ok()).unwrap_or_else(TimeZone::unknown)
 }

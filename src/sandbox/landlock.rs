@@ -1,15 +1,15 @@
 //! The layer that decides by object. See `landlock(7)`.
 //!
-//! The `landlock` crate drops what a kernel doesn't know unless it is told otherwise. Here it is told otherwise: the
-//! kernel is asked for its ABI, the request is computed for that ABI, and the kernel then enforces every bit of the
-//! request or [`restrict`] fails. What an older ABI leaves open is to be read off [`Landlock::restrictions`].
+//! By default, the `landlock` crate silently drops what a kernel does not know. This module asks the kernel for its ABI
+//! and computes the request for that ABI. The kernel must then enforce every bit of the request, or [`restrict`] fails.
+//! [`Landlock::restrictions`] shows what an older ABI leaves open.
 //!
-//! Every right that the ABI knows is handled, so all of them are refused unless a rule grants them. Never granted:
-//! executing, making links, device nodes, FIFOs and sockets, moving a file into another
-//! directory, commands to devices, any TCP port. Directories are removed in the one that [`Grants::remove`] names alone.
+//! Every right that the ABI knows is handled, so it is refused unless a rule grants it. Never granted: executing,
+//! making links, device nodes, FIFOs and sockets, moving a file into another directory, device ioctls, any TCP port.
+//! Directories can be removed only in the directory that [`Grants::remove`] names.
 //!
-//! A rename takes a name out of its directory, so a writable directory has to carry the right to remove files;
-//! `unlinkat` itself is refused by [`seccomp`](super::seccomp) alone, unless something may be removed.
+//! A rename takes a name out of its directory, so a writable directory needs the right to remove files. Only
+//! [`seccomp`](super::seccomp) refuses `unlinkat` itself, unless something may be removed.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -22,11 +22,10 @@ use rustix::io::Errno;
 
 use super::{Grants, Landlock};
 
-/// The newest ABI whose rights are known to be none that we need: a later crate that knows more must not ask for more
-/// before someone has looked.
+/// The newest ABI whose rights were reviewed. A later crate that knows more must not ask for more before a review.
 const NEWEST: ABI = ABI::V10;
 
-/// What each ABI brought, in the order of [`Landlock::restrictions`].
+/// What each ABI added, in the order of [`Landlock::restrictions`].
 const RESTRICTIONS: [(ABI, &str); 8] = [
     (ABI::V1, "filesystem"),
     (ABI::V2, "refer"),
@@ -68,12 +67,12 @@ pub enum LandlockError {
 /// What [`restrict`] would enforce on this kernel. Asking changes nothing.
 ///
 /// # Errors
-/// When the kernel offers no Landlock, or what lies above this process keeps it away.
+/// The kernel offers no Landlock, or something above this process blocks it.
 pub fn offered() -> Result<Landlock, NoLandlock> {
     kernel().map(described)
 }
 
-/// One of [`Landlock::restrictions`], by its name; nothing if it is not known.
+/// One of [`Landlock::restrictions`] by its name; `None` if it is unknown.
 #[must_use]
 pub fn restriction(name: &str) -> Option<&'static str> {
     RESTRICTIONS.iter().map(|(_, known)| *known).find(|known| *known == name)
@@ -86,12 +85,12 @@ fn described(abi: ABI) -> Landlock {
     }
 }
 
-/// Enters Landlock and nothing else: the calling thread, and every thread it starts, keep `grants`.
+/// Enters Landlock only: `grants` apply to the calling thread and every thread that it starts.
 ///
-/// [`enter`](super::enter) is what a run calls; this is public so that each layer can be tried without the other.
+/// A run calls [`enter`](super::enter); this is public so that each layer can be tried alone.
 ///
 /// # Errors
-/// When the kernel offers no Landlock, or doesn't enforce all that its ABI has.
+/// The kernel offers no Landlock, or does not enforce everything that its ABI has.
 pub fn restrict(grants: &Grants<'_>) -> Result<Landlock, LandlockError> {
     let abi = kernel()?;
     let status = apply(abi, grants).map_err(|error| match error {
@@ -106,7 +105,7 @@ pub fn restrict(grants: &Grants<'_>) -> Result<Landlock, LandlockError> {
 
 /// The newest ABI that the kernel, the crate and [`NEWEST`] have in common.
 fn kernel() -> Result<ABI, NoLandlock> {
-    // No flag is set and no_new_privs is off, so this asks for the version and applies nothing.
+    // Without flags and no_new_privs, this asks for the version and applies nothing.
     let status = RestrictSelf::default().no_new_privs(false).apply();
     match status.map(|status| status.landlock) {
         Ok(LandlockStatus::Available { effective_abi, .. }) => Ok(effective_abi.min(NEWEST)),
@@ -163,7 +162,7 @@ fn removing() -> BitFlags<AccessFs> {
     make_bitflags!(AccessFs::{RemoveFile | RemoveDir})
 }
 
-/// The rights that a rule for this handle may carry: the kernel refuses a directory's rights on anything else.
+/// The rights that a rule for this handle may carry: the kernel refuses directory rights for other files.
 fn legal(abi: ABI, handle: BorrowedFd<'_>) -> Result<BitFlags<AccessFs>, Failed> {
     let stat = fstat(handle.as_fd()).map_err(Failed::Handle)?;
     Ok(match FileType::from_raw_mode(stat.st_mode) {

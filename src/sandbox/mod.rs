@@ -1,23 +1,23 @@
-//! The step that can't be undone: from here on the kernel holds this process to what it was granted.
+//! The step that can't be undone: from here on, the kernel restricts this process to its grants.
 //!
-//! Two layers, neither of which trusts the code that runs inside them:
+//! There are two layers, and neither trusts the code that runs inside:
 //!
-//! - [`landlock`] decides by object: files are read below the granted handles only, and written below the granted
-//!   directories only; nothing is executed; no TCP, no signals and no abstract UNIX sockets to the outside, as far as
-//!   the kernel's ABI goes.
-//! - [`seccomp`] decides by system call: a list of what a program that reads, hashes and writes needs, and an error for
-//!   all else. It can't see memory, so it knows neither paths nor the flags of `openat2`.
+//! - [`landlock`] decides by object: files are read only below the granted handles, and written only below the granted
+//!   directories. Nothing is executed. As far as the kernel's ABI goes, there is no TCP, and there are no signals and
+//!   abstract UNIX sockets to the outside.
+//! - [`seccomp`] decides by system call: it allows a list of the calls that reading, hashing and writing need, and all
+//!   other calls fail. It can't see memory, so it checks neither paths nor the flags of `openat2`.
 //!
-//! What neither stops, and what a reader of this module must not take for granted:
+//! Neither layer restricts these:
 //!
-//! - Handles that were opened before keep the rights they were opened with. Grants are no list of open handles: close
-//!   what the rest of the run doesn't need, open for reading what is only read.
-//! - Metadata. Landlock has no right for it, so `statx`, `readlinkat` and `getxattr` answer for any path that the user
-//!   could name before. Contents and listings stay out of reach.
+//! - Handles that were opened before keep their rights. Grants do not list open handles: close what the rest of the run
+//!   does not need, and open for reading what is only read.
+//! - Metadata. Landlock can't restrict it, so `statx`, `readlinkat` and `getxattr` still work for any path. Contents
+//!   and listings are out of reach.
 //! - Use of processor and memory.
 //!
-//! [`enter`] belongs to the process: Landlock restricts the thread that calls it and the threads which that one starts.
-//! So it refuses to run when there is a second thread, and has to be called by `main` before the first worker starts.
+//! [`enter`] applies to the process, but Landlock restricts only the calling thread and the threads that it starts. So
+//! it refuses to run if there is a second thread; `main` must call it before the first worker starts.
 
 pub mod landlock;
 pub mod seccomp;
@@ -38,8 +38,8 @@ pub use seccomp::SeccompError;
 pub struct Grants<'a> {
     /// Directories (everything below them) or single files that may be opened for reading.
     pub read: Vec<BorrowedFd<'a>>,
-    /// Directories below which files may be read, created, written and truncated, directories made, and files renamed
-    /// within the directory that they are in. Without any, the calls that write are refused altogether.
+    /// Directories below which files may be read, created, written and truncated, directories created, and files
+    /// renamed within their directory. If there are none, the system calls that write are refused.
     pub write: Vec<BorrowedFd<'a>>,
     /// One of the directories in `write`, in which files and empty directories may be removed.
     pub remove: Option<BorrowedFd<'a>>,
@@ -57,26 +57,26 @@ pub struct Enforced {
 /// What Landlock enforces, all of it fully.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Landlock {
-    /// The version of the kernel's interface for which everything was asked, and granted.
+    /// The ABI whose rights were all requested and granted.
     pub abi: u32,
-    /// What that version covers: `filesystem`, `refer`, `truncate`, `tcp`, `ioctl`, `scope`, `unix`, `udp`.
+    /// What that ABI covers: `filesystem`, `refer`, `truncate`, `tcp`, `ioctl`, `scope`, `unix`, `udp`.
     pub restrictions: Vec<&'static str>,
 }
 
-/// How much of a sandbox a run insists on.
+/// How much of a sandbox a run requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requirement {
     /// Whatever the kernel offers; [`Enforced`] says what that was.
     AsAvailable,
-    /// Both layers, or no run.
+    /// Both layers; otherwise the run ends.
     Everything,
 }
 
-/// A layer that doesn't hold, and why.
+/// A layer that does not hold, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
     Landlock(NoLandlock),
-    /// With the kernel's words, if it was asked to enforce a filter.
+    /// With the kernel's error, if it refused a filter.
     Seccomp(Option<Errno>),
 }
 
@@ -102,7 +102,7 @@ impl Enforced {
         self.landlock.is_some() && self.seccomp
     }
 
-    /// The layers that do not hold, by their names.
+    /// The names of the layers that do not hold.
     pub fn missing(&self) -> impl Iterator<Item = &'static str> {
         [("Landlock", self.landlock.is_some()), ("seccomp", self.seccomp)]
             .into_iter()
@@ -110,16 +110,17 @@ impl Enforced {
     }
 }
 
-/// What this kernel offers, for messages: asking changes nothing.
+/// What this kernel offers, for messages. Asking changes nothing.
 ///
-/// Of seccomp it can only be asked whether the kernel knows it. Whether it takes a filter shows when it is given one.
+/// For seccomp, it can only tell whether the kernel knows it. Whether the kernel accepts a filter shows only when the
+/// filter is installed.
 #[must_use]
 pub fn available() -> Enforced {
     Enforced { landlock: landlock::offered().ok(), seccomp: seccomp::offered() }
 }
 
-/// Refuses a kernel that does not offer what is required: asking changes nothing. That it gives what it offers is known
-/// only once it has, by [`enter`].
+/// Refuses a kernel that does not offer what is required. Asking changes nothing. Only [`enter`] shows whether the
+/// kernel keeps what it offers.
 ///
 /// # Errors
 /// Under [`Requirement::Everything`], with what is missing.
@@ -127,7 +128,7 @@ pub fn required(requirement: Requirement) -> Result<(), SandboxError> {
     demand(requirement, landlock::offered().err().as_ref())
 }
 
-/// Names both layers at once if both are missing: an operator mends a kernel once.
+/// Names both layers if both are missing, so that you need to fix the kernel only once.
 fn demand(requirement: Requirement, no_landlock: Option<&NoLandlock>) -> Result<(), SandboxError> {
     if requirement == Requirement::AsAvailable {
         return Ok(());
@@ -142,20 +143,20 @@ fn demand(requirement: Requirement, no_landlock: Option<&NoLandlock>) -> Result<
     if missing.is_empty() { Ok(()) } else { Err(SandboxError::Missing(missing)) }
 }
 
-/// Gives up everything but `grants`, for good.
+/// Permanently gives up everything but `grants`.
 ///
-/// Sets `no_new_privs`, then enters Landlock, then seccomp. After an error the process may hold part of a sandbox: it
-/// has to say so and end.
+/// Sets `no_new_privs`, then enters Landlock, then seccomp. After an error the process may be in part of a sandbox; the
+/// caller must report the error and exit.
 ///
 /// # Errors
-/// When the process has a second thread, when a grant is no file or directory, when a layer that the kernel offers
-/// can't be enforced in full, and under [`Requirement::Everything`] when the kernel doesn't offer both.
+/// The process has a second thread; a grant is not a file or directory; a layer that the kernel offers can't be
+/// enforced in full; or, under [`Requirement::Everything`], the kernel does not offer both.
 pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, SandboxError> {
     one_thread()?;
     let offered = landlock::offered();
-    // Before anything is given up.
+    // Check before anything is given up.
     demand(requirement, offered.as_ref().err())?;
-    // Each layer does this by itself; a kernel that offers neither still gives this much.
+    // Each layer sets this too. Here it also holds on a kernel that offers neither.
     rustix::thread::set_no_new_privs(true).map_err(SeccompError::NoNewPrivs)?;
 
     let landlock = match offered {
@@ -173,12 +174,12 @@ pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, 
     Ok(Enforced { landlock, seccomp })
 }
 
-/// Refuses a process with a second thread, which Landlock would leave free.
+/// Refuses a process with a second thread, which Landlock would not restrict.
 ///
-/// Asked without a path: `unshare(CLONE_THREAD)` does nothing for a process of one thread and is EINVAL for any other.
-/// Where something above us forbids `unshare`, the answer is not to be had, and the caller's order of things has to do.
+/// Needs no path: `unshare(CLONE_THREAD)` does nothing in a process with one thread, and fails with EINVAL otherwise.
+/// If something above this process forbids `unshare`, the check can't be made, and the caller's order of calls must do.
 fn one_thread() -> Result<(), SandboxError> {
-    // A thread that has been joined is counted for a moment longer, so one look is not enough to refuse.
+    // A joined thread is counted for a moment longer, so one look is not enough.
     const LOOKS: u32 = 50;
     for look in 0..LOOKS {
         #[expect(deprecated, reason = "unsafe for the flags that part file tables; this one changes nothing")]

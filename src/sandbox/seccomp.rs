@@ -1,11 +1,11 @@
-//! The layer that decides by system call: a list of what is allowed, EPERM for all else. See `seccomp(2)`.
+//! The layer that decides by system call: a list of allowed calls, EPERM for all others. See `seccomp(2)`.
 //!
-//! EPERM and not a signal, so that a refused call is an error which can be reported, and a library's fall-back has its
-//! chance. Calls of another architecture (i386 on x86_64) end the process.
+//! It uses EPERM instead of a signal, so that a refused call is an error that can be reported, and a library can fall
+//! back. Calls of another architecture (i386 on x86_64) end the process.
 //!
-//! A filter sees numbers, never memory. So where a path leads is Landlock's to decide, and so are the flags of
-//! `openat2`, which lie behind a pointer: of the two ways to open a file only `openat` is held to reading here when
-//! nothing may be written. `openat2` has to stay, because it is how a path is kept beneath its root.
+//! A filter sees only numbers, not memory. So Landlock must decide about paths and about the flags of `openat2`, which
+//! are behind a pointer. If nothing may be written, this filter restricts `openat` to reading, but can't restrict
+//! `openat2`. `openat2` must stay allowed, because it keeps paths beneath their root.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ use seccompiler::{
 
 use super::Grants;
 
-/// Allowed whatever their arguments.
+/// Allowed with any arguments.
 const ALLOWED: &[i64] = &[
-    // Reading, and writing to what is open.
+    // Reading, and writing to open files.
     libc::SYS_read,
     libc::SYS_pread64,
     libc::SYS_readv,
@@ -30,7 +30,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_close,
     libc::SYS_lseek,
     libc::SYS_fadvise64,
-    // Looking. Attributes by path too: a link's, a FIFO's or a device's are to be had through /proc/self/fd alone.
+    // Metadata. By path too: those of a link, a FIFO or a device are only available through /proc/self/fd.
     libc::SYS_openat2,
     libc::SYS_getdents64,
     libc::SYS_fstat,
@@ -41,12 +41,13 @@ const ALLOWED: &[i64] = &[
     libc::SYS_flistxattr,
     libc::SYS_getxattr,
     libc::SYS_listxattr,
-    // Memory that is never executable: mmap and mprotect are below.
+    // Memory that is never executable; mmap and mprotect are below.
     libc::SYS_munmap,
     libc::SYS_mremap,
     libc::SYS_madvise,
     libc::SYS_brk,
-    // Threads. A new one gives glibc its affinity (the guard page of its stack), its robust list and its rseq area.
+    // Threads. In a new one, glibc reads the affinity (for the guard page of the stack), and sets a robust list and an
+    // rseq area.
     libc::SYS_futex,
     libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity,
@@ -56,44 +57,44 @@ const ALLOWED: &[i64] = &[
     libc::SYS_getpid,
     libc::SYS_exit,
     libc::SYS_exit_group,
-    // Signals to ourselves, and the call that the kernel goes on with after a stop.
+    // Signals to this process, and the call that the kernel resumes with after a stop.
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
     libc::SYS_restart_syscall,
-    // Time and chance.
+    // Time and random numbers.
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
     libc::SYS_nanosleep,
     libc::SYS_getrandom,
-    // ENOSYS by the filter before this one, which is the error that makes glibc use `clone`.
+    // The filter before this one returns ENOSYS for it, so that glibc uses `clone`.
     libc::SYS_clone3,
 ];
 
-/// Allowed when something may be written.
+/// Allowed if something may be written.
 const ALLOWED_TO_WRITERS: &[i64] = &[
     libc::SYS_openat,
     libc::SYS_ftruncate,
     libc::SYS_fsync,
     libc::SYS_fdatasync,
-    // For the stat cache, which is among what is written; it takes any handle on a file system.
+    // For the stat cache, which is written. It accepts any handle on a file system.
     libc::SYS_syncfs,
     libc::SYS_flock,
-    // A file that takes the place of another gets its mode when it is made, whatever the umask.
+    // A replacing file is created with its final mode, whatever the umask is.
     libc::SYS_umask,
     libc::SYS_mkdirat,
     SYS_RENAMEAT,
     libc::SYS_renameat2,
 ];
 
-/// `libc` leaves it out for aarch64, where the kernel has it.
+/// `libc` lacks it for aarch64, but the kernel has it.
 #[cfg(target_arch = "aarch64")]
 const SYS_RENAMEAT: i64 = 38;
 #[cfg(not(target_arch = "aarch64"))]
 const SYS_RENAMEAT: i64 = libc::SYS_renameat;
 
-/// Any of these makes an `openat` more than a look. (`O_TMPFILE` is refused without one of the first two.)
+/// With any of these, an `openat` does more than read. (`O_TMPFILE` is refused without one of the first two.)
 const OPENING_TO_WRITE: c_int = libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC;
 
 /// A clone with all of these is a thread of this process.
@@ -112,11 +113,11 @@ const MORE_THAN_A_THREAD: c_int = libc::CLONE_NEWCGROUP
     | libc::CLONE_PTRACE
     | libc::CLONE_VFORK;
 
-/// Is it a terminal, and how wide is it. The same numbers on x86_64 and aarch64; from glibc 2.42 on `tcgetattr` uses the
-/// second.
+/// Whether it is a terminal, and its width. The numbers are the same on x86_64 and aarch64; since glibc 2.42
+/// `tcgetattr` uses the second.
 const TERMINAL: [u64; 3] = [0x5401 /* TCGETS */, 0x802c_542a /* TCGETS2 */, 0x5413 /* TIOCGWINSZ */];
 
-/// Names of anonymous mappings in /proc: glibc sets them when asked to by a tunable.
+/// Names of anonymous mappings in /proc; a glibc tunable makes glibc set them.
 const PR_SET_VMA: u64 = 0x5356_4d41;
 
 /// Why the filter could not be installed.
@@ -124,7 +125,7 @@ const PR_SET_VMA: u64 = 0x5356_4d41;
 pub enum SeccompError {
     #[error("seccomp: the kernel does not let this process give up new privileges: {0}")]
     NoNewPrivs(Errno),
-    /// The kernel, or what lies above this process, takes no filter.
+    /// The kernel, or something above this process, refuses filters.
     #[error("seccomp: the kernel refused the filter: {0}")]
     Refused(Errno),
     #[error("seccomp: the filter is wrong (this is a bug: report it): {0}")]
@@ -137,29 +138,29 @@ impl From<BackendError> for SeccompError {
     }
 }
 
-/// Whether the kernel knows seccomp, and we its system calls.
+/// Whether the kernel has seccomp, and this module knows its system calls.
 #[must_use]
 pub fn offered() -> bool {
     target().is_some() && rustix::thread::secure_computing_mode().is_ok()
 }
 
-/// Installs the filter and nothing else, with the calls that `grants` need: to write, to give a file to a group, to remove.
+/// Installs the filter only, with the calls that `grants` need: to write, to set a file's group, to remove.
 ///
-/// [`enter`](super::enter) is what a run calls; this is public so that each layer can be tried without the other.
+/// A run calls [`enter`](super::enter); this is public so that each layer can be tried alone.
 ///
 /// # Errors
-/// When the kernel takes no filter.
+/// The kernel refuses the filter.
 pub fn install(grants: &Grants<'_>) -> Result<(), SeccompError> {
     let target = target().ok_or(SeccompError::Refused(Errno::NOSYS))?;
     let pid = rustix::process::getpid().as_raw_nonzero().get();
-    // A filter has one action for what it matches, so the one call with another error has a filter of its own. Where
-    // both return an error the later filter's counts, hence clone3 on the list above.
+    // A filter has one action for all that it matches, so the call with another error needs its own filter. If both
+    // filters return an error, the later one counts, so clone3 is on the list above.
     let no_clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     for program in [
         compile(no_clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS.cast_unsigned()), target)?,
         compile(rules(grants, pid)?, SeccompAction::Errno(libc::EPERM.cast_unsigned()), SeccompAction::Allow, target)?,
     ] {
-        // All threads, though there should be one: a filter on too many is no harm.
+        // For all threads, though there should be only one.
         apply_filter_all_threads(&program).map_err(|error| match error {
             Error::Prctl(error) => SeccompError::NoNewPrivs(errno(&error)),
             Error::Seccomp(error) => SeccompError::Refused(errno(&error)),
@@ -192,7 +193,7 @@ fn compile(
     SeccompFilter::new(rules, otherwise, matched, target)?.try_into()
 }
 
-/// The list, with what is asked of arguments. No rule for a call means: whatever they are.
+/// The list of calls with the rules for their arguments. A call without rules is allowed with any arguments.
 fn rules(grants: &Grants<'_>, pid: c_int) -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
     let (writes, groups) = (!grants.write.is_empty(), &grants.groups);
     let mut rules: BTreeMap<_, _> = ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
@@ -210,8 +211,8 @@ fn rules(grants: &Grants<'_>, pid: c_int) -> Result<BTreeMap<i64, Vec<SeccompRul
     rules.insert(libc::SYS_mmap, vec![masked(2, libc::PROT_EXEC, 0)?]);
     rules.insert(libc::SYS_mprotect, vec![masked(2, libc::PROT_EXEC, 0)?]);
     rules.insert(libc::SYS_clone, vec![masked(0, THREAD | MORE_THAN_A_THREAD, THREAD)?]);
-    // For abort(): glibc's names the process; musl's names a thread alone, so only the main thread's can be let
-    // through. In another thread musl's abort() goes on to its next means, which ends the process as well.
+    // For abort(). glibc signals the process. musl signals a thread, and only the main thread's id is allowed here; in
+    // another thread, musl's abort() falls back to another way that also ends the process.
     rules.insert(libc::SYS_tgkill, vec![equal(0, word(pid))?]);
     rules.insert(libc::SYS_tkill, vec![equal(0, word(pid))?]);
     rules.insert(libc::SYS_prctl, vec![equal(0, word(libc::PR_SET_NAME))?, equal(0, PR_SET_VMA)?]);
@@ -223,7 +224,7 @@ fn rules(grants: &Grants<'_>, pid: c_int) -> Result<BTreeMap<i64, Vec<SeccompRul
             .map(|command| equal(1, word(command)))
             .collect::<Result<_, _>>()?,
     );
-    // Our own limits, and only to read them: the new limit is a null pointer.
+    // Reading our own limits: the new limit must be a null pointer.
     rules.insert(
         libc::SYS_prlimit64,
         vec![SeccompRule::new(vec![
@@ -234,7 +235,7 @@ fn rules(grants: &Grants<'_>, pid: c_int) -> Result<BTreeMap<i64, Vec<SeccompRul
     Ok(rules)
 }
 
-/// A file's group, and not its owner.
+/// Sets a file's group, but not its owner.
 fn given_to(group: u32) -> Result<SeccompRule, BackendError> {
     let is =
         |argument, value: u32| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value.into());

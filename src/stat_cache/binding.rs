@@ -1,4 +1,4 @@
-//! What a cache belongs to, as one digest. A cache with another binding is thrown away, not asked why.
+//! The binding: one digest of everything that a cache belongs to. A cache with another binding is discarded.
 
 use super::location::Root;
 use crate::baseline::Baseline;
@@ -7,13 +7,14 @@ use crate::declaration::Check;
 use crate::digest::Sha256;
 use crate::manifest::Sha256Digest;
 
-/// A binding in the making. Each part goes in with its length, so that no two lists of parts make the same bytes.
+/// A binding under construction. Each part is hashed with its length, so that different lists of parts give different
+/// bytes.
 #[derive(Debug)]
 pub struct Binding(Sha256);
 
 impl Binding {
-    /// Begins with the program and with who runs: a cache must not answer for files that this user could not read.
-    /// The boot is in it since device numbers mean something in one boot only.
+    /// Starts with the program and the user: a cache must not answer for files that this user can't read. The boot is
+    /// included because device numbers are valid only within one boot.
     #[must_use]
     pub fn new(identity: &RunIdentity) -> Self {
         let RunIdentity { user, group, groups, boot, now: _, booted: _ } = identity;
@@ -26,12 +27,12 @@ impl Binding {
         binding
     }
 
-    /// Adds where the locks are.
+    /// Adds the locks directory.
     pub fn locks(&mut self, root: Option<&Root>) {
         self.add(&place(root));
     }
 
-    /// Adds a check: what it reads, from where, and the lock that it is compared with (if there is one that can be).
+    /// Adds a check: what it reads, its root, and its lock, if it has one to compare with.
     pub fn check(&mut self, check: &Check, root: Option<&Root>, baseline: Option<&Baseline>) {
         self.add(check.name.as_bytes());
         self.add(check.kind.name().as_bytes());
@@ -63,7 +64,7 @@ impl Binding {
     }
 }
 
-/// Where a directory is, as bytes.
+/// Identifies a directory, as bytes.
 fn place(root: Option<&Root>) -> Vec<u8> {
     let place = root.map(|root| {
         let (major, minor) = root.device;

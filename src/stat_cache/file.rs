@@ -1,12 +1,12 @@
-//! The cache's file: read whole and found right in every respect, or not used at all.
+//! The format of the cache file. A file is read whole and must be valid in every respect; otherwise it is not used.
 //!
-//! All numbers are little-endian. There is one form of each content, so that what is read would be written the same:
+//! All numbers are little-endian. Each content has exactly one encoding. The file has:
 //!
 //! | bytes | what |
 //! | --- | --- |
-//! | 16 | `driftlock-stat-3`: what it is, and the version of this form |
+//! | 16 | `driftlock-stat-3`: the file type and the version of the format |
 //! | 32 | the [binding](super::binding): what the cache belongs to |
-//! | 8 | when the machine was started, going by the clock that the cache was written by, in nanoseconds since 1970 |
+//! | 8 | the boot time of the machine, by the clock with which the cache was written, in nanoseconds since 1970 |
 //! | 4 | number of checks |
 //! | 80 for each check | number of its files (8), number of its directories (8), bytes of the names in those (8), number of its links (8), bytes of their targets (8), number of entries if all were as the lock has them (8; 2⁶⁴ − 1 if not), SHA-256 of that lock (32; zeros if not) |
 //! | | for each check, one after the other: |
@@ -16,10 +16,10 @@
 //! | 10 and the name's | type as in `getdents64(2)` (1), length (1), inode (8), name |
 //! | 44 for each link | stamp (40), bytes of its target (4) |
 //! | | for each link, its target |
-//! | 32 | SHA-256 of all that is above |
+//! | 32 | SHA-256 of all the preceding bytes |
 //!
-//! A stamp is the inode (8), size (8), mtime (8 seconds, 4 nanoseconds) and ctime (8 and 4). Files are sorted by inode, each
-//! inode once, directories and links likewise, and the names in a directory by their bytes.
+//! A stamp is the inode (8), size (8), mtime (8 seconds, 4 nanoseconds) and ctime (8 and 4). Files, directories and
+//! links are sorted by inode, and each inode occurs once. The names in a directory are sorted by their bytes.
 
 use std::io::{self, Read, Write};
 use std::panic::resume_unwind;
@@ -30,39 +30,39 @@ use super::{Equal, Fact, Facts, Moment, Stamp};
 use crate::digest::{ReadAhead, Sha256};
 use crate::manifest::Sha256Digest;
 
-/// How every version's file begins.
+/// The first bytes of the file in every version of the format.
 pub const NAME: &[u8] = b"driftlock-stat-";
 
 const VERSION: u8 = b'3';
 
-/// The bytes of a stamp.
+/// The length of a stamp.
 const STAMP: usize = 40;
 
-/// The bytes of a file's fact.
+/// The length of a file's fact.
 const FACT: usize = STAMP + 32;
 
-/// The bytes of a directory, without the names in it, and of a link, without its target.
+/// The length of a directory without its names, and of a link without its target.
 const STAMPED: usize = STAMP + 4;
 
-/// The bytes in which it says of a check how much there is.
+/// The length of a check's header.
 const CHECK: usize = 6 * 8 + 32;
 
-/// What stands for an [`equal`](Facts::equal) that is none.
+/// Written if a check has no [`equal`](Facts::equal).
 const NOT_EQUAL: Equal = Equal { entries: u64::MAX, lock: Sha256Digest([0; 32]) };
 
-/// More files than this, more directories or more links are neither written nor read: 1.2 GB of them.
+/// The most files, directories or links that are written or read: 1.2 GB of files.
 pub const LIMIT: u64 = 1 << 24;
 
-/// More checks than this no declaration has: it is read up to 4 MiB only.
+/// More checks than a declaration can have: it is limited to 4 MiB.
 const CHECKS: u32 = 1 << 20;
 
 const DIGEST: u64 = 32;
 
-/// The clock may have been set by less than this since a cache was written, in nanoseconds. It is less than what files
-/// are given to [settle](super::SETTLING), so no file that was kept can be changed and have its old time once more.
+/// By how much the clock may have been set since a cache was written, in nanoseconds. It is less than the [settling
+/// time](super::SETTLING), so a cached file can't change and get its old time again.
 pub const CLOCK_TOLERANCE: u64 = 1_000_000_000;
 
-/// What a cache was written for, and under which clock.
+/// What a cache was written for, and with which clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub binding: Sha256Digest,
@@ -136,26 +136,27 @@ pub fn write(out: &mut impl Write, origin: &Origin, checks: &[Facts]) -> io::Res
     out.inner.write_all(&digest.0)
 }
 
-/// Reads a cache of `length` bytes. What it gives counts only as a whole: the facts of each check, or why not.
+/// Reads a cache of `length` bytes: the facts of each check, or why the cache is not used. The result is all or
+/// nothing.
 ///
 /// # Errors
-/// Whatever is not as [`write()`] would have written it for this origin, with a clock that differs by less
-/// than [`CLOCK_TOLERANCE`].
+/// The bytes are not what [`write()`] would have written for this origin, with a clock that differs by less than
+/// [`CLOCK_TOLERANCE`].
 pub fn read(input: &mut (impl Read + Send), length: u64, origin: &Origin) -> Result<Vec<Facts>, Unfit> {
     let hashed = length.saturating_sub(DIGEST);
     let ahead = std::thread::scope(|scope| {
         let (ahead, digest) = ReadAhead::start(scope, &mut *input, hashed).ok()?;
         Some(whole(ahead, length, origin, |ahead| {
-            // A thread that has more to give ends only then.
+            // The reading thread ends only when its channel is closed.
             drop(ahead);
             digest.join().unwrap_or_else(|panic| resume_unwind(panic))
         }))
     });
-    // Where no thread is to be had, nothing was read yet.
+    // If no thread could be started, nothing was read yet.
     ahead.unwrap_or_else(|| whole(Here::new(input, hashed), length, origin, Here::digest))
 }
 
-/// Reads all, with the checksum that `digest` gives of it.
+/// Reads the facts, then the checksum, and compares it with `digest`.
 fn whole<R: Read>(
     input: R,
     length: u64,
@@ -172,7 +173,7 @@ fn whole<R: Read>(
     if ended { Ok(facts) } else { Err(Unfit::Length) }
 }
 
-/// Reads all but the checksum.
+/// Reads everything but the checksum.
 fn facts(input: &mut Input<impl Read>, length: u64, origin: &Origin) -> Result<Vec<Facts>, Unfit> {
     let head: [u8; 16] = input.array()?;
     if head.split_last() != Some((&VERSION, NAME)) {
@@ -185,7 +186,7 @@ fn facts(input: &mut Input<impl Read>, length: u64, origin: &Origin) -> Result<V
         return Err(Unfit::OtherClock);
     }
     let count = u32::from_le_bytes(input.array()?);
-    // The length is known, so a number that does not fit it is found before anything is allocated for it.
+    // The length is known, so a number that does not fit it is refused before memory is allocated for it.
     let mut left = length.checked_sub(16 + 32 + 8 + 4 + DIGEST).ok_or(Unfit::Length)?;
     left = left.checked_sub(u64::from(count) * CHECK as u64).filter(|_| count <= CHECKS).ok_or(Unfit::Length)?;
     let mut sizes = Vec::new();
@@ -223,16 +224,16 @@ fn facts(input: &mut Input<impl Read>, length: u64, origin: &Origin) -> Result<V
     Ok(checks)
 }
 
-/// How much there is of one check.
+/// The numbers in a check's header.
 struct Sizes {
     files: usize,
-    /// Number, and bytes.
+    /// Number, and total length.
     listings: (usize, usize),
     links: (usize, usize),
     equal: Option<Equal>,
 }
 
-/// Whatever goes through it is hashed.
+/// Hashes everything that is written through it.
 struct Hashing<'a, W> {
     inner: &'a mut W,
     hasher: Sha256,
@@ -244,14 +245,14 @@ impl<W: Write> Hashing<'_, W> {
         self.inner.write_all(bytes)
     }
 
-    /// Writes a stamp, and what belongs to it.
+    /// Writes a stamp and the bytes that belong to it.
     fn stamp(&mut self, stamp: &Stamp, behind: &[u8]) -> io::Result<()> {
         self.all(&encode(stamp))?;
         self.all(behind)
     }
 }
 
-/// What is hashed as it is read, up to some length.
+/// Hashes what it reads, up to a length.
 struct Here<R> {
     input: R,
     hasher: Sha256,
@@ -295,7 +296,7 @@ impl<R: Read> Input<R> {
         Ok(bytes)
     }
 
-    /// Reads so many stamps, and so many bytes that belong to them.
+    /// Reads a number of stamps, and then the bytes that belong to them.
     fn stamped(
         &mut self,
         (number, length): (usize, usize),
@@ -311,13 +312,14 @@ impl<R: Read> Input<R> {
         Stamped::from_written(stamps, bytes, can_have).ok_or(Unfit::Order)
     }
 
-    /// Reads so many stamps, each with the `N` bytes that belong to it, and makes something of each unless it can't be right.
+    /// Reads a number of stamps, each followed by `N` bytes, and converts each with `make`, which returns `None` for an
+    /// invalid one.
     fn many<const N: usize, T>(
         &mut self,
         number: usize,
         mut make: impl FnMut(Stamp, [u8; N]) -> Option<T>,
     ) -> Result<Vec<T>, Unfit> {
-        /// Of these so many are read at once.
+        /// How many are read at once.
         const BLOCK: usize = 1 << 10;
         let mut all = Vec::with_capacity(number);
         let mut buffer = vec![0; number.min(BLOCK) * (STAMP + N)];
@@ -350,7 +352,7 @@ fn encode(stamp: &Stamp) -> [u8; STAMP] {
     bytes
 }
 
-/// Nothing if the nanoseconds are more than a second.
+/// `None` if the nanoseconds are a second or more.
 fn decode<const N: usize>(bytes: &[u8]) -> Option<(Stamp, [u8; N])> {
     let (inode, rest) = bytes.split_first_chunk()?;
     let (size, rest) = rest.split_first_chunk()?;

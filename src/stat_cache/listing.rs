@@ -1,12 +1,12 @@
-//! What is kept of a directory: the names in it.
+//! Cached directory listings.
 //!
-//! A listing is a statement about an inode, as a [`Fact`](super::Fact) is: while this directory had these times, these
-//! names were in it, each of this type and with this inode. It says nothing of what they are now: each name in a
-//! listing from here is looked at all the same.
+//! A listing is a statement about an inode, as a [`Fact`](super::Fact) is: while this directory had these times, it
+//! contained these names, each with this type and this inode. It does not describe their present state, so the walk
+//! still looks at each name.
 
 use rustix::fs::FileType;
 
-/// The types of names, and the numbers that stand for them: those of `d_type` in `getdents64(2)`.
+/// The types of names, with their numbers: those of `d_type` in `getdents64(2)`.
 pub const TYPES: [(FileType, u8); 7] = [
     (FileType::Fifo, 1),
     (FileType::CharacterDevice, 2),
@@ -17,23 +17,23 @@ pub const TYPES: [(FileType, u8); 7] = [
     (FileType::Socket, 12),
 ];
 
-/// The bytes of a name beside itself: its type, its length, and its inode.
+/// The bytes that a name takes beside itself: its type, its length, and its inode.
 const BESIDE: usize = 1 + 1 + 8;
 
 /// What a directory says of a name in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listed {
     pub file_type: FileType,
-    /// Where something is mounted over the name, not that of what is seen there.
+    /// If something is mounted over the name, this is not the inode of the mount.
     pub inode: u64,
 }
 
-/// The names in one directory as they come.
+/// The names in a directory, in the order of reading.
 #[derive(Debug, Default)]
 pub struct Names {
-    /// Of each, its type, its length, its inode and itself.
+    /// For each name: type, length, inode, and the name itself.
     bytes: Vec<u8>,
-    /// Whether one of them can't be written down.
+    /// One of the names can't be encoded.
     unfit: bool,
 }
 
@@ -51,7 +51,7 @@ impl Names {
         }
     }
 
-    /// The names sorted, as the bytes of which there is one form only; nothing if one of them can't be kept.
+    /// The names sorted, in their only encoding; `None` if one of them can't be encoded.
     #[must_use]
     pub fn sorted(&self) -> Option<Vec<u8>> {
         let mut names: Vec<(&[u8], &[u8])> = std::iter::successors(split(&self.bytes), |one| split(one.behind))
@@ -63,12 +63,12 @@ impl Names {
     }
 }
 
-/// One name off the front of such bytes.
+/// The first name of an encoded listing.
 struct One<'a> {
     number: u8,
     inode: [u8; 8],
     name: &'a [u8],
-    /// All of it.
+    /// Its whole encoding.
     bytes: &'a [u8],
     behind: &'a [u8],
 }
@@ -81,7 +81,7 @@ fn split(bytes: &[u8]) -> Option<One<'_>> {
 }
 
 fn file_type(number: u8) -> Option<FileType> {
-    // Nearly all are these.
+    // The most frequent types come first.
     match number {
         8 => Some(FileType::RegularFile),
         4 => Some(FileType::Directory),
@@ -98,15 +98,15 @@ pub fn names(mut bytes: &[u8]) -> impl Iterator<Item = (Listed, &[u8])> + Clone 
     })
 }
 
-/// Whether bytes are names as a directory can have them, sorted, each once.
+/// Whether these bytes encode valid names, sorted and without duplicates.
 #[must_use]
 pub fn are_names(mut bytes: &[u8]) -> bool {
     let mut before: &[u8] = b"";
     while !bytes.is_empty() {
         let Some(One { number, name, behind, .. }) = split(bytes) else { return false };
-        // Without a way out in the middle, several bytes are looked at at once.
+        // Without an early exit, the compiler can check several bytes at once.
         let or_bad = |bad: bool, &byte: &u8| bad | (byte == b'/') | (byte == 0);
-        // The empty name is not behind itself, so it is refused here too.
+        // This also refuses the empty name, which does not sort after itself.
         let fits = name > before
             && !name.iter().fold(false, or_bad)
             && !matches!(name, b"." | b"..")
@@ -119,7 +119,7 @@ pub fn are_names(mut bytes: &[u8]) -> bool {
     true
 }
 
-/// Whether bytes are the target of a link as it can have one whose status says `size`.
+/// Whether these bytes can be the target of a link whose status has `size`.
 #[must_use]
 pub fn is_target(bytes: &[u8], size: u64) -> bool {
     bytes.len() as u64 == size && !bytes.is_empty() && !bytes.contains(&0)

@@ -1,4 +1,5 @@
-//! Where a cache lies: its directory, open, and the file in it. What others could have written is not read.
+//! Where a cache is: its open directory and the name of the file in it. A cache that another user could have written is
+//! not read.
 
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,31 +15,31 @@ use crate::manifest::Sha256Digest;
 use crate::store;
 use crate::trouble::Trouble;
 
-/// The file systems that move a file's ctime whenever its contents change, by their numbers in `statfs(2)`.
+/// File systems that change a file's ctime whenever its contents change, with their numbers in `statfs(2)`.
 ///
-/// Not tmpfs: it moves no time when contents change through a shared mapping. Nor what a server or a program keeps
-/// (NFS, SMB, FUSE, 9p), what lies on another file system that could be any (overlayfs), or images whose times are
-/// made up when they are built (squashfs, EROFS).
+/// Left out are tmpfs, on which no time changes when contents change through a shared mapping; NFS, SMB, FUSE and 9p,
+/// whose times a server or a program keeps; overlayfs, which may lie on any other file system; and squashfs and EROFS,
+/// whose times are set when the image is built.
 pub const KEEPS_CHANGE_TIMES: [(&str, u64); 3] = [("ext4", 0xef53), ("xfs", 0x5846_5342), ("btrfs", 0x9123_683e)];
 
-/// The root of a check whose files can be known again by their status.
+/// The root of a check whose files the cache can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Root {
     pub device: Device,
     pub inode: u64,
-    /// The file system's own number, where it has one; on ext4 and btrfs it comes from its UUID.
+    /// The id of the file system, if it has one; on ext4 and btrfs it is derived from the UUID.
     pub file_system: u64,
 }
 
 impl Root {
-    /// Looks at an open root. To be called before the sandbox is entered, which does not let a file system be asked for.
+    /// Inspects an open root. Call it before the sandbox is entered, which does not allow `statfs`.
     ///
     /// # Errors
-    /// Why its files have to be read each time.
+    /// Why the files of this root must always be read.
     pub fn of(directory: &Directory) -> Result<Self, String> {
         let system =
             rustix::fs::fstatfs(directory).map_err(|errno| format!("its file system does not tell: {errno}"))?;
-        // The field's type differs between architectures, and so does its sign.
+        // The type and the sign of the field differ between architectures.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast, reason = "32 bits")]
         let number = u64::from(system.f_type as u32);
         if KEEPS_CHANGE_TIMES.iter().all(|(_, known)| *known != number) {
@@ -53,34 +54,34 @@ impl Root {
     }
 }
 
-/// A cache's directory and name, and who the run is.
+/// The directory and name of a cache, and the identity of the run.
 #[derive(Debug)]
 pub struct Location {
     pub directory: Directory,
     pub name: String,
-    /// The path as the operator gave it, harmless.
+    /// The path as the operator gave it, escaped.
     pub shown: String,
     pub identity: RunIdentity,
 }
 
-/// What was found at a location.
+/// What is at a location.
 #[derive(Debug)]
 pub enum Found {
-    /// No cache yet.
+    /// There is no cache yet.
     Nothing,
     /// The facts of each check.
     Facts(Vec<Facts>),
-    /// A cache that is not used, and is going to be replaced.
+    /// A cache that is not used and will be replaced.
     ThrownAway(Unfit),
-    /// Something that is no cache, and is left alone.
+    /// Something that is not a cache. It is left alone.
     Foreign(Trouble),
 }
 
 impl Location {
-    /// Opens the directory of a cache, which is to be kept in `file`.
+    /// Opens the directory of the cache `file`.
     ///
     /// # Errors
-    /// A path that names no file, and a directory that can't be opened or that others can write to.
+    /// The path names no file, or the directory can't be opened or is writable by other users.
     pub fn open(file: &Path) -> Result<Self, Trouble> {
         let shown = shown(file);
         let (directory, name) = capability::beside(file).map_err(|error| {
@@ -100,8 +101,7 @@ impl Location {
         Ok(location)
     }
 
-    /// Refuses a directory that others can write to: they could put a cache of their own making there, or keep ours
-    /// from being written.
+    /// Refuses a directory that other users can write to: they could plant a cache, or keep us from writing ours.
     fn only_ours(&self) -> Result<(), Trouble> {
         let user = self.identity.user;
         let refused = |why: &str| {
@@ -121,7 +121,7 @@ impl Location {
         Ok(())
     }
 
-    /// Reads the cache, if it is one and belongs to `binding`.
+    /// Reads the cache, if it is a cache and belongs to `binding`.
     #[must_use]
     pub fn load(&self, binding: &Sha256Digest) -> Found {
         match self.open_file() {
@@ -142,11 +142,11 @@ impl Location {
         )
     }
 
-    /// Opens the file, unless it is none or not ours.
+    /// Opens the file, if it is a regular file of ours.
     fn open_file(&self) -> Result<Option<(OwnedFd, Stat)>, Found> {
         let failed = |errno: Errno| Found::ThrownAway(Unfit::Io(errno.into()));
         let directory = self.directory.as_fd();
-        // Looked at first: opening alone does something to some devices.
+        // Check the type first: opening some devices has side effects.
         let stat = match rustix::fs::statat(directory, &*self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(None),
@@ -165,7 +165,7 @@ impl Location {
         Ok(Some((file, stat)))
     }
 
-    /// Nothing if it is no cache at all.
+    /// `None` if the file is not a cache.
     fn read(&self, file: &OwnedFd, stat: &Stat, binding: &Sha256Digest) -> Result<Option<Vec<Facts>>, Unfit> {
         let mut start = [0; file::NAME.len()];
         let mut have = 0;
@@ -177,7 +177,7 @@ impl Location {
                 Err(errno) => return Err(Unfit::Io(errno.into())),
             }
         }
-        // What is left of a cache that was cut off is one still.
+        // A truncated cache is still a cache.
         if !file::NAME.starts_with(&start[..have]) {
             return Ok(None);
         }
@@ -192,7 +192,7 @@ impl Location {
         }
         let length = u64::try_from(stat.st_size).map_err(|_| Unfit::Length)?;
         let file = cap_std::fs::File::from(file.try_clone()?);
-        // One byte more, so that a file that is longer than its status says is not taken for its beginning.
+        // One byte more than the status says, to notice a file that is longer.
         let mut input = file.take(length.saturating_add(1));
         file::read(&mut input, length, &self.origin(*binding)).map(Some)
     }
@@ -204,7 +204,7 @@ impl Location {
     /// Writes the cache.
     ///
     /// # Errors
-    /// Those of the file system; what was there before is then untouched.
+    /// Those of the file system; the old file is then untouched.
     pub fn save(&self, binding: &Sha256Digest, checks: &[Facts]) -> io::Result<()> {
         store::replace_private(&self.directory.dir, &self.name, |out| file::write(out, &self.origin(*binding), checks))
     }

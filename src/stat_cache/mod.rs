@@ -1,31 +1,30 @@
-//! The stat cache of `driftlock check --stat-cache`: digests of files that were read before, each with what the kernel
-//! says of a file that no change of its contents leaves as it was.
+//! The stat cache of `driftlock check --stat-cache`: the digests of files that were read before, each with the part of
+//! the file's status that any change of contents changes.
 //!
 //! A [`Fact`] is a statement about an inode, not about a path: while this inode had this size and these times, its
-//! contents had this digest. It holds for ever on a file system whose kernel sets the time of change (ctime) whenever
-//! contents change, from a clock that goes forward only. `utimensat` can set a file's mtime to anything, its ctime to
-//! nothing but now, so contents that were swapped under a restored mtime are found. `docs/stat-cache.md` says what else
-//! has to be true, and who could hide drift.
+//! contents had this digest. It stays true on a file system whose kernel sets the time of change (ctime) whenever
+//! contents change, from a clock that only goes forward. `utimensat` can set a file's mtime to any time, but its ctime
+//! only to the present. So swapped contents are found even if their mtime was restored. `docs/stat-cache.md` lists the
+//! other assumptions, and who could hide drift.
 //!
-//! The contents of a directory are the names in it, and the kernel sets its ctime whenever one is made, removed, renamed or
-//! put in another's place. So what was listed is known by the same rules ([`listing`]). That spares the listing, and
-//! nothing else: each name is looked at in each run, as it is after a listing, through a handle on the very
-//! directory whose times were compared. A link's target is what it was made with, so it is known likewise.
+//! The contents of a directory are the names in it. The kernel sets the directory's ctime whenever a name is created,
+//! removed, renamed or replaced, so listings are cached by the same rules ([`listing`]). This saves only the listing:
+//! the walk still looks at each name, through a handle on the same directory whose times were compared. The target of a
+//! link never changes, so it is cached too.
 //!
-//! Where a walk meets nothing but what is known, each name with the inode that it had, what it finds is what the run
-//! before found, entry for entry. If that was compared with the same lock and was the same, so is this
-//! ([`Facts::equal`]).
+//! If a walk meets only what is cached, each name with its cached inode, it finds the same entries as the run before.
+//! If these were equal to the same lock, the new entries are too ([`Facts::equal`]).
 //!
 //! Four rules keep facts true:
 //!
-//! - A file or directory is kept only if it was read from end to end with the same size and times before and after.
-//! - One whose times are not older than the run, by [`SETTLING`], is not kept: it may change once more within one
-//!   tick of the clock, and look the same. (Git calls such an entry racily clean.)
-//! - Before a run reads its first file, the kernel has written back what was changed through mappings. It moves the times
-//!   of a file when a process first stores into a page that is clean, not with each store, so what is stored into a page
-//!   that is waiting to be written back is in no time. From then on, every page is clean.
-//! - Only the file system of the check's root is trusted, and only if it is one of [`location::KEEPS_CHANGE_TIMES`]. Of
-//!   encrypted directories, listings are not: other names show in them once the key is gone, and no time tells.
+//! - A file or directory is cached only if it had the same size and times before and after it was read to its end.
+//! - It is not cached if its times are not older than the run by [`SETTLING`]: it could change again within one tick of
+//!   the clock and look the same. (git calls such an entry racily clean.)
+//! - Before a run reads its first file, the kernel writes back what was changed through mappings. The kernel changes a
+//!   file's times at the first store into a clean page, not at each store, so a store into a page that waits for
+//!   write-back changes no time. After the write-back, every page is clean.
+//! - Only the file system of the check's root is trusted, and only if it is one of [`location::KEEPS_CHANGE_TIMES`].
+//!   Listings of encrypted directories are not cached: once the key is gone they show other names, with the same times.
 
 pub mod binding;
 pub mod file;
@@ -44,13 +43,13 @@ use crate::manifest::Sha256Digest;
 use listing::Listed;
 use stamped::Stamped;
 
-/// How much older than the start of a run a file's times have to be for its digest to be kept.
+/// How much older than the start of a run a file's times must be for its digest to be cached.
 ///
-/// More than the coarsest clock that stamps files: a second, on ext4 with inodes of 128 bytes and on XFS of old. A tick
-/// of the kernel (at most 10 ms) and the difference between its clocks are small beside that.
+/// This is more than the coarsest resolution of file times: a second, on ext4 with 128-byte inodes and on old XFS. A
+/// tick of the kernel (at most 10 ms) and the difference between its clocks are small beside that.
 pub const SETTLING: Duration = Duration::from_secs(2);
 
-/// A moment as the kernel stamps files: seconds since 1970, and nanoseconds.
+/// A file time: seconds since 1970, and nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment {
     pub seconds: i64,
@@ -59,8 +58,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The moment by which a file must have had its last change for its digest to be kept by a run that starts `now`,
-    /// in nanoseconds since 1970.
+    /// The latest change that a cached file may have, for a run that starts `now`, in nanoseconds since 1970.
     #[must_use]
     pub fn settled_before(now: i64) -> Self {
         const SECOND: i64 = 1_000_000_000;
@@ -70,7 +68,7 @@ impl Moment {
     }
 }
 
-/// What has to be the same for the contents of a file or directory to be the same.
+/// The part of a status that stays the same only if the contents of a file or directory stay the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp {
     pub inode: u64,
@@ -81,19 +79,19 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a regular file; nothing of anything else, or if the kernel did not tell all of it.
+    /// The stamp of a regular file; `None` for anything else, or if the kernel did not report every field.
     #[must_use]
     pub fn of(status: &Statx) -> Option<Self> {
         Self::of_type(status, FileType::RegularFile)
     }
 
-    /// The same of a directory.
+    /// Likewise for a directory.
     #[must_use]
     pub fn of_directory(status: &Statx) -> Option<Self> {
         Self::of_type(status, FileType::Directory)
     }
 
-    /// The same of a symbolic link.
+    /// Likewise for a symbolic link.
     #[must_use]
     pub fn of_link(status: &Statx) -> Option<Self> {
         Self::of_type(status, FileType::Symlink)
@@ -123,68 +121,68 @@ pub struct Fact {
     pub sha256: Sha256Digest,
 }
 
-/// What is remembered of one check from one run to the next.
+/// What is cached of one check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// By inode, each one once.
+    /// Sorted by inode, without duplicates.
     pub files: Vec<Fact>,
-    /// The names in directories ([`listing`]), the same.
+    /// The names in directories ([`listing`]), sorted likewise.
     pub listings: Stamped,
-    /// The targets of links, the same.
+    /// The targets of links, sorted likewise.
     pub links: Stamped,
-    /// What is known of how that compared with the lock.
+    /// The result of the last comparison, if everything was equal.
     pub equal: Option<Equal>,
 }
 
-/// That a run found what the lock has, entry for entry.
+/// A run found exactly the entries of the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Equal {
-    /// How many there were.
+    /// The number of entries.
     pub entries: u64,
-    /// Of all bytes of the lock.
+    /// The digest of all bytes of the lock.
     pub lock: Sha256Digest,
 }
 
 /// A device number.
 pub type Device = (u32, u32);
 
-/// What is known of the files and directories of one check.
+/// A view of the cached facts of one check.
 #[derive(Debug)]
 pub struct Known {
     device: Device,
     settled_before: Moment,
     facts: Facts,
-    /// Whether the file system has written back what was changed before the run; nothing before it was asked to.
+    /// Whether changed pages were written back; unset before the first attempt.
     written_back: OnceLock<bool>,
 }
 
 impl Known {
-    /// What is on another device than `device` is neither found nor kept.
+    /// Anything on another device than `device` is neither looked up nor cached.
     #[must_use]
     pub const fn new(device: Device, settled_before: Moment, facts: Facts) -> Self {
         Self { device, settled_before, facts, written_back: OnceLock::new() }
     }
 
-    /// Whether files are known.
+    /// Whether it has files.
     #[must_use]
     pub const fn knows_files(&self) -> bool {
         !self.facts.files.is_empty()
     }
 
-    /// Whether listings are known.
+    /// Whether it has listings.
     #[must_use]
     pub const fn knows_listings(&self) -> bool {
         !self.facts.listings.is_empty()
     }
 
-    /// Whether links are known.
+    /// Whether it has links.
     #[must_use]
     pub const fn knows_links(&self) -> bool {
         !self.facts.links.is_empty()
     }
 
-    /// Finds the digest of a file with this status, and where its fact stands. It is looked for `near` another one first:
-    /// files that lie in one directory often have inodes side by side.
+    /// Looks up the digest of a file with this status; also returns the fact's index. Searches `near` another index
+    /// first, because files in one directory often have adjacent inodes.
     #[must_use]
     pub fn find(&self, status: &Statx, near: u32) -> Option<(u32, Sha256Digest)> {
         let stamp = Stamp::of(status).filter(|_| self.is_here(status))?;
@@ -195,7 +193,8 @@ impl Known {
         (fact.stamp == stamp).then_some((u32::try_from(at).ok()?, fact.sha256))
     }
 
-    /// Finds the names in a directory with this status, sorted by their bytes; and where its listing stands.
+    /// Looks up the names in a directory with this status, sorted by their bytes; also returns the index of its
+    /// listing.
     #[must_use]
     pub fn find_listing(&self, status: &Statx) -> Option<(u32, impl Iterator<Item = (Listed, &[u8])> + Clone)> {
         let stamp = Stamp::of_directory(status).filter(|_| self.is_here(status))?;
@@ -203,40 +202,40 @@ impl Known {
         Some((at, listing::names(names)))
     }
 
-    /// Finds the target of a link with this status, and where that stands.
+    /// Looks up the target of a link with this status; also returns its index.
     #[must_use]
     pub fn find_link(&self, status: &Statx) -> Option<(u32, &[u8])> {
         let stamp = Stamp::of_link(status).filter(|_| self.is_here(status))?;
         self.facts.links.find(&stamp)
     }
 
-    /// How what the run before found compared with the lock.
+    /// The result of the previous run's comparison, if everything was equal.
     #[must_use]
     pub const fn equal(&self) -> Option<Equal> {
         self.facts.equal
     }
 
-    /// To be called before the status is asked for under which a file's digest is kept. The first call of a run has
-    /// the file system written back by `sync`, and all others wait for it; where that fails, nothing is learnt.
+    /// Must be called before the `statx` under whose stamp a digest is cached. The first call of a run writes the file
+    /// system back with `sync`, and the other calls wait for it. If that fails, nothing new is cached.
     pub fn write_back(&self, sync: impl FnOnce() -> Result<(), Errno>) {
         self.written_back.get_or_init(|| sync().is_ok());
     }
 
-    /// What is learnt from a file that was read while it had this status; nothing if that may not hold.
+    /// The fact to cache for a file that was read while it had this status; `None` if the fact might not hold.
     #[must_use]
     pub fn learn(&self, status: &Statx, sha256: Sha256Digest) -> Option<Fact> {
         let stamp = Stamp::of(status).filter(|stamp| self.is_here(status) && self.has_settled(stamp))?;
         (self.written_back.get() == Some(&true)).then_some(Fact { stamp, sha256 })
     }
 
-    /// The stamp under which the names in a directory with this status can be kept, if they can be: they may be listed
-    /// after this, and if the directory still has the same stamp then, that is what was in it.
+    /// The stamp for caching the listing of a directory with this status, if it can be cached. List the directory after
+    /// this call; if it then still has the same stamp, the listing is valid.
     #[must_use]
     pub fn listing_holds(&self, status: &Statx) -> Option<Stamp> {
         Stamp::of_directory(status).filter(|stamp| self.holds_unless_encrypted(status, stamp))
     }
 
-    /// The same for the target of a link.
+    /// Likewise for the target of a link.
     #[must_use]
     pub fn link_holds(&self, status: &Statx) -> Option<Stamp> {
         Stamp::of_link(status).filter(|stamp| self.holds_unless_encrypted(status, stamp))
@@ -255,8 +254,8 @@ impl Known {
         (status.stx_dev_major, status.stx_dev_minor) == self.device
     }
 
-    /// What is known after a run that found `equal` ([`Facts::equal`]): the facts that it used and those that it learnt.
-    /// Says whether that is any other than before.
+    /// The facts to keep after a run that found `equal` ([`Facts::equal`]): those that it used and those that it
+    /// learnt. Also returns whether they differ from before.
     #[must_use]
     pub fn after(mut self, mut learned: Learned, equal: Option<Equal>) -> (Facts, bool) {
         let Facts { files, listings, links, equal: before } = &mut self.facts;
@@ -280,11 +279,11 @@ impl Known {
     }
 }
 
-/// Which facts a run used, by where they stand.
+/// Which facts a run used, by index.
 struct Used(Vec<bool>);
 
 impl Used {
-    /// `places` may have one several times: a file with two links is looked up twice.
+    /// `places` may have duplicates: a file with two links is looked up twice.
     fn new(places: &[u32], facts: usize) -> Self {
         let mut used = vec![false; facts];
         for &place in places {
@@ -297,13 +296,13 @@ impl Used {
         self.0.iter().all(|&used| used)
     }
 
-    /// The places, in order.
+    /// The indices, in order.
     fn places(&self) -> impl Iterator<Item = usize> {
         self.0.iter().enumerate().filter_map(|(place, &used)| used.then_some(place))
     }
 }
 
-/// The part of the facts, which are sorted by inode, that has this inode if any has it: a small one if it is `near`.
+/// The range of the sorted facts in which this inode must be; a small one if it is `near`.
 fn around(facts: &[Fact], inode: u64, near: usize) -> Range<usize> {
     let mut reach = 8;
     loop {
@@ -320,7 +319,7 @@ fn around(facts: &[Fact], inode: u64, near: usize) -> Range<usize> {
     }
 }
 
-/// Leaves the facts that were `trusted`, and adds those that were `read`.
+/// Keeps the `trusted` facts, and adds those that were `read`.
 fn after_reading(facts: &mut Vec<Fact>, trusted: &Used, read: &mut Vec<Fact>) {
     let mut left = 0;
     for from in trusted.places() {
@@ -331,32 +330,32 @@ fn after_reading(facts: &mut Vec<Fact>, trusted: &Used, read: &mut Vec<Fact>) {
     facts.append(read);
     facts.sort_unstable_by_key(|fact| (fact.stamp.inode, fact.stamp.changed, fact.sha256));
     facts.dedup();
-    // An inode of which two different things were learnt (hard links, read at different times) has changed since.
+    // If two different facts were learnt for one inode (hard links, read at different times), the file has changed.
     let inode = |fact: &Fact| fact.stamp.inode;
     let contradicted: Vec<u64> =
         facts.windows(2).filter(|two| inode(&two[0]) == inode(&two[1])).map(|two| inode(&two[0])).collect();
     facts.retain(|fact| contradicted.binary_search(&inode(fact)).is_err());
 }
 
-/// What a walk learnt, with a [`Known`] at hand.
+/// What a walk learnt, in addition to a [`Known`].
 #[derive(Debug, Default)]
 pub struct Learned {
-    /// Facts that were trusted, by where they stand. A file with two links is there twice.
+    /// Indices of trusted facts. A file with two links is there twice.
     pub trusted: Vec<u32>,
-    /// Facts from files that were read.
+    /// New facts, from files that were read.
     pub read: Vec<Fact>,
-    /// Listings that were trusted, by where they stand.
+    /// Indices of trusted listings.
     pub listed: Vec<u32>,
-    /// Listings of directories that were listed.
+    /// New listings.
     pub listings: Stamped,
-    /// Links that were trusted, by where they stand.
+    /// Indices of trusted links.
     pub linked: Vec<u32>,
     /// Targets of links that were read.
     pub links: Stamped,
-    /// Whether anything was met that was not known.
+    /// Whether the walk met anything that was not cached.
     pub news: bool,
-    /// Whether a name stood for another inode than the one that it was listed with. What is mounted over it does so, and a
-    /// kernel before 5.8 tells no mount otherwise.
+    /// Whether a name had another inode than in its listing. This happens for a mount over the name; kernels before 5.8
+    /// show mounts in no other way.
     pub not_as_listed: bool,
 }
 

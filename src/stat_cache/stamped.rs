@@ -1,15 +1,15 @@
-//! Bytes that were read of something while it had a stamp: the names in a directory, the target of a link.
+//! Bytes that were read from something while it had a stamp: the names in a directory, or the target of a link.
 
 use super::Stamp;
 
-/// Of things, their stamps and the bytes that were read of each.
+/// Stamps, each with the bytes that were read under it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stamped {
     all: Vec<One>,
     bytes: Vec<u8>,
 }
 
-/// One thing, and where its bytes are among all.
+/// One stamp, and where its bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct One {
     stamp: Stamp,
@@ -20,14 +20,14 @@ struct One {
 impl Stamped {
     /// Adds what was just read.
     pub fn push(&mut self, stamp: Stamp, bytes: &[u8]) {
-        // What is read of one thing is far from 4 GiB: it could not be written down.
+        // Nothing has 4 GiB of names or target, and that could not be encoded.
         let Ok(length) = u32::try_from(bytes.len()) else { return };
         self.all.push(One { stamp, start: self.bytes.len(), length });
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// What [`written`](Self::written) gave: the stamps, each with the length of its bytes, and all bytes in a row.
-    /// Nothing if they are not as it gives them, sorted by inode, or one has bytes that it can't have.
+    /// The inverse of [`written`](Self::written): the stamps, each with the length of its bytes, and all bytes in a
+    /// row. `None` if they are not sorted by inode, or if one has invalid bytes.
     #[must_use]
     pub fn from_written(
         stamps: Vec<(Stamp, u32)>,
@@ -48,7 +48,7 @@ impl Stamped {
         (start == bytes.len()).then_some(Self { all, bytes })
     }
 
-    /// Each stamp, and the bytes that belong to it.
+    /// Each stamp with its bytes.
     pub fn written(&self) -> impl Iterator<Item = (&Stamp, &[u8])> {
         self.all.iter().map(|one| (&one.stamp, self.of(one)))
     }
@@ -67,7 +67,7 @@ impl Stamped {
         self.all.is_empty()
     }
 
-    /// Where that with this stamp stands, if all are sorted by inode, and its bytes.
+    /// Looks up a stamp, if all are sorted by inode; returns its index and its bytes.
     #[must_use]
     pub fn find(&self, stamp: &Stamp) -> Option<(u32, &[u8])> {
         let at = self.all.binary_search_by_key(&stamp.inode, |one| one.stamp.inode).ok()?;
@@ -82,7 +82,7 @@ impl Stamped {
         self.all.extend(other.all.drain(..).map(|one| One { start: one.start + behind, ..one }));
     }
 
-    /// Those that stand at the places `kept`, and those that were learnt, sorted by inode.
+    /// The ones at the indices `kept`, and the new ones, sorted by inode.
     #[must_use]
     pub fn merged(&self, kept: impl Iterator<Item = usize>, learned: &Self) -> Self {
         let mut all: Vec<(&Stamp, &[u8])> = kept
@@ -94,7 +94,7 @@ impl Stamped {
         all.dedup();
         let mut merged = Self::default();
         for same in all.chunk_by(|(a, _), (b, _)| a.inode == b.inode) {
-            // One of which two different things were learnt has changed since.
+            // If two different contents were learnt for one inode, it has changed since.
             if let [(stamp, bytes)] = same {
                 merged.push(**stamp, bytes);
             }

@@ -24,7 +24,7 @@ fn stamps() -> impl Strategy<Value = Vec<Stamp>> {
     })
 }
 
-/// Names as they come from a directory: in any order, and each once.
+/// The names in a directory: in any order, without duplicates.
 type Entries = Vec<(Listed, Vec<u8>)>;
 
 fn names() -> impl Strategy<Value = Entries> {
@@ -40,7 +40,7 @@ fn listings() -> impl Strategy<Value = Stamped> {
     (stamps(), prop::collection::vec(names(), 6)).prop_map(|(stamps, names)| listed(stamps.into_iter().zip(names)))
 }
 
-/// What a directory with these names has for bytes, if they can be written down.
+/// The encoding of a directory with these names, if there is one.
 fn bytes_of(entries: &Entries) -> Option<Vec<u8>> {
     let mut names = Names::default();
     for (listed, name) in entries {
@@ -57,7 +57,7 @@ fn listed(directories: impl IntoIterator<Item = (Stamp, Entries)>) -> Stamped {
     listings
 }
 
-/// Targets of links, each of which has the size that its stamp says.
+/// Targets of links, each with the size that its stamp has.
 fn links() -> impl Strategy<Value = Stamped> {
     let target = prop_oneof!["[a-c./]{1,4}".prop_map(String::into_bytes), prop::collection::vec(1..=255_u8, 1..300)];
     (stamps(), prop::collection::vec(target, 6)).prop_map(|(stamps, targets)| linked(stamps.into_iter().zip(targets)))
@@ -90,7 +90,7 @@ fn facts() -> impl Strategy<Value = Facts> {
     })
 }
 
-/// What is known of these files, and of nothing else.
+/// Facts of these files only.
 fn of_files(files: Vec<Fact>) -> Facts {
     Facts { files, ..Facts::default() }
 }
@@ -129,7 +129,7 @@ proptest! {
         let bad = [&good[..at], &bytes, &good[(at + cut).min(good.len())..]].concat();
         prop_assume!(bad != good);
         prop_assert!(read_all(&bad).is_err());
-        // The length that is given may be that of another moment.
+        // The given length may be outdated.
         prop_assert!(read(&mut &*bad, good.len() as u64, &ORIGIN).is_err());
     }
 
@@ -190,7 +190,7 @@ fn a_cache_with_any_other_bit_or_length_is_not_read() {
     }
 }
 
-/// Every refusal by its own reason, with a checksum that fits.
+/// Each error by its own reason, with a valid checksum.
 #[test]
 fn each_reason_not_to_read_is_told() {
     let sealed = |bytes: &[u8]| {
@@ -227,7 +227,7 @@ fn each_reason_not_to_read_is_told() {
     let mut nanoseconds = fact(1, 1);
     nanoseconds.stamp.changed.nanoseconds = 1_000_000_000;
     assert!(matches!(reason(&whole(&[vec![nanoseconds]])), Unfit::Order));
-    // Numbers that would need more memory than there is, were they believed.
+    // Numbers that would need more memory than there is.
     let numbers =
         [(u32::MAX, 0), (1, u64::MAX), (1, u64::MAX / 72 + 1), (1, u64::MAX / 44 + 1), (1, 1 << 40), (1, 1), (0, 0)];
     for ((checks, number), which) in
@@ -249,7 +249,7 @@ fn each_reason_not_to_read_is_told() {
     assert!(matches!(read(&mut &*empty, u64::MAX, &ORIGIN), Err(Unfit::Length)));
 }
 
-/// The status of a real file, to change.
+/// The status of a real file, to modify.
 fn status() -> Statx {
     let mut status =
         statx(CWD, concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), AtFlags::empty(), StatxFlags::BASIC_STATS)
@@ -263,7 +263,7 @@ fn device(status: &Statx) -> Device {
     (status.stx_dev_major, status.stx_dev_minor)
 }
 
-/// One change to a status, and what it is.
+/// A change to a status, and its name.
 type Edit = (&'static str, fn(&mut Statx));
 
 #[test]
@@ -299,7 +299,7 @@ fn a_file_is_known_only_if_all_of_its_stamp_is_the_same() {
     }
 }
 
-/// Wherever it is looked for first, among inodes side by side and far apart.
+/// From every start index, among adjacent and distant inodes.
 #[test]
 fn a_file_is_known_from_anywhere() {
     let status = status();

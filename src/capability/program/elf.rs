@@ -1,11 +1,11 @@
-//! Whether a program brings everything with it. Source: `elf(5)`.
+//! Whether a program needs no other files. Source: `elf(5)`.
 
 use std::io;
 
 const PROGRAM_HEADER: usize = 56;
 const PT_INTERP: u32 = 3;
 
-/// Whether an ELF program of 64 bits asks for no dynamic loader; nothing if it is none. `read` reads at an offset.
+/// Whether a 64-bit ELF program needs no dynamic loader; `None` if it is not such a program. `read` reads at an offset.
 ///
 /// # Errors
 /// Those of `read`.
@@ -15,7 +15,7 @@ pub fn is_static(read: impl Fn(&mut [u8], u64) -> io::Result<usize>) -> io::Resu
         return Ok(None);
     }
     let half = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
-    // ET_EXEC or ET_DYN, the latter also of a static program that can lie anywhere.
+    // ET_EXEC or ET_DYN; a static program that is position-independent is also ET_DYN.
     if !matches!(half(16), 2 | 3) || usize::from(half(54)) != PROGRAM_HEADER {
         return Ok(None);
     }
