@@ -1,5 +1,5 @@
-//! The lock of a check, opened in whichever format the declaration says; locks of the scripts that driftlock replaces
-//! are recognised by what is in them.
+//! Opens the lock of a check, in the format that the declaration says. Recognises locks of the old scripts by their
+//! contents.
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
@@ -21,7 +21,7 @@ use crate::manifest::{AttributeSet, Entries, Kind, LockError, Observed, Sha256Di
 use modules::ModulesOf;
 use old::{ImagesOf, RootInPaths};
 
-/// The largest `sha256sum` lock that is read, in bytes; the JSON format is read as a stream and has no such limit.
+/// The largest `sha256sum` lock that is read, in bytes. The JSON format is read as a stream and has no such limit.
 const TEXT_LIMIT: u64 = 1 << 30;
 
 /// A lock that is being read.
@@ -36,38 +36,38 @@ pub enum Baseline {
 #[derive(Debug)]
 pub struct Text {
     pub reader: text::Reader,
-    /// Of the whole file.
+    /// The digest of the whole file.
     digest: Sha256Digest,
-    /// A directory that its paths would make sense below as well, if it were the scripts'.
+    /// A directory that its paths could also be below, if it were a lock of the scripts.
     pub or_below: Option<Vec<u8>>,
 }
 
-/// A lock of the scripts.
+/// A lock of the old scripts.
 #[derive(Debug)]
 pub struct Old {
     lock: OldLock,
     reader: text::Reader,
-    /// Of the whole file.
+    /// The digest of the whole file.
     digest: Sha256Digest,
-    /// Of the check's root.
+    /// Spellings of the check's root.
     spellings: Spellings,
 }
 
-/// All bytes of a lock.
+/// The bytes of a lock.
 #[derive(Clone, Copy, Debug)]
 pub enum Whole<'a> {
-    /// They were read when it was opened, and this is their digest.
+    /// They were read when it was opened; this is their digest.
     Digest(Sha256Digest),
     /// They are read as a stream.
     File(&'a File),
 }
 
 impl Baseline {
-    /// Opens the lock of a check; nothing if it is missing. `path` is where it is below `locks`, and `spellings` are those of
-    /// its root.
+    /// Opens the lock of a check; `None` if it is missing. `path` is its path below `locks`; `spellings` are those of the
+    /// check's root.
     ///
     /// # Errors
-    /// A lock that can't be read, or whose beginning is malformed.
+    /// The lock can't be read, or its beginning is malformed.
     pub fn of(check: &Check, locks: &Dir, path: &str, spellings: &Spellings) -> Result<Option<Self>, LockError> {
         if let Some(file) = open(locks, path)? {
             return Self::of_file(check, file, spellings).map(Some);
@@ -76,10 +76,10 @@ impl Baseline {
         open(locks, old)?.map(|file| Self::of_modules(check, file, spellings)).transpose()
     }
 
-    /// The same of a file that is open, and has the name of the new lock or of the text lock that was declared.
+    /// The same for an open file with the name of the new lock or of the declared text lock.
     ///
     /// # Errors
-    /// A lock that can't be read, or whose beginning is malformed.
+    /// The lock can't be read, or its beginning is malformed.
     pub fn of_file(check: &Check, file: File, spellings: &Spellings) -> Result<Self, LockError> {
         match check.lock.format {
             LockFormat::Json => {
@@ -106,28 +106,28 @@ impl Baseline {
         }
     }
 
-    /// The same of a file that has the name of an old lock of modules.
+    /// The same for a file with the name of an old lock of modules.
     ///
     /// # Errors
-    /// A lock that can't be read, or is malformed.
+    /// The lock can't be read, or is malformed.
     pub fn of_modules(check: &Check, file: File, spellings: &Spellings) -> Result<Self, LockError> {
         let (bytes, digest) = whole(file, modules::LIMIT)?;
         let reader = modules::read(&bytes, &check.selection)?;
         Ok(Self::Old(Old { lock: OldLock::ModuleHashes, reader, digest, spellings: spellings.clone() }))
     }
 
-    /// Opens a lock by its name; nothing if it is missing. Of a text lock, paths are relative to the root.
+    /// Opens a lock by its name; `None` if it is missing. The paths of a text lock are relative to the root.
     ///
     /// # Errors
-    /// A lock that can't be read, or whose beginning is malformed.
+    /// The lock can't be read, or its beginning is malformed.
     pub fn open(locks: &Dir, name: &str, format: LockFormat) -> Result<Option<Self>, LockError> {
         open(locks, name)?.map(|file| Self::read(file, format)).transpose()
     }
 
-    /// The same of a file that is open.
+    /// The same for an open file.
     ///
     /// # Errors
-    /// A lock that can't be read, or whose beginning is malformed.
+    /// The lock can't be read, or its beginning is malformed.
     pub fn read(file: File, format: LockFormat) -> Result<Self, LockError> {
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
@@ -146,7 +146,7 @@ impl Baseline {
         })
     }
 
-    /// Which lock of the scripts it is, if it is one.
+    /// Which of the old locks it is, if it is one.
     #[must_use]
     pub const fn old(&self) -> Option<OldLock> {
         match self {
@@ -155,11 +155,11 @@ impl Baseline {
         }
     }
 
-    /// Of a stream of what is there, what this lock can tell. What has to be remembered of it may take about `limit`
-    /// bytes of memory.
+    /// Reduces a stream of live entries to what this lock can record. The memory for that is limited to about `limit`
+    /// bytes.
     ///
     /// # Errors
-    /// Those of the stream, and one that takes more.
+    /// Those of the stream, and one that needs more memory.
     pub fn seen<'a, E: Entries>(&self, limit: usize, live: &'a mut E) -> Result<Seen<'a, E>, LockError> {
         Ok(match self {
             Self::Old(Old { lock: OldLock::ModuleHashes, reader, spellings, .. }) => {
@@ -173,7 +173,7 @@ impl Baseline {
     /// Checks that this is the lock of that check.
     ///
     /// # Errors
-    /// One of another check, of another kind, or with other attributes.
+    /// It belongs to another check, has another kind, or other attributes.
     pub fn belongs_to(&self, check: &Check) -> Result<(), LockError> {
         let (kind, attributes) = match self {
             Self::Text(_) => return Ok(()),
@@ -196,7 +196,7 @@ impl Baseline {
         Ok(())
     }
 
-    /// The line, from 1, of the entry that was given last.
+    /// The line number, from 1, of the entry that was returned last.
     #[must_use]
     pub fn line(&self) -> u64 {
         match self {
@@ -214,8 +214,8 @@ impl Baseline {
         }
     }
 
-    /// All of its bytes, if they alone tell its entries; those of a lock of the scripts depend on what the root is called
-    /// too.
+    /// Its bytes, if its entries depend on nothing else. The entries of an old lock also depend on the name of the
+    /// root.
     #[must_use]
     pub fn whole(&self) -> Option<Whole<'_>> {
         match self {
@@ -225,7 +225,7 @@ impl Baseline {
         }
     }
 
-    /// What tells this lock from all others of its check: the digest that it states, or that of the whole file.
+    /// What identifies this version of the lock: the digest that it states, or that of the whole file.
     #[must_use]
     pub fn identity(&self) -> Vec<u8> {
         match self {
@@ -236,7 +236,7 @@ impl Baseline {
 }
 
 impl Old {
-    /// The kind of the checks that it can be the lock of.
+    /// The kind of the checks that it can belong to.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         self.lock.kind()
@@ -259,10 +259,10 @@ impl Entries for Baseline {
     }
 }
 
-/// Whether a file begins as a lock of images of the scripts does.
+/// Whether a file begins like an old lock of images.
 ///
 /// # Errors
-/// A file that can't be read.
+/// The file can't be read.
 pub fn holds_images(file: &File) -> Result<bool, LockError> {
     Ok(old::is_images(&start(file)?))
 }
@@ -285,7 +285,7 @@ impl<E: Entries> Entries for Seen<'_, E> {
     }
 }
 
-/// Opens a file of the locks directory; nothing if it is missing.
+/// Opens a file of the locks directory; `None` if it is missing.
 fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -293,7 +293,7 @@ fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
     match locks.open_with(name, &options) {
         Ok(file) => Ok(Some(file)),
         Err(error) => match locks.read_link_contents(name) {
-            // It leads nowhere, or where the directory's handle does not reach.
+            // The target does not exist, or is out of reach of the directory's handle.
             Ok(target) if error.kind() == io::ErrorKind::NotFound || error.raw_os_error().is_none() => {
                 Err(LockError::LinkAway { target: target.into_os_string().into_vec().into() })
             }
@@ -303,7 +303,7 @@ fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
     }
 }
 
-/// A whole file, and its digest.
+/// Reads a whole file; returns its bytes and digest.
 fn whole(file: File, limit: u64) -> Result<(Vec<u8>, Sha256Digest), LockError> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
@@ -319,7 +319,7 @@ fn whole(file: File, limit: u64) -> Result<(Vec<u8>, Sha256Digest), LockError> {
     Ok((bytes, hasher.finish()))
 }
 
-/// The first bytes of a file, which is read from its start afterwards all the same.
+/// The first bytes of a file; the position does not change.
 fn start(file: &File) -> Result<Vec<u8>, LockError> {
     let mut start = vec![0; 4096];
     let mut have = 0;

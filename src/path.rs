@@ -1,20 +1,20 @@
-//! Names below a root: exact bytes, the one order, and how they are shown.
+//! Paths below a root: their exact bytes, their order, and how they are shown.
 //!
-//! A path is a sequence of names joined by `/`, relative to a root. A name is any bytes but `/` and NUL, is never
-//! empty, and is neither `.` nor `..`: that is all that Linux promises of a name, so nothing here assumes UTF-8.
+//! A path is a sequence of names joined by `/`, relative to a root. A name is any non-empty bytes but `/` and NUL, and
+//! is neither `.` nor `..`. Linux guarantees no more than that, so nothing here assumes UTF-8.
 //!
-//! The one order of paths is that of their bytes, `dir#x` before `dir/x`: what `LC_ALL=C sort` gives.
+//! Paths are ordered by their bytes, `dir#x` before `dir/x`, as `LC_ALL=C sort` does.
 
 use std::fmt;
 
-/// The path of the root itself: an entry only where a check asks for attributes.
+/// The path of the root itself: an entry only if a check records attributes.
 pub const ROOT: &[u8] = b".";
 
-/// A valid path below a root, or [`ROOT`]. Its order is that of its bytes.
+/// A valid path below a root, or [`ROOT`], ordered by its bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryPath(Box<[u8]>);
 
-/// Why some bytes are no [`EntryPath`].
+/// Why some bytes are not an [`EntryPath`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     #[error("the path is empty")]
@@ -30,7 +30,7 @@ pub enum PathError {
 }
 
 impl EntryPath {
-    /// Checks the bytes of a path.
+    /// Validates the bytes of a path.
     ///
     /// # Errors
     /// The first rule of this module's documentation that the bytes break.
@@ -49,7 +49,7 @@ impl EntryPath {
     }
 }
 
-/// Checks that the bytes are those of a path below a root.
+/// Checks that the bytes are a path below a root.
 ///
 /// # Errors
 /// The first rule of this module's documentation that they break.
@@ -79,7 +79,7 @@ pub fn split_last(path: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The directories that a path lies below, the outermost first: of `a/b/c`, `a` and `a/b`.
+/// The directories above a path, the outermost first: for `a/b/c`, `a` and `a/b`.
 pub fn directories_above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(slash, _)| &path[..slash])
 }
@@ -90,7 +90,7 @@ pub fn first_name(path: &[u8]) -> &[u8] {
     path.split(|&byte| byte == b'/').next().unwrap_or(path)
 }
 
-/// A path as the operator knows it: the declared root and the entry. Raw.
+/// A path as the operator knows it: the declared root and the entry. Not escaped.
 #[must_use]
 pub fn joined(root: &str, path: &[u8]) -> Vec<u8> {
     if path == ROOT {
@@ -103,8 +103,8 @@ pub fn joined(root: &str, path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// What [`joined`] has put together, taken apart again: the path below the root, [`ROOT`] for the root itself. Nothing if it lies
-/// elsewhere. A `./` at the beginning of either is no difference.
+/// The inverse of [`joined`]: the path below the root, or [`ROOT`] for the root itself. `None` if it is elsewhere.
+/// Ignores a leading `./` in both.
 #[must_use]
 pub fn below<'a>(root: &str, path: &'a [u8]) -> Option<&'a [u8]> {
     let (root, path) = (without_dots(root.as_bytes()), without_dots(path));
@@ -121,7 +121,7 @@ pub fn below<'a>(root: &str, path: &'a [u8]) -> Option<&'a [u8]> {
     Some(if matches!(rest, b"" | b".") { ROOT } else { rest })
 }
 
-/// Without each `./` that it begins with.
+/// Removes each leading `./`.
 #[must_use]
 pub fn without_dots(mut path: &[u8]) -> &[u8] {
     while let Some(rest) = path.strip_prefix(b"./") {
@@ -142,12 +142,12 @@ impl fmt::Display for EntryPath {
     }
 }
 
-/// Whether a character could forge a line, reach a terminal as a command, or make text read in another order than it
-/// has: control characters (C0, DEL, C1), the soft hyphen, zero-width and bidirectional marks, the line and paragraph
-/// separators, the byte order mark, and interlinear annotation.
+/// Whether a character could forge a line, act as a command to a terminal, or change the visible order of text: control
+/// characters (C0, DEL, C1), the soft hyphen, zero-width and bidirectional marks, the line and paragraph separators,
+/// the byte order mark, and interlinear annotation.
 ///
-/// The list is part of the lock format (`docs/lock-format.md`): these are the characters that it writes as `\uXXXX`,
-/// so it must never change within one version of the format. All of them lie in the Basic Multilingual Plane.
+/// The list is part of the lock format (`docs/lock-format.md`), which writes these characters as `\uXXXX`. So it must
+/// never change within one version of the format. All of them are in the Basic Multilingual Plane.
 #[must_use]
 pub const fn is_hazardous(character: char) -> bool {
     matches!(
@@ -165,8 +165,8 @@ pub const fn is_hazardous(character: char) -> bool {
     )
 }
 
-/// Whether a character is shown as nothing, so that two names that differ in it look the same: those that Unicode calls
-/// ignorable by default, where [`is_hazardous`] does not have them already.
+/// Whether a character is invisible, so that two names that differ in it look the same: those that Unicode calls
+/// ignorable by default, without those of [`is_hazardous`].
 ///
 /// Source: Unicode 16, `DerivedCoreProperties.txt`, `Default_Ignorable_Code_Point`.
 #[must_use]
@@ -187,12 +187,12 @@ pub const fn is_invisible(character: char) -> bool {
     )
 }
 
-/// Characters as they are shown: each is `true` if it has to be escaped. What has to be, beside what is hazardous or
-/// invisible, is what would make a command for the log of a CI system: the first of the colons of `::` behind nothing but
-/// blanks, and each `#` behind another one, of `##[` and `##vso[`.
+/// The characters of a text, each with whether it must be escaped. Escaped are hazardous and invisible characters, and
+/// what would form a command in the log of a CI system: the first colon of a `::` that only blanks precede, and each
+/// `#` after another one, as in `##[` and `##vso[`.
 ///
-/// Source: `ActionCommand.cs` of GitHub's runner and `Command.cs` of Azure's agent, which both trim what is before `::`,
-/// and look for `##` anywhere.
+/// Source: `ActionCommand.cs` of GitHub's runner and `Command.cs` of Azure's agent. Both trim what precedes `::`, and
+/// find `##` anywhere.
 pub fn to_escape(text: &str) -> impl Iterator<Item = (char, bool)> {
     let blanks = text.len() - text.trim_start().len();
     let command = text[blanks..].starts_with("::").then_some(blanks);
@@ -204,10 +204,11 @@ pub fn to_escape(text: &str) -> impl Iterator<Item = (char, bool)> {
     })
 }
 
-/// Shows bytes from outside (names, link targets) so that they are harmless on a terminal, in a log and in one line,
-/// and different bytes look different.
+/// Escapes bytes from outside (names, link targets) so that they are harmless on a terminal and in a log, stay on one
+/// line, and different bytes look different.
 ///
-/// What [`to_escape`] names, `\` and bytes that are not UTF-8 become `\n`, `\t`, `\r`, `\\`, `\u{202e}` or `\xff`.
+/// The characters of [`to_escape`], `\` and bytes that are not UTF-8 become `\n`, `\t`, `\r`, `\\`, `\u{202e}` or
+/// `\xff`.
 #[must_use]
 pub const fn escaped(bytes: &[u8]) -> Escaped<'_> {
     Escaped(bytes)
@@ -245,8 +246,8 @@ fn write_escape(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
     }
 }
 
-/// Prose: the names in it are escaped already, so a backslash stays as it is; all that has to be escaped, and got
-/// through, is shown as [`escaped`] shows it.
+/// Text whose names are escaped already, so a backslash stays as it is. Any character that should have been escaped is
+/// escaped as [`escaped`] does it.
 #[derive(Clone, Copy)]
 pub struct Prose<'a>(pub &'a str);
 
@@ -260,8 +261,7 @@ impl fmt::Display for Prose<'_> {
     }
 }
 
-/// A line that people can read: cut where it is longer than any that has something to say to them. A path that the kernel
-/// takes fits, each of its bytes escaped.
+/// Cuts a line that is too long to be useful. The longest path that the kernel accepts fits, with each byte escaped.
 #[must_use]
 pub fn cut(mut line: String) -> String {
     const LONGEST: usize = 20_000;
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(escaped("Grüße/文.txt".as_bytes()).to_string(), "Grüße/文.txt");
     }
 
-    /// Neither as they are nor behind blanks of any sort; and one shows that there is something where others show nothing.
+    /// As they are, and after any kind of blanks. An invisible character is shown.
     #[test]
     fn shows_no_command_of_a_ci_system_and_nothing_invisible() {
         for (text, shown) in [

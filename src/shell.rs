@@ -1,15 +1,15 @@
-//! Words of a command line that people paste into a shell: whatever the bytes, the shell reads one word with just those.
+//! Quotes words for a shell command line that you can paste: the shell reads exactly one word with exactly these bytes.
 
-/// A word as `bash`, `zsh` and `ksh` read it.
+/// A word for `bash`, `zsh` and `ksh`.
 ///
-/// Plain words stay as they are, others stand in single quotes. What would be hazardous on a terminal, could not be seen or
-/// is not UTF-8 stands in `$'…'`, as octal digits; so the line is harmless to show, and is one line.
+/// Plain words stay as they are; others get single quotes. Words with hazardous or invisible characters, or with bytes
+/// that are not UTF-8, are written as `$'…'` with octal digits. So the result is harmless to show, and is one line.
 #[must_use]
 pub fn word(bytes: &[u8]) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./:@%+,-".contains(byte);
     match std::str::from_utf8(bytes) {
         Ok(text) if !bytes.is_empty() && bytes.iter().all(plain) => text.to_owned(),
-        // Shells with a history look for `!` in some quotes; a backquote ends what Slack shows as code.
+        // A shell with history expands `!` in some quotes; a backquote ends inline code in Slack.
         Ok(text) if !text.contains(['!', '`']) && !crate::path::to_escape(text).any(|(_, escape)| escape) => {
             format!("'{}'", text.replace('\'', "'\\''"))
         }
@@ -17,7 +17,7 @@ pub fn word(bytes: &[u8]) -> String {
     }
 }
 
-/// Several words that are arguments: where one begins with a dash, behind the word that says that no option follows.
+/// Several arguments; if one begins with a dash, `--` comes first.
 #[must_use]
 pub fn arguments<T: AsRef<[u8]>>(words: &[T]) -> String {
     let dashes = if words.iter().any(|bytes| bytes.as_ref().starts_with(b"-")) { "-- " } else { "" };

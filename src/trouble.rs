@@ -1,13 +1,13 @@
-//! What goes wrong, in the form in which people read it.
+//! Errors as operators read them.
 
 use std::fmt;
 
-/// What is wrong and with what, and what to do about it.
+/// What is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
     /// What, which path, why. No full stop.
     pub problem: String,
-    /// An advice in the imperative. No full stop.
+    /// Advice in the imperative. No full stop.
     pub remedy: String,
 }
 

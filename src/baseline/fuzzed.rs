@@ -1,4 +1,4 @@
-//! The locks of the scripts, from any bytes.
+//! Feeds any bytes to the readers of the old locks.
 
 use std::path::Path;
 

@@ -1,13 +1,13 @@
-//! `odoo_addons_modules.hash.txt`: `<64 hex>  <module>` a line, in any order.
+//! `odoo_addons_modules.hash.txt`: `<64 hex>  <module>` on each line, in any order.
 //!
-//! The hash is the SHA-256 of the lines that `sha256sum` prints for the module's regular files, sorted by their bytes. In
-//! those lines paths stand as `find` printed them, so they begin with the modules' directory as it was given. Nothing in
-//! the lock says how that was: all spellings of the root are tried, and one has to be right for all modules, since the
-//! scripts went through all of them at once. If each module could have its own, a file could go from `m/m/` to `m/`
-//! unseen in a root that is called `m`, too.
+//! The hash is the SHA-256 of the lines that `sha256sum` prints for the module's regular files, sorted by bytes. The
+//! paths in those lines are as `find` printed them, so they begin with the modules' directory as `find` got it. The
+//! lock does not record that directory. So all spellings of the root are tried, and one must fit all modules, because
+//! the scripts used one for all. If each module could have its own, a file could move from `m/m/` to `m/` unseen in a
+//! root named `m`.
 //!
-//! Names with a backslash, line feed or carriage return are escaped, as by the `sha256sum` of coreutils 9; older ones
-//! leave the carriage return as it is.
+//! Names with a backslash, line feed or carriage return are escaped, as in coreutils 9; older versions do not escape
+//! the carriage return.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub const LIMIT: u64 = 16 << 20;
 /// Reads a lock.
 ///
 /// # Errors
-/// The first line that is none, a module that is there twice, or one that the check does not record.
+/// The first invalid line, a duplicate module, or a module that the check does not record.
 pub fn read(bytes: &[u8], selection: &Selection) -> Result<text::Reader, LockError> {
     if bytes.is_empty() {
         return Err(LockError::Empty);
@@ -63,15 +63,15 @@ const fn record(sha256: Sha256Digest) -> Record {
     Record { content: Content::Module { sha256 }, attributes: None }
 }
 
-/// What of a module is in its hash.
+/// What is hashed of a module.
 #[derive(Debug, Default)]
 struct Module {
     is_directory: bool,
-    /// What is there in place of a directory.
+    /// The record, if it is not a directory.
     other: Option<Record>,
     /// Regular files, by their path below the module.
     files: Vec<(Sha256Digest, Box<[u8]>)>,
-    /// The first that could not be read, and how many there are.
+    /// The first entry that could not be read, and the number of such entries.
     unread: Option<(Cause, String, u64)>,
 }
 
@@ -89,7 +89,7 @@ impl Module {
         }
     }
 
-    /// Its hash, if `find` was given `directory`, which ends as it was joined to the module's name.
+    /// The module's hash, if `find` was given `directory` (which includes the separator before the module's name).
     fn hash(&self, directory: &[u8], name: &[u8]) -> Sha256Digest {
         let mut text = Vec::new();
         for (sha256, below) in &self.files {
@@ -106,7 +106,8 @@ impl Module {
     }
 }
 
-/// Of a stream of a tree, what a lock of modules can tell: an entry a module. What lies beside the modules it can't.
+/// Reduces a stream of a tree to what a lock of modules can record: one entry for each module. Such a lock does not
+/// record what lies beside the modules.
 #[derive(Debug)]
 pub struct ModulesOf {
     entries: Vec<(EntryPath, Found)>,
@@ -114,10 +115,10 @@ pub struct ModulesOf {
 }
 
 impl ModulesOf {
-    /// Reads the stream to its end; what has to be remembered of it may take about `limit` bytes of memory.
+    /// Reads the whole stream. The memory for it is limited to about `limit` bytes.
     ///
     /// # Errors
-    /// Those of the stream, and one that is too large.
+    /// Those of the stream, and one that needs more memory.
     pub fn new(
         lock: &text::Reader,
         spellings: &Spellings,
@@ -143,7 +144,7 @@ impl ModulesOf {
             if let Some(module) = modules.get_mut(name) {
                 module.take(path, below, state);
             } else if state.is_err() || (below.is_empty() && is_directory(state)) {
-                // Streams give valid paths only.
+                // Streams have only valid paths.
                 entries.extend(EntryPath::new(path).ok().map(|path| (path, state.cloned().map_err(Clone::clone))));
             }
         }
@@ -177,9 +178,9 @@ fn is_directory(state: Result<&Record, &Unverified>) -> bool {
     matches!(state, Ok(Record { content: Content::Directory { .. }, .. }))
 }
 
-/// The spelling of the modules' directory that is right for most modules; the first of several.
+/// The spelling of the modules' directory that fits most modules; the first of several.
 fn directory(lock: &text::Reader, spellings: &Spellings, modules: &BTreeMap<&[u8], Module>) -> Vec<u8> {
-    // The hash of no files at all fits everywhere, and tells nothing.
+    // An empty module has the same hash with every spelling, so it does not count.
     let tells = |module: &&Module| !module.files.is_empty() && module.unread.is_none() && module.other.is_none();
     let all = modules.values().filter(tells).count();
     let right = |directory: &[u8]| {
@@ -196,7 +197,7 @@ fn directory(lock: &text::Reader, spellings: &Spellings, modules: &BTreeMap<&[u8
         if best.1.is_none() || found > best.0 {
             best = (found, Some(directory));
         }
-        // No other can be right for more.
+        // No other spelling can fit more.
         if found > all / 2 || all == 0 {
             break;
         }
@@ -204,11 +205,11 @@ fn directory(lock: &text::Reader, spellings: &Spellings, modules: &BTreeMap<&[u8
     best.1.unwrap_or_default()
 }
 
-/// What can stand before a module's name in a path.
+/// Every prefix that a module's path can have.
 fn directories(spellings: &Spellings) -> impl Iterator<Item = Vec<u8>> {
     let joined = |slashes: &'static [u8]| spellings.iter().map(move |spelling| [spelling, slashes].concat());
     let all = || joined(b"/").chain(joined(b"//")).chain([Vec::new()]);
-    // `./` has a meaning before a relative path only.
+    // `./` is meaningful only before a relative path.
     all().chain(all().filter(|directory| !directory.starts_with(b"/")).map(|directory| [b"./", &*directory].concat()))
 }
 

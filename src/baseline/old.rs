@@ -1,7 +1,7 @@
-//! Locks of the scripts that driftlock replaces, recognised by what is in them.
+//! Recognises and reads the locks of the old scripts, by their contents.
 //!
-//! - `compose_sha256.lock.txt`: `<64 hex>  <path>` a line, in any order. What tells it from a lock in the format of
-//!   `sha256sum` is that the root is in its paths: see [`root_of`].
+//! - `compose_sha256.lock.txt`: `<64 hex>  <path>` on each line, in any order. Unlike a lock in `sha256sum` format, its
+//!   paths contain the root: see [`root_of`].
 //! - `odoo_addons_modules.hash.txt`: see [`modules`](super::modules).
 //! - `docker_images.lock.json`: `{"generated_at": "<ISO 8601>", "images": {"<container>": {"image": "<name:tag>",
 //!   "imageId": "sha256:…"}}}`.
@@ -33,7 +33,7 @@ pub enum OldLock {
 impl OldLock {
     pub const ALL: [Self; 3] = [Self::FileHashes, Self::ModuleHashes, Self::ContainerImages];
 
-    /// The kind of the checks that it can be the lock of.
+    /// The kind of the checks that it can belong to.
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
@@ -43,7 +43,7 @@ impl OldLock {
         }
     }
 
-    /// The word for it in JSON reports.
+    /// Its name in JSON reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl OldLock {
         }
     }
 
-    /// What a lock that driftlock writes tells, and this one can't.
+    /// What it does not record, but driftlock's own locks do.
     #[must_use]
     pub const fn blind_to(self) -> &'static str {
         match self {
@@ -66,25 +66,26 @@ impl OldLock {
     }
 }
 
-/// Where the root is in the paths of a text lock.
+/// Whether the paths of a text lock contain the root.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RootInPaths {
-    /// Nowhere: paths are relative to the root.
+    /// No: paths are relative to the root.
     Nowhere,
-    /// Nowhere; but they would make sense as well if this were the root.
+    /// No; but the paths would also be valid with this root.
     NowhereOr(Vec<u8>),
-    /// They begin with it.
+    /// Yes, they begin with it.
     Here(Vec<u8>),
 }
 
 /// Finds out whether the paths of a text lock begin with the root, as those of the scripts do.
 ///
-/// The globs of the check tell: what `lock` writes are paths that they pick as they stand. So paths are relative to the
-/// root if one of them is picked as it stands. If none is, and all are below one spelling of the root and picked there,
-/// they are the scripts'. If some are, or none is picked there, it is refused. Absolute paths can only be the scripts'.
+/// The globs of the check decide, because they pick every path that `lock` writes. If they pick a path as it stands,
+/// paths are relative to the root. If they pick none, and all paths are below one spelling of the root and picked
+/// there, the lock is one of the scripts. If only some are, or none is picked there, the lock is refused. Absolute
+/// paths can only come from the scripts.
 ///
 /// # Errors
-/// Paths that are the scripts', and not all below the root, or not all picked; two readings that both make sense.
+/// The paths are the scripts', but are not all below the root or not all picked; or both readings are valid.
 pub fn root_of(lines: &[text::Line], spellings: &Spellings, selection: &Selection) -> Result<RootInPaths, LockError> {
     let holds_all = |root: &&[u8]| lines.iter().all(|line| below(&line.path, root).is_some());
     let picks_all = |root: &&[u8]| lines.iter().all(|line| is_picked(line, root, selection));
@@ -112,7 +113,7 @@ pub fn root_of(lines: &[text::Line], spellings: &Spellings, selection: &Selectio
             remedy: "write `include` and `exclude` so that they pick all paths of the lock, or correct the lock",
         }),
         ([], None) => {
-            // The spelling that is right for most lines.
+            // The spelling that fits most lines.
             let right = |root: &&[u8]| lines.iter().filter(|line| below(&line.path, root).is_some()).count();
             let root = spellings.iter().rev().max_by_key(right).unwrap_or_default();
             Err(LockError::Old {
@@ -131,7 +132,7 @@ fn is_picked(line: &text::Line, root: &[u8], selection: &Selection) -> bool {
     below(&line.path, root).is_some_and(|path| selection.picks(path))
 }
 
-/// `line 3: infra/other/x`, of the first line that is meant.
+/// `line 3: infra/other/x`, for the first line that matches.
 fn first(lines: &[text::Line], is_meant: impl Fn(&&text::Line) -> bool) -> String {
     lines
         .iter()
@@ -139,7 +140,7 @@ fn first(lines: &[text::Line], is_meant: impl Fn(&&text::Line) -> bool) -> Strin
         .map_or_else(String::new, |line| format!("line {}: {}", line.number, escaped(&line.path)))
 }
 
-/// Takes the root out of the paths.
+/// Removes the root from the paths.
 pub fn without_root(mut lines: Vec<text::Line>, root: &[u8]) -> Result<text::Reader, LockError> {
     for line in &mut lines {
         line.path.drain(..(root.len() + 1).min(line.path.len()));
@@ -150,7 +151,7 @@ pub fn without_root(mut lines: Vec<text::Line>, root: &[u8]) -> Result<text::Rea
 /// The largest lock of images that is read, in bytes: some 50,000 containers.
 pub const IMAGES_LIMIT: u64 = 16 << 20;
 
-/// Whether these are the first bytes of a lock of images: an object whose first key is one of its two.
+/// Whether these are the first bytes of a lock of images: an object whose first key is one of its two keys.
 #[must_use]
 pub fn is_images(start: &[u8]) -> bool {
     let Some(rest) = start.trim_ascii_start().strip_prefix(b"{") else { return false };
@@ -174,7 +175,7 @@ struct Image {
     image_id: String,
 }
 
-/// An object as a list, so that a key that is there twice is not lost.
+/// An object as a list, to detect duplicate keys.
 struct Pairs(Vec<(String, Image)>);
 
 impl<'de> Deserialize<'de> for Pairs {
@@ -202,7 +203,7 @@ impl<'de> Deserialize<'de> for Pairs {
 /// Reads a lock of images.
 ///
 /// # Errors
-/// Whatever the scripts would not have written.
+/// Anything that the scripts would not have written.
 pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
     const REMEDY: &str = "restore it from git, or remove it and write it anew with `driftlock lock` after a review";
     let refused = |problem: String| LockError::Old { problem: escaped(problem.as_bytes()).to_string(), remedy: REMEDY };
@@ -231,10 +232,10 @@ pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
     })
 }
 
-/// Makes sure that a check records all containers of a lock, as far as their names tell.
+/// Checks that a check records all containers of a lock, as far as their names show.
 ///
 /// # Errors
-/// The first that it does not.
+/// The first container that it does not record.
 pub fn records(lock: &text::Reader, selection: &Selection) -> Result<(), LockError> {
     match lock.entries().find(|entry| !selection.picks(entry.path.as_bytes())) {
         None => Ok(()),
@@ -245,7 +246,7 @@ pub fn records(lock: &text::Reader, selection: &Selection) -> Result<(), LockErr
     }
 }
 
-/// What the scripts' lock tells of a container.
+/// What the scripts' lock records of a container.
 fn seen(image: Box<str>, image_id: Option<Sha256Digest>) -> Container {
     Container {
         image,
@@ -261,7 +262,7 @@ fn seen(image: Box<str>, image_id: Option<Sha256Digest>) -> Container {
     }
 }
 
-/// Of a stream of containers, what a lock of images can tell.
+/// Reduces a stream of containers to what a lock of images can record.
 #[derive(Debug)]
 pub struct ImagesOf<'a, E> {
     live: &'a mut E,

@@ -1,21 +1,21 @@
-//! How the scripts may have spelled the directory that a check calls its root.
+//! The ways in which the scripts may have spelled a check's root.
 //!
-//! A lock of the scripts has that directory in its paths, or in its hashes, as it was given to `find`: relative to the
+//! A lock of the scripts contains that directory, in its paths or in its hashes, as `find` got it: relative to the
 //! repository or to any directory above it, or absolute, on this machine or on a server.
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
-/// So many directories above a root are thought of.
+/// The most directories above a root that are tried.
 const DEEPEST: usize = 40;
 
-/// All spellings, the likeliest first. None is empty, ends in a slash or starts with `./`.
+/// All spellings, the most likely first. None is empty, ends in a slash, or starts with `./`.
 #[derive(Clone, Debug, Default)]
 pub struct Spellings(Vec<Vec<u8>>);
 
 impl Spellings {
-    /// Those of a root that is declared like this, and lies in these absolute places.
+    /// The spellings of a root that is declared as `declared` and is at these absolute places.
     pub fn new<'a>(declared: &'a Path, places: impl IntoIterator<Item = &'a Path>) -> Self {
         let mut spellings = Vec::new();
         let mut known = HashSet::new();
@@ -55,7 +55,7 @@ fn names(path: &Path) -> Vec<&[u8]> {
     names.collect()
 }
 
-/// What a path has below a directory.
+/// The part of a path below a directory.
 pub fn below<'a>(path: &'a [u8], directory: &[u8]) -> Option<&'a [u8]> {
     path.strip_prefix(directory)?.strip_prefix(b"/")
 }

@@ -1,4 +1,4 @@
-//! SHA-256 of a long stream on a thread of its own, while its reader makes something else of the same bytes.
+//! Hashes a long stream with SHA-256 on another thread, while its reader uses the same bytes.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -6,16 +6,16 @@ use std::thread::{Builder, JoinHandle};
 
 use super::{Sha256, Sha256Digest};
 
-/// Bytes that are handed over at once. A stream that is shorter is hashed where it is.
+/// Bytes per block. A shorter stream is hashed without a thread.
 const BLOCK: usize = 256 << 10;
 
-/// Blocks that may wait.
+/// The most blocks in the queue.
 const WAITING: usize = 2;
 
-/// A SHA-256 stream. It starts a thread with the first [`BLOCK`], so none is to be begun before the sandbox is entered.
+/// A SHA-256 stream. It starts a thread at the first full [`BLOCK`], so do not use it before the sandbox is entered.
 #[derive(Debug)]
 pub struct BackgroundHasher {
-    /// What was not handed over yet.
+    /// Bytes that were not sent to the thread yet.
     block: Vec<u8>,
     hasher: Hasher,
 }
@@ -29,7 +29,7 @@ enum Hasher {
 #[derive(Debug)]
 struct Thread {
     blocks: SyncSender<Vec<u8>>,
-    /// Blocks that are through, to be filled again.
+    /// Hashed blocks, to reuse their memory.
     empty: Receiver<Vec<u8>>,
     thread: JoinHandle<Sha256>,
 }
@@ -56,13 +56,13 @@ impl BackgroundHasher {
         if let Hasher::Here(hasher) = &mut self.hasher {
             match start(hasher) {
                 Some(thread) => self.hasher = Hasher::There(thread),
-                // No thread is to be had.
+                // No thread could be started.
                 None => hasher.update(&self.block),
             }
         }
         if let Hasher::There(Thread { blocks, empty, .. }) = &self.hasher {
             let next = empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
-            // Only a thread that panicked takes none, and `finish` says so.
+            // Sending fails only if the thread panicked; `finish` reports that.
             let _ = blocks.send(std::mem::replace(&mut self.block, next));
         }
         self.block.clear();
@@ -83,7 +83,7 @@ impl BackgroundHasher {
     }
 }
 
-/// Starts a thread that goes on from `hasher`, if there is one to be had.
+/// Starts a thread that continues from `hasher`, if possible.
 fn start(hasher: &Sha256) -> Option<Thread> {
     let (blocks, full) = sync_channel::<Vec<u8>>(WAITING);
     let (through, empty) = channel();
@@ -92,7 +92,7 @@ fn start(hasher: &Sha256) -> Option<Thread> {
         for mut block in full {
             hasher.update(&block);
             block.clear();
-            // It is not wanted any more once the last block was handed over.
+            // After the last block, nothing receives it.
             let _ = through.send(block);
         }
         hasher

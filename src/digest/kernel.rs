@@ -1,4 +1,4 @@
-//! The way in which all of this process computes SHA-256.
+//! Selects how this process computes SHA-256.
 
 use std::sync::OnceLock;
 
@@ -6,12 +6,13 @@ use driftlock_lanes::Kernel;
 
 static CHOSEN: OnceLock<Kernel> = OnceLock::new();
 
-/// Has everything from now on be computed by this kernel. Only the first call counts, and only before anything was computed.
+/// Selects the kernel for all later computations. Only the first call has an effect, and only before anything was
+/// computed.
 pub fn choose(kernel: Kernel) {
     let _ = CHOSEN.set(kernel);
 }
 
-/// The kernel that was chosen, or the fastest that this CPU has.
+/// The selected kernel, or the fastest that this CPU has.
 #[must_use]
 pub fn kernel() -> Kernel {
     *CHOSEN.get_or_init(Kernel::detect)

@@ -1,7 +1,7 @@
-//! SHA-256 and the Nix archive format: digests of bytes that others read. Nothing here knows a path.
+//! SHA-256 and the Nix archive format: digests of bytes. Nothing here knows a path.
 //!
-//! Two take a long stream to a second thread: [`BackgroundHasher`] hashes what it is given piece by piece, and [`ReadAhead`] reads and hashes
-//! what is going to be taken.
+//! Two types use a second thread for a long stream: [`BackgroundHasher`] hashes the bytes that it is given, and
+//! [`ReadAhead`] reads and hashes the bytes before its consumer takes them.
 
 mod background;
 mod kernel;

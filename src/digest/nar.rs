@@ -1,4 +1,4 @@
-//! The Nix archive format, written as a stream into whatever takes its bytes.
+//! Writes the Nix archive format as a stream.
 //!
 //! Source: Eelco Dolstra, *The Purely Functional Software Deployment Model* (2006), figure 5.2, and the Nix manual,
 //! "Nix Archive (NAR) format":
@@ -13,8 +13,8 @@
 //! int(n)    = 64 bits, little-endian              padding: zeros up to a multiple of 8
 //! ```
 //!
-//! The functions give the pieces around a node; the walk knows the order. A digest of the stream is what
-//! `nix hash path` prints.
+//! These functions write the parts around a node; the walk calls them in the right order. The digest of the stream is
+//! what `nix hash path` prints.
 
 fn push_int(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&number.to_le_bytes());
@@ -26,7 +26,7 @@ fn push_str(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(padding(text.len() as u64));
 }
 
-/// The zeros behind `length` bytes of contents.
+/// The padding after `length` bytes of contents.
 #[must_use]
 pub const fn padding(length: u64) -> &'static [u8] {
     match length % 8 {

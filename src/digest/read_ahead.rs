@@ -1,4 +1,4 @@
-//! A stream that is read and hashed on a thread of its own, ahead of its consumer.
+//! Reads and hashes a stream on another thread, ahead of its consumer.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -6,28 +6,29 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use super::{Sha256, Sha256Digest};
 
-/// Bytes that are read at once.
+/// Bytes per block.
 const BLOCK: usize = 128 << 10;
 
-/// Blocks that may wait to be taken.
+/// The most blocks in the queue.
 const WAITING: usize = 4;
 
-/// What is read ahead. The thread ends when this is dropped.
+/// A stream that is read ahead. The thread ends when this is dropped.
 #[derive(Debug)]
 pub struct ReadAhead {
     blocks: Receiver<io::Result<Vec<u8>>>,
-    /// Blocks that were taken, to be filled again.
+    /// Consumed blocks, to reuse their memory.
     empty: Sender<Vec<u8>>,
     block: Vec<u8>,
-    /// Up to where the block was taken.
+    /// How much of the block was consumed.
     position: usize,
 }
 
 impl ReadAhead {
-    /// Starts to read, which is not to be done before the sandbox is entered. The thread gives the SHA-256 of the first `hashed` bytes, or of all if there are fewer.
+    /// Starts to read; do not call it before the sandbox is entered. The thread returns the SHA-256 of the first `hashed` bytes, or
+    /// of all if there are fewer.
     ///
     /// # Errors
-    /// No thread is to be had.
+    /// No thread could be started.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         input: impl Read + Send + 'scope,
@@ -64,7 +65,7 @@ fn read(
             hasher.update(&block[..part]);
             block
         });
-        // It is not taken any more if what came before was enough.
+        // The consumer may stop early.
         if full.send(read).is_err() || ended {
             return hasher.finish();
         }
@@ -72,10 +73,10 @@ fn read(
 }
 
 impl Read for ReadAhead {
-    /// Gives no bytes at the end, and behind an error.
+    /// Returns no bytes at the end and after an error.
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.position == self.block.len() {
-            // Only a thread that has ended takes it no more.
+            // Sending fails only if the thread has ended.
             let _ = self.empty.send(std::mem::take(&mut self.block));
             self.position = 0;
             self.block = self.blocks.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
@@ -112,7 +113,7 @@ mod tests {
         }
     }
 
-    /// Endless, or fails after so many bytes.
+    /// Endless, or fails after this many bytes.
     struct Input(Option<usize>);
 
     impl Read for Input {

@@ -3,7 +3,7 @@
 use super::{Sha256Digest, kernel};
 use driftlock_lanes::{INITIAL, State};
 
-/// A SHA-256 stream. A clone goes on from the same point, so that what turns out to be wrong can be taken back.
+/// A SHA-256 stream. A clone continues from the same point, so you can go back to it.
 #[derive(Clone, Debug)]
 pub struct Sha256 {
     state: State,
@@ -32,8 +32,8 @@ impl Sha256 {
         kernel().compress(&mut self.state, blocks);
     }
 
-    /// Takes bytes in up to the whole blocks among them, which it gives back and which the caller must compress; what
-    /// is behind them is kept for the next time.
+    /// Adds bytes up to the last whole block. Returns the whole blocks, which the caller must compress, and keeps the
+    /// rest.
     fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [[u8; 64]] {
         self.length += bytes.len() as u64;
         let mut bytes = bytes;
@@ -73,19 +73,19 @@ impl Sha256 {
     }
 }
 
-/// The padding behind a message of `length` bytes: the first so many bytes of the array. Message and padding together
-/// are whole blocks (FIPS 180-4, section 5.1.1).
+/// The padding after a message of `length` bytes, as an array and its used length. Message and padding together are
+/// whole blocks (FIPS 180-4, section 5.1.1).
 #[must_use]
 pub fn padding(length: u64) -> ([u8; 72], usize) {
     let mut tail = [0; 72];
     tail[0] = 0x80;
-    // One byte of 0x80 and eight of length, and zeros between them up to a whole block.
+    // A byte 0x80, zeros up to a whole block, and eight bytes of length.
     let total = 9 + usize::try_from((64 - (length + 9) % 64) % 64).unwrap_or(0);
     tail[total - 8..total].copy_from_slice(&length.wrapping_mul(8).to_be_bytes());
     (tail, total)
 }
 
-/// The digest that a state stands for, once message and padding have gone through it.
+/// The digest of a state that has processed the message and its padding.
 #[must_use]
 pub fn digest_of(state: &State) -> Sha256Digest {
     let mut bytes = [0; 32];

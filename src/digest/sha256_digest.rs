@@ -1,4 +1,4 @@
-//! A digest, and the two forms in which people and other tools write it.
+//! A digest, in hex and as SRI.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ impl Sha256Digest {
         HEXLOWER.encode(&self.0)
     }
 
-    /// Reads [`hex`](Self::hex)'s form, and no other.
+    /// Parses the form of [`hex`](Self::hex), and no other.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         let bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
@@ -30,7 +30,7 @@ impl Sha256Digest {
         format!("sha256-{}", BASE64.encode(&self.0))
     }
 
-    /// Reads [`sri`](Self::sri)'s form, and no other.
+    /// Parses the form of [`sri`](Self::sri), and no other.
     #[must_use]
     pub fn from_sri(text: &str) -> Option<Self> {
         let bytes = BASE64.decode(text.strip_prefix("sha256-")?.as_bytes()).ok()?;

@@ -1,11 +1,11 @@
-//! Where a walk comes from one mount or file system into another.
+//! Places where a walk enters another mount or file system.
 
-/// What begins there.
+/// What begins at such a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Boundary {
     /// Another file system.
     FileSystem,
-    /// A directory or file of the same file system that is mounted there once more.
+    /// A directory or file of the same file system, mounted a second time.
     BindMount,
     /// A subvolume of the same btrfs, under the same mount.
     Subvolume,
@@ -14,7 +14,7 @@ pub enum Boundary {
 impl Boundary {
     pub const ALL: [Self; 3] = [Self::FileSystem, Self::BindMount, Self::Subvolume];
 
-    /// The word for it in reports.
+    /// Its name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -24,7 +24,7 @@ impl Boundary {
         }
     }
 
-    /// What to say of it, before the place.
+    /// A phrase for messages, written before the path.
     #[must_use]
     pub const fn phrase(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl Boundary {
     }
 }
 
-/// A place where another mount or file system begins. In the order of paths.
+/// A place where another mount or file system begins. Sorted by path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Crossing {
     pub path: Vec<u8>,
@@ -43,7 +43,7 @@ pub struct Crossing {
 }
 
 impl Crossing {
-    /// Where this begins.
+    /// The path of the place.
     #[must_use]
     pub fn into(what: Boundary, path: impl Into<Vec<u8>>) -> Self {
         Self { path: path.into(), what }

@@ -1,8 +1,8 @@
-//! Bytes from a file system in JSON, which knows text alone.
+//! Encodes bytes from a file system for JSON, which can hold only text.
 
 use data_encoding::BASE64;
 
-/// Bytes as text, or in Base64 if they are not UTF-8; one of the two.
+/// Bytes as text, or as Base64 if they are not UTF-8; exactly one of the two.
 pub fn split(bytes: &[u8]) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (Some(text.to_owned()), None),
@@ -10,10 +10,10 @@ pub fn split(bytes: &[u8]) -> (Option<String>, Option<String>) {
     }
 }
 
-/// [`split`], back.
+/// The inverse of [`split`].
 ///
 /// # Errors
-/// What `split` would not have written is refused, so the same bytes are always written the same.
+/// Refuses what `split` would not have written, so that each content has one encoding.
 pub fn joined(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, String> {
     match (text, base64) {
         (Some(text), None) => Ok(text.into_bytes()),

@@ -1,6 +1,6 @@
-//! Why something could not be verified, as a word, and what to do about it.
+//! Why something could not be verified, as a word for programs, and what to do about it.
 
-/// The sort of reason that [`Unverified`](super::Unverified) has.
+/// The category of an [`Unverified`](super::Unverified) reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     Permission,
@@ -11,7 +11,7 @@ pub enum Cause {
     Gone,
     /// Too many open files.
     Limit,
-    /// Whatever else the kernel says.
+    /// Any other error of the kernel.
     Refused,
     Unstable,
     Touched,
@@ -22,9 +22,9 @@ pub enum Cause {
     Hangs,
     GivenUp,
     Sizeless,
-    /// A container that is not there.
+    /// A container that does not exist.
     Absent,
-    /// An engine that fails at one container.
+    /// The engine fails for one container.
     Engine,
     /// A directory above could not be read.
     Below,
@@ -53,7 +53,7 @@ impl Cause {
         Self::Below,
     ];
 
-    /// That of an error number of the kernel.
+    /// The cause for an error number of the kernel.
     #[must_use]
     pub const fn of_errno(errno: i32) -> Self {
         match errno {
@@ -67,7 +67,7 @@ impl Cause {
         }
     }
 
-    /// The word for it in reports.
+    /// Its name in reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

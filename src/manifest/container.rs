@@ -1,20 +1,21 @@
-//! What a manifest says of a container: what it was made from, and by `attributes` how it is set up.
+//! What a manifest records of a container: its image and, by `attributes`, its settings.
 //!
-//! Nothing in here changes by itself: no ids of containers, times, addresses, or names that an engine made up. Labels are
-//! recorded by the digest of their value, and environment variables by their name alone: a lock never has a secret in it.
+//! Nothing recorded here changes by itself: there are no container ids, times, addresses, or names that an engine
+//! generated. Labels are recorded by the digest of their value, and environment variables only by name, so that a lock
+//! never holds a secret.
 
 use serde::{Deserialize, Serialize};
 
 use super::{AttributeSet, Sha256Digest};
 
-/// A container. Every list is sorted and has nothing twice; a field of `attributes` is filled exactly if it was asked
-/// for.
+/// A container. Every list is sorted and has no duplicates. A field of `attributes` is present exactly if the check
+/// records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
     /// The image as it was named when the container was created: `traefik:v2.10`.
     pub image: Box<str>,
-    /// The digest that the engine knows the image by; nothing for a container without one, such as those that Podman makes
-    /// of a directory (`--rootfs`).
+    /// The engine's digest of the image; `None` for a container without one, for example one that Podman made of a
+    /// directory (`--rootfs`).
     pub image_id: Option<Sha256Digest>,
     /// The digests that registries know the image by: `traefik@sha256:…`.
     pub repo_digests: Vec<Box<str>>,
@@ -32,7 +33,7 @@ pub struct Container {
     pub security: Option<Box<Security>>,
 }
 
-/// What keeps a container apart from its host, and what does not. The keys in locks and reports, in their order.
+/// What isolates a container from its host, and what does not. The keys of locks and reports, in their order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Security {
@@ -40,15 +41,15 @@ pub struct Security {
     /// Capabilities, without `CAP_`.
     pub cap_add: Vec<Box<str>>,
     pub cap_drop: Vec<Box<str>>,
-    /// As it was asked for; empty for the one of the image.
+    /// As requested; empty for the user of the image.
     pub user: Box<str>,
-    /// `host`, `container:<name>`, or as the engine calls its own.
+    /// `host`, `container:<name>`, or the engine's own name for it.
     pub pid_mode: Box<str>,
     pub ipc_mode: Box<str>,
     pub userns_mode: Box<str>,
-    /// `no-new-privileges`, `apparmor=unconfined` and so on; a profile that was handed over by its digest.
+    /// `no-new-privileges`, `apparmor=unconfined` and so on; a profile that was passed as JSON by its digest.
     pub security_opt: Vec<Box<str>>,
-    /// `/dev/fuse:/dev/fuse:rwm`, and rules for devices: `c 1:3 rwm`.
+    /// `/dev/fuse:/dev/fuse:rwm`, and device rules: `c 1:3 rwm`.
     pub devices: Vec<Box<str>>,
     pub read_only_root: bool,
     /// `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:3`.
@@ -65,7 +66,7 @@ impl Security {
         self
     }
 
-    /// The lists, each with the word for one of its items.
+    /// The lists, each with the name of one of its items.
     #[must_use]
     pub fn lists(&self) -> [(&'static str, &[Box<str>]); 4] {
         [
@@ -76,7 +77,7 @@ impl Security {
         ]
     }
 
-    /// What has one value, each with its key.
+    /// The single values, each with its key.
     #[must_use]
     pub fn words(&self) -> [(&'static str, &str); 7] {
         let yes_or_no = |yes| if yes { "yes" } else { "no" };
@@ -92,19 +93,19 @@ impl Security {
     }
 }
 
-/// What is mounted into a container. They are sorted by where they are mounted.
+/// A mount in a container. Mounts are sorted by destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mount {
     pub destination: Box<str>,
     /// `bind`, `volume`, `tmpfs` and so on.
     pub kind: Box<str>,
-    /// The path that is bound, or the volume's name; nothing for a volume that the engine has named itself.
+    /// The path of a bind mount, or the volume's name; `None` for a volume whose name the engine generated.
     pub source: Option<Box<str>>,
     pub read_only: bool,
 }
 
 impl Container {
-    /// Which attributes are filled.
+    /// Which attributes are present.
     #[must_use]
     pub const fn attributes(&self) -> AttributeSet {
         AttributeSet {
@@ -122,7 +123,7 @@ impl Container {
     }
 }
 
-/// Sorts a list, and leaves out what is there twice.
+/// Sorts a list and removes duplicates.
 #[must_use]
 pub fn sorted<T: Ord>(mut list: Vec<T>) -> Vec<T> {
     list.sort_unstable();

@@ -3,7 +3,7 @@
 use super::Spoiled;
 use crate::path::{EntryPath, escaped};
 
-/// Why a lock is refused. The caller adds its name; [`LockError::remedy`] says what to do.
+/// Why a lock is refused. The caller adds the name of the lock; [`LockError::remedy`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("it could not be read: {0}")]
@@ -36,10 +36,10 @@ pub enum LockError {
     OtherKind { found: &'static str, expected: &'static str },
     #[error("it was written with attributes [{found}], and the declaration asks for [{expected}]")]
     OtherAttributes { found: String, expected: String },
-    /// A lock of the scripts that driftlock replaces, with which something is wrong.
+    /// A lock of the old scripts that is invalid.
     #[error("it is an old lock, and {problem}")]
     Old { problem: String, remedy: &'static str },
-    /// What is there differs from it in more than a run keeps.
+    /// The live state differs from the lock in more entries than a run keeps.
     #[error("what is there differs from it in more than can be kept")]
     TooDifferent,
 }

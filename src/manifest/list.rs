@@ -1,17 +1,17 @@
-//! A manifest in memory: what was collected from elsewhere than a tree of files.
+//! A manifest in memory, for entries that do not come from a walk.
 
 use super::{Entries, LockError, Observed, Record, Unverified};
 use crate::path::EntryPath;
 
-/// What was found at one path, or why that is not known.
+/// The record of a path, or why it is not known.
 pub type Found = Result<Record, Unverified>;
 
-/// Entries in the one order of paths, each path once.
+/// Entries in the order of paths, without duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct List(Vec<(EntryPath, Found)>);
 
 impl List {
-    /// Sorts the entries. Of two with one path the first one counts.
+    /// Sorts the entries. If two have the same path, the first one is kept.
     #[must_use]
     pub fn new(mut entries: Vec<(EntryPath, Found)>) -> Self {
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -19,14 +19,14 @@ impl List {
         Self(entries)
     }
 
-    /// Reads a stream to its end.
+    /// Reads a whole stream.
     ///
     /// # Errors
-    /// A lock that turns out to be malformed.
+    /// The lock is malformed.
     pub fn read(stream: &mut impl Entries) -> Result<Self, LockError> {
         let mut entries = Vec::new();
         while let Some(entry) = stream.next()? {
-            // Streams give valid paths only.
+            // Streams have only valid paths.
             if let Ok(path) = EntryPath::new(entry.path) {
                 entries.push((path, entry.state.cloned().map_err(Clone::clone)));
             }
@@ -34,7 +34,7 @@ impl List {
         Ok(Self(entries))
     }
 
-    /// All entries in the one order of paths.
+    /// All entries in the order of paths.
     #[must_use]
     pub fn entries(&self) -> ListEntries<'_> {
         ListEntries(self.0.iter())

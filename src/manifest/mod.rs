@@ -1,7 +1,7 @@
-//! Manifests: the canonical, sorted list of entries that a check collects, and locks, which are manifests at rest.
+//! Manifests: the canonical, sorted list of entries that a check collects. A lock is a manifest at rest.
 //!
-//! `docs/lock-format.md` specifies both lock formats. [`json`] writes and reads `<check>.lock.json`, the only place
-//! that does; [`text`] does the same for the format of `sha256sum`.
+//! `docs/lock-format.md` specifies both lock formats. [`json`] is the only code that writes and reads
+//! `<check>.lock.json`; [`text`] is the same for the `sha256sum` format.
 
 mod boundary;
 pub mod bytes;
@@ -31,16 +31,16 @@ pub struct Entry {
     pub record: Record,
 }
 
-/// What a manifest says of one path.
+/// What a manifest records of one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     pub content: Content,
-    /// What the check's `attributes` ask for beyond content; nothing when they ask for nothing.
+    /// What the check's `attributes` record beyond content; `None` if the check has none.
     pub attributes: Option<Box<Attributes>>,
 }
 
 impl Record {
-    /// Which attributes it has.
+    /// Which attributes are present.
     #[must_use]
     pub fn attribute_set(&self) -> AttributeSet {
         let attributes = self.attributes.as_deref();
@@ -66,19 +66,19 @@ pub enum Content {
         size: u64,
         sha256: Sha256Digest,
     },
-    /// A regular file of which a `sha256sum` lock says the digest and nothing else. Never collected, only read.
+    /// A regular file from a `sha256sum` lock, which records only the digest. Never collected, only read.
     Checksum {
         sha256: Sha256Digest,
     },
-    /// A module of which a lock of the scripts says one digest of all its files. Never collected, only read.
+    /// A module from a lock of the scripts, which records one digest for all its files. Never collected, only read.
     Module {
         sha256: Sha256Digest,
     },
-    /// A directory. `nar` is the digest of the Nix archive of a module, and on modules only.
+    /// A directory. `nar` is the digest of its Nix archive, and is present only for modules.
     Directory {
         nar: Option<Sha256Digest>,
     },
-    /// A symbolic link, by the text of its target; it is never followed.
+    /// A symbolic link, by the text of its target. It is never followed.
     Symlink {
         target: Box<[u8]>,
     },
@@ -97,7 +97,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// The word for the type in locks and reports.
+    /// Its name in locks and reports.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
@@ -122,7 +122,7 @@ impl Content {
     }
 }
 
-/// What `attributes` on a check adds to each entry. A field is filled exactly if it was asked for.
+/// What `attributes` on a check adds to each entry. A field is present exactly if the check records it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// Permission bits with set-user-ID, set-group-ID and sticky: `0o0000..=0o7777`.
@@ -136,7 +136,7 @@ pub struct Attributes {
 /// Names and values of extended attributes.
 pub type Xattrs = Vec<(Box<[u8]>, Box<[u8]>)>;
 
-/// Which [`Attributes`], or which optional fields of a [`Container`], a check asks for.
+/// Which [`Attributes`], or which optional fields of a [`Container`], a check records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AttributeSet {
     pub mode: bool,
@@ -152,13 +152,13 @@ pub struct AttributeSet {
 }
 
 impl AttributeSet {
-    /// The names, in the order in which locks and declarations are written.
+    /// The names, in the order of locks and declarations.
     pub fn names(mut self) -> impl Iterator<Item = &'static str> {
         let names = ["mode", "owner", "xattrs", "state", "mounts", "networks", "ports", "labels", "env", "security"];
         names.into_iter().filter(move |name| self.named(name).is_some_and(|wanted| *wanted))
     }
 
-    /// The attribute of this name.
+    /// The attribute with this name.
     pub fn named(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
             "mode" => &mut self.mode,
@@ -181,14 +181,14 @@ impl AttributeSet {
     }
 }
 
-/// What a check's `kind` is.
+/// The `kind` of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Single files picked by globs.
+    /// Single files, selected by globs.
     Files,
-    /// Everything below the root; each directory directly below it is a module and carries a `nar`.
+    /// Everything below the root. Each directory directly below the root is a module and has a `nar`.
     Trees,
-    /// Containers of an engine, and what they were made from.
+    /// Containers of an engine, and their images.
     Containers,
     /// Single files in a container.
     ContainerFiles,
@@ -197,7 +197,7 @@ pub enum Kind {
 impl Kind {
     pub const ALL: [Self; 4] = [Self::Files, Self::Trees, Self::Containers, Self::ContainerFiles];
 
-    /// The word for it in declarations, locks and reports.
+    /// Its name in declarations, locks and reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -209,59 +209,58 @@ impl Kind {
     }
 }
 
-/// Why a path could not be verified. Never "unchanged", never "removed".
+/// Why a path could not be verified. An unverified path is never "unchanged" and never "removed".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unverified {
     /// The kernel refused: no permission, an I/O error, and so on.
     #[error("could not {action}: {}", std::io::Error::from_raw_os_error(*.errno))]
     Refused { action: &'static str, errno: i32 },
-    /// A file changed each time while it was read.
+    /// A file changed during each attempt to read it.
     #[error("unstable: it changed while it was read, {attempts} times in a row")]
     Unstable { attempts: u32 },
-    /// Listed in its directory and gone when it was to be read.
+    /// It was listed in its directory, but had disappeared before it was read.
     #[error("unstable: it was listed and had disappeared when it was to be read")]
     Vanished,
-    /// Listed as a directory, and something else when it was to be read.
+    /// It was listed as a directory, but was something else when it was opened.
     #[error("unstable: it was a directory when it was listed, and is none any more")]
     Replaced,
-    /// `one_file_system = true`, and this begins here.
+    /// Another mount or file system begins here, and the check has `one_file_system = true`.
     #[error("{} here, and `one_file_system` refuses that", .0.phrase())]
     OtherFileSystem(Boundary),
-    /// A process (Samba, an NFS server) holds a write lease and does not give it up.
+    /// A process (Samba, an NFS server) holds a write lease and does not release it.
     #[error("another process holds a lease on it, and has not given it up")]
     Leased,
-    /// A file of the kernel's own that states no size, and has more in it than is kept.
+    /// A file of a kernel file system that states no size and has more bytes than are kept.
     #[error("it states no size, and has more than {limit} bytes")]
     Sizeless { limit: usize },
-    /// Its file system did not answer, and the run did not wait for it any longer.
+    /// Its file system did not answer, and the run stopped waiting.
     #[error("it did not answer, and the run was given up")]
     Hangs,
-    /// The run was given up before it came to this.
+    /// The run gave up before it read this.
     #[error("it was not read: the run was given up before")]
     GivenUp,
-    /// `strict = true`, and it was touched since the run started.
+    /// It was touched since the run started, and the check has `strict = true`.
     #[error("it was touched during the run, and `strict` refuses that")]
     Touched,
-    /// A container that the declaration names and the engine does not have. Of one that the lock has, this says that it
-    /// was removed.
+    /// The declaration names a container that the engine does not have. If the lock has it, it was removed.
     #[error("it is declared, and the engine has no such container")]
     Absent,
-    /// The engine has the container and fails when it is asked about it.
+    /// The engine has the container, but fails to describe it.
     #[error("the engine answers with status {status}: {}", crate::path::escaped(message.as_bytes()))]
     Engine { status: u16, message: Box<str> },
-    /// The directory above could not be read, so it can't be told.
+    /// The directory above could not be read, so its entries are not known.
     #[error("{}{}{}", Self::BELOW.0, crate::path::escaped(.0), Self::BELOW.1)]
     Below(Box<[u8]>),
-    /// In the words of a report that was read back, or of a server that tried.
+    /// The wording of a report that was read back, or of a server.
     #[error("{1}")]
     Reported(Cause, Box<str>),
 }
 
 impl Unverified {
-    /// What stands before and behind the directory in the words for [`Below`](Self::Below).
+    /// The words before and after the directory in the message of [`Below`](Self::Below).
     pub const BELOW: (&'static str, &'static str) = ("the directory ", " could not be read");
 
-    /// The sort of reason that it is.
+    /// The category of the reason.
     #[must_use]
     pub const fn cause(&self) -> Cause {
         match self {
@@ -289,23 +288,23 @@ impl Unverified {
     }
 }
 
-/// What a stream of entries gives for one path.
+/// What a stream yields for one path.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
     pub path: &'a [u8],
     pub state: Result<&'a Record, &'a Unverified>,
 }
 
-/// Entries in the one order of paths, each path once.
+/// Entries in the order of paths, without duplicates.
 pub trait Entries {
-    /// The next entry, or nothing at the end.
+    /// The next entry, or `None` at the end.
     ///
     /// # Errors
-    /// A lock that turns out to be malformed.
+    /// The lock is malformed.
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError>;
 
-    /// Passes over the next entry if it is seen without reading it that it is this one, with the same record. Where
-    /// this gives `false`, nothing was passed over, and nothing is said of the next entry.
+    /// Skips the next entry if it equals `_same`, when that can be seen without parsing it. If this returns `false`,
+    /// nothing was skipped, and the next entry may still be equal.
     ///
     /// # Errors
     /// Those of [`next`](Self::next).

@@ -1,6 +1,6 @@
-//! What editors, git and its extensions make of a file that they should have left alone.
+//! Recognises what editors, git and its extensions do to a lock file.
 
-/// What became of a text. What is seen of it names the cause; the rest of the text says nothing that counts.
+/// How a file was damaged. The damage names the cause; the rest of the file does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Spoiled {
     #[error("it starts with a byte order mark (EF BB BF)")]
@@ -14,7 +14,7 @@ pub enum Spoiled {
 }
 
 impl Spoiled {
-    /// Looks at a line, with its end.
+    /// Inspects a line, including its line ending.
     #[must_use]
     pub fn of_line(line: &[u8], is_first: bool) -> Option<Self> {
         const MARKS: [&[u8]; 3] = [b"<<<<<<< ", b">>>>>>> ", b"||||||| "];
@@ -29,7 +29,7 @@ impl Spoiled {
         }
     }
 
-    /// Looks at a whole text, in which lines may end with CR if not all of them do.
+    /// Inspects a whole text, in which some lines, but not all, may end with CR.
     #[must_use]
     pub fn of_text(text: &[u8]) -> Option<Self> {
         let found = |(number, line)| Self::of_line(line, number == 0).filter(|spoiled| *spoiled != Self::LineEnds);

@@ -1,19 +1,20 @@
-//! The lock format of `sha256sum`: `<64 hex>  <path>` a line, for `files` checks.
+//! The lock format of `sha256sum`: `<64 hex>  <path>` on each line, for `files` checks.
 //!
-//! Source: GNU coreutils manual, "md5sum invocation" and "cksum output modes". A line whose path has a backslash,
-//! line feed or carriage return starts with a backslash and has them as `\\`, `\n` and `\r`. Before the path stand two
-//! blanks, or a blank and `*` for what `sha256sum --binary` wrote.
+//! Source: GNU coreutils manual, "md5sum invocation" and "cksum output modes". If a path has a backslash, line feed or
+//! carriage return, its line starts with a backslash and has them as `\\`, `\n` and `\r`. Before the path are two
+//! blanks, or a blank and `*` for `sha256sum --binary`.
 //!
-//! Written: sorted by the path's bytes, two blanks, the file `-` as `./-`. Read: whatever `sha256sum` writes (its order,
-//! `--binary`, `--tag`, a `./` before the path), since such files come from elsewhere too; all else is refused, a line
-//! that is no checksum also, which `sha256sum --check` passes over.
+//! Lines are written sorted by the path's bytes, with two blanks, and the file `-` as `./-`. The reader accepts
+//! everything that `sha256sum` writes (any order, `--binary`, `--tag`, a `./` before the path), because such files may
+//! come from elsewhere. It refuses everything else, including lines without a checksum, which `sha256sum --check`
+//! skips.
 
 use std::io::{self, Write};
 
 use super::{Content, Entries, Entry, LockError, Observed, Record, Sha256Digest, Spoiled};
 use crate::path::{self, EntryPath, PathError};
 
-/// Writes a lock. Everything in `entries` has to be a regular file; the caller makes sure of it.
+/// Writes a lock. The caller makes sure that every entry is a regular file.
 ///
 /// # Errors
 /// Those of `out`; [`io::ErrorKind::InvalidData`] for an entry that this format can't hold.
@@ -37,7 +38,7 @@ pub fn push_line(out: &mut Vec<u8>, digest: Sha256Digest, path: &[u8]) {
     }
     out.extend_from_slice(digest.hex().as_bytes());
     out.extend_from_slice(b"  ");
-    // `sha256sum --check` takes a lone `-` for its standard input.
+    // `sha256sum --check` reads a lone `-` as standard input.
     if path == b"-" {
         out.extend_from_slice(b"./");
     }
@@ -52,13 +53,13 @@ pub fn push_line(out: &mut Vec<u8>, digest: Sha256Digest, path: &[u8]) {
     out.push(b'\n');
 }
 
-/// A line of `sha256sum`, with whatever path it has.
+/// A line of `sha256sum`, with any path.
 #[derive(Debug)]
 pub struct Line {
     /// From 1.
     pub number: u64,
     pub digest: Sha256Digest,
-    /// Its escapes undone, and without a `./` before it.
+    /// Unescaped, and without a leading `./`.
     pub path: Vec<u8>,
 }
 
@@ -85,7 +86,7 @@ pub fn lines(bytes: &[u8]) -> Result<Vec<Line>, LockError> {
 /// A lock that was read, sorted.
 #[derive(Debug)]
 pub struct Reader {
-    /// With the lines they stand on.
+    /// With their line numbers.
     entries: Vec<(Entry, u64)>,
     next: usize,
 }
@@ -94,15 +95,15 @@ impl Reader {
     /// Reads a whole lock, whose paths are relative to the check's root.
     ///
     /// # Errors
-    /// The first line that `sha256sum` would not write, or a path that is there twice.
+    /// The first line that `sha256sum` would not write, or a duplicate path.
     pub fn new(bytes: &[u8]) -> Result<Self, LockError> {
         Self::of_lines(lines(bytes)?)
     }
 
-    /// The same of lines that were read.
+    /// The same for lines that were already read.
     ///
     /// # Errors
-    /// The first path that is not relative to the root, or is there twice.
+    /// The first path that is not relative to the root or is a duplicate.
     pub fn of_lines(lines: Vec<Line>) -> Result<Self, LockError> {
         let entries = lines.into_iter().map(|Line { number, digest, path }| {
             let path = path::check(&path).and_then(|()| EntryPath::new(path)).map_err(|error| {
@@ -119,10 +120,10 @@ impl Reader {
         Self::of_entries(entries.collect::<Result<_, LockError>>()?)
     }
 
-    /// Entries with the lines they stand on, in any order.
+    /// Builds a lock from entries with their line numbers, in any order.
     ///
     /// # Errors
-    /// A path that is there twice.
+    /// A duplicate path.
     pub fn of_entries(mut entries: Vec<(Entry, u64)>) -> Result<Self, LockError> {
         entries.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
         if let Some([_, (twice, line)]) = entries.windows(2).find(|pair| pair[0].0.path == pair[1].0.path) {
@@ -136,7 +137,7 @@ impl Reader {
         self.entries.iter().map(|(entry, _)| entry)
     }
 
-    /// How many entries there are.
+    /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -147,7 +148,7 @@ impl Reader {
         self.entries.is_empty()
     }
 
-    /// The line, from 1, of the entry that was given last.
+    /// The line number, from 1, of the entry that was returned last.
     #[must_use]
     pub fn line(&self) -> u64 {
         self.next.checked_sub(1).and_then(|last| self.entries.get(last)).map_or(1, |(_, line)| *line)

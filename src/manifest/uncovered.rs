@@ -1,20 +1,20 @@
-//! What lies on a check's way and is not looked at.
+//! What a check does not cover, although it looks covered.
 
 mod item;
 
 use crate::path::EntryPath;
 pub use item::UncoveredItem;
 
-/// Something that a reader of the declaration could take for covered, and that is not.
+/// Something that you could think is covered when you read the declaration, but that is not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Uncovered {
     /// A glob that matched nothing.
     Glob { list: GlobList, glob: String },
-    /// A link that is recorded, and leads to what no check covers.
+    /// A recorded link to something that no check covers.
     Link { path: EntryPath, target: Box<[u8]> },
 }
 
-/// In which list of a check a glob stands.
+/// The list of a check that a glob is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GlobList {
     Include,
@@ -26,7 +26,7 @@ pub enum GlobList {
 impl GlobList {
     pub const ALL: [Self; 3] = [Self::Include, Self::Exclude, Self::Containers];
 
-    /// The key in a declaration.
+    /// Its key in a declaration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
