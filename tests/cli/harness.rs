@@ -9,12 +9,18 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use driftlock_lanes::Kernel;
 use serde_json::Value;
 
 use crate::machine;
 
 /// Forces the way in which SHA-256 is computed.
 pub const KERNEL: &str = "DRIFTLOCK_SHA256_KERNEL";
+
+/// The one that commands compute it with, unless they are told otherwise.
+pub fn kernel() -> Kernel {
+    std::env::var(KERNEL).map_or_else(|_| Kernel::detect(), |name| Kernel::named(name.as_bytes()).unwrap())
+}
 
 /// A test's own directory, which goes with it: a declaration, a root called `root`, locks and reports.
 pub struct World {
