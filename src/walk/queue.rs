@@ -216,12 +216,14 @@ mod tests {
         for size in [3, 9, 5] {
             queue.add_large(large(size));
         }
+        assert_eq!(queue.large_bytes(), 17);
         let sizes: Vec<_> = std::iter::from_fn(|| match queue.take() {
             Some(Work::Large(file)) => Some(file.size),
             _ => None,
         })
         .collect();
         assert_eq!(sizes, [9, 5, 3]);
+        assert_eq!(queue.large_bytes(), 0);
     }
 
     #[test]
