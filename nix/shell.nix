@@ -26,6 +26,7 @@ pkgs.mkShell {
     pkgs.openssh
     pkgs.pkgsStatic.busybox
     pkgs.podman
+    pkgs.runc
     pkgs.procps
     pkgs.prometheus
     pkgs.prometheus.cli

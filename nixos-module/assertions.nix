@@ -68,7 +68,13 @@ let
 
   ofCheck =
     checkName: check:
-    if check.kind == "containers" || check.kind == "container_files" then
+    if
+      lib.elem check.kind [
+        "containers"
+        "container_files"
+        "compose"
+      ]
+    then
       holds (check.socket != null && paths.isClean check.socket) ".settings.check.${checkName}.socket"
         "a check of kind ${check.kind} needs the absolute path of the engine's socket here, since the unit sees no other path"
     else

@@ -4,7 +4,7 @@
   format,
 }:
 let
-  inherit (lib) mkOption types;
+  inherit (lib) literalExpression mkOption types;
 
   # Null stands for "left out": it does not reach the generated file.
   optionalKey =
@@ -26,9 +26,10 @@ in
         "trees"
         "containers"
         "container_files"
+        "compose"
       ];
       example = "trees";
-      description = "What is locked: `files`, `trees`, `containers` or `container_files`.";
+      description = "What is locked: `files`, `trees`, `containers`, `container_files` or `compose`.";
     };
 
     root = optionalKey types.str {
@@ -71,8 +72,23 @@ in
     socket = optionalKey types.str {
       example = "/run/docker.sock";
       description = ''
-        The container engine's socket, for `containers` and `container_files`. The unit is let through to this one
+        The container engine's socket, for `containers`, `container_files` and `compose`. The unit is let through to this one
         socket; {option}`supplementaryGroups` names the group that may use it.
+      '';
+    };
+
+    config = optionalKey types.path {
+      example = literalExpression "./infra/shop.compose.json";
+      description = ''
+        For `compose`, what {command}`docker compose config --format json` prints: a path of the flake, which is kept in the
+        Nix store, where everybody on the machine can read it, or an absolute path on the machine.
+      '';
+    };
+
+    hashes = optionalKey types.path {
+      example = literalExpression "./infra/shop.compose.hashes";
+      description = ''
+        For `compose`, what {command}`docker compose config --hash '*'` prints. Without it, the lock has the hashes.
       '';
     };
   };

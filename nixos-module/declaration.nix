@@ -31,6 +31,13 @@ let
   locks = "${instance.locks}";
   references = lib.mapAttrs (_: reference: "${reference}") instance.reference;
 
+  # Into the store or not, as `locks`.
+  composeFiles =
+    check:
+    lib.mapAttrs (_: file: "${file}") (
+      lib.filterAttrs (_: file: file != null) { inherit (check) config hashes; }
+    );
+
   generated =
     name: check:
     lib.filterAttrs (_: value: value != null) (
@@ -42,6 +49,7 @@ let
         root = if check.kind == "container_files" then check.root else rootOf name check;
       }
       // lib.optionalAttrs (references ? ${name}) { reference = references.${name}; }
+      // composeFiles check
     );
 in
 {
@@ -82,6 +90,7 @@ in
         lib.filter (path: path != null) (
           lib.mapAttrsToList rootHere here ++ lib.mapAttrsToList (_: check: check.socket) here
         )
+        ++ lib.concatMap (check: lib.attrValues (composeFiles check)) (lib.attrValues here)
         ++ [ locks ]
         ++ lib.attrValues references
       )

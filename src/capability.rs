@@ -137,6 +137,23 @@ pub fn operand(path: &Path) -> Result<Operand, Trouble> {
     }
 }
 
+/// Opens a regular file that the declaration names in this key.
+///
+/// # Errors
+/// A path that is missing, unreadable, or no regular file.
+pub fn configuration(path: &Path, key: &str) -> Result<cap_std::fs::File, Trouble> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let options = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).clone();
+    let opened = waits::waits(path, || options.open(path)).and_then(|file| {
+        let is_file = file.metadata()?.is_file();
+        if is_file { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")) }
+    });
+    opened.map(cap_std::fs::File::from_std).map_err(|error| {
+        let problem = format!("{} could not be opened: {error}", shown(path));
+        Trouble::new(problem, format!("correct `{key}` in the declaration, or the file's permissions"))
+    })
+}
+
 /// Opens a regular file to overwrite it, without truncating it.
 ///
 /// # Errors

@@ -6,6 +6,7 @@
 mod against;
 mod change;
 mod container;
+mod declared;
 mod excerpt;
 mod live;
 mod moves;
@@ -14,6 +15,7 @@ mod unread;
 
 pub use against::{against, against_within};
 pub use change::Change;
+pub use declared::{with_declared, with_declared_within};
 pub use excerpt::{Excerpt, Hidden, LINES, LONGEST};
 pub use live::LiveStatus;
 pub use room::{LeftOut, Room};

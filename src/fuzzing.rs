@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::baseline::fuzzed as baseline;
 use crate::compare::{self, Comparison};
+use crate::compose::{Misfits, Project};
 use crate::container::{EVERYTHING, fuzzed as container};
 use crate::declaration::{Declaration, Format};
 use crate::digest::Sha256;
@@ -31,7 +32,7 @@ use crate::stat_cache::file as stat_cache_file;
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("lock_json", lock_json),
     ("lock_text", lock_text),
     ("lock_old", lock_old),
@@ -42,6 +43,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("tar", tar),
     ("http", http),
     ("engine", engine),
+    ("compose", compose),
     ("request", request),
     ("answer", answer),
     ("stat_cache", stat_cache),
@@ -186,6 +188,24 @@ pub fn engine(data: &[u8]) {
     assert!(json::write(&mut written, &header, digest, &mut list.entries()).is_ok());
     let again = json::Reader::new(&written[..]).and_then(|mut reader| List::read(&mut reader));
     assert_eq!(again.as_ref().ok(), Some(&list), "{again:?}");
+}
+
+/// What Compose prints: a configuration, its hashes and a lock of what there is, parted by NUL. What has to be there fits.
+pub fn compose(data: &[u8]) {
+    let mut parts = data.splitn(3, |&byte| byte == 0);
+    let config = parts.next().unwrap_or_default();
+    let hashes = parts.next().filter(|hashes| !hashes.is_empty());
+    let project = match Project::parse(config, hashes) {
+        Err(error) => return harmless_lines(&error.to_string()),
+        Ok(project) => project,
+    };
+    let lock = parts.next().and_then(|lock| List::read(&mut json::Reader::new(lock).ok()?).ok()).unwrap_or_default();
+    for live in [&List::default(), &lock] {
+        let expected = project.expected(&lock, live);
+        adds_up(&compare::compare(&mut expected.entries(), &mut live.entries()).ok());
+        let all = project.expected(live, live);
+        assert_eq!(project.misfits(&all), Misfits::default());
+    }
 }
 
 /// A request on the server, the first or the second.

@@ -6,7 +6,7 @@
 //! 1. [`path`], [`trouble`], [`shell`]: paths of entries, and what is said to people, harmless on a terminal.
 //! 2. [`digest`]: SHA-256 and Nix archives of bytes that others read.
 //! 3. [`manifest`]: the canonical, sorted entries, and their two forms at rest.
-//! 4. [`declaration`]: which checks, over which roots.
+//! 4. [`declaration`]: which checks, over which roots. [`compose`]: what Compose files declare.
 //! 5. [`baseline`]: a lock, opened, of ours or of the scripts that came before.
 //! 6. [`compare`]: an ordered merge of a lock and what is there. [`accept`]: single drifts taken into a lock. [`patch`]: drift
 //!    as `git apply` takes it. [`merge`]: two locks that grew out of one.
@@ -29,6 +29,7 @@ pub mod baseline;
 pub mod capability;
 pub mod cli;
 pub mod compare;
+pub mod compose;
 pub mod container;
 pub mod declaration;
 pub mod digest;

@@ -5,6 +5,7 @@ mod changed;
 mod collected;
 mod excerpts;
 mod overlap;
+mod projects;
 mod run;
 mod standing;
 
@@ -68,6 +69,8 @@ pub struct Session {
     spellings: HashMap<String, Spellings>,
     /// The locks of an export, where they take the place of all that could be read.
     export: Option<Directory>,
+    /// What Compose says of its files, of the selected checks that have some, until it is read.
+    projects: projects::Opened,
     /// What a patch needs, of each selected check; nothing where none is asked for.
     references: Vec<Reference>,
     threads: NonZeroUsize,
@@ -149,6 +152,7 @@ impl Session {
         }
         let checks = selected.iter().map(|&index| &declared.declaration.checks[index]);
         let sources: Vec<_> = checks.clone().map(|check| source(&declared, check)).collect();
+        let projects = projects::open(&declared, checks.clone());
         let there = declared.declaration.roots_on_servers();
         let spellings = checks.filter_map(|check| Some((check.name.clone(), spellings(&declared, check, &there)?)));
         let spellings = spellings.collect();
@@ -170,6 +174,7 @@ impl Session {
             locks_access,
             servers: request.as_server.iter().cloned().collect(),
             export: None,
+            projects,
             references: Vec::new(),
             threads,
             requirement: request.requirement,
@@ -220,6 +225,7 @@ impl Session {
             locks_access: LocksAccess::Read,
             servers: Vec::new(),
             export: None,
+            projects: HashMap::new(),
             references: Vec::new(),
             threads: threads.unwrap_or_else(walk::default_threads),
             requirement,
@@ -274,7 +280,7 @@ impl Session {
     /// # Errors
     /// Those of [`enter`](Self::enter).
     pub fn enter_removing<'a>(
-        self,
+        mut self,
         write: impl IntoIterator<Item = &'a Directory>,
         remove: Option<&'a Directory>,
     ) -> Result<Run, Trouble> {
@@ -296,7 +302,8 @@ impl Session {
         }
         grants.remove = remove.map(AsFd::as_fd);
         let enforced = enter(&grants, self.requirement)?;
-        Ok(Run { session: self, enforced })
+        let projects = self.read_projects();
+        Ok(Run { session: self, enforced, projects })
     }
 }
 

@@ -316,7 +316,7 @@ fn the_declaration_of_the_page_on_containers_is_valid_and_has_every_key() {
     let kind = |kind: &str| format!("[check.a]\nkind = \"{kind}\"\nwrong = 1\n");
     // These are as for other checks, as the page says.
     let whole = format!("{declaration}\nlock = \"a.lock.json\"\nlock_per_server = true\nallow_empty = true\n");
-    every_key_is_in(&whole, &[&kind("containers"), &kind("container_files")]);
+    every_key_is_in(&whole, &[&kind("containers"), &kind("container_files"), &kind("compose")]);
 }
 
 /// Whether a declaration is valid, and has all the keys that the refusals of these name as known.

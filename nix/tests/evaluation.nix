@@ -93,8 +93,10 @@ let
       expr = map (kind: about [ kind ] (refused { inherit kind; } { checks = [ "c" ]; })) [
         "containers"
         "container_files"
+        "compose"
       ];
       expected = [
+        true
         true
         true
       ];

@@ -284,6 +284,40 @@ let
       };
     };
 
+    testComposeFiles = {
+      expr =
+        let
+          config = evaluate {
+            x = {
+              settings.check.c = {
+                kind = "compose";
+                socket = "/run/docker.sock";
+                config = ./baseline + "/stored.lock.json";
+                hashes = "/srv/shop.hashes";
+              };
+              locks = "/nix/store/locks";
+            };
+          };
+          inherit ((settingsOf config).check) c;
+        in
+        {
+          inStore = lib.hasPrefix builtins.storeDir c.config;
+          inherit (c) hashes;
+          inherit (serviceOf config) BindReadOnlyPaths;
+          refusals = refusals config;
+        };
+      expected = {
+        inStore = true;
+        hashes = "/srv/shop.hashes";
+        BindReadOnlyPaths = [
+          builtins.storeDir
+          ''-"/run/docker.sock"''
+          ''-"/srv/shop.hashes"''
+        ];
+        refusals = [ ];
+      };
+    };
+
     # The declaration
     testDeclaration = {
       expr = settingsOf (

@@ -47,10 +47,11 @@ in
     expr = refusedAt (evaluate {
       x = {
         settings.check.c.kind = "containers";
+        settings.check.d.kind = "compose";
         locks = "/nix/store/locks";
       };
     });
-    expected = at ".settings.check.c.socket";
+    expected = at ".settings.check.c.socket" ++ at ".settings.check.d.socket";
   };
   testNoChecks = {
     expr = refusedAt (evaluate {

@@ -259,6 +259,7 @@ fn seen(image: Box<str>, image_id: Option<Sha256Digest>) -> Container {
         labels: None,
         env: None,
         security: None,
+        compose: None,
     }
 }
 

@@ -154,6 +154,14 @@ impl<'a> Case<'a> {
         let mut lock = self.same_lock(run)?;
         let list = accept::taken(&self.drifted, choice, &mut lock, &mut self.live.entries()).map_err(refused)?;
         let taken = self.drifted.chosen(choice);
+        let misfits = run.misfits(check, &self.live)?;
+        let misfits: HashSet<_> = misfits.different.iter().chain(&misfits.missing).collect();
+        if let Some(drift) = taken.drift.iter().find(|drift| misfits.contains(&drift.path)) {
+            return Err(Trouble::new(
+                format!("{} is not what the Compose files of the check {} declare", drift.path, check.name),
+                "bring the stack up as its files say, or write `config` anew",
+            ));
+        }
         let own: HashSet<&[u8]> = taken.drift.iter().map(|drift| drift.path.as_bytes()).collect();
         let touched = self.live.touched.iter().filter(|path| own.contains(&***path)).cloned().collect();
         let mut entries = Collected::from(list);

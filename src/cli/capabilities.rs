@@ -98,6 +98,12 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
             check.name
         )?;
     }
+    for (check, files) in declaration.checks.iter().filter_map(|check| Some((check, check.compose.as_ref()?))) {
+        writeln!(out, "  {}  (what Compose says of the check {})", base(&files.config), check.name)?;
+        if let Some(hashes) = &files.hashes {
+            writeln!(out, "  {}  (hashes of Compose's of the check {})", base(hashes), check.name)?;
+        }
+    }
     writeln!(out, "  {}  (lock files; `check`, `lock --dry-run` and `diff` only read them)", base(&declaration.locks))?;
     let engines: Vec<_> = declaration.checks.iter().filter_map(|check| Some((check, check.engine.as_ref()?))).collect();
     if !engines.is_empty() {
@@ -109,6 +115,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     for (check, engine) in engines {
         let what = match check.kind {
             Kind::ContainerFiles => format!("files in {}", escaped(check.place().as_bytes())),
+            Kind::Compose => "the containers of its Compose project".to_owned(),
             _ => containers(check, engine),
         };
         writeln!(out, "  {}  (engine of the check {}: records {what})", base(&engine.socket), check.name)?;
@@ -210,8 +217,10 @@ fn print_json(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> 
                 "socket": check.engine.as_ref().map(|engine| base(&engine.socket)),
                 "containers": check.engine.as_ref().map(|engine| &engine.containers),
                 "labels": check.engine.as_ref().map(|engine| &engine.labels),
+                "config": check.compose.as_ref().map(|files| base(&files.config)),
+                "hashes": check.compose.as_ref().and_then(|files| files.hashes.as_deref()).map(base),
                 "one_off": check.engine.as_ref().map(|engine| engine.one_off),
-                "include": if check.kind == Kind::Containers { &[][..] } else { &check.selection.include[..] },
+                "include": if check.kind.is_of_containers() { &[][..] } else { &check.selection.include[..] },
                 "exclude": check.selection.exclude,
                 "lock": base(&declaration.locks.join(check.lock.path(None))),
             })

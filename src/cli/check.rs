@@ -150,6 +150,7 @@ pub fn baseline(run: &Run, check: &Check, server: Option<&str>, applies: bool) -
     if !applies {
         return Err(Box::new(Outcome::OtherMode));
     }
+    run.project(check).map_err(|trouble| Box::new(Outcome::Failed(trouble)))?;
     match run.baseline_of(check, server) {
         Ok(Some(baseline)) => match baseline.belongs_to(check) {
             Ok(()) => Ok(baseline),
@@ -198,7 +199,10 @@ fn check(
                 let equal = comparable.and_then(|stat_cache| stat_cache.equal(index, &baseline));
                 let compared = match equal.filter(|_| collection.is_as_known()) {
                     Some(entries) => Ok(Comparison::of_equal(entries)),
-                    None => compare::against(&mut room, &mut baseline, &mut collection.entries()),
+                    None => {
+                        let project = run.project(check).ok().flatten();
+                        compare::with_declared(&mut room, project, &mut baseline, &mut collection.entries())
+                    }
                 };
                 let equal = compared.as_ref().ok().and_then(Comparison::equal).filter(|_| collection.is_as_listed());
                 mounts = std::mem::take(&mut collection.mounts);
@@ -289,7 +293,8 @@ pub fn judge(
     if comparison.counts.entries <= none && !check.allow_empty {
         return Outcome::Failed(nothing_found(check, place, is_empty));
     }
-    let digest = stated.map(str::to_owned);
+    // Of Compose projects the lock tells only what the files do not say.
+    let digest = stated.filter(|_| check.kind != Kind::Compose).map(str::to_owned);
     let live_digest = match comparison.counts {
         // So many bytes of paths are not gone through once more, to know what nothing is compared with.
         _ if !comparison.left_out.is_nothing() => None,
@@ -302,7 +307,7 @@ pub fn judge(
 
 /// What to say of a check that has nothing to check in this place.
 pub fn nothing_found(check: &Check, place: &str, is_empty: bool) -> Trouble {
-    if check.kind == Kind::Containers {
+    if check.kind.is_of_containers() {
         let picks_some = check.engine.as_ref().is_some_and(|engine| {
             !(engine.labels.is_empty() && engine.containers.is_empty() && check.selection.exclude.is_empty())
         });

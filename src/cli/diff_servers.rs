@@ -44,6 +44,7 @@ pub fn run(common: &Common, options: &Servers) -> Result<u8, Trouble> {
     if checks.is_empty() && !of_one.is_empty() {
         return Err(nothing_in_common(a, b));
     }
+    checks.iter().try_for_each(|check| run.project(check).map(drop))?;
     let asked = [asked(&checks, a)?, asked(&checks, b)?];
     let found = compare(&connections, &asked, common)?;
     let mut out = io::BufWriter::new(io::stdout().lock());

@@ -17,9 +17,10 @@ use super::{complain, exit, progress, stdout_failed};
 use crate::baseline::{Baseline, OldLock};
 use crate::capability::{self, shown};
 use crate::compare::{self, Comparison, Room};
+use crate::compose::Misfits;
 use crate::declaration::{Check, LockFormat};
 use crate::manifest::{Entries, LockError, Sha256Digest, Uncovered, json, text};
-use crate::path::{ROOT, escaped};
+use crate::path::{EntryPath, ROOT, escaped};
 use crate::report::next::Ground;
 use crate::report::{self, changes, uncovered};
 use crate::session::{Collected, LocksAccess, Run, Session, not_written, whose};
@@ -170,6 +171,7 @@ impl Wanted<'_> {
         let refused = |error: &LockError| run.refused_of(check, server, error);
         let entries = acceptable(check, place, live)?;
         tell_touched(check, live);
+        tell_misfits(check, &run.misfits(check, live)?);
         // What was collected has no errors of its own.
         let digest = json::digest(&mut live.entries()).map_err(|error| refused(&error))?;
         let old = run.baseline_of(check, server).map_err(|trouble| keep_evidence(trouble, check))?;
@@ -218,6 +220,23 @@ pub fn tell_touched(check: &Check, live: &Collected) {
         complain(&Trouble::new(
             format!("the check {}: {}", check.name, listed(&touched, "were touched during the run")),
             "see what writes there, and run it again; with `strict = true` in the check, it is not taken",
+        ));
+    }
+}
+
+/// Tells what of a new lock Compose files speak against: it is drift all the same.
+fn tell_misfits(check: &Check, Misfits { different, missing }: &Misfits) {
+    let parts = [(different, "are not what its Compose files declare"), (missing, "are not there")];
+    let parts = parts.iter().filter(|(names, _)| !names.is_empty()).map(|(names, what)| {
+        let shown: Vec<_> = names.iter().take(NAMED).map(EntryPath::to_string).collect();
+        let more = if names.len() > NAMED { ", …" } else { "" };
+        format!("{} {what}: {}{more}", names.len(), shown.join(", "))
+    });
+    let parts: Vec<_> = parts.collect();
+    if !parts.is_empty() {
+        complain(&Trouble::new(
+            format!("the check {}: of its containers {}", check.name, parts.join("; ")),
+            "bring the stack up as its files say, or write `config` anew, and lock it again",
         ));
     }
 }

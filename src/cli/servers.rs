@@ -236,7 +236,8 @@ fn receive<R: io::BufRead>(
         }
     };
     let resolved_root = collected.resolved_root.clone();
-    let compared = compare::against_within(budget, baseline, &mut collected);
+    let project = run.project(check).ok().flatten();
+    let compared = compare::with_declared_within(budget, project, baseline, &mut collected);
     if let Err(LockError::TooDifferent) = compared {
         return Err(AnswerError::TooDifferent { check: check.name.clone() });
     }

@@ -33,11 +33,13 @@ pub enum Change {
     LabelsChanged,
     /// Other names of environment variables; their values are not recorded.
     EnvChanged,
+    /// Another project, service or configuration of Docker Compose's.
+    ComposeChanged,
 }
 
 impl Change {
     /// All of them, in their order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Added,
         Self::Removed,
         Self::TypeChanged,
@@ -57,6 +59,7 @@ impl Change {
         Self::PortsChanged,
         Self::LabelsChanged,
         Self::EnvChanged,
+        Self::ComposeChanged,
     ];
 
     /// Those that the entries of a check of this kind can undergo, in their order.
@@ -69,7 +72,7 @@ impl Change {
             | Self::ExecutableChanged
             | Self::ModeChanged
             | Self::OwnerChanged
-            | Self::XattrsChanged => kind != Kind::Containers,
+            | Self::XattrsChanged => !kind.is_of_containers(),
             Self::ImageChanged
             | Self::ImageRebuilt
             | Self::DigestsChanged
@@ -79,7 +82,8 @@ impl Change {
             | Self::NetworksChanged
             | Self::PortsChanged
             | Self::LabelsChanged
-            | Self::EnvChanged => kind == Kind::Containers,
+            | Self::EnvChanged
+            | Self::ComposeChanged => kind.is_of_containers(),
         })
     }
 
@@ -106,6 +110,7 @@ impl Change {
             Self::PortsChanged => "ports_changed",
             Self::LabelsChanged => "labels_changed",
             Self::EnvChanged => "env_changed",
+            Self::ComposeChanged => "compose_changed",
         }
     }
 }

@@ -5,7 +5,8 @@ use crate::manifest::Container;
 
 /// The first difference, in the order of [`Change`].
 pub(super) fn difference(expected: &Container, actual: &Container) -> Option<Change> {
-    let Container { image, image_id, repo_digests, state, mounts, networks, ports, labels, env, security } = expected;
+    let Container { image, image_id, repo_digests, state, mounts, networks, ports, labels, env, .. } = expected;
+    let Container { security, compose, .. } = expected;
     [
         (*image != actual.image, Change::ImageChanged),
         (*image_id != actual.image_id, Change::ImageRebuilt),
@@ -17,6 +18,7 @@ pub(super) fn difference(expected: &Container, actual: &Container) -> Option<Cha
         (*ports != actual.ports, Change::PortsChanged),
         (*labels != actual.labels, Change::LabelsChanged),
         (*env != actual.env, Change::EnvChanged),
+        (*compose != actual.compose, Change::ComposeChanged),
     ]
     .into_iter()
     .find_map(|(differs, change)| differs.then_some(change))

@@ -36,6 +36,7 @@ pub const EVERYTHING: AttributeSet = AttributeSet {
     labels: true,
     env: true,
     security: true,
+    compose: true,
     mode: false,
     owner: false,
     xattrs: false,

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::answers::{Listed, Pod};
 use super::error::EngineError;
+use crate::compose::PROJECT;
 use crate::declaration::engine::is_container_name;
 
 /// How many digits of an id Podman and Docker Compose put into a name.
@@ -84,7 +85,7 @@ fn slot<'a>(listed: &Listed, own: &'a str) -> Option<&'a str> {
 
 /// `shop-web-1` of `0f6e8b1c2d3a_shop-web-1`, as Compose calls a container for as long as the one before it is there.
 fn replacing<'a>(listed: &Listed, own: &'a str) -> Option<&'a str> {
-    listed.label("com.docker.compose.project")?;
+    listed.label(PROJECT)?;
     let (id, name) = own.split_once('_')?;
     (is_short_id(id) && is_container_name(name)).then_some(name)
 }

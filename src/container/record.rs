@@ -6,8 +6,9 @@ use std::collections::{HashMap, HashSet};
 use super::answers::{Inspected, MountPoint};
 use super::error::EngineError;
 use super::security;
+use crate::compose::PROJECT;
 use crate::digest::Sha256;
-use crate::manifest::container::{Container, Mount, sorted};
+use crate::manifest::container::{Compose, Container, Mount, sorted};
 use crate::manifest::{AttributeSet, Content, Record, Sha256Digest, json};
 
 /// Labels that an engine makes up anew for each container: the id of the one that it took the place of, and those of
@@ -47,6 +48,7 @@ pub(super) fn record(
     let container = Container {
         image_id,
         repo_digests,
+        compose: attributes.compose.then(|| Box::new(compose(&inspected))),
         networks: attributes.networks.then(|| networks(&inspected, names)),
         ports: attributes.ports.then(|| ports(&inspected)),
         mounts: attributes.mounts.then(|| mounts(&inspected)),
@@ -67,6 +69,19 @@ pub(super) fn record(
         image: inspected.config.image.into(),
     };
     Record { content: Content::Container(Box::new(container)), attributes: None }
+}
+
+/// What Compose says of a container that it made.
+fn compose(inspected: &Inspected) -> Compose {
+    let label = |name: &str| -> Box<str> {
+        let labels = inspected.config.labels.as_ref();
+        labels.and_then(|labels| labels.get(name)).map_or("", String::as_str).into()
+    };
+    Compose {
+        project: label(PROJECT),
+        service: label("com.docker.compose.service"),
+        config_hash: label("com.docker.compose.config-hash"),
+    }
 }
 
 pub(super) fn digest(bytes: &[u8]) -> Sha256Digest {

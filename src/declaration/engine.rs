@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::section::{Section, Text};
 use super::value::{Data, Key, Value};
-use super::{DeclarationError, Engine, Problem};
+use super::{ComposeFiles, DeclarationError, Engine, Problem};
 use crate::manifest::Kind;
 use crate::path;
 
@@ -13,10 +13,11 @@ const SOCKET: &str = "\"/var/run/docker.sock\"";
 /// The longest path that the kernel takes for a socket, in bytes (`unix(7)`: `sun_path` has room for a NUL as well).
 pub const LONGEST_SOCKET: usize = 107;
 
-/// `socket`, and `containers` or `container`; nothing for kinds that have none.
+/// `socket`, and `containers` or `container` if the kind has them; nothing for kinds that ask none.
 pub fn engine(section: Section<'_>, kind: Kind) -> Result<Option<Engine>, DeclarationError> {
     let containers = match kind {
         Kind::Files | Kind::Trees => return Ok(None),
+        Kind::Compose => Vec::new(),
         Kind::Containers => {
             patterns(section, "exclude")?;
             let names = patterns(section, "containers")?;
@@ -37,6 +38,17 @@ pub fn engine(section: Section<'_>, kind: Kind) -> Result<Option<Engine>, Declar
         _ => (BTreeMap::new(), false),
     };
     Ok(Some(Engine { socket: socket(section)?, containers, labels, one_off }))
+}
+
+/// The files of a check of kind `compose`; nothing for other kinds.
+pub fn compose(section: Section<'_>, kind: Kind) -> Result<Option<ComposeFiles>, DeclarationError> {
+    const EXAMPLE: &str = "\"infra/shop.compose.json\"";
+    if kind != Kind::Compose {
+        return Ok(None);
+    }
+    let config = section.string("config", EXAMPLE)?.ok_or_else(|| section.missing("config", EXAMPLE))?;
+    let hashes = section.string("hashes", "\"infra/shop.compose.hashes\"")?;
+    Ok(Some(ComposeFiles { config: config.text.into(), hashes: hashes.map(|hashes| hashes.text.into()) }))
 }
 
 /// Names of containers, and patterns for them.

@@ -112,8 +112,8 @@ pub struct Check {
     /// Where its name stands in the declaration, from 1.
     pub line: usize,
     pub kind: Kind,
-    /// The directory: on this machine, or for `container_files` in the container. Empty for `containers`, whose entries
-    /// lie in no directory.
+    /// The directory: on this machine, or for `container_files` in the container. Empty for `containers` and `compose`,
+    /// whose entries lie in no directory.
     pub root: PathBuf,
     /// Where the same root lies on a server. Absolute.
     pub server_root: Option<PathBuf>,
@@ -133,8 +133,10 @@ pub struct Check {
     pub uncovered_is_trouble: bool,
     /// What was touched during the run is unverified.
     pub strict: bool,
-    /// For `containers` and `container_files`, and for no others.
+    /// For `containers`, `container_files` and `compose`, and for no others.
     pub engine: Option<Engine>,
+    /// For `compose`, and for no others.
+    pub compose: Option<ComposeFiles>,
 }
 
 impl Check {
@@ -166,10 +168,20 @@ pub struct Engine {
     pub socket: PathBuf,
     /// Names and patterns; all if there are none. For `container_files` the one.
     pub containers: Vec<String>,
-    /// Labels that a container has to have, with these values.
+    /// Labels that a container has to have, with these values. Of `compose` the one that names the project, once a run has read
+    /// the name of it.
     pub labels: BTreeMap<String, String>,
     /// Whether what `docker compose run` has started is recorded too.
     pub one_off: bool,
+}
+
+/// What Docker Compose says of its own files, as declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComposeFiles {
+    /// What `docker compose config --format json` prints.
+    pub config: PathBuf,
+    /// What `docker compose config --hash '*'` prints.
+    pub hashes: Option<PathBuf>,
 }
 
 /// The name of a check's lock file in the locks directory, and its format.

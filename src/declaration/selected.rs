@@ -13,7 +13,7 @@ pub(super) fn selection(section: Section<'_>, kind: Kind, room: &mut usize) -> R
         }
         // Names and patterns, which were looked at before.
         (Kind::Containers, _) => globs(section, "containers", "[\"traefik\"]", room)?,
-        (Kind::Trees | Kind::ContainerFiles, None) => Vec::new(),
+        (Kind::Trees | Kind::ContainerFiles, None) | (Kind::Compose, _) => Vec::new(),
         (Kind::Files, None) => return Err(section.missing("include", EXAMPLE)),
         (Kind::Files | Kind::ContainerFiles, Some((_, value))) => {
             let globs = globs(section, "include", EXAMPLE, room)?;

@@ -180,7 +180,7 @@ fn refuses_kinds() {
     refuses(&kind("Trees"), "2: check.a.kind: unknown kind `Trees`; write `trees`");
     refuses(
         &kind("docker"),
-        "2: check.a.kind: unknown kind `docker`; write one of `files`, `trees`, `containers` or `container_files`",
+        "2: check.a.kind: unknown kind `docker`; write one of `files`, `trees`, `containers`, `container_files` or `compose`",
     );
     refuses(&kind("container"), "2: check.a.kind: unknown kind `container`; write `containers`");
     refuses_json(

@@ -58,7 +58,9 @@ const CONTAINER_FILES_KEYS: &[&str] = &[
     "allow_empty",
     "uncovered",
 ];
-const KINDS: &[&str] = &["files", "trees", "containers", "container_files"];
+const COMPOSE_KEYS: &[&str] =
+    &["kind", "socket", "config", "hashes", "lock", "lock_per_server", "modes", "allow_empty"];
+const KINDS: &[&str] = &["files", "trees", "containers", "container_files", "compose"];
 const MODES: &[&str] = &["local", "server"];
 const UNCOVERED: &[&str] = &["warn", "trouble"];
 /// What reports call checks of their own: whether the locks are there, and whether servers were reached.
@@ -162,7 +164,7 @@ fn check(
     keys(section, kind)?;
     let Some(kind) = kind else { return Err(section.missing("kind", "\"files\"")) };
     let root = match kind {
-        Kind::Containers => PathBuf::new(),
+        Kind::Containers | Kind::Compose => PathBuf::new(),
         Kind::ContainerFiles => engine::root(section)?,
         Kind::Files | Kind::Trees => {
             let root = self::path(section, "root", "\"infra/stacks\"")?;
@@ -170,6 +172,7 @@ fn check(
         }
     };
     let engine = engine::engine(section, kind)?;
+    let compose = engine::compose(section, kind)?;
     let server_root = section.get("server_root");
     let server_root = server_root.map(|(_, value)| server::absolute(section, "server_root", value)).transpose()?;
     let selection = selected::selection(section, kind, room_for_globs)?;
@@ -192,6 +195,7 @@ fn check(
         uncovered_is_trouble: uncovered(section)?,
         strict: section.boolean("strict")?,
         engine,
+        compose,
     };
     Ok((check, lock_at))
 }
@@ -217,14 +221,16 @@ const fn keys_of(kind: Kind) -> &'static [&'static str] {
         Kind::Files | Kind::Trees => CHECK_KEYS,
         Kind::Containers => CONTAINERS_KEYS,
         Kind::ContainerFiles => CONTAINER_FILES_KEYS,
+        Kind::Compose => COMPOSE_KEYS,
     }
 }
 
 const fn attributes_of(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Files | Kind::Trees => &["mode", "owner", "xattrs"],
-        Kind::Containers => &["state", "mounts", "networks", "ports", "labels", "env", "security"],
+        Kind::Containers => &["state", "mounts", "networks", "ports", "labels", "env", "security", "compose"],
         Kind::ContainerFiles => &["mode", "owner"],
+        Kind::Compose => &[],
     }
 }
 
@@ -266,7 +272,9 @@ fn unknown(what: &'static str, value: &str, known: &'static [&'static str]) -> P
 fn attributes(section: Section<'_>, kind: Kind) -> Result<AttributeSet, DeclarationError> {
     let known = attributes_of(kind);
     let example = if kind == Kind::Containers { "[\"state\", \"mounts\"]" } else { "[\"mode\", \"owner\"]" };
-    let mut attributes = AttributeSet::default();
+    // What a check of kind `compose` is about.
+    let is_compose = kind == Kind::Compose;
+    let mut attributes = AttributeSet { state: is_compose, compose: is_compose, ..AttributeSet::default() };
     for Text { at, text } in section.strings("attributes", example)?.unwrap_or_default() {
         match attributes.named(text) {
             Some(wanted) if known.contains(&text) => *wanted = true,
@@ -358,6 +366,7 @@ fn lock(
         (LockFormat::Sha256sum, Kind::Trees) => Some("`trees`"),
         (LockFormat::Sha256sum, Kind::Containers) => Some("`containers`"),
         (LockFormat::Sha256sum, Kind::ContainerFiles) => Some("`container_files`"),
+        (LockFormat::Sha256sum, Kind::Compose) => Some("`compose`"),
         (LockFormat::Sha256sum, Kind::Files) if !attributes.is_empty() => Some("`attributes`"),
         (LockFormat::Sha256sum, Kind::Files) | (LockFormat::Json, _) => None,
     };

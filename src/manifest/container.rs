@@ -31,6 +31,26 @@ pub struct Container {
     /// Names of environment variables.
     pub env: Option<Vec<Box<str>>>,
     pub security: Option<Box<Security>>,
+    pub compose: Option<Box<Compose>>,
+}
+
+/// What Docker Compose says of a container in its labels; empty in one that Compose has not made. The keys in locks and
+/// reports, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compose {
+    pub project: Box<str>,
+    pub service: Box<str>,
+    /// Compose's own digest of the service's configuration.
+    pub config_hash: Box<str>,
+}
+
+impl Compose {
+    /// The words, each with its key.
+    #[must_use]
+    pub fn words(&self) -> [(&'static str, &str); 3] {
+        [("project", &self.project), ("service", &self.service), ("config_hash", &self.config_hash)]
+    }
 }
 
 /// What isolates a container from its host, and what does not. The keys of locks and reports, in their order.
@@ -116,6 +136,7 @@ impl Container {
             labels: self.labels.is_some(),
             env: self.env.is_some(),
             security: self.security.is_some(),
+            compose: self.compose.is_some(),
             mode: false,
             owner: false,
             xattrs: false,

@@ -34,6 +34,11 @@ impl List {
         Ok(Self(entries))
     }
 
+    /// All of them, in the order of paths.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&EntryPath, &Found)> {
+        self.0.iter().map(|(path, found)| (path, found))
+    }
+
     /// All entries in the order of paths.
     #[must_use]
     pub fn entries(&self) -> ListEntries<'_> {

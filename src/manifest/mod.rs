@@ -18,7 +18,7 @@ pub use crate::digest::Sha256Digest;
 use crate::path::EntryPath;
 pub use boundary::{Boundary, Crossing};
 pub use cause::Cause;
-pub use container::{Container, Mount, Security};
+pub use container::{Compose, Container, Mount, Security};
 pub use error::LockError;
 pub use list::List;
 pub use spoiled::Spoiled;
@@ -149,12 +149,14 @@ pub struct AttributeSet {
     pub labels: bool,
     pub env: bool,
     pub security: bool,
+    pub compose: bool,
 }
 
 impl AttributeSet {
     /// The names, in the order of locks and declarations.
     pub fn names(mut self) -> impl Iterator<Item = &'static str> {
-        let names = ["mode", "owner", "xattrs", "state", "mounts", "networks", "ports", "labels", "env", "security"];
+        let names =
+            ["mode", "owner", "xattrs", "state", "mounts", "networks", "ports", "labels", "env", "security", "compose"];
         names.into_iter().filter(move |name| self.named(name).is_some_and(|wanted| *wanted))
     }
 
@@ -171,6 +173,7 @@ impl AttributeSet {
             "labels" => &mut self.labels,
             "env" => &mut self.env,
             "security" => &mut self.security,
+            "compose" => &mut self.compose,
             _ => return None,
         })
     }
@@ -192,10 +195,12 @@ pub enum Kind {
     Containers,
     /// Single files in a container.
     ContainerFiles,
+    /// Containers of a Compose project, which Compose files declare.
+    Compose,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::Files, Self::Trees, Self::Containers, Self::ContainerFiles];
+    pub const ALL: [Self; 5] = [Self::Files, Self::Trees, Self::Containers, Self::ContainerFiles, Self::Compose];
 
     /// Its name in declarations, locks and reports.
     #[must_use]
@@ -205,7 +210,14 @@ impl Kind {
             Self::Trees => "trees",
             Self::Containers => "containers",
             Self::ContainerFiles => "container_files",
+            Self::Compose => "compose",
         }
+    }
+
+    /// Whether its entries are containers.
+    #[must_use]
+    pub const fn is_of_containers(self) -> bool {
+        matches!(self, Self::Containers | Self::Compose)
     }
 }
 

@@ -148,7 +148,9 @@ impl Serialize for Keys<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Asked { check, root } = self.0;
         let mut table = serializer.serialize_map(None)?;
-        table.serialize_entry("kind", check.kind.name())?;
+        // What Compose files declare is known on this side alone; there it is containers with a label.
+        let kind = if check.kind == Kind::Compose { Kind::Containers } else { check.kind };
+        table.serialize_entry("kind", kind.name())?;
         match &check.engine {
             Some(engine) if check.kind == Kind::ContainerFiles => {
                 table.serialize_entry("socket", &engine.socket)?;
@@ -174,7 +176,7 @@ impl Serialize for Keys<'_> {
                 table.serialize_entry("strict", &check.strict)?;
             }
         }
-        if check.kind != Kind::Containers {
+        if kind != Kind::Containers {
             table.serialize_entry("root", root)?;
             if !check.selection.include.is_empty() {
                 table.serialize_entry("include", &check.selection.include)?;
@@ -186,7 +188,7 @@ impl Serialize for Keys<'_> {
             table.serialize_entry("lock", &check.lock.name)?;
         }
         // Where nothing has to be there, no pattern need match.
-        if check.kind != Kind::Containers || check.allow_empty {
+        if kind != Kind::Containers || check.allow_empty {
             table.serialize_entry("allow_empty", &check.allow_empty)?;
         }
         table.serialize_entry("attributes", &check.attributes.names().collect::<Vec<_>>())?;

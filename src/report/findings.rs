@@ -152,7 +152,7 @@ impl Finding<'_> {
     pub(super) fn message(self, check: &CheckReport) -> String {
         let path = |path: &EntryPath| match check.kind {
             // Its name is all that it is known by.
-            Kind::Containers => format!("container {}", shown(&check.root, path.as_bytes())),
+            Kind::Containers | Kind::Compose => format!("container {}", shown(&check.root, path.as_bytes())),
             _ => shown(&check.root, path.as_bytes()),
         };
         match self {
@@ -163,7 +163,7 @@ impl Finding<'_> {
             Self::Failed(trouble) => with_remedy(trouble),
             Self::Drift(drift) => {
                 let (label, text) = (describe::label(drift.change), describe::drift(&check.root, drift));
-                let text = if check.kind == Kind::Containers { text.trim_start_matches("container, ") } else { &text };
+                let text = if check.kind.is_of_containers() { text.trim_start_matches("container, ") } else { &text };
                 format!("{label}: {} ({text})", path(&drift.path))
             }
             Self::Unverified(entry) => {
@@ -218,7 +218,7 @@ pub(super) fn sentence(check: &CheckReport) -> String {
         Outcome::Compared { comparison, .. } => {
             let counts = comparison.counts;
             let (one, many) = match check.kind {
-                Kind::Containers => ("container", "containers"),
+                Kind::Containers | Kind::Compose => ("container", "containers"),
                 _ => ("entry", "entries"),
             };
             let all = counted(counts.entries, one, many);

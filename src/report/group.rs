@@ -76,7 +76,7 @@ pub fn groups(kind: Kind, drift: &[Drift]) -> Vec<Group<'_>> {
     };
     for item in items {
         match kind {
-            Kind::Files | Kind::Containers | Kind::ContainerFiles => put(item.path, false, item),
+            Kind::Files | Kind::Containers | Kind::ContainerFiles | Kind::Compose => put(item.path, false, item),
             Kind::Trees => {
                 let module = first_name(item.path);
                 if let Some((from, away)) = moved_away(&item) {

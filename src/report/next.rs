@@ -126,6 +126,11 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
             }
         }
     }
+    if check.kind == Kind::Compose {
+        // Nothing is to be taken before the stack is as its files say.
+        steps.push(lock_it(check, server, run));
+        return Some(Next { cause: cause(check.kind), steps });
+    }
     let name = shell::word(check.name.as_bytes());
     let server = server.map(|server| format!(" --server {}", shell::word(server.as_bytes()))).unwrap_or_default();
     // What there is no room for can't be taken one by one.
@@ -159,6 +164,9 @@ const fn cause(kind: Kind) -> &'static str {
             "Likely a change of the configuration that was not committed: commit it and update the lock, or undo it."
         }
         Kind::Trees => "Likely a change of code that is not in the baseline: update the lock, or undo it.",
+        Kind::Compose => {
+            "Likely the stack is not what its files declare: bring it up as they say (`docker compose up --detach --remove-orphans`), or hand over what they say now; then update the lock."
+        }
         Kind::Containers => {
             "Likely a container that was made anew, from another image: document the upgrade and update the lock, or undo it."
         }
@@ -166,15 +174,19 @@ const fn cause(kind: Kind) -> &'static str {
 }
 
 fn without_lock(check: &CheckReport, footing: &Footing, server: Option<&str>, run: impl Fn(&str) -> String) -> Next {
-    let name = shell::word(check.name.as_bytes());
-    let mut steps = Vec::new();
-    if footing.local {
-        steps.push(Step::new("lock it", format!("{} --check {name}", run("lock"))));
-    } else if let Some(server) = server {
-        let server = shell::word(server.as_bytes());
-        steps.push(Step::new("lock it", format!("{} --check {name} --server {server}", run("lock"))));
-    }
+    let steps = match (footing.local, server) {
+        (true, _) => vec![lock_it(check, None, run)],
+        (false, Some(server)) => vec![lock_it(check, Some(server), run)],
+        (false, None) => Vec::new(),
+    };
     Next { cause: "Likely nothing was locked yet, or the lock is not committed.", steps }
+}
+
+/// The line that writes the lock of a check, out of what is here or on a server.
+fn lock_it(check: &CheckReport, server: Option<&str>, run: impl Fn(&str) -> String) -> Step {
+    let name = shell::word(check.name.as_bytes());
+    let server = server.map(|server| format!(" --server {}", shell::word(server.as_bytes()))).unwrap_or_default();
+    Step::new("lock it", format!("{} --check {name}{server}", run("lock")))
 }
 
 /// What `accept` has to be told: of trees the modules, which are taken whole. Raw.
@@ -215,7 +227,7 @@ fn look(steps: &mut Vec<Step>, ground: &Ground, footing: &Footing, check: &Check
                 steps.push(Step::new("who did it", format!("stat {}", shell::arguments(&paths))));
             }
         }
-        (Kind::Containers, Some(socket)) => {
+        (Kind::Containers | Kind::Compose, Some(socket)) => {
             let (slots, names): (Vec<_>, Vec<_>) = there(items).map(|item| item.path).partition(|name| is_slot(name));
             if !names.is_empty() || !slots.is_empty() {
                 let address = shell::word(&[b"unix://", socket.as_os_str().as_bytes()].concat());

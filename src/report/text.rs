@@ -173,7 +173,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
     let (what, all) = match check.kind {
         Kind::Files | Kind::ContainerFiles => (format!("{stem} file hashes"), format!("All {stem} files")),
         Kind::Trees => (format!("{stem} hashes"), format!("All {stem} modules")),
-        Kind::Containers => {
+        Kind::Containers | Kind::Compose => {
             let containers = containers(&check.name, &stem);
             (containers.clone(), capitalized(&containers))
         }

@@ -9,8 +9,10 @@ use cap_std::fs::{Dir, File};
 
 use super::Session;
 use super::collected::{self, Collected, Source};
+use super::projects::Projects;
 use crate::baseline::{Baseline, Spellings};
 use crate::capability::{Directory, raw, shown};
+use crate::compose::{Misfits, Project};
 use crate::container::Inventory;
 use crate::declaration::Check;
 use crate::manifest::{Kind, List, LockError, Uncovered};
@@ -26,6 +28,7 @@ use crate::walk::{self, Collection, NarOf, Progress, Reach, Task};
 pub struct Run {
     pub session: Session,
     pub enforced: Enforced,
+    pub(super) projects: Projects,
 }
 
 impl Run {
@@ -219,6 +222,25 @@ impl Run {
         let Some(locks) = self.locks() else { return Ok(None) };
         let found = Baseline::of(check, locks, &check.lock.path(server), &self.spellings(check));
         found.map_err(|error| self.refused_of(check, server, &error))
+    }
+
+    /// What Compose files declare of a check; nothing of a check of another kind.
+    ///
+    /// # Errors
+    /// What Compose says of them can't be read.
+    pub fn project(&self, check: &Check) -> Result<Option<&Project>, Trouble> {
+        self.projects.get(&check.name).map(Result::as_ref).transpose().map_err(Clone::clone)
+    }
+
+    /// What of that is not so; nothing of a check of another kind.
+    ///
+    /// # Errors
+    /// Those of [`project`](Self::project).
+    pub fn misfits(&self, check: &Check, live: &Collected) -> Result<Misfits, Trouble> {
+        let Some(project) = self.project(check)? else { return Ok(Misfits::default()) };
+        // What was collected has no errors of its own.
+        let live = List::read(&mut live.entries()).map_err(|error| self.refused(check, &error))?;
+        Ok(project.misfits(&live))
     }
 
     /// Reads a lock of a check from a file that is open: one of the name that is declared, or of the old one.

@@ -2,6 +2,7 @@
 
 mod archives;
 mod coming;
+pub mod compose;
 mod declared;
 pub mod engines;
 mod export;
@@ -10,6 +11,6 @@ mod hostile;
 mod locks;
 mod picked;
 mod real;
-mod recorded;
+pub mod recorded;
 mod security;
 mod single;

@@ -2,6 +2,7 @@
 //! the machine's.
 
 mod between;
+mod compose;
 mod contents;
 mod dead;
 mod declared;

@@ -18,6 +18,7 @@
 )]
 
 mod checks;
+mod compose;
 mod counting;
 mod declarations;
 mod engines;
@@ -97,6 +98,7 @@ fn cases() -> Vec<Case> {
         engines::cases(),
         servers::cases(),
         checks::cases(),
+        compose::cases(),
     ];
     all.into_iter().flatten().collect()
 }

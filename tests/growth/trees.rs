@@ -209,7 +209,7 @@ fn xattrs(number: usize, before: &str, after: &str, was: &[u8], is: &[u8]) -> Pa
     trees(of(before, was), of(after, is))
 }
 
-fn bare() -> Container {
+pub fn bare() -> Container {
     Container {
         image: "web:1".into(),
         image_id: Some(sha256(b"image")),
@@ -221,6 +221,7 @@ fn bare() -> Container {
         labels: None,
         env: None,
         security: None,
+        compose: None,
     }
 }
 

@@ -211,6 +211,12 @@ def parse_container(cursor, entry, attributes):
         entry["env"] = parse_strings(cursor, b"env")
     if "security" in attributes:
         entry["security"] = parse_security(cursor)
+    if "compose" in attributes:
+        entry["compose"] = {}
+        for before, name in ((b',"compose":{', "project"), (b",", "service"), (b",", "config_hash")):
+            cursor.need(b'%s"%s":' % (before, name.encode()))
+            entry["compose"][name] = cursor.string()
+        cursor.need(b"}")
 
 
 def parse_security(cursor):
@@ -319,14 +325,14 @@ def parse_json_lock(raw):
         check = cursor.string()
         cursor.match(rb",\Z", "a comma and the end")
         kind = next_line()
-        if kind not in [b'"kind": "%s",' % known for known in (b"files", b"trees", b"containers", b"container_files")]:
+        if kind not in [b'"kind": "%s",' % known for known in (b"files", b"trees", b"containers", b"container_files", b"compose")]:
             raise Refused("the kind is not known")
         kind = kind[9:-2].decode()
         line = next_line()
         attributes = []
         if line.startswith(b'"attributes"'):
-            known = ["state", "mounts", "networks", "ports", "labels", "env", "security"]
-            known = known if kind == "containers" else ["mode", "owner", "xattrs"]
+            known = ["state", "mounts", "networks", "ports", "labels", "env", "security", "compose"]
+            known = known if kind in ("containers", "compose") else ["mode", "owner", "xattrs"]
             attributes = [name for name in known if b'"%s"' % name.encode() in line]
             canonical = ", ".join('"%s"' % name for name in attributes)
             if not attributes or line != b'"attributes": [%s],' % canonical.encode():

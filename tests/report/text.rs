@@ -84,12 +84,14 @@ fn names_every_change_of_containers() {
     [INFO] Checking lock files exist...
     [PASS] All required lock files present
     [INFO] Checking docker images...
+    [FAIL] Docker drift: compose
+        compose changed: service web → db\u{1b}, config_hash 4b5e57… → 7bdc25…
     [FAIL] Docker drift: digests
         digests changed: repo digest traefik@sha256:1 removed, repo digest traefik@sha256:2 added
     [FAIL] Docker drift: env
         env changed: variable B added
     [FAIL] Docker drift: gone
-        removed: container, image traefik:v3.1, image id 6105d6…, state running
+        removed: container, image traefik:v3.1, image id 6105d6…, state running, service web
     [FAIL] Docker drift: image
         image changed: traefik:v3.1 → traefik:v3.2, image id 6105d6… → d9298a…
     [FAIL] Docker drift: labels
@@ -99,7 +101,7 @@ fn names_every_change_of_containers() {
     [FAIL] Docker drift: networks
         networks changed: network edge removed, network host added
     [FAIL] Docker drift: new
-        added: container, image \n[PASS] \u{1b}[31m\u{202e};, image id 6105d6…, state running
+        added: container, image \n[PASS] \u{1b}[31m\u{202e};, image id 6105d6…, state running, service web
     [FAIL] Docker drift: ports
         ports changed: port 80->80/tcp removed
     [FAIL] Docker drift: rebuilt
@@ -120,7 +122,7 @@ fn names_every_change_of_containers() {
     Total checks: 3
     Passed: 1
     Failed: 2
-    Entries: 2 verified, 14 drifted, 0 unverified
+    Entries: 2 verified, 15 drifted, 0 unverified
 
     OVERALL: FAIL
 

@@ -9,8 +9,8 @@ use driftlock::baseline::OldLock;
 use driftlock::compare::{Comparison, Excerpt, Hidden, LINES, compare};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{
-    Attributes, Boundary, Container, Content, Crossing, Entries, Kind, LockError, Mount, Observed, Record, Security,
-    Sha256Digest, Unverified,
+    Attributes, Boundary, Compose, Container, Content, Crossing, Entries, Kind, LockError, Mount, Observed, Record,
+    Security, Sha256Digest, Unverified,
 };
 use driftlock::remote::Head;
 use driftlock::report::chain::Previous;
@@ -512,6 +512,11 @@ fn container(change: impl FnOnce(&mut Container)) -> Content {
             read_only_root: true,
             restart: text("always"),
         })),
+        compose: Some(Box::new(Compose {
+            project: text("shop"),
+            service: text("web"),
+            config_hash: sha256(b"web").hex().into(),
+        })),
     };
     change(&mut container);
     Content::Container(Box::new(container))
@@ -520,7 +525,12 @@ fn container(change: impl FnOnce(&mut Container)) -> Content {
 /// Containers: every change that there is of one, and the image of a hostile engine.
 pub fn containers() -> CheckReport {
     type Change = fn(&mut Container);
-    let changes: [(&str, Change); 12] = [
+    let changes: [(&str, Change); 13] = [
+        ("compose", |container| {
+            if let Some(compose) = &mut container.compose {
+                (compose.service, compose.config_hash) = ("db\u{1b}".into(), sha256(b"db").hex().into());
+            }
+        }),
         ("digests", |container| container.repo_digests = vec!["traefik@sha256:2".into()]),
         ("env", |container| container.env = Some(vec!["A".into(), "B".into()])),
         ("image", |container| (container.image, container.image_id) = ("traefik:v3.2".into(), Some(sha256(b"other")))),

@@ -63,9 +63,11 @@ pub fn state<'a>(
     // What is for this machine alone is no state of a server.
     let checks: Vec<_> = run.session.checks_of(server).into_iter().map(|(_, check)| check).collect();
     let checks = || checks.iter().copied().filter(|check| check.modes.server);
-    let asked: Vec<_> = checks().filter_map(|check| Some(Asked { check, root: server.root(check)? })).collect();
+    let asked = checks().filter(|check| run.project(check).is_ok());
+    let asked: Vec<_> = asked.filter_map(|check| Some(Asked { check, root: server.root(check)? })).collect();
     let name = escaped(server.name.as_bytes());
     if asked.is_empty() {
+        checks().try_for_each(|check| run.project(check).map(drop))?;
         return Err(Trouble::new(
             format!("there is nothing to ask {name} for"),
             "declare a check whose `modes` have \"server\", and where it looks there: `server_root`",
@@ -80,9 +82,10 @@ pub fn state<'a>(
     let live = |check| {
         let root = server.root(check);
         let missing = || Err(Trouble::new("it was not collected", "report this as a bug"));
-        let found = match root {
-            None => Err(no_root(check, server)),
-            Some(_) => found.next().unwrap_or_else(missing).map_err(of_server),
+        let found = match (run.project(check), root) {
+            (Err(trouble), _) => Err(trouble),
+            (Ok(_), None) => Err(no_root(check, server)),
+            (Ok(_), Some(_)) => found.next().unwrap_or_else(missing).map_err(of_server),
         };
         Live { check, place: place(check, root), found }
     };

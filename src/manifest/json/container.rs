@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::line::{Line, push_hex, push_string};
 use crate::manifest::Sha256Digest;
-use crate::manifest::container::{Container, Mount, Security, sorted};
+use crate::manifest::container::{Compose, Container, Mount, Security, sorted};
 
 /// What stands before the digits of an image's id.
 const SHA256: &str = "sha256:";
@@ -55,6 +55,20 @@ pub fn push(out: &mut Vec<u8>, container: &Container) {
     if let Some(security) = &container.security {
         self::security(out, security);
     }
+    if let Some(compose) = &container.compose {
+        self::compose(out, compose);
+    }
+}
+
+fn compose(out: &mut Vec<u8>, compose: &Compose) {
+    key(out, "compose");
+    out.push(b'{');
+    separated(out, &compose.words(), |out, (name, word)| {
+        push_string(out, name);
+        out.push(b':');
+        push_string(out, word);
+    });
+    out.push(b'}');
 }
 
 fn security(out: &mut Vec<u8>, security: &Security) {
@@ -151,6 +165,7 @@ pub fn parse(line: &mut Line<'_>) -> Result<Container, String> {
         labels,
         env: line.env.take().map(sorted),
         security: line.security.take().map(|security| Box::new(security.canonical())),
+        compose: line.compose.take(),
     })
 }
 

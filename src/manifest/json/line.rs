@@ -6,7 +6,7 @@ use data_encoding::{BASE64, HEXLOWER};
 use serde::Deserialize;
 
 use super::container;
-use crate::manifest::{Attributes, Content, Entry, Record, Security, Sha256Digest, Xattrs};
+use crate::manifest::{Attributes, Compose, Content, Entry, Record, Security, Sha256Digest, Xattrs};
 use crate::path::{EntryPath, is_hazardous};
 
 /// Appends a JSON string: `"`, `\` and hazardous characters escaped, all else as it is.
@@ -189,6 +189,7 @@ pub(super) struct Line<'a> {
     pub(super) labels: Option<BTreeMap<Box<str>, String>>,
     pub(super) env: Option<Vec<Box<str>>>,
     pub(super) security: Option<Box<Security>>,
+    pub(super) compose: Option<Box<Compose>>,
 }
 
 /// Reads one entry line, without comma and line feed.

@@ -272,7 +272,7 @@ impl<R: BufRead> Entries for Reader<R> {
 /// Why it doesn't, in words.
 pub fn fits(kind: Kind, attributes: AttributeSet, path: &[u8], record: &Record) -> Result<(), &'static str> {
     let nested = || path.contains(&b'/');
-    if path == ROOT && kind != Kind::Containers {
+    if path == ROOT && !kind.is_of_containers() {
         return match record.content {
             Content::Directory { nar: None } if attributes.is_empty() => {
                 Err("the root itself is an entry only where attributes are asked for")
@@ -283,12 +283,12 @@ pub fn fits(kind: Kind, attributes: AttributeSet, path: &[u8], record: &Record) 
         };
     }
     match (kind, &record.content) {
-        (Kind::Containers, Content::Container(_)) if nested() || path == ROOT => {
+        (Kind::Containers | Kind::Compose, Content::Container(_)) if nested() || path == ROOT => {
             return Err("no container has such a name");
         }
-        (Kind::Containers, Content::Container(_)) => {}
-        (Kind::Containers, _) | (_, Content::Container(_)) => {
-            return Err("a check of kind `containers` records containers, and no other does");
+        (Kind::Containers | Kind::Compose, Content::Container(_)) => {}
+        (Kind::Containers | Kind::Compose, _) | (_, Content::Container(_)) => {
+            return Err("a check of kind `containers` or `compose` records containers, and no other does");
         }
         (Kind::Files | Kind::ContainerFiles, Content::Directory { .. }) => {
             return Err("a check of this `kind` records no directories");

@@ -9,8 +9,7 @@ use super::{Answer, AnswerError};
 use crate::declaration::Check;
 use crate::digest::Sha256;
 use crate::manifest::{
-    Boundary, Cause, Content, Crossing, Entries, Entry, GlobList, Kind, LockError, Observed, Uncovered, Unverified,
-    json,
+    Boundary, Cause, Content, Crossing, Entries, Entry, GlobList, LockError, Observed, Uncovered, Unverified, json,
 };
 use crate::path::EntryPath;
 
@@ -253,7 +252,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
         let cause = Cause::named(&cause).ok_or_else(|| self.answer.malformed("a cause is not known".to_owned()))?;
         let reason = match unverified {
             Some(reason) => Unverified::Reported(cause, self.answer.text(&reason)?.into()),
-            None if self.check.kind == Kind::Containers => Unverified::Absent,
+            None if self.check.kind.is_of_containers() => Unverified::Absent,
             None => return Err(self.answer.malformed("only a container can be declared and absent".to_owned())),
         };
         Ok(Item::Unverified(self.path(path, path_base64)?, reason))

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use super::element::{Text, badge};
 use crate::compare::{Change, Drift, Excerpt};
-use crate::manifest::{Content, Kind, Record};
+use crate::manifest::{Content, Record};
 use crate::path::escaped;
 use crate::report::findings::{emptied, sentence};
 use crate::report::group::{self, Item, Shape};
@@ -175,7 +175,7 @@ fn item(out: &mut impl Write, check: &CheckReport, item: &Item<'_>) -> io::Resul
         write!(out, "<span class=\"reason\">and with it {below} below it</span>")?;
     }
     // What differs is hard to find in two records as long as those of containers.
-    if check.kind == Kind::Containers && drift.expected.is_some() && drift.actual.is_some() {
+    if check.kind.is_of_containers() && drift.expected.is_some() && drift.actual.is_some() {
         write!(out, "<span class=\"reason\">{}</span>", Text(&text))?;
     }
     write!(out, "</div><div class=\"records\">")?;

@@ -33,7 +33,7 @@ pub(super) fn check(check: &CheckReport, mode: &str) -> String {
             let modules = groups.iter().filter(|group| group.module).count();
             let files = groups.len() - modules;
             let what = match (check.kind, modules, files) {
-                (Kind::Containers, ..) => counted(files, "container", "containers"),
+                (Kind::Containers | Kind::Compose, ..) => counted(files, "container", "containers"),
                 (Kind::Files | Kind::ContainerFiles, ..) | (Kind::Trees, 0, _) => counted(files, "file", "files"),
                 (Kind::Trees, _, 0) => counted(modules, "module", "modules"),
                 (Kind::Trees, ..) => {

@@ -5,12 +5,14 @@
 
 mod entry;
 mod fleet;
+mod kind;
 mod left_out;
 mod old_lock;
 mod previous;
 
 pub(super) use entry::{DriftItem, MountItem, PathItem, UnverifiedItem};
 pub(super) use fleet::{FleetDocument, of_fleet};
+use kind::KindItem;
 use left_out::LeftOutItem;
 pub(super) use old_lock::OldLockItem;
 pub(super) use previous::PreviousItem;
@@ -19,7 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{SCHEMA, details};
 use crate::compare::{Comparison, Counts};
-use crate::manifest::{Kind, UncoveredItem};
+use crate::manifest::UncoveredItem;
 use crate::report::words::{LOCK_FILES_EXIST, Prose, SERVER_COLLECTION};
 use crate::report::{CheckReport, Outcome, Report, ServerReport, Status, Summary, Trouble};
 use crate::sandbox::Enforced;
@@ -103,37 +105,6 @@ impl Mode {
         match self {
             Self::Local => "local",
             Self::Server => "server",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum KindItem {
-    Files,
-    Trees,
-    Containers,
-    ContainerFiles,
-}
-
-impl From<Kind> for KindItem {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Files => Self::Files,
-            Kind::Trees => Self::Trees,
-            Kind::Containers => Self::Containers,
-            Kind::ContainerFiles => Self::ContainerFiles,
-        }
-    }
-}
-
-impl From<KindItem> for Kind {
-    fn from(kind: KindItem) -> Self {
-        match kind {
-            KindItem::Files => Self::Files,
-            KindItem::Trees => Self::Trees,
-            KindItem::Containers => Self::Containers,
-            KindItem::ContainerFiles => Self::ContainerFiles,
         }
     }
 }

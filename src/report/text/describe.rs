@@ -59,6 +59,7 @@ pub(in crate::report) const fn label(change: Change) -> &'static str {
         Change::PortsChanged => "ports changed",
         Change::LabelsChanged => "labels changed",
         Change::EnvChanged => "env changed",
+        Change::ComposeChanged => "compose changed",
     }
 }
 

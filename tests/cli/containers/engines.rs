@@ -41,11 +41,24 @@ impl Engine {
     ///
     /// If it does not start: what it said.
     pub fn podman() -> Result<Self, String> {
+        Self::podman_with(&[])
+    }
+
+    /// The same for containers that run: by `runc`, which needs no more of the machine's cgroups than Docker does.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start: what it said.
+    pub fn running_podman() -> Result<Self, String> {
+        Self::podman_with(&["--runtime", "runc"])
+    }
+
+    fn podman_with(options: &[&str]) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("driftlock-test-").tempdir().unwrap();
         let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
         let own = ["podman", "--root", &path("root"), "--runroot", &path("run"), "--storage-driver", "vfs"];
         let more = ["--cgroup-manager", "cgroupfs", "--events-backend", "none", "--tmpdir", &path("tmp")];
-        let client: Vec<_> = own.into_iter().chain(more).map(str::to_owned).collect();
+        let client: Vec<_> = own.into_iter().chain(more).chain(options.iter().copied()).map(str::to_owned).collect();
         let mut service = Command::new(&client[0]);
         service.args(&client[1..]).args(["system", "service", "--time", "0"]);
         service.arg(format!("unix://{}", path("engine.sock")));
@@ -73,6 +86,11 @@ impl Engine {
 
     pub fn is_docker(&self) -> bool {
         self.client[0] == "docker"
+    }
+
+    /// What a container that runs has to be told: Podman would raise its limits above those of a machine that is a container.
+    pub fn limits(&self) -> &'static [&'static str] {
+        if self.is_docker() { &[] } else { &["--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"] }
     }
 
     pub fn socket(&self) -> PathBuf {

@@ -1,6 +1,6 @@
 //! Locks of containers: whatever can be in one is read as what was written, and nothing else is one.
 
-use driftlock::manifest::container::{Container, Mount, Security, sorted};
+use driftlock::manifest::container::{Compose, Container, Mount, Security, sorted};
 use driftlock::manifest::{AttributeSet, Content, Entry, Kind, LockError, Record, Sha256Digest, json};
 use driftlock::path::EntryPath;
 use proptest::prelude::*;
@@ -42,42 +42,45 @@ fn security() -> impl Strategy<Value = Security> {
     )
 }
 
+fn compose() -> impl Strategy<Value = Compose> {
+    let words = (text(), text(), text());
+    words.prop_map(|(project, service, config_hash)| Compose { project, service, config_hash })
+}
+
 fn container() -> impl Strategy<Value = Container> {
     let mount = (text(), text(), prop::option::of(text()), any::<bool>())
         .prop_map(|(destination, kind, source, read_only)| Mount { destination, kind, source, read_only });
     let labels = prop::collection::btree_map(text(), digest(), 0..3);
     let always = (text(), prop::option::of(digest()), texts());
-    let settings = (text(), prop::collection::vec(mount, 0..3), texts(), texts(), labels, (texts(), security()));
+    let settings =
+        (text(), prop::collection::vec(mount, 0..3), texts(), texts(), labels, (texts(), security(), compose()));
     (always, settings).prop_map(
-        |((image, image_id, repo_digests), (state, mounts, networks, ports, labels, (env, security)))| Container {
-            image,
-            image_id,
-            repo_digests,
-            state: Some(state),
-            mounts: Some(sorted(mounts)),
-            networks: Some(networks),
-            ports: Some(ports),
-            labels: Some(labels.into_iter().collect()),
-            env: Some(env),
-            security: Some(Box::new(security)),
+        |((image, image_id, repo_digests), (state, mounts, networks, ports, labels, (env, security, compose)))| {
+            Container {
+                image,
+                image_id,
+                repo_digests,
+                state: Some(state),
+                mounts: Some(sorted(mounts)),
+                networks: Some(networks),
+                ports: Some(ports),
+                labels: Some(labels.into_iter().collect()),
+                env: Some(env),
+                security: Some(Box::new(security)),
+                compose: Some(Box::new(compose)),
+            }
         },
     )
 }
 
 /// Any lock of containers, with any attributes.
 fn lock() -> impl Strategy<Value = (json::Header, Vec<Entry>)> {
-    let set = any::<[bool; 7]>().prop_map(|[state, mounts, networks, ports, labels, env, security]| AttributeSet {
-        state,
-        mounts,
-        networks,
-        ports,
-        labels,
-        env,
-        security,
-        ..AttributeSet::default()
+    let set = any::<[bool; 8]>().prop_map(|[state, mounts, networks, ports, labels, env, security, compose]| {
+        AttributeSet { state, mounts, networks, ports, labels, env, security, compose, ..AttributeSet::default() }
     });
     let entries = prop::collection::btree_map("[a-z][a-z_.-]{0,3}", container(), 0..5);
-    (set, entries).prop_map(|(set, entries)| {
+    let kind = prop::sample::select(vec![Kind::Containers, Kind::Compose]);
+    (set, entries, kind).prop_map(|(set, entries, kind)| {
         let entry = |(name, mut container): (String, Container)| {
             container.state = container.state.filter(|_| set.state);
             container.mounts = container.mounts.filter(|_| set.mounts);
@@ -86,10 +89,11 @@ fn lock() -> impl Strategy<Value = (json::Header, Vec<Entry>)> {
             container.labels = container.labels.filter(|_| set.labels);
             container.env = container.env.filter(|_| set.env);
             container.security = container.security.filter(|_| set.security);
+            container.compose = container.compose.filter(|_| set.compose);
             let record = Record { content: Content::Container(Box::new(container)), attributes: None };
             Entry { path: EntryPath::new(name.into_bytes()).unwrap(), record }
         };
-        let header = json::Header { check: "c".to_owned(), kind: Kind::Containers, attributes: set };
+        let header = json::Header { check: "c".to_owned(), kind, attributes: set };
         (header, entries.into_iter().map(entry).collect())
     })
 }

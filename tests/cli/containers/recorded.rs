@@ -2,6 +2,7 @@
 //! test has in it at that time.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -91,9 +92,14 @@ pub fn merge(value: &mut Value, over: &Value) {
 
 /// Starts one behind `engine.sock`.
 pub fn start(world: &World, recorded: Recorded) -> (Shared, Requests) {
+    start_at(&world.path("engine.sock"), recorded)
+}
+
+/// Starts one behind a socket.
+pub fn start_at(socket: &Path, recorded: Recorded) -> (Shared, Requests) {
     let shared = Arc::new(Mutex::new(recorded));
     let state = Arc::clone(&shared);
-    let requests = listen(&world.path("engine.sock"), move |target| reply(&mut state.lock().unwrap(), target));
+    let requests = listen(socket, move |target| reply(&mut state.lock().unwrap(), target));
     (shared, requests)
 }
 
@@ -118,7 +124,8 @@ fn reply(engine: &mut Recorded, target: &str) -> Reply {
             Some(Value::Array(all))
         }
         "libpod/pods/json" => engine.pods.clone(),
-        "images/json" => Some(json!([])),
+        "images/json" | "networks" => Some(json!([])),
+        "volumes" => Some(json!({"Volumes": null})),
         _ => {
             let mut parts = path.split('/');
             let (what, id) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());

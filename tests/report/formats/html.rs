@@ -218,7 +218,7 @@ fn a_server_that_was_not_asked_in_full_is_told_of() {
 fn a_container_is_told_with_all_that_differs() {
     let (_, text) = parsed("containers", &samples::report(vec![samples::containers()]));
     for said in [
-        "13 of 14 containers drifted",
+        "14 of 15 containers drifted",
         "image changed",
         "traefik:v3.1 → traefik:v3.2",
         &format!("image id sha256:{}", samples::sha256(b"other").hex()),

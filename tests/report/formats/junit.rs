@@ -88,11 +88,11 @@ fn names_are_text() {
 #[needs("xmllint")]
 fn containers_are_called_what_they_are() {
     let xml = rendered(|out| write(out, &samples::report(vec![samples::containers()])));
-    assert_eq!(xpath("string(//testcase[2]/failure/@message)", &xml), "13 of 14 containers drifted");
+    assert_eq!(xpath("string(//testcase[2]/failure/@message)", &xml), "14 of 15 containers drifted");
     let text = xpath("string(//testcase[2]/failure)", &xml);
     for line in [
         "image changed: container image (traefik:v3.1 → traefik:v3.2, image id 6105d6… → d9298a…)",
-        "removed: container gone (image traefik:v3.1, image id 6105d6…, state running)",
+        "removed: container gone (image traefik:v3.1, image id 6105d6…, state running, service web)",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }

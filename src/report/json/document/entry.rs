@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::present;
 use crate::compare::{Change, Drift, Excerpt, Hidden, LINES, LONGEST, LiveStatus, UnverifiedEntry};
 use crate::manifest::bytes::{joined, split};
-use crate::manifest::{Attributes, Boundary, Cause, Content, Crossing, Record, Security, Sha256Digest};
+use crate::manifest::{Attributes, Boundary, Cause, Compose, Content, Crossing, Record, Security, Sha256Digest};
 use crate::path::EntryPath;
 use crate::report::words::Prose;
 
@@ -283,6 +283,8 @@ pub(in super::super) struct RecordItem {
     env: Option<Vec<Box<str>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     security: Option<Box<Security>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compose: Option<Box<Compose>>,
 }
 
 impl From<&Record> for RecordItem {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{SHORT, digests};
 use crate::manifest::json::image_id;
-use crate::manifest::{Container, Mount, Sha256Digest};
+use crate::manifest::{Compose, Container, Mount, Sha256Digest};
 use crate::path::{Escaped, escaped};
 
 fn shown(text: &str) -> Escaped<'_> {
@@ -24,10 +24,12 @@ fn or_none(word: &str) -> String {
     if word.is_empty() { "none".to_owned() } else { shown(word).to_string() }
 }
 
-/// What it was made from, and its state if that was asked for.
+/// What it was made from, and its state and its service if those were asked for.
 pub(super) fn describe(container: &Container, parts: &mut Vec<String>) {
     image(container, |id| format!("{}…", &id.hex()[..SHORT]), parts);
     parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
+    let service = container.compose.as_ref().map(|compose| &*compose.service).filter(|service| !service.is_empty());
+    parts.extend(service.map(|service| format!("service {}", shown(service))));
 }
 
 /// All of it, a list as one part.
@@ -57,6 +59,9 @@ pub(super) fn whole(container: &Container, parts: &mut Vec<String>) {
         for (noun, word) in security.words() {
             list(noun, vec![or_none(word)]);
         }
+    }
+    for (noun, word) in container.compose.iter().flat_map(|compose| compose.words()) {
+        list(noun, vec![or_none(word)]);
     }
 }
 
@@ -91,6 +96,19 @@ pub(super) fn differences(expected: &Container, actual: &Container, parts: &mut 
         }
         for ((noun, before), (_, now)) in expected.lists().into_iter().zip(actual.lists()) {
             strings(noun, Some(before), Some(now), parts);
+        }
+    }
+    if let (Some(expected), Some(actual)) = (&expected.compose, &actual.compose) {
+        compose(expected, actual, parts);
+    }
+}
+
+fn compose(expected: &Compose, actual: &Compose, parts: &mut Vec<String>) {
+    for ((noun, before), (_, now)) in expected.words().into_iter().zip(actual.words()) {
+        match (Sha256Digest::from_hex(before), Sha256Digest::from_hex(now)) {
+            (Some(before), Some(now)) => digests(noun, &before, &now, parts),
+            _ if before != now => parts.push(format!("{noun} {} → {}", or_none(before), or_none(now))),
+            _ => {}
         }
     }
 }

@@ -21,7 +21,7 @@ pub(in super::super::super) struct MountItem {
 
 /// Sets the keys.
 pub(super) fn set(item: &mut RecordItem, container: &Container) {
-    let Container { image, image_id, repo_digests, state, mounts, networks, ports, labels, env, security } =
+    let Container { image, image_id, repo_digests, state, mounts, networks, ports, labels, env, .. } =
         container.clone();
     item.image = Some(image);
     item.image_id = image_id.as_ref().map(json::image_id);
@@ -38,7 +38,8 @@ pub(super) fn set(item: &mut RecordItem, container: &Container) {
     item.ports = ports;
     item.labels = labels.map(|labels| labels.into_iter().map(|(name, value)| (name, value.hex())).collect());
     item.env = env;
-    item.security = security;
+    item.security.clone_from(&container.security);
+    item.compose.clone_from(&container.compose);
 }
 
 /// Reads them back.
@@ -65,5 +66,6 @@ pub(super) fn get(item: &RecordItem) -> Result<Container, String> {
         labels: item.labels.clone().map(labels).transpose()?,
         env: item.env.clone().map(sorted),
         security: item.security.clone().map(|security| Box::new(security.canonical())),
+        compose: item.compose.clone(),
     })
 }

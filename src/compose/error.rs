@@ -1,0 +1,77 @@
+//! What can be wrong with what was handed over as Compose's.
+
+use crate::path::escaped;
+
+/// Why a configuration or hashes are refused. Nothing of the values in them is said: secrets are among these.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ComposeError {
+    #[error("it is empty")]
+    Empty,
+    #[error("it is larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error("it is no JSON, at line {line}, column {column}")]
+    NotJson { line: usize, column: usize },
+    #[error("it is not what Compose prints: {what}, at line {line}, column {column}")]
+    Malformed { what: &'static str, line: usize, column: usize },
+    #[error("it has no `name`, which is that of the project")]
+    NoName,
+    #[error("`{}` is no name of a project", escaped(.0.as_bytes()))]
+    Name(String),
+    #[error("it has no services")]
+    NoServices,
+    #[error("the service {} is there twice", escaped(.0.as_bytes()))]
+    Twice(String),
+    #[error("`{}` is no name of a service", escaped(.0.as_bytes()))]
+    ServiceName(String),
+    #[error("it has `include` in it, which Compose resolves")]
+    Include,
+    #[error("the service {} has `extends` in it, which Compose resolves", escaped(.0.as_bytes()))]
+    Extends(String),
+    #[error("the service {} has neither `image` nor `build`", escaped(.0.as_bytes()))]
+    NoImage(String),
+    #[error("the image of the service {} is no reference of an image, or has a variable in it", escaped(.0.as_bytes()))]
+    Image(String),
+    #[error("the service {}: `scale` and `deploy.replicas` are not the same", escaped(.0.as_bytes()))]
+    Replicas(String),
+    #[error("the service {} has a `container_name` that is none, or that several containers have", escaped(.0.as_bytes()))]
+    ContainerName(String),
+    #[error("it declares more than {most} containers")]
+    TooMany { most: u64 },
+    #[error("it is larger than {limit} bytes")]
+    HashesTooLarge { limit: u64 },
+    #[error("line {line} is not a service, a blank and 64 lower-case hexadecimal digits")]
+    HashLine { line: usize },
+    #[error("line {line}: the service {} is there twice", escaped(.service.as_bytes()))]
+    HashTwice { line: usize, service: String },
+    #[error("line {line}: the configuration has no service {}", escaped(.service.as_bytes()))]
+    HashOfOther { line: usize, service: String },
+    #[error("it has no hash of the service {}", escaped(.0.as_bytes()))]
+    NoHash(String),
+}
+
+impl ComposeError {
+    /// Whether it is about the hashes, and not about the configuration.
+    #[must_use]
+    pub const fn is_of_hashes(&self) -> bool {
+        matches!(
+            self,
+            Self::HashLine { .. }
+                | Self::HashTwice { .. }
+                | Self::HashOfOther { .. }
+                | Self::NoHash(_)
+                | Self::HashesTooLarge { .. }
+        )
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            error if error.is_of_hashes() => {
+                "write both anew, of the same files and profiles: `docker compose config --format json`, and `docker compose config --hash '*'`"
+            }
+            Self::TooLarge { .. } | Self::TooMany { .. } => "declare a smaller project",
+            _ => "write it with `docker compose config --format json`",
+        }
+    }
+}
