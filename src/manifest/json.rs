@@ -133,6 +133,22 @@ pub fn entry_line(path: &[u8], record: &Record) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// What is recorded of an entry as a JSON object, with the keys of its line in a lock: for reports.
+#[must_use]
+pub fn record(record: &Record) -> Vec<u8> {
+    let mut text = Vec::new();
+    line::push_record(&mut text, record);
+    text
+}
+
+/// Reads what [`record`] writes, however it is spaced. What would not be written back as the same value is the caller's to refuse.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_record(text: &[u8]) -> Result<Record, String> {
+    line::parse_record(text)
+}
+
 /// Reads what [`entry_line`] writes, and nothing else.
 ///
 /// # Errors

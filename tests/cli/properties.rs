@@ -49,7 +49,7 @@ fn twin(place: &tempfile::TempDir, model: &Model, order: &[Vec<u8>], declaration
 }
 
 proptest! {
-    #![proptest_config(config(60))]
+    #![proptest_config(config(30))]
 
     /// And it is what the model says it is, entry by entry, with the NAR of each module.
     #[test]
@@ -318,7 +318,7 @@ fn remove(root: &Path, path: &[u8], model: &mut Model) {
 }
 
 proptest! {
-    #![proptest_config(config(40))]
+    #![proptest_config(config(24))]
 
     /// Every kind of change is made to every tree, each to the tree as it was locked after the one before.
     #[test]

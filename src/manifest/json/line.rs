@@ -86,7 +86,20 @@ fn push_bytes(out: &mut Vec<u8>, key: &str, bytes: &[u8]) {
 pub fn push_entry(out: &mut Vec<u8>, path: &[u8], record: &Record) {
     out.push(b'{');
     push_bytes(out, "path", path);
-    out.extend_from_slice(b",\"type\":\"");
+    out.push(b',');
+    push_keys(out, record);
+    out.push(b'}');
+}
+
+/// Appends the same without the path.
+pub fn push_record(out: &mut Vec<u8>, record: &Record) {
+    out.push(b'{');
+    push_keys(out, record);
+    out.push(b'}');
+}
+
+fn push_keys(out: &mut Vec<u8>, record: &Record) {
+    out.extend_from_slice(b"\"type\":\"");
     out.extend_from_slice(record.content.type_name().as_bytes());
     out.push(b'"');
     match &record.content {
@@ -120,7 +133,6 @@ pub fn push_entry(out: &mut Vec<u8>, path: &[u8], record: &Record) {
     if let Some(attributes) = &record.attributes {
         push_attributes(out, attributes);
     }
-    out.push(b'}');
 }
 
 fn push_sha256(out: &mut Vec<u8>, sha256: &Sha256Digest) {
@@ -202,6 +214,29 @@ pub fn parse_entry(line: &[u8]) -> Result<Entry, String> {
     let mut line: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let path = bytes(line.path.take(), line.path_base64).ok_or("it needs either `path` or a valid `path_base64`")?;
     let path = EntryPath::new(path).map_err(|error| error.to_string())?;
+    Ok(Entry { path, record: record(line)? })
+}
+
+/// Reads the keys of an entry line without its path, and those of what no JSON lock has: a file of a `sha256sum` lock, which has no
+/// size, and a module of an old lock.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn parse_record(text: &[u8]) -> Result<Record, String> {
+    let line: Line<'_> = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    if line.path.is_some() || line.path_base64.is_some() {
+        return Err("it has a path".to_owned());
+    }
+    let sha256 = |text| Sha256Digest::from_hex(text).ok_or("`sha256` is not 64 lower-case hexadecimal digits");
+    let content = match (line.r#type, line.sha256, line.size) {
+        ("file", Some(text), None) => Content::Checksum { sha256: sha256(text)? },
+        ("directory", Some(text), None) => Content::Module { sha256: sha256(text)? },
+        _ => return record(line),
+    };
+    Ok(Record { content, attributes: None })
+}
+
+fn record(mut line: Line<'_>) -> Result<Record, String> {
     let content = match (line.r#type, line.sha256, line.nar, line.major, line.minor) {
         ("file", Some(sha256), None, None, None) => Content::File {
             executable: line.executable.unwrap_or(false),
@@ -239,7 +274,7 @@ pub fn parse_entry(line: &[u8]) -> Result<Entry, String> {
     let xattrs = line.xattrs.map(xattrs).transpose()?;
     let attributes =
         (mode.is_some() || owner.is_some() || xattrs.is_some()).then(|| Box::new(Attributes { mode, owner, xattrs }));
-    Ok(Entry { path, record: Record { content, attributes } })
+    Ok(Record { content, attributes })
 }
 
 fn bytes(text: Option<String>, base64: Option<&str>) -> Option<Vec<u8>> {

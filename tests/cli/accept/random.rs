@@ -65,7 +65,7 @@ fn accept(world: &World, names: &[&[u8]]) {
 fn config() -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig {
-        cases: asked.unwrap_or(60),
+        cases: asked.unwrap_or(30),
         failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()

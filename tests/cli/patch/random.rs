@@ -13,7 +13,7 @@ use needs::needs;
 fn config() -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     ProptestConfig {
-        cases: asked.unwrap_or(40),
+        cases: asked.unwrap_or(24),
         failure_persistence: None,
         max_shrink_iters: 100,
         ..ProptestConfig::default()

@@ -1,18 +1,16 @@
-//! Paths, records and drift as JSON. A record has the keys of its line in a lock, without the path.
+//! Paths and drift as JSON.
 
-mod container;
+mod record;
 
-use std::collections::BTreeMap;
-
-use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::present;
 use crate::compare::{Change, Drift, Excerpt, Hidden, LINES, LONGEST, LiveStatus, UnverifiedEntry};
 use crate::manifest::bytes::{joined, split};
-use crate::manifest::{Attributes, Boundary, Cause, Compose, Content, Crossing, Record, Security, Sha256Digest};
+use crate::manifest::{Boundary, Cause, Crossing};
 use crate::path::EntryPath;
 use crate::report::words::Prose;
+use record::RecordItem;
 
 fn path(text: Option<String>, base64: Option<String>) -> Result<EntryPath, String> {
     EntryPath::new(joined(text, base64)?).map_err(|error| error.to_string())
@@ -190,8 +188,8 @@ impl From<&Drift> for DriftItem {
             change: drift.change.name().to_owned(),
             from,
             from_base64,
-            expected: drift.expected.as_ref().map(RecordItem::from),
-            actual: drift.actual.as_ref().map(RecordItem::from),
+            expected: drift.expected.clone().map(RecordItem),
+            actual: drift.actual.clone().map(RecordItem),
             live: drift.live.map(LiveItem::from),
             diff: drift.diff.as_deref().map(DiffItem::from),
         }
@@ -210,8 +208,8 @@ impl TryFrom<DriftItem> for Drift {
         let drift = Self {
             path: path(item.path, item.path_base64)?,
             change,
-            expected: item.expected.map(Record::try_from).transpose()?,
-            actual: item.actual.map(Record::try_from).transpose()?,
+            expected: item.expected.map(|item| item.0),
+            actual: item.actual.map(|item| item.0),
             from: moved.then(|| path(item.from, item.from_base64)).transpose()?,
             live: item.live.map(LiveStatus::try_from).transpose()?,
             diff: item.diff.map(Excerpt::try_from).transpose()?.map(Box::new),
@@ -232,152 +230,4 @@ impl TryFrom<DriftItem> for Drift {
             Err(format!("{}: `expected`, `actual` and `from` do not fit the change {}", drift.path, change.name()))
         }
     }
-}
-
-/// What a lock line says of its path. Keys in the order of the lock format.
-#[derive(Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in super::super) struct RecordItem {
-    r#type: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    executable: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nar: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    target_base64: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    major: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    minor: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mode: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uid: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gid: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    xattrs: Option<BTreeMap<String, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repo_digests: Option<Vec<Box<str>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mounts: Option<Vec<container::MountItem>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    networks: Option<Vec<Box<str>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ports: Option<Vec<Box<str>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    labels: Option<BTreeMap<Box<str>, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    env: Option<Vec<Box<str>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    security: Option<Box<Security>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    compose: Option<Box<Compose>>,
-}
-
-impl From<&Record> for RecordItem {
-    fn from(record: &Record) -> Self {
-        let mut item = Self { r#type: record.content.type_name().to_owned(), ..Self::default() };
-        match &record.content {
-            Content::File { executable, size, sha256 } => {
-                item.executable = executable.then_some(true);
-                item.size = Some(*size);
-                item.sha256 = Some(sha256.hex());
-            }
-            Content::Checksum { sha256 } | Content::Module { sha256 } => item.sha256 = Some(sha256.hex()),
-            Content::Directory { nar } => item.nar = nar.map(|nar| nar.sri()),
-            Content::Symlink { target } => (item.target, item.target_base64) = split(target),
-            Content::CharDevice { major, minor } | Content::BlockDevice { major, minor } => {
-                (item.major, item.minor) = (Some(*major), Some(*minor));
-            }
-            Content::Container(found) => container::set(&mut item, found),
-            Content::Fifo | Content::Socket => {}
-        }
-        if let Some(attributes) = &record.attributes {
-            item.mode = attributes.mode.map(|mode| format!("{mode:04o}"));
-            (item.uid, item.gid) = attributes.owner.unzip();
-            item.xattrs = attributes.xattrs.as_ref().map(|xattrs| {
-                let name = |name: &[u8]| match split(name) {
-                    (Some(name), _) => name,
-                    (None, base64) => format!("base64:{}", base64.unwrap_or_default()),
-                };
-                xattrs.iter().map(|(key, value)| (name(key), BASE64.encode(value))).collect()
-            });
-        }
-        item
-    }
-}
-
-impl TryFrom<RecordItem> for Record {
-    type Error = String;
-
-    /// What would not be written back the same is refused, so a key too many can't go unseen.
-    fn try_from(item: RecordItem) -> Result<Self, String> {
-        let record = Self { content: content(&item)?, attributes: attributes(&item)? };
-        if RecordItem::from(&record) == item {
-            Ok(record)
-        } else {
-            Err(format!("the keys of an entry do not fit its type {:?}", item.r#type))
-        }
-    }
-}
-
-fn content(item: &RecordItem) -> Result<Content, String> {
-    let sha256 = item
-        .sha256
-        .as_deref()
-        .map(|text| Sha256Digest::from_hex(text).ok_or("a `sha256` is not 64 lower-case hexadecimal digits"));
-    let nar = item.nar.as_deref().map(|text| Sha256Digest::from_sri(text).ok_or("a `nar` is not `sha256-` and Base64"));
-    let (sha256, nar) = (sha256.transpose()?, nar.transpose()?);
-    Ok(match (item.r#type.as_str(), sha256, item.size, item.major, item.minor) {
-        ("file", Some(sha256), Some(size), ..) => {
-            Content::File { executable: item.executable.unwrap_or(false), size, sha256 }
-        }
-        ("file", Some(sha256), None, ..) => Content::Checksum { sha256 },
-        ("directory", Some(sha256), ..) => Content::Module { sha256 },
-        ("directory", ..) => Content::Directory { nar },
-        ("symlink", ..) => Content::Symlink { target: joined(item.target.clone(), item.target_base64.clone())?.into() },
-        ("fifo", ..) => Content::Fifo,
-        ("socket", ..) => Content::Socket,
-        ("char_device", .., Some(major), Some(minor)) => Content::CharDevice { major, minor },
-        ("block_device", .., Some(major), Some(minor)) => Content::BlockDevice { major, minor },
-        ("container", ..) => Content::Container(Box::new(container::get(item)?)),
-        (other, ..) => return Err(format!("the keys of an entry do not fit its type {other:?}")),
-    })
-}
-
-fn attributes(item: &RecordItem) -> Result<Option<Box<Attributes>>, String> {
-    let mode = item.mode.as_deref().map(|text| u16::from_str_radix(text, 8).map_err(|_| "a `mode` is not octal"));
-    let mode = mode.transpose()?;
-    let decode = |(name, value): (&String, &String)| {
-        let name = match name.strip_prefix("base64:") {
-            Some(base64) => BASE64.decode(base64.as_bytes()).ok()?,
-            None => name.clone().into_bytes(),
-        };
-        Some((name.into(), BASE64.decode(value.as_bytes()).ok()?.into()))
-    };
-    let xattrs = match &item.xattrs {
-        Some(map) => {
-            let xattrs = map.iter().map(decode).collect::<Option<Vec<(Box<[u8]>, Box<[u8]>)>>>();
-            let mut xattrs = xattrs.ok_or("an extended attribute is not Base64")?;
-            xattrs.sort();
-            Some(xattrs)
-        }
-        None => None,
-    };
-    let owner = item.uid.zip(item.gid);
-    let any = mode.is_some() || owner.is_some() || xattrs.is_some();
-    Ok(any.then(|| Box::new(Attributes { mode, owner, xattrs })))
 }
