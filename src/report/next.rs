@@ -115,12 +115,12 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
             }
             look(&mut steps, ground, footing, check, &items);
         }
-        (Some(server), _) => {
+        (Some(name), _) => {
             let is_here = footing.git.is_some() || footing.reference;
-            if matches!(check.kind, Kind::Files | Kind::Trees) {
+            if let (Some(server), Kind::Files | Kind::Trees) = (&report.server, check.kind) {
                 let patch = |options: &str| {
-                    let (name, server) = (shell::word(check.name.as_bytes()), shell::word(server.as_bytes()));
-                    format!("{} --server {server} --patch{options} --check {name}", run("diff"))
+                    let (check, server) = (shell::word(check.name.as_bytes()), shell::word(name.as_bytes()));
+                    format!("{} --server {server} --patch{options} --check {check}", run("diff"))
                 };
                 server::steps(&mut steps, ground, (server, check), &items, is_here.then_some(&patch));
             }

@@ -3,9 +3,11 @@
 use std::path::Component;
 
 use super::{Ground, Step, there};
+use crate::declaration::Server;
 use crate::path::{joined, split_last};
-use crate::report::CheckReport;
+use crate::remote::ssh::{self, Overrides};
 use crate::report::group::Item;
+use crate::report::{CheckReport, ServerReport};
 use crate::shell;
 
 /// See it, who did it, fetch it, undo it there. `patch` makes the line that prints the contents, with these options, where what is
@@ -13,16 +15,18 @@ use crate::shell;
 pub(super) fn steps(
     steps: &mut Vec<Step>,
     ground: &Ground,
-    (server, check): (&str, &CheckReport),
+    (server, check): (&ServerReport, &CheckReport),
     items: &[&Item<'_>],
     patch: Option<&impl Fn(&str) -> String>,
 ) {
     if let Some(patch) = patch {
         steps.push(Step::new("see it", patch("")));
     }
-    let ssh = ground.ssh.get(server);
+    // A server that is not declared was named by its host.
+    let named = || Some(ssh::typed(&Server::undeclared(&server.host).ok()?, &Overrides::default(), &ground.base));
+    let ssh = ground.ssh.get(&server.name).cloned().or_else(named);
     let paths: Vec<_> = there(items).map(|item| joined(&check.root, item.path)).collect();
-    if let Some(ssh) = ssh.filter(|_| !paths.is_empty()) {
+    if let Some(ssh) = ssh.as_ref().filter(|_| !paths.is_empty()) {
         let stat = format!("stat {}", shell::arguments(&paths));
         steps.push(Step::new("who did it", format!("{ssh} {}", shell::word(stat.as_bytes()))));
     }
@@ -30,7 +34,7 @@ pub(super) fn steps(
     let base = ground.base.as_os_str().as_encoded_bytes();
     let directory = if base.is_empty() { String::new() } else { format!(" -C {}", shell::word(base)) };
     steps.push(Step::new("fetch it", format!("{} | git{directory} apply", patch(""))));
-    if let (Some(ssh), Some(declared)) = (ssh, &check.declared_root) {
+    if let (Some(ssh), Some(declared)) = (&ssh, &check.declared_root) {
         // The patch begins at the top of the work tree here, and there at the root. A work tree above that one is none of its own.
         let declared = ground.below_work_tree.join(declared);
         let names = declared.components().filter(|part| matches!(part, Component::Normal(_))).count();
