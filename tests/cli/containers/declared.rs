@@ -15,8 +15,8 @@ fn what_is_refused() {
         (
             format!("{CONTAINERS}root = \"x\""),
             "driftlock.toml:4: check.a.root: `containers` takes no `root`, which is a key of `files`; remove it, or write one of \
-             `kind`, `socket`, `containers`, `exclude`, `labels`, `one_off`, `attributes`, `lock`, `modes`, `allow_empty` or \
-             `uncovered`",
+             `kind`, `socket`, `containers`, `exclude`, `labels`, `one_off`, `attributes`, `lock`, `lock_per_server`, \
+             `modes`, `allow_empty` or `uncovered`",
         ),
         (format!("{CONTAINERS}include = []"), "4: check.a.include: `containers` takes no `include`"),
         (format!("{CONTAINERS}container = \"x\""), "takes no `container`, which is a key of `container_files`"),
