@@ -1,4 +1,4 @@
-# What `nix flake check` runs. Each is a derivation that fails when what its name says does not hold.
+# The checks of `nix flake check`. Each is a derivation that fails if what its name says is not true.
 {
   pkgs,
   lib,
@@ -7,7 +7,7 @@
   nixpkgs,
 }:
 let
-  # The package again with the tests' files beside the sources, and another thing done in place of the build.
+  # The package again, with the tests' files beside the sources and another command instead of the build.
   wholeSource = lib.sourceByRegex ../. [
     "Cargo\\.(toml|lock)"
     "(build|clippy|rustfmt)\\.(rs|toml)"
@@ -34,7 +34,7 @@ in
 {
   package = driftlock;
 
-  # What needs neither root nor mounts, which a build has not; `scripts/test` runs the whole suite.
+  # Tests that need neither root nor mounts, because a build has none; `scripts/test` runs the whole suite.
   tests = cargo "tests" [
     pkgs.jq
     pkgs.libxml2.bin

@@ -1,4 +1,4 @@
-# For flake-parts: `perSystem.driftlock.<name>` gives a check and an app.
+# For flake-parts: `perSystem.driftlock.<name>` defines a check and an app.
 { lib, flake-parts-lib, ... }:
 let
   inherit (lib) literalExpression mkOption types;

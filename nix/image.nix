@@ -1,15 +1,14 @@
-# An OCI image with the static binary and nothing else: it checks the tree that is mounted at /work, in any CI that runs
-# containers.
+# An OCI image with only the static binary. It checks the tree that is mounted at /work, in any CI that runs containers.
 {
   dockerTools,
-  # Without a dynamic loader.
+  # A statically linked driftlock.
   driftlock,
 }:
 dockerTools.buildLayeredImage {
   name = "driftlock";
   tag = driftlock.version;
   contents = [ driftlock ];
-  # Where reports can go while the tree is read-only.
+  # A directory for reports while the tree is read-only.
   extraCommands = "mkdir -m 1777 tmp";
   config = {
     Entrypoint = [ "/bin/driftlock" ];

@@ -1,4 +1,4 @@
-# The nixpkgs that flake.lock pins, for those without flakes.
+# The nixpkgs that flake.lock pins, for use without flakes.
 let
   inherit ((builtins.fromJSON (builtins.readFile ../flake.lock)).nodes.nixpkgs) locked;
 in

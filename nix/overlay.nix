@@ -1,4 +1,4 @@
-# Brings `driftlock.lib` along, the functions of ./lib with the packages that this is laid over.
+# Provides `driftlock.lib`: the functions of ./lib with the packages of this package set.
 final: _prev: {
   driftlock = (final.callPackage ./package.nix { }).overrideAttrs (old: {
     passthru = old.passthru or { } // {

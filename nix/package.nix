@@ -1,5 +1,5 @@
-# The driftlock binary with its man pages and completions. Called by `callPackage`, for the host's C
-# library or, out of `pkgsStatic`, without one.
+# The driftlock binary with its man pages and completions. `callPackage` links it with the host's C library;
+# `pkgsStatic` links it statically.
 {
   lib,
   stdenv,
@@ -9,7 +9,7 @@
   testers,
   path,
   pkgs ? import path { inherit (stdenv.hostPlatform) system; },
-  # What follows is left out by package sets that are cut down, or older.
+  # Package sets that are cut down or old do not have these.
   buildPackages ? { },
   versionCheckHook ? null,
   nix-update-script ? null,
@@ -18,12 +18,12 @@ let
   manifest = (lib.importTOML ../Cargo.toml).package;
   homepage = "https://github.com/OWNER/driftlock";
 
-  # The binary runs during the build: by itself, or through an emulator where it is for another platform.
+  # The build runs the binary: directly, or through an emulator if it is for another platform.
   canRun = stdenv.buildPlatform.canExecute stdenv.hostPlatform;
   canEmulate = !canRun && stdenv.hostPlatform.emulatorAvailable buildPackages;
   emulator = lib.optionalString canEmulate "${stdenv.hostPlatform.emulator buildPackages} ";
 
-  # The manifest without the tests and benches that it names, since cargo refuses one that names what is not there.
+  # The manifest without the tests and benches, because cargo refuses a manifest that names missing files.
   cargoToml = builtins.toFile "Cargo.toml" (
     lib.concatStringsSep "\n[" (
       lib.filter (table: !lib.hasPrefix "[test]]" table && !lib.hasPrefix "[bench]]" table) (
@@ -31,13 +31,13 @@ let
       )
     )
   );
-  # What becomes part of the binary, and nothing else: an edit of a test or of the README rebuilds nothing.
+  # Only the sources of the binary, so that an edit of a test or of the README rebuilds nothing.
   sources = lib.sourceByRegex ../. [
     "Cargo\\.lock"
     "src(/.*)?"
     "crates"
     "crates/lanes(/.*)?"
-    # The manifest names this crate, which only tests use.
+    # The manifest names this crate, but only tests use it.
     "tests"
     "tests/needs(/.*)?"
     # Compiled in.
@@ -56,16 +56,16 @@ let
 
     cargoLock.lockFile = ../Cargo.lock;
 
-    # As the profile `dist` of Cargo.toml has it, under the name that `buildRustPackage` builds.
+    # The settings of the profile `dist` in Cargo.toml, under the name that `buildRustPackage` builds.
     CARGO_PROFILE_RELEASE_LTO = "thin";
     CARGO_PROFILE_RELEASE_CODEGEN_UNITS = "1";
 
     nativeBuildInputs = [ installShellFiles ];
 
-    # The suite needs strace, Nix and loop mounts: `nix flake check` runs what of it a build sandbox allows.
+    # The suite needs strace, Nix and loop mounts. `nix flake check` runs the part that a build sandbox allows.
     doCheck = false;
 
-    # Man pages and completions come out of the binary itself.
+    # The binary itself prints its man pages and completions.
     postInstall = lib.optionalString (canRun || canEmulate) ''
       ${emulator}$out/bin/driftlock man --output man
       installManPage man/*
@@ -105,7 +105,7 @@ let
         mit
         asl20
       ];
-      # To be named when it is proposed to nixpkgs: an entry there has a person's account.
+      # Filled in when it is proposed to nixpkgs, because an entry needs a person's account.
       maintainers = [ ];
       mainProgram = "driftlock";
       platforms = lib.platforms.linux;

@@ -1,4 +1,4 @@
-# All that building, testing and linting take: what the README's commands call is here.
+# Everything that building, testing and linting need, including the programs in the README's commands.
 { pkgs }:
 pkgs.mkShell {
   packages = [
@@ -8,7 +8,7 @@ pkgs.mkShell {
     pkgs.rust-analyzer
     pkgs.rustc
     pkgs.rustfmt
-    # The certificates that cargo and git fetch with.
+    # The certificates that cargo and git use for downloads.
     pkgs.cacert
     # Oracles and file systems of the test suite.
     pkgs.btrfs-progs
@@ -40,11 +40,11 @@ pkgs.mkShell {
     pkgs.valgrind
     pkgs.xfsprogs
     pkgs.zsh
-    # Linters of what is not Rust.
+    # Linters for files other than Rust.
     pkgs.nixfmt
     pkgs.shellcheck
   ];
 
-  # Behind the machine's own, which is setuid. This one can only be used by root, who becomes another user with it.
+  # After the machine's own sudo, which is setuid. With this one, only root can become another user.
   shellHook = "export PATH=$PATH:${pkgs.sudo}/bin";
 }

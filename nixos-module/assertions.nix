@@ -1,4 +1,4 @@
-# What would only fail on the machine, said when the system is evaluated and by the option's full path.
+# Mistakes that would only show on the machine, reported during evaluation under the option's full path.
 {
   lib,
   name,

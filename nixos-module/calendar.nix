@@ -1,7 +1,7 @@
 # A timer's calendar events as text.
 { lib }:
 {
-  # Without the time zone at its end, which can't be looked up in a build: there are no zones there.
+  # Without the time zone at its end, because a build has no time zones to check it with.
   withoutZone =
     calendar:
     let

@@ -6,7 +6,7 @@
 let
   inherit (lib) literalExpression mkOption types;
 
-  # Null stands for "left out": it does not reach the generated file.
+  # Null means "not set": the key is left out of the generated file.
   optionalKey =
     type: attrs:
     mkOption (

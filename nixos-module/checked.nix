@@ -1,4 +1,4 @@
-# The generated declaration, after all was tried that a build can try: what would fail in the night fails the build.
+# The generated declaration, after every check that a build can make: what would fail on the machine fails the build.
 {
   lib,
   pkgs,
@@ -13,7 +13,7 @@ let
   paths = import ./paths.nix { inherit lib; };
   calendar = import ./calendar.nix { inherit lib; };
   option = "services.driftlock.instances.${name}";
-  # A foreign machine's binary can't be asked.
+  # The binary for another platform can't run here.
   canAsk = pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform;
   driftlock = lib.getExe package;
   hasLocks = paths.isAtOrBelow builtins.storeDir declared.locks;
@@ -47,7 +47,7 @@ pkgs.runCommand "driftlock-${name}.json"
       ${driftlock} --config "$source" capabilities >said 2>&1 ||
         refuse ".settings: driftlock refuses it, see above"
 
-      # Arguments that are taken get as far as the name of a check that there is not.
+      # Valid arguments get as far as this name of a check, which does not exist.
       nothing=no-check-has-this-name
       ${driftlock} --config "$source" check --local ${as} ${lib.escapeShellArgs instance.extraFlags} --check $nothing >said 2>&1 || true
       grep -q "^driftlock: .*$nothing" said ||
@@ -57,7 +57,7 @@ pkgs.runCommand "driftlock-${name}.json"
       ''
         mkdir baseline
         ln -s ${lib.escapeShellArg declared.locks} baseline/locks
-        # A lock of the scripts that driftlock replaces is valid, and no export. An export has no folders of servers.
+        # A lock of the old scripts is valid, but is not an export. An export has no folders of servers.
         valid() {
           rm -rf export
           mkdir export

@@ -1,5 +1,5 @@
-# What the units have in common that act on what a check found: neither reads what is checked, so all that systemd can
-# close is closed. unit.nix does not use this; what may be closed there depends on the roots.
+# Common settings of the units that act on the result of a check. They do not read what is checked, so everything that
+# systemd can close is closed. unit.nix does not use this: what can be closed there depends on the roots.
 {
   SyslogIdentifier = "driftlock";
 

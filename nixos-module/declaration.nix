@@ -1,4 +1,4 @@
-# One instance's settings → the declaration that the unit is given, and the paths that it names.
+# Turns one instance's settings into the unit's declaration, and the paths that it names.
 {
   lib,
   name,
@@ -7,8 +7,7 @@
 let
   paths = import ./paths.nix { inherit lib; };
 
-  # The server of the declaration that this machine is, and which checks that is asked for: all, or those that it and its
-  # groups name.
+  # The server of the declaration that this machine is, and its checks: all, or those that it and its groups name.
   servers = instance.settings.server or { };
   server = if instance.server == null then { } else servers.${instance.server} or { };
   groups = lib.filter (group: lib.elem instance.server (group.servers or [ ])) (
@@ -21,7 +20,7 @@ let
   rootOf =
     name: check:
     server.roots.${name} or (if check.server_root != null then check.server_root else check.root);
-  # Those of `container_files` lie in a container, and are nothing to the unit.
+  # The root of a `container_files` check is in a container, so the unit does not need it.
   rootHere = name: check: if check.kind == "container_files" then null else rootOf name check;
 
   here = lib.filterAttrs runsHere instance.settings.check;
@@ -72,18 +71,18 @@ in
       ) servers;
     };
 
-  # The words by which driftlock knows which server this machine is.
+  # The arguments that tell driftlock which server this machine is.
   as = lib.optionals (instance.server != null) [
     "--as"
     instance.server
   ];
 
-  # Check → root as it was declared, for the assertions.
+  # Check → its declared root, for the assertions.
   checks = here;
   roots = lib.filterAttrs (_: root: root != null) (lib.mapAttrs rootHere here);
   sockets = lib.filter (socket: socket != null) (lib.mapAttrsToList (_: check: check.socket) here);
 
-  # All that the unit has to see beside the store and its own state.
+  # Everything that the unit must see beside the store and its own state.
   visible = lib.filter (path: !paths.isAtOrBelow builtins.storeDir path) (
     paths.outermost (
       map paths.normalise (
@@ -97,7 +96,7 @@ in
     )
   );
 
-  # Owners and extended attributes are only true where user ids are not mapped.
+  # Owners and extended attributes are only correct if user ids are not mapped.
   needsTrueIds = lib.any (
     check:
     lib.any (attribute: lib.elem attribute (if check.attributes == null then [ ] else check.attributes))

@@ -1,4 +1,4 @@
-# services.driftlock: every instance is one declaration, checked by one hardened unit on one timer.
+# services.driftlock: each instance is one declaration, checked by one hardened unit on one timer.
 {
   config,
   lib,
@@ -10,10 +10,10 @@ let
   cfg = config.services.driftlock;
   format = pkgs.formats.json { };
   enabled = lib.filterAttrs (_: instance: cfg.enable && instance.enable) cfg.instances;
-  # A key that nobody has set is left out.
+  # Leaves out keys that are not set.
   set = lib.filterAttrs (_: value: value != null);
 
-  # Name → what the other files of this folder make of that instance.
+  # Name → the results of the other files of this folder for that instance.
   instances = lib.mapAttrs (
     name: instance:
     let
@@ -40,8 +40,8 @@ let
   calendarsOf =
     timer: if timer == null || timer.OnCalendar == null then [ ] else lib.toList timer.OnCalendar;
 
-  # Unit → what it runs: the full check of each instance, and the incremental one where it is asked for. Each has
-  # its own state, so that neither prunes the other's reports.
+  # Unit → what it runs: the full check of each instance, and the incremental one if enabled. Each has its own state, so
+  # that neither prunes the other's reports.
   runs = lib.concatMapAttrs (
     name: i:
     {
@@ -76,7 +76,7 @@ let
   timed = lib.filterAttrs (_: { timerConfig, ... }: timerConfig != null) runs;
 in
 {
-  # One name for all copies: two roles that import the module, by whatever path, import it once.
+  # One key for all copies: if two roles import the module, from any path, it is imported once.
   key = "driftlock#nixosModules.default";
   _file = "driftlock#nixosModules.default";
 
@@ -133,7 +133,7 @@ in
     };
   };
 
-  # To name somebody takes an entry in nixpkgs' list of maintainers.
+  # A maintainer needs an entry in nixpkgs' list.
   meta.maintainers = [ ];
 
   config = lib.mkIf (enabled != { }) {
@@ -164,7 +164,7 @@ in
       ) instances
     );
 
-    # For `driftlock --config /etc/driftlock/<name>.json …` by hand.
+    # For manual runs: `driftlock --config /etc/driftlock/<name>.json …`.
     environment.systemPackages = [ cfg.package ];
     environment.etc = lib.mapAttrs' (
       name: { declaration, ... }: lib.nameValuePair "driftlock/${name}.json" { source = declaration; }
@@ -194,7 +194,7 @@ in
       (lib.mkIf (cfg.metricsDirectory != null) { groups.driftlock-metrics = { }; })
     ];
     systemd.tmpfiles.rules = [
-      # Where root opens a maintenance window.
+      # root opens a maintenance window here.
       "d /run/driftlock 0755 root root -"
     ]
     ++ lib.optional (
@@ -232,7 +232,7 @@ in
           }
         )
       ) runs
-      # Started by each switch, since it is wanted and not active, and does not hold it up.
+      # Each switch starts it, because it is wanted and not active. The switch does not wait for it.
       // lib.mapAttrs' (
         name: _:
         lib.nameValuePair "driftlock-${name}-after-switch" {

@@ -1,11 +1,11 @@
-# driftlock-dispatch@<unit>.service, started by OnFailure= of the checking unit. Starting units takes a right
-# that the checking unit must not have, so this one has it: root's uid, which systemd's own socket asks for, and
-# nothing else of root's.
+# driftlock-dispatch@<unit>.service, started by OnFailure= of the checking unit. Starting units needs a right that the
+# checking unit must not have, so this unit has it: root's uid, which systemd's socket requires, and none of root's
+# other rights.
 {
   lib,
   pkgs,
   utils,
-  # The checking unit's name, without its "driftlock-".
+  # The checking unit's name, without "driftlock-".
   unit,
   # The instance's name.
   name,

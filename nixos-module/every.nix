@@ -1,5 +1,5 @@
-# How far apart a timer's calendars are at most, as a file that the unit takes EVERY from: it is worked out by
-# systemd-analyze when the system is built. Empty where there are no calendars, or they come to an end.
+# The longest time between two runs of a timer's calendars, as a file that sets EVERY for the unit. systemd-analyze
+# computes it when the system is built. Empty if there are no calendars, or if they end.
 {
   lib,
   pkgs,
@@ -18,7 +18,7 @@ pkgs.runCommand "driftlock-${name}-every"
     export TZ=UTC LC_ALL=C
     touch times
     for calendar in ${lib.escapeShellArgs (map calendar.withoutZone calendars)}; do
-      # A year of days, and more than a week of quarters of an hour.
+      # A year of daily runs, and more than a week of runs every 15 minutes.
       systemd-analyze calendar --base-time='2026-01-01 00:00:00' --iterations=1000 "$calendar" |
         sed -nE 's/^ *(Next elapse|Iter(\.|ation) #[0-9]+): (.* UTC)$/\3/p' >>times
     done

@@ -1,5 +1,5 @@
-# driftlock-notify-<name>.service, started by OnSuccess= and OnFailure= of the checking unit. It has what that one must
-# not have, the network and the secret, and nothing else: it reads the reports, and writes what it has told.
+# driftlock-notify-<name>.service, started by OnSuccess= and OnFailure= of the checking unit. It has what that unit must
+# not have: the network and the secret. It only reads the reports, and stores what it has sent.
 {
   lib,
   pkgs,
@@ -21,7 +21,7 @@ in
   wants = [ "network-online.target" ];
   after = [ "network-online.target" ];
   restartIfChanged = false;
-  # As often as there are checks.
+  # No limit: it starts as often as checks run.
   startLimitIntervalSec = 0;
   path = [
     package
@@ -33,7 +33,7 @@ in
 
   environment = {
     REPORT = "${state}/latest";
-    # Of a full and an incremental check alike: what one has told, the other does not tell again.
+    # Shared by the full and the incremental check, so that the two do not send the same alert twice.
     STATE = "/var/lib/driftlock-notify/${name}";
     TITLE = if notify.title == null then "%H ${name}" else literal notify.title;
     ON = lib.concatStringsSep " " notify.on;
@@ -57,7 +57,7 @@ in
         "${./notify.sh}"
       ];
       LoadCredential = lib.optional (notify.webhookUrlFile != null) "webhook:${notify.webhookUrlFile}";
-      # It tries for a quarter of an hour.
+      # It retries for 15 minutes.
       TimeoutStartSec = "30min";
       LogExtraFields = "DRIFTLOCK_INSTANCE=${name}";
 
@@ -67,10 +67,10 @@ in
       StateDirectory = "driftlock-notify/${name}";
       StateDirectoryMode = "0700";
 
-      # A mail system's sendmail may need the rights of its own group to drop a mail.
+      # A mail system's sendmail may need the rights of its own group to submit a mail.
       NoNewPrivileges = notify.mail == null;
       RestrictSUIDSGID = notify.mail == null;
-      # With a mail system, its queue has to be within reach.
+      # The queue of the mail system must be reachable.
       ProtectSystem = if notify.mail == null then "strict" else "full";
       RestrictAddressFamilies = [
         "AF_INET"

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# notify.sh [EXIT-CODE]: tells people what the latest check found, by a webhook of Slack or Mattermost, by mail, or both.
-# The same is told once, and again when it changed or after a while; that it is over is told once.
+# notify.sh [EXIT-CODE]: sends an alert about the latest check, by a webhook of Slack or Mattermost, by mail, or both.
+# It alerts once about a problem, again if the problem changed or after a while, and once when the problem is over.
 #
 # Under systemd, started by OnSuccess= and OnFailure= of the check, it takes the exit code from MONITOR_SERVICE_RESULT
-# and MONITOR_EXIT_STATUS (systemd.exec(5)). Elsewhere it is given the exit code of `driftlock check`. With neither, it
-# goes by the report.
+# and MONITOR_EXIT_STATUS (systemd.exec(5)). Otherwise, pass the exit code of `driftlock check` as the argument. Without
+# either, it uses the report alone.
 #
 #   REPORT        the folder of the latest report
-#   STATE         a directory of this script's own, where it keeps what it has told
-#   TITLE         what was checked: the name of the machine, say
-#   ON            what to tell of: drift, trouble, recovered (all of them if it is empty)
-#   REMIND_AFTER  when to tell the same again: 90s, 30m, 24h, 7d (never if it is empty)
-#   WEBHOOK_URL_FILE      a file with the webhook's URL, and nothing else
-#   MAIL_TO, MAIL_FROM    addresses; several, with commas, to write to
+#   STATE         a directory of this script's own, where it stores what it has sent
+#   TITLE         what was checked: the name of the machine, for example
+#   ON            what to alert about: drift, trouble, recovered (all of them if it is empty)
+#   REMIND_AFTER  when to send the same alert again: 90s, 30m, 24h, 7d (never if it is empty)
+#   WEBHOOK_URL_FILE      a file that contains only the webhook's URL
+#   MAIL_TO, MAIL_FROM    addresses; separate several in MAIL_TO with commas
 #   SENDMAIL              the program that takes a mail with `-t -i` (default: sendmail)
 #
-# It needs bash, coreutils, flock, jq, driftlock, and curl for a webhook. It exits with 1 if what there was to tell could not be
-# told; the next run tells it then.
+# It needs bash, coreutils, flock, jq, driftlock, and curl for a webhook. It exits with 1 if an alert could not be sent;
+# the next run sends it then.
 set -euo pipefail
 export LC_ALL=C.UTF-8
 
@@ -39,16 +39,16 @@ if [ -n "${REMIND_AFTER-}" ]; then
 fi
 [ -n "${WEBHOOK_URL_FILE-}${MAIL_TO-}" ] || die "neither WEBHOOK_URL_FILE nor MAIL_TO is set: there is nobody to tell"
 cd -- "$STATE"
-# Two at once would tell everything twice.
+# Two runs at once would send everything twice.
 exec 9>lock
 flock 9
 
-# Of each report by its place: two checks may share what was told.
+# One file for each report directory, because two checks may share the state.
 seen=seen-$(printf %s "$REPORT" | sha256sum | cut -c 1-16)
-# How the check ended: 0 to 3, or `none` if it came to no verdict at all.
+# The result of the check: 0 to 3, or `none` if there is no verdict.
 json=$REPORT/drift_report.json
 found=$(readlink -f -- "$json" 2>/dev/null) || found=''
-# Strictly: a report that is cut or was edited is none.
+# Strict: a report that is truncated or was edited does not count.
 if [ -z "$found" ] || ! [ -f "$found" ] || ! driftlock report --json "$found" >new.json; then found=''; fi
 if [ -n "${1-}" ]; then
   [[ $1 =~ ^[0-9]+$ ]] || die "$1 is no exit code"
@@ -64,7 +64,7 @@ else
   code=$(jq .exit_code new.json)
   rm -f "$seen"
 fi
-# A run that was ended before its time leaves the report of the run before in its place.
+# An interrupted run leaves the previous run's report in place.
 if [ -z "$found" ] || [ "$code" = none ] || [ "$(cat "$seen" 2>/dev/null)" = "$found" ]; then
   found=''
   if [ "$code" != none ] && [ "$code" -lt 2 ]; then code=none; fi
@@ -72,7 +72,7 @@ elif [ $(($(jq .exit_code new.json) & ~code)) != 0 ]; then
   found='' code=none # it says more than the run that it should be of
 fi
 
-# What there is to tell of.
+# What to alert about.
 what=''
 case $code in
   0) ;;
@@ -88,7 +88,7 @@ for word in $what; do
   case $on in *" $word "*) tell="$tell $word" ;; esac
 done
 
-# `told` has the words of what was told last, and told.json its report.
+# `told` has the words of the last alert, and told.json its report.
 now=$(date +%s)
 kind=''
 if [ "$code" = 0 ]; then
@@ -99,7 +99,7 @@ elif [ -n "$tell" ]; then
   kind=new
   if [ -e told ] && [ "$(cat told)" = "$tell" ]; then
     if [ -n "$found" ]; then
-      # Exit code 0: both reports say the same of every check.
+      # Exit code 0: both reports have the same results.
       if [ -s told.json ] && driftlock diff told.json new.json >/dev/null 2>&1; then kind=same; fi
     elif ! [ -s told.json ]; then
       kind=same
@@ -125,7 +125,7 @@ by_webhook() {
   else
     jq -n --arg text ":warning: \`$heading\`: $lost" '{text: $text}' >payload || return 1
   fi
-  # By a file, and not as an argument that everybody sees.
+  # Passed in a file, because every user can see arguments.
   curl --silent --show-error --fail --output /dev/null --max-time 30 \
     --retry "${RETRIES:-8}" --retry-connrefused --retry-max-time 900 \
     --header 'Content-Type: application/json' --data-binary @payload --config <(printf 'url = "%s"\n' "$url")
@@ -138,7 +138,7 @@ by_mail() {
     printf 'From: %s\nTo: %s\nSubject: %s\nDate: %s\n' "${MAIL_FROM:-driftlock}" "$MAIL_TO" "$subject" "$(date -R)"
     printf 'Auto-Submitted: auto-generated\nMIME-Version: 1.0\n'
     printf 'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n'
-    # In Base64, since a path may be longer than a line of a mail.
+    # In Base64, because a path may be longer than a line of a mail may be.
     if [ -n "$found" ]; then driftlock report --format text "$found"; else printf '%s\n' "$lost"; fi | base64
   } >mail || return 1
   "${SENDMAIL:-sendmail}" -t -i <mail

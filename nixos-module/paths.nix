@@ -1,9 +1,9 @@
-# Arithmetic on absolute paths as text: nothing here looks at a file system.
+# Operations on absolute paths as text. Nothing here accesses a file system.
 { lib }:
 rec {
   components = path: lib.filter (part: part != "") (lib.splitString "/" path);
 
-  # One spelling for one path: "//srv/stacks/" is "/srv/stacks".
+  # One spelling for each path: "//srv/stacks/" becomes "/srv/stacks".
   normalise = path: "/" + lib.concatStringsSep "/" (components path);
 
   isClean =
@@ -15,8 +15,8 @@ rec {
   isBelow = parent: path: lib.hasPrefix (if parent == "/" then "/" else parent + "/") path;
   isAtOrBelow = parent: path: path == parent || isBelow parent path;
 
-  # Without those that lie below another: a mount on a mount would look like a foreign file system
-  # within the outer root.
+  # Removes paths that are below another one: a mount on a mount would look like a foreign file system within the outer
+  # root.
   outermost =
     paths:
     let
@@ -43,6 +43,6 @@ rec {
         path
     + "\"";
 
-  # A missing source is driftlock's to report, so it is optional.
+  # Optional, because driftlock reports a missing source itself.
   bind = path: "-" + word path;
 }

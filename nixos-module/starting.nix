@@ -1,4 +1,4 @@
-# What the units have in common that start other units, and do nothing else.
+# Common settings of the units that only start other units.
 import ./confined.nix
 // {
   Type = "oneshot";

@@ -1,4 +1,4 @@
-# The NixOS VM test: a booted machine whose units do what docs/nixos.md says. tests/machine.nix is the machine.
+# The NixOS VM test: a booted machine whose units do what docs/nixos.md says. tests/machine.nix defines the machine.
 { nixosModule }:
 {
   name = "driftlock";

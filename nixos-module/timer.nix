@@ -1,4 +1,5 @@
-# The type of a timer's keys. Each default holds unless that key is set; the calendar, unless the timer has another On… key.
+# The type of a timer's keys. Each default applies unless that key is set; the calendar, unless the timer has another
+# On… key.
 { lib, unitOption }:
 let
   inherit (lib) literalExpression mkOption types;

@@ -1,12 +1,12 @@
-# driftlock-<name>.service, and driftlock-<name>-incremental.service. It starts from an empty root directory into which only the store, the declared
-# roots (read-only) and its own state are mounted, so most of systemd's Protect… settings have nothing left to
-# hide. They are set all the same, except where one would put something else in the place of a declared root:
-# that would be reported as drift.
+# driftlock-<name>.service and driftlock-<name>-incremental.service. The unit starts in an empty root directory. Only
+# the store, the declared roots (read-only) and its own state are mounted into it, so most of systemd's Protect…
+# settings have nothing to hide. They are set anyway, except if one would replace a declared root: that would be
+# reported as drift.
 {
   lib,
   pkgs,
   utils,
-  # The unit's name, without its "driftlock-".
+  # The unit's name, without "driftlock-".
   unit,
   # The instance's name.
   name,
@@ -14,9 +14,9 @@
   instance,
   declared,
   declaration,
-  # A file with what is between two runs at most.
+  # A file with the longest time between two runs.
   every,
-  # Its directory below /var/lib, and what it is started with beside what every check is.
+  # Its directory below /var/lib, and its further arguments.
   state,
   arguments,
   package,
@@ -28,7 +28,7 @@ let
   paths = import ./paths.nix { inherit lib; };
   inherit (declared) visible;
 
-  # A declared path is this directory or lies above it, or below it.
+  # Whether a declared path is this directory, or is above or below it.
   covers = directory: lib.any (path: paths.isAtOrBelow path directory) visible;
   reachesInto = directory: lib.any (paths.isBelow directory) visible;
   touches = directory: covers directory || reachesInto directory;
@@ -48,18 +48,18 @@ in
     "local-fs.target"
     "remote-fs.target"
   ];
-  # A new baseline is for the next run: a rebuild neither starts nor stops a check.
+  # A new baseline applies to the next run: a rebuild neither starts nor stops a check.
   restartIfChanged = false;
   onSuccess = lib.optional notifies "driftlock-notify-${unit}.service";
   onFailure =
     lib.optional dispatches "driftlock-dispatch@${unit}.service"
     ++ lib.optional notifies "driftlock-notify-${unit}.service";
-  # Reports are named by their time, and have to sort by it.
+  # Reports are named by their time, and must sort by it.
   environment.TZ = "UTC";
-  # Until root says otherwise, in the file below.
+  # Empty unless root sets it in the file below.
   environment.WINDOW = "";
   environment.EVERY = lib.mkIf isDerived "";
-  # An absent mount is a unit that could not start, and not a root without files.
+  # If a file system is not mounted, the unit must not start, instead of seeing an empty root.
   unitConfig.RequiresMountsFor = map paths.word visible;
 
   serviceConfig = {
@@ -77,7 +77,7 @@ in
           ]
           ++ declared.as
         ))
-        # The words of a maintenance window, or none.
+        # The arguments for a maintenance window, or none.
         "$WINDOW"
         (utils.escapeSystemdExecArgs (
           arguments
@@ -115,10 +115,10 @@ in
       "${stateDirectory}/reports"
     ];
     StateDirectoryMode = "0750";
-    # Metrics are for node_exporter to read; the reports are kept from others by the directory above them.
+    # node_exporter must read the metrics. The directory above the reports keeps other users out of them.
     UMask = if metricsDirectory == null then "0027" else "0022";
 
-    # What it sees.
+    # What the unit sees.
     RuntimeDirectory = root;
     RootDirectory = "/run/${root}";
     ReadOnlyPaths = "+/";
@@ -144,7 +144,7 @@ in
           "/run/user"
         ]
       then
-        # Empty, with the declared roots mounted into it; "true" would be on top of them.
+        # An empty directory with the declared roots mounted into it; "true" would hide them.
         "tmpfs"
       else
         true;
@@ -153,11 +153,11 @@ in
     ProtectKernelLogs = !covers "/dev/kmsg";
     ProtectKernelModules = !(touches "/lib/modules" || touches "/usr/lib/modules");
 
-    # What it may do.
+    # What the unit may do.
     AmbientCapabilities = capabilities;
     CapabilityBoundingSet = if capabilities == [ ] then "" else capabilities;
     NoNewPrivileges = true;
-    # A capability counts only for the users that are mapped: with a user namespace, for none but its own.
+    # A capability applies only to mapped users: in a user namespace, only to the unit's own.
     PrivateUsers = !(instance.readAll || declared.needsTrueIds);
     PrivateNetwork = true;
     PrivateIPC = true;
@@ -172,14 +172,14 @@ in
     RemoveIPC = true;
     RestrictNamespaces = true;
     RestrictRealtime = true;
-    # It answers openat2 with ENOSYS, which is how driftlock opens files beneath their root and nowhere else.
+    # systemd implements it by failing openat2 with ENOSYS, but driftlock uses openat2 to stay beneath its roots.
     RestrictSUIDSGID = false;
     SystemCallArchitectures = "native";
     SystemCallErrorNumber = "EPERM";
     SystemCallFilter = [
       "@system-service"
       "~@privileged @resources"
-      # Its own sandbox, by name: systemd before 254 knows no @sandbox, and some lists lack openat2.
+      # The calls of driftlock's own sandbox, by name: systemd before 254 has no @sandbox, and some lists lack openat2.
       "landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp prctl openat2"
     ];
   };

@@ -1,4 +1,4 @@
-# What can be meant, and is more likely forgotten.
+# Settings that can be intended, but are more likely a mistake.
 {
   lib,
   name,

@@ -85,12 +85,14 @@ fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Troub
         let error = io::Error::from(errno);
         let remedy = match error.kind() {
             io::ErrorKind::NotFound => "start the engine, or correct `socket` in the declaration",
-            io::ErrorKind::ConnectionRefused => "start the engine: nothing listens there",
+            io::ErrorKind::ConnectionRefused => "start the engine: it does not listen on this socket",
             io::ErrorKind::PermissionDenied => {
                 "run driftlock as a user who may write to the socket, in the group `docker` for example"
             }
-            io::ErrorKind::WouldBlock => "see why the engine hangs: it takes no connections",
-            _ => "see why it can't be connected to",
+            io::ErrorKind::WouldBlock => {
+                "the engine accepts no connections: check it with `docker ps`, for example, and restart it if it hangs"
+            }
+            _ => "check that the engine runs, and that `socket` in the declaration is right",
         };
         Trouble::new(
             format!("the container engine's socket {} could not be connected to: {error}", shown(path)),
@@ -166,7 +168,7 @@ pub fn overwritable(path: &Path) -> Result<std::fs::File, Trouble> {
         if is_file { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")) }
     });
     opened.map_err(|error| {
-        let problem = format!("{} could not be opened to be written: {error}", shown(path));
+        let problem = format!("{} could not be opened for writing: {error}", shown(path));
         Trouble::new(problem, "check the path and its permissions")
     })
 }

@@ -378,7 +378,7 @@ pub fn not_written(path: &str, error: &io::Error) -> Trouble {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "make the directory writable for this user; what was there before is untouched"
         }
-        _ => "see why it can't be written; what was there before is untouched",
+        _ => "check the disk and its file system; what was there before is untouched",
     };
     Trouble::new(format!("{path} could not be written: {error}"), remedy)
 }

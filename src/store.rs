@@ -199,7 +199,7 @@ fn take_over(dir: &Dir, temporary: &str, mode: u32, patience: Duration) -> io::R
         let file = dir.open_with(temporary, options(mode).create(true))?;
         let ours = rustix::fs::fstat(&file)?;
         if is_foreign(dir, temporary)? {
-            let problem = format!("{temporary} beside it is another user's all of a sudden; remove it");
+            let problem = format!("{temporary} beside it now belongs to another user; remove it");
             return Err(io::Error::other(problem));
         }
         hold(&file, temporary, patience)?;

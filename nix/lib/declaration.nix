@@ -1,13 +1,14 @@
-# A declaration and a source tree → what a build of its locks is given, and the reasons why the store can't give it.
+# Turns a declaration and a source tree into the inputs of a build of the locks, and the reasons why a build can't make
+# them.
 { lib }:
 {
   # A path, a store path, or a derivation.
   src,
-  # A TOML or JSON file, or what such a file holds.
+  # A TOML or JSON file, or its contents.
   declaration,
-  # Check → the directory that takes the place of its root.
+  # Check → the directory to read instead of its root.
   roots,
-  # The checks to lock; null for all of a kind that a store path can have.
+  # The checks to lock; null for all of a kind that a store path can hold.
   checks,
 }:
 let
@@ -29,14 +30,14 @@ let
   selected = lib.genAttrs known (name: all.${name});
   lockable = lib.filterAttrs (_: inStore) selected;
 
-  # What a derivation will hold can't be looked at before it is built.
+  # A derivation can't be inspected before it is built.
   isBuilt = lib.isDerivation src;
   tree = if lib.isPath src then src else "${src}";
 
-  # A root below the tree as its components; "." has none.
+  # The components of a root below the tree; "." has none.
   componentsOf = root: lib.filter (part: part != "" && part != ".") (lib.splitString "/" root);
 
-  # What lies on the way to a root: each component with its type, up to the first that is not there.
+  # The path to a root: each component with its type, up to the first that does not exist.
   way =
     directory: parts:
     if parts == [ ] then
@@ -54,7 +55,7 @@ let
 
   given = name: roots.${name} or null;
   isText = value: lib.isString value && !lib.hasPrefix "/" value;
-  # The root below the tree, or null if it lies elsewhere.
+  # The root below the tree, or null if it is elsewhere.
   below =
     name: check:
     let
@@ -110,11 +111,12 @@ let
       ) selected
     );
 
-  # Below the tree, one spelling each.
+  # Below the tree, each root in one spelling.
   relative = lib.filterAttrs (_: root: root != null) (lib.mapAttrs below lockable);
   spelt = root: lib.concatStringsSep "/" (componentsOf root);
 
-  # All of the tree if a link leads about in it. Else only the roots, so that no edit beside them makes the locks anew.
+  # The whole tree if a link is on the way to a root. Otherwise only the roots, so that an edit elsewhere does not
+  # rebuild the locks.
   needsAll = isBuilt || lib.any passesLink (lib.attrValues relative);
   whole =
     if lib.isPath src then
@@ -139,13 +141,13 @@ in
 {
   inherit refused;
 
-  # The checks as they were declared, for a machine.
+  # The checks as declared, for a machine.
   checks = lockable;
 
-  # The name in the build → what it links to. The whole tree has no name: it would be the folder of the links.
+  # Name in the build → target of its link. The whole tree has no name: it would be the folder of the links.
   links = lib.genAttrs (lib.filter (root: root != "") outermost) stored;
 
-  # The declaration of the build. Its file lies beside the links.
+  # The declaration of the build. Its file is beside the links.
   declaration =
     removeAttrs declared [
       "server"

@@ -1,7 +1,7 @@
-# Locks as derivations: `driftlock.lib.for pkgs`. docs/nix.md says what each function is for.
+# Locks as derivations: `driftlock.lib.for pkgs`. docs/nix.md describes each function.
 {
   pkgs,
-  # One that runs where this is built.
+  # A driftlock that runs on the build machine.
   driftlock,
 }:
 let
@@ -39,7 +39,7 @@ let
   ];
   sourceOf = lib.filterAttrs (name: _: lib.elem name sourceArguments);
 
-  # A build in a folder where the roots have the names that the declaration has for them.
+  # A build in a folder where the roots have their declared names.
   inTree =
     name: given: locks: script:
     pkgs.runCommand name
@@ -78,7 +78,7 @@ let
     '';
 in
 rec {
-  # The directory of the locks, for the checks of kinds files and trees.
+  # The directory of the locks, for checks of the kinds files and trees.
   mkLock =
     {
       src,
@@ -89,7 +89,7 @@ rec {
     }@args:
     lock "mkLock" name args;
 
-  # Builds if `locks` are, byte for byte, what mkLock gives. Else its log has the report.
+  # Builds only if `locks` equal the result of mkLock, byte for byte. Otherwise its log has the report.
   checkLock =
     {
       src,
@@ -157,7 +157,7 @@ rec {
       meta.description = "Write driftlock's locks of this source into ${into}";
     };
 
-  # `settings` and `locks` of an instance of the NixOS module, out of one source tree.
+  # `settings` and `locks` for an instance of the NixOS module, from one source tree.
   mkBaseline =
     {
       src,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# update-locks.sh LOCKS INTO DRIFTLOCK [TREE]: writes the lock files of the folder LOCKS into the folder INTO of the work tree
-# TREE, which is that of the working directory if it is left out. DRIFTLOCK is the program that shows what changes.
+# update-locks.sh LOCKS INTO DRIFTLOCK [TREE]: writes the lock files of the folder LOCKS into the folder INTO of the
+# work tree TREE (default: the work tree of the working directory). The program DRIFTLOCK shows what changes.
 set -euo pipefail
 locks=$1 into=$2 driftlock=$3
 shift 3
@@ -26,7 +26,7 @@ for lock in "$locks"/*; do
     echo "unchanged $into/${lock##*/}"
     continue
   fi
-  # In whole or not at all.
+  # Whole or not at all.
   new=$(mktemp -- "$target.XXXXXX")
   trap 'rm -f -- "$new"' EXIT
   cat -- "$lock" >"$new"

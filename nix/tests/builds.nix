@@ -1,4 +1,4 @@
-# What the functions of nix/lib build. Each is a derivation that fails when it is not what its name says.
+# What the functions of nix/lib build. Each is a derivation that fails if what its name says is not true.
 {
   pkgs,
   lib,
@@ -18,7 +18,7 @@ in
 {
   locks-are-those-committed = same "locks-are-those-committed" (locks.mkLock { inherit src; });
 
-  # A source that only a build knows, such as what a fetcher gives.
+  # A source that exists only after a build, such as the result of a fetcher.
   locks-of-a-built-source = same "locks-of-a-built-source" (
     locks.mkLock {
       src = pkgs.runCommand "source" { } "cp -r ${src} $out";

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2164 # nixpkgs, work and instead are scripts/test-nixos', which ends at the first error
-# The part of scripts/test-nixos about locks that Nix makes. It is given `flake COMMAND…`, `step TEXT` and `die TEXT`, and runs
-# in the repository, whose package is $work/default.
+# The part of scripts/test-nixos about locks that Nix makes. The caller defines `flake COMMAND…`, `step TEXT` and `die
+# TEXT`, and runs this in the repository, with the package at $work/default.
 
-# A flake of a user's own, with the one here and the nixpkgs of this run in the place of its inputs.
+# A user's own flake, with this repository and the nixpkgs of this run as inputs.
 theirs=("${instead[@]}" --override-input driftlock "git+file://$PWD")
 user() { nix "$@" "${theirs[@]}"; }
 here=$(nix-instantiate --eval --expr builtins.currentSystem | tr -d '"')
@@ -58,7 +58,7 @@ of_tree() {
 for zone in UTC Pacific/Kiritimati; do
   made=$(of_tree env) || die "$(tail -n 40 "$work/log")"
   diff -r "$made" "$work/committed/odd" || die "locks made by Nix in $zone differ from those that driftlock lock wrote"
-  # Made again, and compared; in the build sandbox, where there is one, which has a user of its own.
+  # Built again and compared; in the build sandbox, if there is one, which has its own user.
   "${sandbox[@]}" nix-store --realise --check "$(nix-store --query --deriver "$made")" >/dev/null 2>"$work/log" ||
     die "$(tail -n 40 "$work/log")"
 done
@@ -80,7 +80,7 @@ git -C "$work/user" add .
   diff -r "$work/locks/" audit/locks || die "the app wrote something other than mkLock gives"
   (cd infra && user run ..#update-locks) >"$work/told" 2>"$work/log" || die "$(tail -n 40 "$work/log")"
   ! grep -q '^wrote ' "$work/told" || die "the app writes again what is there"
-  # Of the example, these are the locks that are committed.
+  # For the example, these are the committed locks.
   diff -r audit/locks "$OLDPWD/examples/odoo-stack/audit/locks" || die "not the locks of the example"
   "${sandbox[@]}" nix build ".#checks.$here.lock-is-current" --no-link "${theirs[@]}" 2>"$work/log" ||
     die "$(tail -n 40 "$work/log")"
@@ -93,7 +93,7 @@ git -C "$work/user" add .
   grep -q 'modified: ocr-gateway/docker-compose.yaml' "$work/told" || die "the app does not show the change: $(cat "$work/told")"
   user build ".#checks.$here.lock-is-current" --no-link 2>"$work/log" || die "$(tail -n 40 "$work/log")"
 
-  # The same state in other bytes is not what mkLock gives.
+  # The same state in other bytes differs from what mkLock returns.
   sed -i 's/"driftlock": 1/"driftlock":  1/' audit/locks/compose_hashes.lock.json
   ! user build ".#checks.$here.lock-is-current" --no-link --print-build-logs 2>"$work/log" || die "other bytes pass the check"
   grep -q 'compose_hashes.lock.json' "$work/log" || die "the log does not name the lock: $(cat "$work/log")"

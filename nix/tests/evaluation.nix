@@ -1,4 +1,4 @@
-# What the functions of nix/lib refuse when they are evaluated, and what they read. Throws unless all of it holds.
+# What the functions of nix/lib refuse during evaluation, and what they read. Throws unless every case holds.
 {
   pkgs,
   lib,
@@ -22,7 +22,7 @@ let
     include = [ "**" ];
   };
   of = check: read { check.c = check; };
-  # The refusals of one check called "c", without the words that every one of them starts with.
+  # The refusals of one check called "c", without their common first words.
   refused = check: more: (of check more).refused;
   about =
     words: refusals:
@@ -33,7 +33,7 @@ let
   evaluates = value: (builtins.tryEval (builtins.seq value.outPath true)).success;
   part = import ../flake-module.nix {
     inherit lib;
-    # As flake-parts has it, for one system.
+    # As in flake-parts, for one system.
     flake-parts-lib.mkPerSystemOption =
       module:
       lib.mkOption {

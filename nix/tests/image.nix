@@ -1,5 +1,5 @@
-# For scripts/test-systemd: the image of ../image.nix with a static binary from outside, put together by hand where nixpkgs has no
-# dockerTools. What is in it, and what it says of itself, is that file's.
+# For scripts/test-systemd: the image of ../image.nix with a given static binary, assembled by hand because the nixpkgs
+# here has no dockerTools. Its contents and configuration come from ../image.nix.
 {
   # A nixpkgs tree.
   nixpkgs,

@@ -1,11 +1,11 @@
-# For scripts/test-nixos: locks of a tree of the machine, made by Nix.
+# For scripts/test-nixos: locks of a tree of this machine, made by Nix.
 {
   nixpkgs,
   # A folder with a driftlock.toml.
   tree,
   # The folder of a driftlock package.
   driftlock,
-  # Of the build.
+  # The time zone of the build.
   timeZone ? "UTC",
 }:
 let

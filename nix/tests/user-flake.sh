@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# What a user writes who has only our pages: for scripts/test-nixos and scripts/test-systemd.
+# What a user writes who only has the docs: for scripts/test-nixos and scripts/test-systemd.
 
-# The first block of a language in a page below a heading.
+# Prints the first block of a language below a heading of a page.
 snippet() {
   # shellcheck disable=SC2016 # the backticks are Markdown's
   sed -n "/^## $2\$/,\$p" "$1" | sed -n '/^```'"$3"'$/,/^```$/p' | sed '1d;/^```$/,$d'
 }
 
-# DIR: the flake and the declaration of docs/nixos.md, and a stack, in a repository of its own. The rest of the machine is
-# the text of shop.nix.
+# DIR: creates a repository with the flake and the declaration of docs/nixos.md, and a stack. The second argument
+# becomes shop.nix, the rest of the machine.
 user_flake() {
   mkdir -p "$1/infra/stacks/web" "$1/audit/locks"
   local heading="From nothing to a scheduled check"

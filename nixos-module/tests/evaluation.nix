@@ -1,4 +1,4 @@
-# The module's evaluation tests: settings in, units and assertions out, under the real module system.
+# The module's evaluation tests: settings in, units and assertions out, with the real module system.
 {
   pkgs,
   lib,
@@ -6,15 +6,15 @@
   nixpkgs,
 }:
 let
-  # The module beside the few options that it sets. All of NixOS is evaluated by the VM test; here its own
-  # assertions are wanted, and no others.
+  # The module with only the options that it sets. The VM test evaluates all of NixOS; here only the module's own
+  # assertions matter.
   evaluate = evaluateWith { };
   evaluateWith =
     more: instances:
     (lib.evalModules {
       modules = [
         ../.
-        # Again, as a flake gives it: two roles may import it.
+        # Imported twice, as two roles of a flake might do.
         (import ../.)
         "${nixpkgs}/nixos/modules/misc/assertions.nix"
         {

@@ -1,4 +1,4 @@
-# The part of evaluation.nix about what switches instances, their units and their timers on and off.
+# The part of evaluation.nix about what enables and disables instances, their units and their timers.
 {
   lib,
   check,
@@ -64,7 +64,7 @@ in
     };
   };
 
-  # A default holds unless its own key is set; the calendar, unless there is another time to fire at.
+  # A default applies unless its own key is set; the calendar, unless there is another time to fire.
   testTimerByItself = {
     expr = timer { };
     expected = {
@@ -122,7 +122,7 @@ in
       {
         inherit (unit) wantedBy;
         starts = lib.hasSuffix ''"--no-block" "start" "driftlock-x.service"'' unit.serviceConfig.ExecStart;
-        # It is over at once, so the next switch starts it again.
+        # It ends at once, so the next switch starts it again.
         inherit (unit.serviceConfig) Type;
         remains = unit.serviceConfig ? RemainAfterExit;
         otherwise = (one "/srv/a" { }).systemd.services ? driftlock-x-after-switch;
@@ -182,7 +182,7 @@ in
     };
   };
 
-  # The longest time between two runs is worked out when the system is built.
+  # The longest time between two runs is computed when the system is built.
   testEveryIsDerived = {
     expr =
       let

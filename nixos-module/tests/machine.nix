@@ -1,5 +1,5 @@
-# A machine with one instance for each thing to prove. The VM test (../test.nix) and scripts/test-systemd
-# both run it; what they do to it is the same.
+# A machine with one instance for each behaviour to prove. The VM test (../test.nix) and scripts/test-systemd both run
+# it, with the same steps.
 {
   config,
   lib,
@@ -15,7 +15,7 @@ let
   };
   onMachine = "/var/lib/driftlock-baseline";
 
-  # What one unit's sandbox lets a program see, tried from inside: its service with another program in it.
+  # Runs another program inside the service of one unit, to test what its sandbox allows.
   probeOf =
     instance: script:
     let
@@ -40,7 +40,7 @@ in
   services.driftlock.metricsDirectory = "/var/lib/node-exporter";
 
   services.driftlock.instances = {
-    # Nothing starts it but the test. /srv/stacks has a secret beside it.
+    # Only the test starts it. /srv/stacks has a secret beside it.
     stacks = {
       settings.check.stacks = files "/srv/stacks";
       locks = onMachine;
@@ -70,7 +70,7 @@ in
       retainReports = 2;
     };
 
-    # Checked incrementally too, whenever the test starts that.
+    # Also checked incrementally, when the test starts it.
     cached = {
       settings.check.cached = files "/srv/cached";
       locks = onMachine;
@@ -89,8 +89,8 @@ in
       onTrouble = [ "note-absent@%N.service" ];
     };
 
-    # Roots where systemd's settings would hide or replace things, one of them readable by root only, and
-    # one whose name needs quoting.
+    # Roots that systemd's settings would hide or replace. One of them is readable by root only, and one has a name that
+    # needs quoting.
     everywhere = {
       settings.check = lib.mapAttrs (_: files) {
         home = "/home/alice/app";
@@ -114,13 +114,13 @@ in
     }
   ];
 
-  # The tests start them more often than systemd likes.
+  # The tests start them more often than systemd allows by default.
   systemd.services = {
     driftlock-stacks.startLimitIntervalSec = 0;
     driftlock-ticking.startLimitIntervalSec = 0;
     driftlock-cached-incremental.startLimitIntervalSec = 0;
 
-    # Keeps what is posted to it. Its directories are there by the time that starting it has ended.
+    # Stores what is posted to it. Its directories exist once it has started.
     note-sink = {
       wantedBy = [ "multi-user.target" ];
       serviceConfig = {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# probe.sh INSTANCE CAPABILITIES: runs in the place of driftlock inside the sandbox of one of machine.nix's units
-# and fails if anything is within reach that should not be. CAPABILITIES is the last digit that their masks have (4 is
-# CAP_DAC_READ_SEARCH). Builtins only: it finds no more programs there than driftlock does.
+# probe.sh INSTANCE CAPABILITIES: runs instead of driftlock inside the sandbox of one of machine.nix's units, and fails
+# if it can reach anything that it should not. CAPABILITIES is the last digit of the capability masks (4 is
+# CAP_DAC_READ_SEARCH). It uses builtins only, because the sandbox contains no other programs.
 set -u
 instance=$1 capabilities=$2 failed=0
 

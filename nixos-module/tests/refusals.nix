@@ -1,4 +1,4 @@
-# The half of evaluation.nix about what is refused, and by which option's path.
+# The part of evaluation.nix about what is refused, and under which option's path.
 {
   lib,
   check,
@@ -8,7 +8,7 @@
   refusals,
 }:
 let
-  # The start of the only assertion that fails.
+  # The option of the only assertion that fails.
   refusedAt = config: map (message: lib.head (lib.splitString ": " message)) (refusals config);
   at = option: [ "services.driftlock.instances.x${option}" ];
 in

@@ -1,4 +1,4 @@
-# The part of evaluation.nix about what comes with a run: incremental checks, telling, windows and metrics.
+# The part of evaluation.nix about what belongs to a run: incremental checks, alerts, windows and metrics.
 {
   lib,
   check,
@@ -9,7 +9,7 @@
   serviceOf,
 }:
 {
-  # Telling of drift and trouble
+  # Alerts about drift and trouble
   testDispatcherGetsNames = {
     expr =
       let
@@ -124,7 +124,7 @@
     expected = [ "driftlock-x" ];
   };
 
-  # Telling people
+  # Notifications
   testNotify = {
     expr =
       let

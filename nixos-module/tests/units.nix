@@ -1,5 +1,5 @@
-# The units of tests/machine.nix as NixOS installs them, with a driftlock binary from outside: for
-# scripts/test-nixos and scripts/test-systemd, which have no NixOS to run.
+# The units of tests/machine.nix as NixOS installs them, with a given driftlock binary: for scripts/test-nixos and
+# scripts/test-systemd, which run without NixOS.
 {
   # A nixpkgs tree.
   nixpkgs,

@@ -46,7 +46,7 @@ pub enum AcceptError {
     /// Something in a module could not be read.
     #[error("the module {} can't be taken: {path} in it could not be read: {reason}", escaped(.module))]
     Unread { module: Vec<u8>, path: EntryPath, reason: Unverified },
-    #[error("more drifted than can be kept, so single entries can't be told from the others")]
+    #[error("more entries drifted than a run keeps, so single entries can't be accepted")]
     TooMuch,
 }
 

@@ -62,7 +62,7 @@ impl<'a> Names<'a> {
                 Some(Err(reason)) => name.malformed = Some(reason),
             }
         }
-        let globs = globs.build().map_err(|error| Trouble::new(error.to_string(), "name fewer of them"))?;
+        let globs = globs.build().map_err(|error| Trouble::new(error.to_string(), "name fewer globs"))?;
         Ok(Self { names, globs, of_globs })
     }
 
@@ -180,8 +180,8 @@ impl<'a> Name<'a> {
             return Trouble::new(problem, "correct it; in a name itself, write `[*]` for `*`");
         }
         Trouble::new(
-            format!("{given} is no path of anything that drifted; nothing was accepted"),
-            "see `driftlock check` for what drifted, and name the paths as it shows them",
+            format!("nothing that drifted has the path {given}; nothing was accepted"),
+            "run `driftlock check` to see what drifted, and use the paths that it shows",
         )
     }
 }

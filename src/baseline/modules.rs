@@ -51,12 +51,12 @@ fn parse(line: &[u8]) -> Result<(Sha256Digest, EntryPath), &'static str> {
     let (digest, module) = line.split_at_checked(64).ok_or("it is too short")?;
     let digest = std::str::from_utf8(digest).ok().and_then(Sha256Digest::from_hex);
     let digest = digest.ok_or("its digits are not lower-case hexadecimal ones")?;
-    let module = module.strip_prefix(b"  ").ok_or("it has no two blanks behind the digits")?;
+    let module = module.strip_prefix(b"  ").ok_or("it has no two blanks after the digits")?;
     if module.ends_with(b"\r") {
         return Err("it ends in a carriage return");
     }
     let module = EntryPath::new(module).ok().filter(|module| !module.as_bytes().contains(&b'/'));
-    Ok((digest, module.ok_or("it has no name of a directory directly below the root")?))
+    Ok((digest, module.ok_or("it does not name a directory directly below the root")?))
 }
 
 const fn record(sha256: Sha256Digest) -> Record {
@@ -137,7 +137,7 @@ impl ModulesOf {
             weight = weight.saturating_add(size_of::<(Sha256Digest, Box<[u8]>)>() + path.len());
             if weight > limit {
                 return Err(LockError::Old {
-                    problem: format!("what is there takes more than {limit} bytes to compare with it"),
+                    problem: format!("comparing it with the live state needs more than {limit} bytes"),
                     remedy: "write a new lock with `driftlock lock`, which has no such limit",
                 });
             }

@@ -205,7 +205,7 @@ impl<'de> Deserialize<'de> for Pairs {
 /// # Errors
 /// Anything that the scripts would not have written.
 pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
-    const REMEDY: &str = "restore it from git, or remove it and write it anew with `driftlock lock` after a review";
+    const REMEDY: &str = "restore it from git, or remove it and write a new one with `driftlock lock` after a review";
     let refused = |problem: String| LockError::Old { problem: escaped(problem.as_bytes()).to_string(), remedy: REMEDY };
     if bytes.len() as u64 > IMAGES_LIMIT {
         return Err(refused(format!("it is larger than {IMAGES_LIMIT} bytes")));

@@ -42,7 +42,7 @@ pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
         _ => {
             return Err(Trouble::new(
                 format!("{}: the declaration's name ends neither in .toml nor in .json", shown(&file)),
-                "give it a name that says its format",
+                "rename it so that it ends in one of these",
             ));
         }
     };

@@ -55,7 +55,7 @@ pub fn root(path: &Path) -> Result<Directory, Trouble> {
             io::ErrorKind::NotFound => "create it, or correct `root` in the declaration",
             io::ErrorKind::NotADirectory => "declare the directory that it is in as `root`, and the file in `include`",
             io::ErrorKind::PermissionDenied => "run driftlock as a user who may read it",
-            _ => "see why it can't be opened",
+            _ => "check the path and the links on it",
         };
         Trouble::new(format!("the root {} could not be opened: {error}", shown(path)), remedy)
     })
@@ -151,7 +151,7 @@ pub fn beside(file: &Path) -> io::Result<(Directory, String)> {
     let name = match (file.file_name().and_then(OsStr::to_str), file.as_os_str().as_bytes().last()) {
         (Some(name), Some(last)) if *last != b'/' => name.to_owned(),
         _ => {
-            let problem = "the path ends in no name of a file, or in one that is not UTF-8";
+            let problem = "the path does not end in a file name, or the name is not UTF-8";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
     };

@@ -106,7 +106,7 @@ pub fn start(commands: &[Vec<OsString>]) -> Result<(Launcher, Vec<Streams>), Tro
     prepared().map_err(|error| {
         let remedy = match Errno::from_io_error(&error) {
             Some(Errno::MFILE | Errno::NFILE) => "raise the limit of open files (`ulimit -n`), or name fewer servers",
-            _ => "see why /proc/self/exe can't be started again",
+            _ => "check that /proc is mounted, and that driftlock's own file may be executed",
         };
         Trouble::new(format!("the connections could not be prepared: {error}"), remedy)
     })
@@ -260,8 +260,8 @@ pub fn serve() -> Result<(), Trouble> {
     left(Some(Signal::KILL));
     result.map_err(|error| {
         Trouble::new(
-            format!("the launcher was told what it does not know: {error}"),
-            "leave it to `driftlock check --server` to start it",
+            format!("the launcher got an invalid message: {error}"),
+            "do not start it yourself: `driftlock check --server` does",
         )
     })
 }
@@ -341,7 +341,7 @@ pub(super) fn on_path(program: &OsStr) -> Option<PathBuf> {
 /// The launcher is gone already, or the kernel can't execute the command.
 pub fn become_command(launcher: i32, command: &[OsString]) -> Result<(), Trouble> {
     let [program, arguments @ ..] = command else {
-        return Err(Trouble::new("there is no command to start", "leave it to the launcher to start it"));
+        return Err(Trouble::new("there is no command to start", "do not start it yourself: the launcher does"));
     };
     let started = set_parent_process_death_signal(Some(Signal::TERM)).map_err(io::Error::from).and_then(|()| {
         if getppid().map(Pid::as_raw_pid) != Some(launcher) {

@@ -24,7 +24,7 @@ pub fn trusted(path: &Path, file: &File) -> Result<(), Trouble> {
         let remedy = format!("read it; if you want it to be used all the same, name it: --config {}", shown(path));
         Trouble::new(format!("the declaration {} was found and is not used: {problem}", shown(path)), remedy)
     };
-    let unknown = |error: io::Error| refused(format!("its owner could not be asked for: {error}"));
+    let unknown = |error: io::Error| refused(format!("its owner could not be read: {error}"));
     // The open file counts. A link counts too, because paths in the declaration are relative to the link's directory.
     let link = std::fs::symlink_metadata(path).map_err(unknown)?;
     let opened = file.metadata().map_err(unknown)?;

@@ -145,7 +145,7 @@ fn write(
             let problem = format!("the check {}: {} could not be read", check.name, compared.counts.unverified);
             trouble(&Trouble::new(
                 problem,
-                format!("see why: driftlock check --check {}", shell::word(check.name.as_bytes())),
+                format!("run `driftlock check --check {}` for the reasons", shell::word(check.name.as_bytes())),
             ));
         }
         *code |= if compared.counts.drifted > 0 { exit::DRIFT } else { 0 };

@@ -159,7 +159,7 @@ impl Watch {
             self.given_up = true;
             complain(&Trouble::new(
                 format!("the run was given up {why}: what was not read until then is unverified"),
-                "see what did not answer; or give the run more time (`--timeout`)",
+                "look at what did not answer, or give the run more time (`--timeout`)",
             ));
         }
     }

@@ -24,8 +24,8 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Starts to read; do not call it before the sandbox is entered. The thread returns the SHA-256 of the first `hashed` bytes, or
-    /// of all if there are fewer.
+    /// Starts to read; do not call it before the sandbox is entered. The thread returns the SHA-256 of the first
+    /// `hashed` bytes, or of all if there are fewer.
     ///
     /// # Errors
     /// No thread could be started.

@@ -19,9 +19,9 @@ pub fn joined(text: Option<String>, base64: Option<String>) -> Result<Vec<u8>, S
         (Some(text), None) => Ok(text.into_bytes()),
         (None, Some(base64)) => match BASE64.decode(base64.as_bytes()) {
             Ok(bytes) if std::str::from_utf8(&bytes).is_err() => Ok(bytes),
-            Ok(_) => Err("something in Base64 is UTF-8 and should stand as it is".to_owned()),
-            Err(error) => Err(format!("something is not Base64: {error}")),
+            Ok(_) => Err("a Base64 value is UTF-8 and should be written as text".to_owned()),
+            Err(error) => Err(format!("a value is not Base64: {error}")),
         },
-        _ => Err("a path or target stands there twice, or not at all".to_owned()),
+        _ => Err("a path or target is missing, or is written in both forms".to_owned()),
     }
 }

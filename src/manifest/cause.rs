@@ -109,25 +109,27 @@ impl Cause {
             }
             Self::Io => "the disk or the file system fails: see the kernel's log (`dmesg`), and restore the file",
             Self::NameTooLong => "shorten its name or its path, or `exclude` it",
-            Self::Unsupported => "the file system can't tell this of it: leave the attribute out, or `exclude` it",
+            Self::Unsupported => {
+                "the file system does not support this attribute: leave the attribute out, or `exclude` it"
+            }
             Self::Gone => "the network file system is gone: mount it again",
             Self::Limit => "raise the limit of open files (`ulimit -n`)",
-            Self::Refused => "see why the kernel refuses it, or `exclude` it",
+            Self::Refused => "look up the error, and the kernel's log (`dmesg`); or `exclude` it",
             Self::Unstable | Self::Touched => "run it while nothing writes to it, or `exclude` it",
             Self::Vanished => "run it while nothing changes the tree, or `exclude` what comes and goes",
             Self::Mount => "unmount it, declare a check of its own over it, or take `one_file_system` out of the check",
             Self::Subvolume => "declare a check of its own over it, or take `one_file_system` out of the check",
             Self::Lease => {
-                "see which process holds it (`/proc/locks`), such as Samba or an NFS server, and end its lease"
+                "find the process that holds the lease in `/proc/locks` (Samba or an NFS server, for example), and end it"
             }
             Self::Hangs => {
-                "see whether its file system still answers (a network file system, FUSE), and mount it again; or `exclude` it"
+                "check whether its file system still answers (a network file system, FUSE), and mount it again; or `exclude` it"
             }
-            Self::GivenUp => "see what did not answer; or give the run more time (`--timeout`)",
-            Self::Sizeless => "`exclude` it: that is no configuration",
+            Self::GivenUp => "look at what did not answer, or give the run more time (`--timeout`)",
+            Self::Sizeless => "`exclude` it: it is not a configuration file",
             Self::Absent => "start the container, or take its name out of `containers`",
-            Self::Engine => "see the engine's log, and what `docker inspect` or `podman inspect` says of the container",
-            Self::Below => "see what is said of that directory",
+            Self::Engine => "look at the engine's log, and at `docker inspect` or `podman inspect` of the container",
+            Self::Below => "look at the reason for that directory",
         }
     }
 }

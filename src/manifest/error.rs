@@ -20,15 +20,15 @@ pub enum LockError {
     NotCanonical { line: u64, problem: String },
     #[error("{0}")]
     Spoiled(Spoiled),
-    #[error("format version {found} is not known, only 1 is")]
+    #[error("format version {found} is unknown, only 1 is known")]
     Version { found: String },
-    #[error("line {line}: {path} stands after a path that sorts behind it")]
+    #[error("line {line}: {path} is out of order: it sorts before the path above it")]
     OutOfOrder { line: u64, path: EntryPath },
     #[error("line {line}: {path} is there twice")]
     Duplicate { line: u64, path: EntryPath },
     #[error("its entries have the digest {actual}, but it says {stated}: it was changed by hand or damaged")]
     Tampered { stated: String, actual: String },
-    #[error("line {line} is no line of `sha256sum`: {problem}")]
+    #[error("line {line} is not a line of `sha256sum`: {problem}")]
     NotSha256sum { line: u64, problem: &'static str },
     #[error("it belongs to the check {found}, not to {expected}")]
     OtherCheck { found: String, expected: String },
@@ -40,7 +40,7 @@ pub enum LockError {
     #[error("it is an old lock, and {problem}")]
     Old { problem: String, remedy: &'static str },
     /// The live state differs from the lock in more entries than a run keeps.
-    #[error("what is there differs from it in more than can be kept")]
+    #[error("the live state differs from it in more entries than a run keeps")]
     TooDifferent,
 }
 
@@ -55,12 +55,14 @@ impl LockError {
                 "put the file itself in its place (`cp --remove-destination`), or name the directory that it is in as `locks`"
             }
             Self::Io(_) => "check that it exists and that you may read it",
-            Self::Version { .. } => "use the driftlock that wrote it, or write it anew with `driftlock lock`",
+            Self::Version { .. } => {
+                "use the version of driftlock that wrote it, or write a new one with `driftlock lock`"
+            }
             Self::OtherCheck { .. } => "restore the lock of this check from git, or write it with `driftlock lock`",
             Self::OtherKind { .. } | Self::OtherAttributes { .. } => {
-                "review the change of the declaration, then write the lock anew with `driftlock lock`"
+                "review the change of the declaration, then write a new lock with `driftlock lock`"
             }
-            _ => "restore it from git, or remove it and write it anew with `driftlock lock` after a review",
+            _ => "restore it from git, or remove it and write a new one with `driftlock lock` after a review",
         }
     }
 }

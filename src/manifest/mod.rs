@@ -234,7 +234,7 @@ pub enum Unverified {
     #[error("unstable: it was listed and had disappeared when it was to be read")]
     Vanished,
     /// It was listed as a directory, but was something else when it was opened.
-    #[error("unstable: it was a directory when it was listed, and is none any more")]
+    #[error("unstable: it was a directory when it was listed, and no longer is")]
     Replaced,
     /// Another mount or file system begins here, and the check has `one_file_system = true`.
     #[error("{} here, and `one_file_system` refuses that", .0.phrase())]

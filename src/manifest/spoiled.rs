@@ -42,7 +42,7 @@ impl Spoiled {
     #[must_use]
     pub const fn remedy(self) -> &'static str {
         match self {
-            Self::ByteOrderMark => "restore it from git, and save nothing over it with an editor that adds one",
+            Self::ByteOrderMark => "restore it from git, and do not save it with an editor that adds one",
             Self::LineEnds => {
                 "write `*.lock.json -text` and `*.lock.txt -text` into .gitattributes, and restore it from git"
             }

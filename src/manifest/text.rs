@@ -177,7 +177,7 @@ fn parse_line(line: &[u8]) -> Result<(Sha256Digest, Vec<u8>), &'static str> {
         None => {
             let (digest, path) = line.split_at_checked(64).ok_or("it is too short")?;
             let path = path.strip_prefix(b"  ").or_else(|| path.strip_prefix(b" *"));
-            (digest, path.ok_or("behind 64 digits it needs two blanks, or a blank and `*`")?)
+            (digest, path.ok_or("after 64 digits it needs two blanks, or a blank and `*`")?)
         }
     };
     let digest = std::str::from_utf8(digest).ok().and_then(Sha256Digest::from_hex);

@@ -47,7 +47,7 @@ pub enum NoLandlock {
     NotImplemented,
     #[error("Landlock is built into this kernel but switched off (add `landlock` to the kernel parameter `lsm=`)")]
     NotEnabled,
-    #[error("Landlock could not be asked for: {0}")]
+    #[error("the kernel could not be asked for Landlock: {0}")]
     Unknown(String),
 }
 
@@ -56,11 +56,11 @@ pub enum NoLandlock {
 pub enum LandlockError {
     #[error(transparent)]
     Unavailable(#[from] NoLandlock),
-    #[error("Landlock: a handle that is to stay open to the sandbox could not be looked at: {0}")]
+    #[error("Landlock: the status of a granted handle could not be read: {0}")]
     Handle(Errno),
-    #[error("Landlock (ABI {abi}): the kernel refused what it says it offers: {error}")]
+    #[error("Landlock (ABI {abi}): the kernel refused rights that it offers: {error}")]
     Refused { abi: u32, error: Box<RulesetError> },
-    #[error("Landlock (ABI {abi}): the kernel enforced less than was asked: {status}")]
+    #[error("Landlock (ABI {abi}): the kernel enforced less than was requested: {status}")]
     Incomplete { abi: u32, status: String },
 }
 

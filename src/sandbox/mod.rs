@@ -83,11 +83,9 @@ pub enum Missing {
 /// Why the sandbox could not be entered.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    #[error(
-        "the sandbox has to be entered while the process has one thread, and it has more (this is a bug: report it)"
-    )]
+    #[error("the sandbox must be entered before a second thread starts, and there is one (this is a bug: report it)")]
     Threads,
-    #[error("a full sandbox is required, and this kernel does not give one: {}", list(.0))]
+    #[error("a full sandbox is required, and this kernel does not offer one: {}", list(.0))]
     Missing(Vec<Missing>),
     #[error(transparent)]
     Landlock(#[from] LandlockError),

@@ -123,7 +123,7 @@ const PR_SET_VMA: u64 = 0x5356_4d41;
 /// Why the filter could not be installed.
 #[derive(Debug, thiserror::Error)]
 pub enum SeccompError {
-    #[error("seccomp: the kernel does not let this process give up new privileges: {0}")]
+    #[error("seccomp: `no_new_privs` could not be set: {0}")]
     NoNewPrivs(Errno),
     /// The kernel, or something above this process, refuses filters.
     #[error("seccomp: the kernel refused the filter: {0}")]

@@ -79,13 +79,13 @@ pub enum Unfit {
     OtherVersion,
     #[error("it belongs to another declaration, lock, user or boot")]
     OtherBinding,
-    #[error("the clock was set since it was written, or the machine started anew")]
+    #[error("the clock was set or the machine was restarted since it was written")]
     OtherClock,
-    #[error("it is not as long as it has to be")]
+    #[error("its length is wrong")]
     Length,
-    #[error("its facts are not in order")]
+    #[error("its entries are out of order")]
     Order,
-    #[error("it is damaged: its checksum does not fit")]
+    #[error("it is damaged: its checksum does not match")]
     Checksum,
     #[error("{0}")]
     Unsafe(&'static str),

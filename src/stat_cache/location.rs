@@ -38,18 +38,19 @@ impl Root {
     /// Why the files of this root must always be read.
     pub fn of(directory: &Directory) -> Result<Self, String> {
         let system =
-            rustix::fs::fstatfs(directory).map_err(|errno| format!("its file system does not tell: {errno}"))?;
+            rustix::fs::fstatfs(directory).map_err(|errno| format!("its file system can't be identified: {errno}"))?;
         // The type and the sign of the field differ between architectures.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast, reason = "32 bits")]
         let number = u64::from(system.f_type as u32);
         if KEEPS_CHANGE_TIMES.iter().all(|(_, known)| *known != number) {
             let names = KEEPS_CHANGE_TIMES.map(|(name, _)| name).join(", ");
-            return Err(format!("its file system (type {number:#x}) is none of {names}"));
+            return Err(format!("its file system (type {number:#x}) is not one of {names}"));
         }
         let status = rustix::fs::statx(directory, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
             .map_err(|errno| format!("its status can't be read: {errno}"))?;
-        let file_system =
-            rustix::fs::fstatvfs(directory).map_err(|errno| format!("its file system does not tell: {errno}"))?.f_fsid;
+        let file_system = rustix::fs::fstatvfs(directory)
+            .map_err(|errno| format!("its file system can't be identified: {errno}"))?
+            .f_fsid;
         Ok(Self { device: (status.stx_dev_major, status.stx_dev_minor), inode: status.stx_ino, file_system })
     }
 }
@@ -87,12 +88,12 @@ impl Location {
         let (directory, name) = capability::beside(file).map_err(|error| {
             Trouble::new(
                 format!("the stat cache {shown} is not used: {error}"),
-                "name a file in a directory that is there and that you may write to",
+                "name a file in an existing directory that you may write to",
             )
         })?;
         let identity = capability::run_identity().map_err(|error| {
             Trouble::new(
-                format!("the stat cache {shown} is not used: the groups of this process are not known: {error}"),
+                format!("the stat cache {shown} is not used: the groups of this process can't be read: {error}"),
                 "run without --stat-cache",
             )
         })?;
@@ -107,7 +108,7 @@ impl Location {
         let refused = |why: &str| {
             Trouble::new(
                 format!("the stat cache {} is not used: the directory it is in {why}", self.shown),
-                "keep it in a directory that only the user who runs driftlock can write to (mode 0700, say)",
+                "keep it in a directory that only the user who runs driftlock can write to (for example with mode 0700)",
             )
         };
         let stat =
@@ -116,7 +117,7 @@ impl Location {
             return Err(refused("belongs to another user"));
         }
         if Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
-            return Err(refused("can be written to by others"));
+            return Err(refused("is writable by other users"));
         }
         Ok(())
     }

@@ -75,7 +75,7 @@ fn malformed_locks() {
         (good.replace("\"path\":\"z\"", "\"path\":\"z\\u0000\""), "line 10"),
         (good.replace("\"path\":\"z\"", "\"path\":\"m/b\""), "m/b is there twice"),
         (swapped(2, 3), "line 3"),
-        (swapped(7, 8), "stands after a path that sorts behind it"),
+        (swapped(7, 8), "is out of order: it sorts before the path above it"),
         (lines[..8].concat() + &lines[9..].concat(), "it was changed by hand or damaged"),
         (good.replace('\n', "\r\n"), "its lines end with CR LF"),
         (format!("\u{feff}{good}"), "a byte order mark"),

@@ -52,7 +52,11 @@ fn root_that_is_a_dangling_link() {
 
 #[test]
 fn root_that_is_a_loop_of_links() {
-    root_is(|world| symlink("root", world.path("root")).unwrap(), "symbolic links", "see why it can't be opened");
+    root_is(
+        |world| symlink("root", world.path("root")).unwrap(),
+        "symbolic links",
+        "check the path and the links on it",
+    );
 }
 
 #[test]

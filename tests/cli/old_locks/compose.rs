@@ -205,8 +205,8 @@ fn paths_elsewhere_and_paths_that_are_not_picked_are_refused() {
             "infra/stacks/traefik/traefik.yml",
             "line 4: infra/stacks/traefik/traefik.yml is not among what the check records",
         ),
-        ("infra/stacks/../docker-compose.yml", "line 4 is no line of `sha256sum`: its path has a `.` or `..` in it"),
-        ("infra/stacks/./docker-compose.yml", "line 4 is no line of `sha256sum`: its path has a `.` or `..` in it"),
+        ("infra/stacks/../docker-compose.yml", "line 4 is not a line of `sha256sum`: its path has a `.` or `..` in it"),
+        ("infra/stacks/./docker-compose.yml", "line 4 is not a line of `sha256sum`: its path has a `.` or `..` in it"),
         ("infra/stacks//docker-compose.yml", "line 4"),
         ("infra/stacks/", "line 4"),
         ("infra/stacks/traefik/docker-compose.yml", "traefik/docker-compose.yml is there twice"),
@@ -232,10 +232,10 @@ fn malformed_ones_are_refused() {
     for (bad, problem) in [
         (String::new(), "it is empty"),
         (good.trim_end().to_owned(), "it ends in the middle"),
-        (good.to_uppercase(), "is no line of `sha256sum`"),
-        (good.replace("  ", " "), "is no line of `sha256sum`"),
-        (format!("{good}\n"), "is no line of `sha256sum`"),
-        (format!("# made by hand\n{good}"), "is no line of `sha256sum`"),
+        (good.to_uppercase(), "is not a line of `sha256sum`"),
+        (good.replace("  ", " "), "is not a line of `sha256sum`"),
+        (format!("{good}\n"), "is not a line of `sha256sum`"),
+        (format!("# made by hand\n{good}"), "is not a line of `sha256sum`"),
     ] {
         fs::write(world.path(LOCK), bad).unwrap();
         refused(&world, "compose_hashes", LOCK, problem);

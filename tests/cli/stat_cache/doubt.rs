@@ -68,7 +68,7 @@ fn a_damaged_cache_is_thrown_away() {
 /// A clock that is set moves the moment at which the machine was started, going by it. So does starting it.
 #[needs(time_namespace)]
 fn a_cache_from_before_the_clock_was_set_is_thrown_away() {
-    const WHY: &str = "the clock was set since it was written, or the machine started anew";
+    const WHY: &str = "the clock was set or the machine was restarted since it was written";
     let world = known(TREES);
     let path = world.path(CACHE);
     let good = fs::read(&path).unwrap();

@@ -28,7 +28,7 @@ fn a_directory_that_others_can_write_to_holds_no_cache() {
     let mode = |mode| fs::set_permissions(&state, fs::Permissions::from_mode(mode)).unwrap();
     for others in [0o777, 0o775, 0o702, 0o1777] {
         mode(others);
-        not_used(&world, "the directory it is in can be written to by others");
+        not_used(&world, "the directory it is in is writable by other users");
     }
     mode(0o700);
     std::os::unix::fs::chown(&state, Some(65534), None).unwrap();
@@ -187,7 +187,7 @@ fn files_are_known_again_on_ext4_xfs_and_btrfs_alone() {
         let note = other.map(|(name, number)| {
             format!(
                 "driftlock: note: the stat cache is not used for the check tree: mnt/{name}/root can't be trusted, since \
-                 its file system (type {number}) is none of ext4, xfs, btrfs\n"
+                 its file system (type {number}) is not one of ext4, xfs, btrfs\n"
             )
         });
         assert_eq!(said(format!("{system}.err")), note.unwrap_or_default());
