@@ -1,8 +1,8 @@
 //! What no checker goes below: opening, looking at and reading every file below a directory, without hashing a byte.
 //!
 //! `cargo bench --bench limit -- DIR [THREADS]` reads DIR once to warm the cache, then some more times, and prints the
-//! bytes and the median of the seconds. `--once` reads it one time and prints nothing but bytes and files, for whoever
-//! times whole processes. The limit that `docs/performance.md` speaks of is this time, and on top of it the bytes
+//! bytes and the median of the seconds. `--once` reads it one time and prints only bytes and files, so that you can
+//! time the whole process. The limit that `docs/performance.md` speaks of is this time, and on top of it the bytes
 //! divided by what all cores together hash (`cargo bench --bench lanes`).
 //!
 //! It shares no code with the walk it is held against, and is as simple as can be: threads take directories from one

@@ -151,7 +151,7 @@ in
 ++ lib.optionals (instance.notify != null) [
   (holds (
     instance.notify.webhookUrlFile != null || instance.notify.mail != null
-  ) ".notify" "set webhookUrlFile or mail: there is nobody to tell")
+  ) ".notify" "set webhookUrlFile or mail: there is no recipient")
   (holds
     (
       instance.notify.webhookUrlFile == null
@@ -160,7 +160,7 @@ in
         && !paths.isAtOrBelow builtins.storeDir instance.notify.webhookUrlFile
     )
     ".notify.webhookUrlFile"
-    "a secret is an absolute path outside of the store, where everybody can read"
+    "a secret must be an absolute path outside the store, because every user can read the store"
   )
   (holds (
     instance.notify.mail == null || instance.notify.mail.to != [ ]

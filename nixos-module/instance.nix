@@ -63,7 +63,7 @@ in
       example = literalExpression "./audit/locks";
       description = ''
         The directory of the lock files. A path of the flake (`./audit/locks`) is kept in the Nix
-        store, where nobody can edit it; a string (`"/var/lib/driftlock-baseline"`) names a
+        store, where it can't be edited; a string (`"/var/lib/driftlock-baseline"`) names a
         baseline that is kept on the machine and that the unit reads in place.
       '';
     };
@@ -190,7 +190,7 @@ in
               example = "/run/secrets/slack-webhook";
               description = ''
                 A file with the URL of an incoming webhook of Slack or Mattermost, and nothing else. It is a
-                secret: not a path of the flake, which everybody could read in the store.
+                secret, so don't use a path of the flake: every user can read the store.
               '';
             };
 

@@ -37,7 +37,7 @@ if [ -n "${REMIND_AFTER-}" ]; then
   declare -A unit=([s]=1 [m]=60 [h]=3600 [d]=86400)
   remind=$((BASH_REMATCH[1] * unit[${BASH_REMATCH[2]}]))
 fi
-[ -n "${WEBHOOK_URL_FILE-}${MAIL_TO-}" ] || die "neither WEBHOOK_URL_FILE nor MAIL_TO is set: there is nobody to tell"
+[ -n "${WEBHOOK_URL_FILE-}${MAIL_TO-}" ] || die "neither WEBHOOK_URL_FILE nor MAIL_TO is set: there is no recipient"
 cd -- "$STATE"
 # Two runs at once would send everything twice.
 exec 9>lock

@@ -37,7 +37,7 @@ print(server.server_port, flush=True)
 server.serve_forever()
 "#;
 
-/// A machine with a declaration, somebody to tell, and nothing else in the environment.
+/// A machine with a declaration and a recipient of alerts, and nothing else in the environment.
 struct Machine {
     folder: TempDir,
     sink: Child,
@@ -269,7 +269,7 @@ fn a_run_without_a_verdict_is_trouble_whatever_the_report_before_it_says() {
     machine.tells(&["without a verdict (exit-code 2)"]);
     machine.run(0, &[]);
     machine.tells(&["recovered"]);
-    // A report that somebody has edited is none.
+    // An edited report does not count.
     machine.write("by hand");
     machine.check(&[], 1);
     let report = fs::read_to_string(machine.path("latest/drift_report.json")).unwrap();
@@ -351,7 +351,7 @@ fn what_is_wrong_with_its_settings_is_said() {
         (vec![("TITLE", "")], "TITLE is not set"),
         (vec![("ON", "drift all")], "all is none of drift, trouble, recovered"),
         (vec![("REMIND_AFTER", "a week")], "write a week as 90s, 30m, 24h or 7d"),
-        (vec![("WEBHOOK_URL_FILE", "")], "there is nobody to tell"),
+        (vec![("WEBHOOK_URL_FILE", "")], "neither WEBHOOK_URL_FILE nor MAIL_TO is set: there is no recipient"),
     ] {
         let output = machine.notify(&variables);
         assert_eq!(output.status.code(), Some(1));

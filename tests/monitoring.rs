@@ -133,7 +133,7 @@ fn server(program: &str, arguments: &[String], log: &Path) -> Server {
     Server(command.spawn().unwrap_or_else(|error| panic!("this test needs {program}: {error}")))
 }
 
-/// A port of loopback on which nobody listens.
+/// A loopback port on which no process listens.
 fn port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -49,7 +49,7 @@ impl Scene {
         for example in ["odoo-stack", "odoo-stack-drifted"] {
             let to = scene.path("repository/examples").join(example);
             copy(&Path::new(REPOSITORY).join("examples").join(example), &to);
-            // Reports of whoever tried the commands are in no clone.
+            // A clone has no reports of earlier runs.
             fs::remove_dir_all(to.join("audit/runtime")).unwrap_or_default();
         }
         scene

@@ -24,7 +24,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// Answers one request. What keeps it from being answered is said in the answer; the operator's side shows it.
 ///
 /// # Errors
-/// A request that is no use to anybody, since a person typed the command.
+/// stdin is a terminal, so a person typed the command.
 pub fn run(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result<u8, Trouble> {
     if io::stdin().is_terminal() {
         return Err(Trouble::new(

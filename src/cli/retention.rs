@@ -1,7 +1,7 @@
-//! `reports_keep`: the oldest reports are removed, so that there are as many as the declaration says.
+//! `reports_keep`: removes the oldest reports, until as many are left as the declaration says.
 //!
-//! A report that stays keeps those that are newer than it: the chain would else have a gap, which reads as if someone had taken
-//! a report out. So it goes from the oldest on and ends at the first that can't go.
+//! It starts with the oldest and stops at the first report that can't be removed. Removing a newer one would leave a gap in
+//! the chain, which looks as if a user had removed that report.
 
 use std::io;
 use std::num::NonZeroUsize;

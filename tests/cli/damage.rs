@@ -1,4 +1,4 @@
-//! Locks that somebody or something damaged: each one is refused, and nothing about it is ever a PASS.
+//! Damaged locks: each one is refused, and none of them ever leads to a PASS.
 
 mod compared;
 
@@ -125,7 +125,7 @@ fn a_lock_with_any_other_byte_anywhere_is_refused() {
     let (_, lock) = locked();
     let (header, entries) = read(&lock).unwrap();
     assert_eq!((write(&header, &entries), entries.len()), (lock.clone(), 5));
-    // Whoever opens the lock compares what the header says with the declaration, which the reader can't know.
+    // The caller compares the header with the declaration, which the reader does not know.
     let accepted = |damaged: &[u8]| read(damaged).is_ok_and(|(found, _)| found == header);
     for at in 0..lock.len() {
         let mut damaged = lock.clone();
@@ -152,7 +152,7 @@ fn restated(lock: &[u8]) -> Vec<u8> {
     [&lock[..digest], stated.as_bytes(), &lock[digest + stated.len()..]].concat()
 }
 
-/// A digest can be stated anew by whoever changes a lock. What is accepted then is still only what would be written.
+/// A user who changes a lock can also write a new digest. Even then, only bytes that driftlock would write are accepted.
 #[test]
 fn a_forged_lock_is_refused_unless_driftlock_would_write_it_so() {
     let (world, lock) = locked();

@@ -54,12 +54,12 @@ impl Served {
         Self { name, contents: contents.into(), size, direct: false, hangs: false }
     }
 
-    /// It states this size, and whoever reads it gets all that it has (`direct_io`).
+    /// States this size, but a reader gets all of its bytes (`direct_io`).
     pub fn stating(self, size: u64) -> Self {
         Self { size, direct: true, ..self }
     }
 
-    /// Whoever reads it waits for ever.
+    /// A read from it never returns.
     pub fn hanging(self) -> Self {
         Self { hangs: true, ..self }
     }

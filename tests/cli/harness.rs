@@ -217,14 +217,14 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// A command that runs the binary as somebody who may not read everything: the user `nobody` if the tests run as root.
+/// Runs the binary as a user who may not read everything: `nobody` if the tests run as root.
 pub fn unprivileged(world: &World, arguments: &[&str]) -> Command {
     let mut command;
     if is_root() {
         // The binary may lie where that user can't go.
         let copy = world.path("driftlock-copy");
-        // Copied by another process: a file that this one has open for writing is so in every child that another test
-        // starts meanwhile, and as long as it is, nobody can run it.
+        // Another process makes the copy. If this one opened it for writing, a child that another test starts meanwhile
+        // would inherit the handle, and the file could not be executed.
         let mut install = Command::new("install");
         install.args(["-m", "755", env!("CARGO_BIN_EXE_driftlock")]).arg(&copy);
         assert!(install.status().unwrap().success());

@@ -45,7 +45,7 @@ pub fn sshd() -> Has {
         // A site panics with what sshd said.
         let login = || Site::new(&[("here", Far::Driftlock)]).login("here");
         match std::panic::catch_unwind(login) {
-            Ok(login) => login.map_err(|why| format!("sshd lets nobody in: {why}")),
+            Ok(login) => login.map_err(|why| format!("sshd refuses every login: {why}")),
             Err(panic) => {
                 Err(panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "sshd does not start".to_owned()))
             }

@@ -82,7 +82,7 @@ fn files_that_take_long_are_read_with_any_number_of_threads() {
         |call: &str, name: &str| lines.iter().rposition(|line| line.contains(call) && line.contains(name)).unwrap();
     let first = at("close", "b_long");
     assert!(at("open", "d_long") < first, "another core begins the next one meanwhile");
-    assert!(at("open", "g49") < first, "and nobody leaves the small ones for the end");
+    assert!(at("open", "g49") < first, "and the small ones are not left for the end");
 }
 
 /// Runs driftlock, and gives the most memory that was resident at once, in bytes.

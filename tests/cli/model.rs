@@ -311,7 +311,7 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn item() -> impl Strategy<Value = Item> {
-    // All readable by anybody; only the owner's bit makes a file executable.
+    // Every user can read all of them; only the owner's bit makes a file executable.
     let mode = prop::sample::select(vec![0o644_u32, 0o755, 0o744, 0o655, 0o444, 0o555, 0o4755, 0o666]);
     let contents = prop_oneof![
         2 => Just(Vec::new()),

@@ -152,8 +152,8 @@ fn nar_of_a_nasty_tree_is_that_of_nix() {
     compare(&nasty());
 }
 
-/// The crate calls a file executable that anybody may execute; Nix, git and we go by its owner. So it is an oracle for
-/// trees only in which that is the same.
+/// The crate calls a file executable if any user may execute it; Nix, git and driftlock use the owner's bit. So it is an
+/// oracle only for trees in which both agree.
 #[needs("nix")]
 fn nar_of_a_nasty_tree_is_that_of_the_crate() {
     let world = World::in_memory(TREES);

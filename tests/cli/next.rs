@@ -11,7 +11,7 @@ use crate::watch::{says, shell};
 use lines::{line, lines};
 use needs::needs;
 
-/// A shell in the world, with driftlock on its path, as somebody who pastes.
+/// Pastes a line into a shell in the world, with driftlock on its path.
 fn pasted<'a>(world: &'a World, directory: &str, line: &str) -> Run<'a> {
     let path = "PATH=\"$(dirname \"$DRIFTLOCK\"):$PATH\"\nexport GIT_CONFIG_NOSYSTEM=1 HOME=/nonexistent GIT_PAGER=cat";
     shell(world, "bash", &format!("{path}\ncd '{directory}' || exit 9\n{line}\n"))

@@ -45,7 +45,7 @@ fn a_check_writes_neither_into_the_locks_nor_above_them() {
     world.driftlock(["check", "--output", "elsewhere"]).code(0);
 }
 
-/// In a directory where all may make files, somebody has made the temporary one before.
+/// In a directory where all users may create files, another user has already created the temporary file.
 #[needs(root)]
 fn a_temporary_file_of_another_user_is_left_alone() {
     let world = drifted();

@@ -152,7 +152,7 @@ const MUTATIONS: [Mutation; 13] = [
     DirectoryBits,
 ];
 
-/// Writes a file whose mode may forbid that, and keeps the mode: the kernel takes setuid bits away when anyone but root
+/// Writes a file whose mode may forbid that, and keeps the mode: the kernel takes setuid bits away when a user other than root
 /// writes, and that would be a change too.
 fn overwrite(path: &Path, contents: &[u8], mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
@@ -185,7 +185,7 @@ fn mutate(mutation: Mutation, at: &Index, world: &World, model: &mut Model, attr
                     overwrite(&there, contents, *mode);
                     "modified"
                 }
-                // As somebody would who hides it: the same size, and the old time put back.
+                // Hidden: the same size, and the old time restored.
                 SameSize => {
                     let byte = at.index(contents.len().max(1));
                     *contents.get_mut(byte)? ^= 1;
@@ -386,8 +386,8 @@ fn a_directory_that_workers_share_is_in_order() {
     }
 }
 
-/// Large files are read by whoever is free, not by who finds them: each ends where it belongs, whoever that was, and
-/// however close to the size from which on a file is large.
+/// A free thread reads a large file, which another one may have found. Each result ends up at its path, for any thread
+/// and for sizes around the limit from which a file is large.
 #[test]
 fn large_files_end_where_they_belong() {
     const LARGE: usize = 1 << 20;

@@ -49,7 +49,7 @@ fn several_names_of_one_inode_are_read_once() {
         world.lock();
         settle();
         for threads in ["1", "4"] {
-            // In one line each, whoever else is at work.
+            // One line for each call, even if several threads run.
             let options = ["-y", "-e", "trace=pread64,read,readv", "-e", "signal=none", "--seccomp-bpf"];
             let arguments = ["check", "--json", "--threads", threads];
             let report = strace(&world, &options, &arguments).code(0).json();

@@ -13,7 +13,7 @@ use needs::needs;
 
 use crate::harness::{FILES, TREES, World, the_check, unverified};
 
-/// Shows good bytes to whoever opens the file, and has evil ones back when it is closed.
+/// Shows good bytes when the file is opened, and restores the evil ones when it is closed.
 const SHOWS_GOOD_BYTES: &str = r#"
 import ctypes, os, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)

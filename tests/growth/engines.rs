@@ -72,7 +72,7 @@ impl Said {
                 let mut line = String::new();
                 while matches!(input.read_line(&mut line), Ok(1..)) {
                     if let Some(target) = line.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) {
-                        // Whoever asked may have had enough.
+                        // The client may have closed the connection.
                         let _ = (&theirs).write_all(&self.answer(target));
                     }
                     line.clear();

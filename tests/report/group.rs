@@ -120,7 +120,7 @@ fn a_directory_that_moved_whole_is_one_item() {
 }
 
 #[test]
-fn what_nobody_points_to_has_not_moved() {
+fn what_no_entry_points_to_has_not_moved() {
     let at = |place: &str| {
         Tree::new().dir("m").dir(place).file(format!("{place}/empty"), "").link(format!("{place}/l"), "t")
     };

@@ -15,7 +15,7 @@ use crate::scene::{Layers, Scene, is_root, said};
 const NAMES: [(u32, &str); 6] =
     [(1, "filesystem"), (2, "refer"), (3, "truncate"), (4, "tcp"), (5, "ioctl"), (6, "scope")];
 
-/// Kernels with more than this get what this one has, until someone has looked at what is new.
+/// Newer kernels get the rights of this ABI, until the new rights were reviewed.
 const NEWEST_THAT_IS_KNOWN: i64 = 10;
 
 fn offered() -> Enforced {

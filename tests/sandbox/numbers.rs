@@ -1,4 +1,4 @@
-//! Every system call by its number, whether or not anyone has thought of an attempt that would use it.
+//! Every system call by its number, including those that no attempt uses.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;

@@ -15,7 +15,7 @@ pub const PLACE: &str = "DRIFTLOCK_TEST_PLACE";
 pub const PORT: &str = "DRIFTLOCK_TEST_PORT";
 pub const UNPRIVILEGED: &str = "DRIFTLOCK_TEST_UNPRIVILEGED";
 
-/// `nobody`, wherever there is one; the kernel asks for no entry in a file.
+/// The user `nobody` on most systems. The kernel needs no entry in `/etc/passwd`.
 pub const NOBODY: u32 = 65534;
 
 /// What a child enters before it tries.

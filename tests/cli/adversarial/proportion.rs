@@ -1,4 +1,4 @@
-//! Cost that somebody else decides on: a tree that is small on the disk and large in paths.
+//! Cost that another user controls: a tree that is small on the disk but has long paths.
 
 use std::fs;
 use std::os::fd::OwnedFd;

@@ -54,7 +54,7 @@ fn bad_flags_are_usage_errors() {
     assert_eq!(snapshot(&world, &["."]), before);
 }
 
-/// As many threads as anybody asks for would take the machine down: fewer do the same.
+/// Too many threads would overload the machine, so driftlock uses fewer, with the same result.
 #[needs(strace)]
 fn absurd_number_of_threads() {
     let world = World::new();

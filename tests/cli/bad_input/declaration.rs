@@ -181,7 +181,7 @@ fn working_directory_that_was_removed() {
     refused(world.command(command), &["working directory", "--config FILE"]);
 }
 
-/// The users of the tests below: whoever runs them, and two that others are.
+/// Two other users for the tests below.
 const ALICE: u32 = 65_533;
 const BOB: u32 = 65_534;
 
@@ -239,7 +239,7 @@ fn of_another_user_is_not_used_unless_it_is_named() {
     own(0);
     lock(BOB, &[], 0);
     lock(0, &[], 0);
-    // Who has become root by sudo brings what is theirs, and nobody else's; and only root does.
+    // After sudo, root may also use a declaration of the user who called sudo, but of no other user.
     own(ALICE);
     let by_sudo = |user: u32, sudo: u32, code: i32| {
         let run = as_user(&world, user, "below/here", &["lock", "--dry-run"]);

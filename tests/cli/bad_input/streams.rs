@@ -1,4 +1,4 @@
-//! A stdout that is closed, full, or read by somebody who has read enough.
+//! A stdout that is closed or full, or whose reader has stopped reading.
 
 use std::fs::{self, File};
 use std::process::Stdio;

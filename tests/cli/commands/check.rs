@@ -60,7 +60,7 @@ fn text_on_stdout_is_the_stored_text_and_the_way_to_the_report() {
     let stored = fs::read_to_string(world.path("reports").join(run).join("drift_report.txt")).unwrap();
     assert_eq!(text, format!("{stored}\nReport: reports/{run}/drift_report.json\n"));
     assert!(text.lines().any(|line| line == format!("  Drift Check - {run}")), "{text}");
-    // Nothing in it but text, since nobody watches.
+    // Plain text, because stdout is not a terminal.
     assert!(!text.contains('\u{1b}') && !text.contains('\r'));
 }
 

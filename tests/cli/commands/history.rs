@@ -93,7 +93,7 @@ fn a_report_from_the_future_or_with_a_name_that_contradicts_it_is_never_the_late
         fs::create_dir(&folder).unwrap();
         fs::copy(world.path("reports").join(&day).join("drift_report.json"), folder.join("drift_report.json")).unwrap();
     };
-    // What is not named like a report is nobody's.
+    // Folders that are not named like a report are ignored.
     for other in ["latest", "20260102_080000.bak", "20260102_080000_1", "20260102_080000_02", "2026"] {
         copy(other);
     }

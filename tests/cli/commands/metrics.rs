@@ -155,7 +155,7 @@ fn on_a_full_disk_the_verdict_stands_and_the_metrics_are_the_old_ones() {
 }
 
 #[test]
-fn a_file_that_nobody_would_collect_is_refused() {
+fn a_file_that_would_not_be_collected_is_refused() {
     let world = locked();
     for name in ["textfile/shop.txt", "textfile/.prom", "textfile/.shop.prom", "textfile", "textfile/..", ""] {
         let refused = world.driftlock(["check", &format!("--metrics={name}")]).code(2);

@@ -104,7 +104,7 @@ fn errors_while_the_report_is_written() {
             "inject=ftruncate:error=EIO",
         ] {
             let names = [".drift_report.json.tmp", ".drift_report.txt.tmp"];
-            // The folder's name is the time, so nobody knows the path; the calls are those of the report alone.
+            // The folder's name is the time, so the path is not known beforehand; these are the calls for the report only.
             let call = inject.trim_start_matches("inject=").split(':').next().unwrap();
             let inject = if call == "write" { format!("{inject}:when=1") } else { inject.to_owned() };
             let options = if call.starts_with("rename") {

@@ -107,7 +107,7 @@ fn malformed_ones_are_refused() {
     let id = format!("sha256:{}", "ab".repeat(32));
     let good =
         format!("{{\"generated_at\": \"\", \"images\": {{\"web\": {{\"image\": \"web:1\", \"imageId\": \"{id}\"}}}}}}");
-    // Nobody listens there, and nobody needs to: the lock is refused first.
+    // No engine is needed: the lock is refused before the connection.
     let world = declaring("engine.sock", "");
     for (from, to, problem) in [
         ("\"image\":", "\"image\": \"x\", \"image\":", "duplicate field `image`"),

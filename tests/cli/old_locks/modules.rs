@@ -192,7 +192,7 @@ fn modules_without_files_do_not_tell_how_the_directory_was_spelled() {
 
 /// It is said that the lock can't tell these.
 #[test]
-fn what_nobody_can_see_by_such_a_lock_is_no_drift() {
+fn what_such_a_lock_does_not_record_is_no_drift() {
     let world = locked();
     let at = |path: &str| world.path("odoo_modules/seisei").join(path);
     fs::set_permissions(at("qr_ordering/models/table.py"), fs::Permissions::from_mode(0o755)).unwrap();

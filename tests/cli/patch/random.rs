@@ -26,7 +26,7 @@ fn git_apply_makes_the_one_of_the_other() {
     proptest!(config(), |(before in model(), after in model(), common in model())| {
         let with = |mut model: crate::model::Model| {
             common.0.iter().for_each(|(path, item)| model.add(path, item.clone()));
-            // Git keeps no empty directories, and leaves those where they are that somebody made.
+            // git neither stores empty directories nor removes existing ones.
             model.0.retain(|_, item| *item != Item::Directory);
             model
         };

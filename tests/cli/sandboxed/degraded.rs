@@ -106,7 +106,7 @@ fn without_the_flag_the_run_goes_on_and_says_so() {
                     assert!(landlock["abi"].is_u64() && *seccomp == false, "{report:#}");
                 }
             }
-            // Also for whoever wants to hear only what is wrong.
+            // Also with --quiet.
             says(&kernel(&world, answer, &["check", "--quiet"]).code(code).stdout(), &["[WARN] Sandbox"]);
         }
     }

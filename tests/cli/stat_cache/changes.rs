@@ -11,7 +11,7 @@ use needs::needs;
 use super::{check, known, settle, trusted, world};
 use crate::harness::{TREES, World, drift, the_check};
 
-/// One thing that somebody does to `m/a`, and what has to be found.
+/// One change to `m/a`, and what the check must find.
 type Deed = (&'static str, fn(&World, &Path), &'static [(&'static str, &'static str)]);
 
 const DEEDS: &[Deed] = &[

@@ -65,7 +65,7 @@ fn directories(root: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Does something, and puts the mtimes of all directories back, as somebody would who hides it.
+/// Makes a change, and restores the mtimes of all directories to hide it.
 pub(super) fn behind(world: &World, deed: impl FnOnce(&World)) {
     let root = world.path("root");
     let before: Vec<_> =

@@ -1,4 +1,4 @@
-//! A cache that is damaged, belongs to something else, or could have been written by others is thrown away.
+//! A cache that is damaged, belongs to another run, or could have been written by other users is discarded.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -41,7 +41,7 @@ fn a_damaged_cache_is_thrown_away() {
         fs::write(&path, &damaged).unwrap();
         let what = format!("byte {at}");
         if at < magic {
-            // This could be anything, and somebody's.
+            // This could be a file of the user.
             let run = run(&world, 3);
             look(&run, &what);
             says(&run.stderr(), &["holds something else; it is neither used nor replaced"]);

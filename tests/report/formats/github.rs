@@ -106,7 +106,7 @@ fn what_is_the_same_on_several_servers_is_one_finding() {
     let verdict =
         "Drift and trouble: 40 of 200 servers failed, 135 entries drifted in 70 checks, 5 servers not collected";
     assert_eq!(*found.last().unwrap(), format!("::notice title=driftlock::{verdict}"));
-    // Locks are at home here, whoever misses them.
+    // Locks are local, so a missing lock is one finding for any number of servers.
     let fleets = samples::fleets();
     let unlocked = &fleets.iter().find(|(name, _)| *name == "unlocked").unwrap().1;
     let found = rendered(|out| write(out, unlocked, &Places::default()));

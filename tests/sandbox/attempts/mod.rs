@@ -37,7 +37,7 @@ pub struct Attempt {
 #[derive(Clone, Copy)]
 pub enum Plain {
     Works,
-    /// For root. To anyone else the kernel refuses it anyway, which proves nothing about a layer.
+    /// For root. The kernel refuses it to every other user, which proves nothing about a layer.
     WorksForRoot,
     /// With this error, which shows that the call was let in.
     Fails(c_int),

@@ -142,7 +142,7 @@ pub const ATTEMPTS: &[Attempt] = &[
             done(call(libc::SYS_ioctl, &arguments))
         })
     }).plain(Plain::WorksForRoot).landlock(5, EACCES).seccomp(),
-    // Typing into the terminal of whoever started us. There is none here, and the error tells that the call got in.
+    // Typing into the parent's terminal. There is none here, so this error shows that the call was allowed.
     Attempt::new("type into the terminal", |_| Box::new(|| {
         done(call(libc::SYS_ioctl, &[1, libc::TIOCSTI as usize, c"x".as_ptr() as usize]))
     })).plain(Plain::Fails(libc::ENOTTY)).seccomp(),

@@ -34,7 +34,7 @@ fn write(path: &Path, bytes: &[u8]) {
     behind(path, |path| fs::write(path, bytes).unwrap());
 }
 
-/// One thing that somebody does to a lock whose bytes are these.
+/// One change to a lock with these bytes.
 type Deed = (&'static str, fn(&Path, &[u8]));
 
 /// None of them touches what the lock states of itself at its beginning, its size (but for the last two), or its mtime.
