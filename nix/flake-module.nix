@@ -30,37 +30,37 @@ in
                 src = mkOption {
                   type = types.raw;
                   example = literalExpression "./.";
-                  description = "The source tree that the declaration's roots lie in.";
+                  description = "The source tree that contains the declaration's roots.";
                 };
                 declaration = mkOption {
                   type = types.raw;
                   default = config.src + "/driftlock.toml";
                   defaultText = literalExpression ''src + "/driftlock.toml"'';
                   example = literalExpression "./infra/driftlock.toml";
-                  description = "The declaration: a TOML or JSON file, or what it holds.";
+                  description = "The declaration: a TOML or JSON file, or its contents.";
                 };
                 roots = mkOption {
                   type = types.attrsOf types.raw;
                   default = { };
                   example = literalExpression "{ addon_hashes = inputs.addons; }";
-                  description = "Check → what is read in the place of its root.";
+                  description = "For a check, what to read instead of its root.";
                 };
                 checks = mkOption {
                   type = types.nullOr (types.listOf types.str);
                   default = null;
                   example = [ "addon_hashes" ];
-                  description = "The checks to lock. Null for all of kinds `files` and `trees`.";
+                  description = "The checks to lock. Null for all of the kinds `files` and `trees`.";
                 };
                 locks = mkOption {
                   type = types.path;
                   example = literalExpression "./audit/locks";
-                  description = "The locks that are committed.";
+                  description = "The committed locks.";
                 };
                 into = mkOption {
                   type = types.str;
                   default = "audit/locks";
                   example = "infra/locks";
-                  description = "Where in the work tree the app writes them.";
+                  description = "The directory of the work tree into which the app writes them.";
                 };
               };
             }
@@ -69,7 +69,7 @@ in
         default = { };
         example = literalExpression "{ stacks = { src = ./.; locks = ./audit/locks; }; }";
         description = ''
-          Locks to keep current: each gives the check `driftlock-<name>` and the app `update-locks-<name>`.
+          Locks to keep current: each defines the check `driftlock-<name>` and the app `update-locks-<name>`.
         '';
       };
 

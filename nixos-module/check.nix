@@ -35,25 +35,25 @@ in
     root = optionalKey types.str {
       example = "/srv/stacks";
       description = ''
-        The one directory that this check may read, as an absolute path on this machine. The
-        unit sees it read-only, and nothing beside it. Of `container_files`, a directory in the container.
+        The only directory that this check may read, as an absolute path on this machine. The
+        unit sees it read-only, and nothing beside it. For `container_files`, a directory in the container.
       '';
     };
 
     server_root = optionalKey types.str {
       example = "/srv/stacks";
       description = ''
-        Where {option}`root` lies on a server. This machine is that server, so where it is set
-        it takes the place of {option}`root`; a {file}`driftlock.toml` that is shared with the
-        repository works unchanged.
+        The path of {option}`root` on a server. This machine counts as a server, so this path, if set,
+        replaces {option}`root`. A {file}`driftlock.toml` that is shared with the repository works
+        unchanged.
       '';
     };
 
     modes = optionalKey (types.listOf types.str) {
       example = [ "server" ];
       description = ''
-        Where the check makes sense. One that names only `local` belongs to a checkout of the
-        repository and is left out on this machine.
+        Where the check applies. A check with only `local` applies to a checkout of the
+        repository, and is left out on this machine.
       '';
     };
 
@@ -63,17 +63,17 @@ in
         "owner"
       ];
       description = ''
-        What is locked beside content, type and the executable bit: `mode`, `owner`, `xattrs`.
-        The last two need the machine's true user ids, so the unit then runs without a user
-        namespace of its own.
+        What is locked in addition to content, type and the executable bit: `mode`, `owner`, `xattrs`.
+        The last two need the machine's true user ids, so the unit then runs without its own user
+        namespace.
       '';
     };
 
     socket = optionalKey types.str {
       example = "/run/docker.sock";
       description = ''
-        The container engine's socket, for `containers`, `container_files` and `compose`. The unit is let through to this one
-        socket; {option}`supplementaryGroups` names the group that may use it.
+        The container engine's socket, for `containers`, `container_files` and `compose`. The unit can reach only this
+        socket. Name the group that may use it in {option}`supplementaryGroups`.
       '';
     };
 
@@ -81,7 +81,7 @@ in
       example = literalExpression "./infra/shop.compose.json";
       description = ''
         For `compose`, what {command}`docker compose config --format json` prints: a path of the flake, which is kept in the
-        Nix store, where everybody on the machine can read it, or an absolute path on the machine.
+        Nix store, where every user can read it, or an absolute path on the machine.
       '';
     };
 

@@ -94,7 +94,7 @@ in
       default = pkgs.callPackage ../nix/package.nix { };
       defaultText = lib.literalExpression "pkgs.callPackage ./nix/package.nix { }";
       example = lib.literalExpression "pkgs.driftlock";
-      description = "The driftlock that runs, that validates the declarations, and that is put on the path.";
+      description = "The driftlock package that runs, validates the declarations, and is put on the path.";
     };
 
     metricsDirectory = lib.mkOption {

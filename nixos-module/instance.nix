@@ -42,9 +42,9 @@ in
       default = { };
       example = literalExpression "lib.importTOML ./driftlock.toml";
       description = ''
-        The declaration: what {file}`driftlock.toml` holds, as Nix. It is validated by driftlock
-        itself when the system is built. Its `locks` and `reports` are replaced by
-        {option}`locks` and by the instance's state directory.
+        The declaration: the contents of {file}`driftlock.toml`, in Nix. driftlock itself validates it
+        when the system is built. {option}`locks` and the instance's state directory replace its
+        `locks` and `reports`.
       '';
     };
 
@@ -53,8 +53,8 @@ in
       default = null;
       example = "web";
       description = ''
-        Which of the servers in {option}`settings` this machine is, as `--as` has it: it then has the checks that this server
-        is asked for, its roots, and its locks where each server has its own (`lock_per_server`).
+        Which of the servers in {option}`settings` this machine is, as with `--as`. It then has the checks and roots of that
+        server and, with `lock_per_server`, its locks.
       '';
     };
 
@@ -63,8 +63,8 @@ in
       example = literalExpression "./audit/locks";
       description = ''
         The directory of the lock files. A path of the flake (`./audit/locks`) is kept in the Nix
-        store, where it can't be edited; a string (`"/var/lib/driftlock-baseline"`) names a
-        baseline that is kept on the machine and that the unit reads in place.
+        store, where it can't be edited. A string (`"/var/lib/driftlock-baseline"`) names a
+        directory on the machine, which the unit reads in place.
       '';
     };
 
@@ -73,8 +73,8 @@ in
       default = { };
       example = literalExpression "{ compose_hashes = ./infra/stacks; }";
       description = ''
-        For a check, a tree that has what is locked: a path of the flake, which is kept in the Nix store. With
-        `show_changes = true` in {option}`settings.check.<name>`, reports have the lines that changed. Without that
+        For a check, a tree with the locked contents: a path of the flake, which is kept in the Nix store. With
+        `show_changes = true` in {option}`settings.check.<name>`, reports have the lines that changed; otherwise
         they have no contents.
       '';
     };
@@ -84,8 +84,8 @@ in
       default = false;
       example = true;
       description = ''
-        Whether a baseline in the store may lack the locks of some checks. Otherwise each check needs a valid one, or the
-        build of the system fails; a check that has none reports drift.
+        Whether a baseline in the store may lack the locks of some checks. A check without a lock reports drift. If
+        false, the build of the system fails unless each check has a valid lock.
       '';
     };
 
@@ -100,9 +100,9 @@ in
         RandomizedDelaySec = "5m";
       };
       description = ''
-        When to check, as {manpage}`systemd.timer(5)` has it; any of its keys can be set. A calendar that
-        systemd does not understand fails the build of the system. Null makes no timer: the unit then runs
-        only when something starts it.
+        When to check: any keys of {manpage}`systemd.timer(5)`. A calendar that systemd does not understand
+        fails the build of the system. With null there is no timer, and the unit runs only when something
+        else starts it.
       '';
     };
 
@@ -112,11 +112,11 @@ in
         default = false;
         example = true;
         description = ''
-          Whether to check incrementally too, and so more often: a second unit,
-          `driftlock-<name>-incremental.service`, reads only what changed since it last read it,
-          by device, inode, size, mtime and ctime. What it trusts is in {file}`docs/stat-cache.md`. Its cache
-          and its reports are in {file}`/var/lib/driftlock/<name>-incremental`. `driftlock-<name>.service`
-          goes on reading everything, on {option}`timerConfig`.
+          Whether to run incremental checks too. A second unit, `driftlock-<name>-incremental.service`,
+          reads only what changed since its last run, by device, inode, size, mtime and ctime, so it can run
+          more often. {file}`docs/stat-cache.md` says what it trusts. Its cache and reports are in
+          {file}`/var/lib/driftlock/<name>-incremental`. `driftlock-<name>.service` still reads everything, on
+          {option}`timerConfig`.
         '';
       };
 
@@ -131,7 +131,7 @@ in
           OnBootSec = "5m";
         };
         description = ''
-          When to check incrementally, as {manpage}`systemd.timer(5)` has it. Null makes no timer.
+          When to run incremental checks: keys of {manpage}`systemd.timer(5)`. With null there is no timer.
         '';
       };
     };
@@ -141,8 +141,8 @@ in
       default = false;
       example = true;
       description = ''
-        Whether to check after each switch to a configuration, and after each boot, beside {option}`timerConfig`: a
-        new baseline is otherwise first tried when the timer fires. The switch does not wait for the check.
+        Whether to also check after each switch to a configuration, and after each boot. Otherwise a new baseline is first
+        used when the timer fires. The switch does not wait for the check.
       '';
     };
 
@@ -151,9 +151,9 @@ in
       default = null;
       example = "24h";
       description = ''
-        How often the check runs (`90s`, `30m`, `24h`, `7d`), for the metrics: an alert tells of a run that is overdue. Null
-        takes the longest time between two runs of {option}`timerConfig`'s `OnCalendar`, worked out by `systemd-analyze`
-        when the system is built; with another kind of timer, or none, it is left out, and the alert takes a day for it.
+        How often the check runs (`90s`, `30m`, `24h`, `7d`), for the metrics: an alert fires if a run is overdue. With null,
+        `systemd-analyze` computes the longest time between two runs of {option}`timerConfig`'s `OnCalendar` when the system
+        is built. With another kind of timer, or none, the metric is left out, and the alert assumes a day.
       '';
     };
 
@@ -163,9 +163,9 @@ in
       example = [ "notify-drift@%n.service" ];
       description = ''
         Units to start when a run found drift or a missing lock file (bit 1 of the exit code).
-        `%n` stands for the checking unit's name (`driftlock-${"<name>"}.service`), `%N` for the same
-        without its suffix. {file}`/var/lib/driftlock/<name>/latest` is by then the run's report,
-        with the unit's name for that of the instance where {option}`statCache` has it run.
+        `%n` stands for the checking unit's name (`driftlock-${"<name>"}.service`), `%N` for that name
+        without its suffix. When they start, {file}`/var/lib/driftlock/<name>/latest` is the run's report
+        (for an incremental check, {file}`/var/lib/driftlock/<name>-incremental/latest`).
       '';
     };
 
@@ -175,8 +175,8 @@ in
       example = [ "notify-trouble@%n.service" ];
       description = ''
         Units to start when a run had trouble (bit 2 of the exit code): something could not be
-        read or verified, or the unit ended in any way that is not driftlock's own exit code.
-        A run with drift and trouble starts these and {option}`onDrift`. `%n` and `%N` as there.
+        read or verified, or the unit ended without an exit code of driftlock.
+        A run with drift and trouble starts these and {option}`onDrift`. `%n` and `%N` are as there.
       '';
     };
 
@@ -213,7 +213,7 @@ in
                       type = types.str;
                       default = "/run/wrappers/bin/sendmail";
                       example = "/run/current-system/sw/bin/msmtp";
-                      description = "The program that is given the mail, with `-t -i`.";
+                      description = "The program that sends the mail; it is called with `-t -i`.";
                     };
                   };
                 }
@@ -222,7 +222,7 @@ in
               example = {
                 to = [ "ops@example.org" ];
               };
-              description = "To tell by the machine's sendmail. Null for no mail.";
+              description = "Send mail with the machine's sendmail. Null for no mail.";
             };
 
             on = mkOption {
@@ -240,8 +240,8 @@ in
               ];
               example = [ "drift" ];
               description = ''
-                What to tell of: drift or a missing lock file; trouble, which a run without a verdict is too; that
-                what was told of is over.
+                What to alert about: drift or a missing lock file; trouble, including a run without a verdict; and the
+                end of a problem.
               '';
             };
 
@@ -250,7 +250,7 @@ in
               default = "7d";
               example = "24h";
               description = ''
-                When to tell again of what has not changed (`30m`, `24h`, `7d`), by the first run after that. Null for never.
+                After how long the next run sends an unchanged alert again (`30m`, `24h`, `7d`). Null for never.
               '';
             };
 
@@ -258,7 +258,7 @@ in
               type = types.nullOr types.str;
               default = null;
               example = "The shop";
-              description = "What the message calls this instance. Null for the host's name and the instance's.";
+              description = "The name of this instance in messages. Null for the names of the host and the instance.";
             };
           };
         }
@@ -273,9 +273,9 @@ in
         ];
       };
       description = ''
-        Whom to tell of what the checks found: once, and again if it changed. A unit of its own does so,
-        `driftlock-notify-<name>.service`, which has the network and the secret; the checking unit has neither.
-        It fails where it can't deliver.
+        Where to send alerts about the checks. An alert is sent once, and again if the problem changed. A separate unit,
+        `driftlock-notify-<name>.service`, sends it, and has the network and the secret; the checking unit has neither.
+        The unit fails if it can't deliver an alert.
       '';
     };
 
@@ -294,7 +294,7 @@ in
       example = true;
       description = ''
         Whether the check may read files that its user may not: it gets `CAP_DAC_READ_SEARCH` and
-        no other capability. It still sees nothing but the declared roots.
+        no other capability. It still sees only the declared roots.
       '';
     };
 
@@ -303,8 +303,8 @@ in
       default = "driftlock";
       example = "odoo";
       description = ''
-        The account that the check runs as. `driftlock` is made by this module, any other has to
-        exist. Not root: {option}`readAll` is for that.
+        The user that the check runs as. This module creates `driftlock`; any other user must
+        exist. It can't be root; use {option}`readAll` instead.
       '';
     };
 
@@ -313,8 +313,8 @@ in
       default = "driftlock";
       example = "odoo";
       description = ''
-        The group that the check runs as, and whose members may read the reports. `driftlock` is made by this module,
-        whatever {option}`user` is; any other has to exist.
+        The group that the check runs as; its members may read the reports. This module creates `driftlock`,
+        whatever {option}`user` is; any other group must exist.
       '';
     };
 

@@ -20,25 +20,25 @@ types.nullOr (
               calendar;
           defaultText = literalExpression ''"${calendar}", unless there is another On… key'';
           example = "hourly";
-          description = "When to check: one calendar event, or a list of them, as {manpage}`systemd.time(7)` has them.";
+          description = "When to check: one calendar event of {manpage}`systemd.time(7)`, or a list of them.";
         };
         RandomizedDelaySec = mkOption {
           type = unitOption;
           default = defaults.RandomizedDelaySec;
           example = "1h";
-          description = "Up to how much later, so that a fleet does not check all at once.";
+          description = "The longest random delay, so that a fleet does not check all at once.";
         };
         FixedRandomDelay = mkOption {
           type = unitOption;
           default = true;
           example = false;
-          description = "Whether a machine's delay is the same each time, so that its checks are evenly apart.";
+          description = "Whether a machine always has the same delay, so that its checks are evenly spaced.";
         };
         Persistent = mkOption {
           type = unitOption;
           default = defaults.Persistent;
           example = false;
-          description = "Whether a check that was missed while the machine was off is made up for.";
+          description = "Whether to make up for a check that was missed while the machine was off.";
         };
       };
     }
