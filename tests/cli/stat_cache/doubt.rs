@@ -61,7 +61,7 @@ fn a_damaged_cache_is_thrown_away() {
     fs::write(&path, [&good[..], b"\0"].concat()).unwrap();
     let longer = run(&world, 1);
     look(&longer, "longer");
-    says(&longer.stderr(), &["not as long as it has to be"]);
+    says(&longer.stderr(), &["its length is wrong"]);
     assert_eq!(trusted(&check(&world, 1)), 3);
 }
 
