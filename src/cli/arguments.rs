@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
                   Examples:\n  \
                   driftlock init          write a commented driftlock.toml for what is here\n  \
                   driftlock lock          write the lock files; commit them\n  \
-                  driftlock check         say what has drifted since"
+                  driftlock check         report what drifted since"
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -31,28 +31,28 @@ pub struct Common {
     /// The declaration [default: driftlock.toml or driftlock.json, here or in a directory above]
     #[arg(long, short, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Go through this check only; may be given several times
+    /// Run only this check; may be given several times
     #[arg(long = "check", global = true, value_name = "NAME")]
     pub checks: Vec<String>,
-    /// Take this machine for a server that is declared: the checks that are for it, with the roots that they have there
+    /// Run as this declared server: with its checks, and the roots that they have there
     #[arg(long = "as", global = true, value_name = "SERVER")]
     pub as_server: Option<String>,
-    /// Print JSON on stdout and nothing else
+    /// Print only JSON on stdout
     #[arg(long, global = true)]
     pub json: bool,
-    /// Print only what is wrong: nothing at all on success
+    /// Print only problems, and nothing on success
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// Colour the text
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
-    /// Threads that read and hash [default: one a core]
+    /// Number of threads that read and hash [default: one for each core]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
     /// Refuse to run unless both Landlock and seccomp hold
     #[arg(long, global = true)]
     pub require_sandbox: bool,
-    /// Tell of a read that gets no answer for so many seconds
+    /// Report a read that gets no answer for this many seconds
     #[arg(long, global = true, hide = true, value_name = "SECONDS", default_value = "30")]
     pub stalled_after: NonZeroU32,
 }
@@ -60,13 +60,13 @@ pub struct Common {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Servers")]
 pub struct Servers {
-    /// Ask this server, over SSH: a name that is declared, or a host; may be given several times
+    /// Use this server, over SSH: a declared name, or a host; may be given several times
     #[arg(long = "server", value_name = "NAME|[USER@]HOST")]
     pub servers: Vec<String>,
-    /// Ask the servers of this group; may be given several times, and beside --server
+    /// Use the servers of this group; may be given several times, and together with --server
     #[arg(long = "group", value_name = "NAME")]
     pub groups: Vec<String>,
-    /// Ask every server that is declared
+    /// Use every declared server
     #[arg(long, conflicts_with_all = ["servers", "groups"])]
     pub all_servers: bool,
     /// Log in as this user, on every server
@@ -78,22 +78,22 @@ pub struct Servers {
     /// Connect to this port, on every server
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub ssh_port: Option<u16>,
-    /// Send this program along, for servers that have none: it has to be a static build
+    /// Send this program to the servers, for servers without driftlock; it must be a static build
     #[arg(long)]
     pub push: bool,
-    /// Send the program in this file along
+    /// Send the program in this file to the servers
     #[arg(long, value_name = "FILE")]
     pub push_binary: Option<PathBuf>,
-    /// Connections at once [default: 64]
+    /// Number of connections at once [default: 64]
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
-    /// Give a server up that can't be connected to in so many seconds [default: 15]
+    /// Give up a server after this many seconds without a connection [default: 15]
     #[arg(long, value_name = "SECONDS")]
     pub connect_timeout: Option<NonZeroU32>,
-    /// Give a server up that says nothing for so many seconds [default: 60]
+    /// Give up a server that sends nothing for this many seconds [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub idle_timeout: Option<NonZeroU32>,
-    /// Give a server up that has not finished after so many seconds [default: 3600]; without one, the check itself [default: never]
+    /// Give up a server that has not finished after this many seconds [default: 3600]; without servers, the check itself [default: never]
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<NonZeroU32>,
 }
@@ -109,20 +109,20 @@ pub enum Color {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a commented declaration for what is found here; never overwrites one
+    /// Write a commented declaration for the working directory; never overwrites one
     #[command(after_help = "Example:\n  driftlock init && $EDITOR driftlock.toml && driftlock lock")]
     Init,
     /// Read the declared paths and write the lock files
     #[command(after_help = "Examples:\n  \
                             driftlock lock --dry-run                show what would change, write nothing\n  \
                             driftlock lock --check compose_hashes   write one lock\n  \
-                            driftlock lock --all-servers            lock what servers have\n  \
+                            driftlock lock --all-servers            lock the state of the servers\n  \
                             driftlock lock --from runtime           make an export the baseline")]
     Lock {
         /// Show what would change, and write nothing
         #[arg(long)]
         dry_run: bool,
-        /// Take what `driftlock export` wrote into this directory, and read nothing else
+        /// Lock what `driftlock export` wrote into this directory, and read nothing else
         #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "groups", "all_servers"])]
         from: Option<PathBuf>,
         #[command(flatten)]
@@ -130,13 +130,13 @@ pub enum Command {
     },
     /// Take single drifted entries into the locks, and leave all others as they were locked
     #[command(after_help = "Examples:\n  \
-                            driftlock accept                        go through them, on a terminal\n  \
+                            driftlock accept                        ask about each drift, on a terminal\n  \
                             driftlock accept infra/stacks/edge-traefik/docker-compose.yml\n  \
                             driftlock accept qr_ordering            a whole module\n  \
                             driftlock accept 'infra/stacks/*/*.yml' --dry-run\n  \
                             driftlock accept --from runtime qr_ordering")]
     Accept(AcceptArguments),
-    /// Read the declared paths again and say what has drifted
+    /// Read the declared paths again and report what drifted
     #[command(after_help = "Examples:\n  \
                             driftlock check\n  \
                             driftlock check --config examples/odoo-stack/driftlock.toml\n  \
@@ -148,7 +148,7 @@ pub enum Command {
                             driftlock check --group web --server db\n  \
                             driftlock check --quiet --require-sandbox --output /var/lib/driftlock")]
     Check(CheckArguments),
-    /// Print a report that a `check` has kept, in another form
+    /// Print a report that `check` wrote, in any format
     #[command(after_help = "Examples:\n  \
                             driftlock report\n  \
                             driftlock report --format html > driftlock.html\n  \
@@ -158,13 +158,13 @@ pub enum Command {
         /// The folder of a report, or its JSON [default: the latest below the declaration's `reports`]; with --list, a
         /// directory of reports
         report: Option<PathBuf>,
-        /// Print the folders of all reports, the oldest first, and nothing else
+        /// Print only the folders of all reports, oldest first
         #[arg(long, conflicts_with_all = ["format", "title"])]
         list: bool,
         #[command(flatten)]
         form: Form,
     },
-    /// Compare two locks, two reports, or a lock with what is there; or print a patch
+    /// Compare two locks, two reports, or a lock with the live state; or print a patch
     #[command(after_help = "Examples:\n  \
                             driftlock diff old/compose_hashes.lock.json audit/locks/compose_hashes.lock.json\n  \
                             driftlock diff audit/runtime/20260129_153042 audit/runtime/20260129_154215\n  \
@@ -175,25 +175,25 @@ pub enum Command {
         /// A lock file, a report folder, or a report's JSON
         #[arg(required_unless_present_any = ["servers", "groups", "all_servers", "patch"], conflicts_with_all = ["servers", "groups", "all_servers", "patch"])]
         a: Option<PathBuf>,
-        /// The same, or `live`: what is there now for the check that the lock A belongs to
+        /// The same, or `live`: the live state of the check that the lock A belongs to
         #[arg(required_unless_present_any = ["servers", "groups", "all_servers", "patch"])]
         b: Option<PathBuf>,
-        /// Print the contents that drifted, here or on one server, as a patch that `git apply` takes in the declaration's directory
+        /// Print the lines that drifted, here or on one server, as a patch for `git apply` in the declaration's directory
         #[arg(long)]
         patch: bool,
-        /// From what is there to what is locked: the way back
+        /// Reverse the patch: from the live state to the locked state
         #[arg(long, requires = "patch")]
         reverse: bool,
-        /// A tree that has what is locked, in the place of the declaration's directory: another checkout, a backup
+        /// A tree with the locked contents, instead of the declaration's directory: another checkout, a backup
         #[arg(long, value_name = "DIR", requires = "patch")]
         reference: Option<PathBuf>,
         #[command(flatten)]
         servers: Servers,
     },
-    /// Write down what is there now: locks, digests, and what container engines have
+    /// Write the live state into files: locks, digests, and what container engines have
     #[command(after_help = "Example:\n  driftlock export --output runtime")]
     Export {
-        /// The directory to write to; it must be empty, or not be there yet
+        /// The directory to write to; it must be empty or must not exist
         #[arg(long, value_name = "DIR")]
         output: PathBuf,
         #[command(flatten)]
@@ -213,34 +213,34 @@ pub enum Command {
     /// Print exactly what a run would read, write and be denied
     #[command(after_help = "Examples:\n  \
                             driftlock capabilities\n  \
-                            driftlock capabilities --probe /etc/shadow   try it from inside, and fail")]
+                            driftlock capabilities --probe /etc/shadow   try to open it from inside the sandbox")]
     Capabilities {
-        /// Enter the sandbox of a `check` and try to open this path; exit code 0 if that is refused, 1 if it is not
+        /// Enter the sandbox of a `check` and try to open this path; exit code 0 if this is refused, otherwise 1
         #[arg(long, value_name = "PATH")]
         probe: Option<PathBuf>,
     },
-    /// Answer a request on stdin: what `--server` starts there
+    /// Answer a request on stdin; `--server` starts this on a server
     #[command(after_help = "Example:\n  \
                             driftlock collect --require-sandbox --allow /srv   as the forced command of a key")]
     Collect {
-        /// Open roots in this directory only; may be given several times
+        /// Open only roots in this directory; may be given several times
         #[arg(long = "allow", value_name = "DIR")]
         allowed: Vec<PathBuf>,
-        /// Give the contents of files that a check covers, to `diff --server NAME --patch`
+        /// Give the contents of files that a check covers to `diff --server NAME --patch`
         #[arg(long)]
         contents: bool,
     },
-    /// Merge locks for git, by entry
+    /// Merge locks entry by entry, for git
     #[command(after_help = "To set it up:\n  \
                             git config merge.driftlock.driver 'driftlock merge-driver --marker-size %L --path %P %O %A %B'\n  \
                             echo '*.lock.json merge=driftlock' >>audit/locks/.gitattributes\n\n\
                             Example:\n  \
                             driftlock merge-driver base.lock.json ours.lock.json theirs.lock.json   writes over ours")]
     MergeDriver(MergeDriverArguments),
-    /// Start connections for a `check --server`, outside of its sandbox
+    /// Start connections for `check --server`, outside its sandbox
     #[command(hide = true, name = launcher::SUBCOMMAND)]
     Launcher {
-        /// Become the command, as a child of the launcher that has this number
+        /// Become the command, as a child of the launcher with this process id
         #[arg(long, requires = "command")]
         parent: Option<i32>,
         #[arg(last = true)]
@@ -262,33 +262,33 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct MergeDriverArguments {
-    /// The lock that both sides grew out of, empty if there was none: git's %O
+    /// The common ancestor of both locks, empty if there is none: git's %O
     pub base: PathBuf,
-    /// Our lock, which the merged one is written over: git's %A
+    /// Our lock; the merged lock replaces it: git's %A
     pub ours: PathBuf,
     /// Their lock: git's %B
     pub theirs: PathBuf,
-    /// How long the marks around a conflict are: git's %L
+    /// The length of conflict markers: git's %L
     #[arg(long, value_name = "N", default_value = "7", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub marker_size: u16,
-    /// What the lock is called, for messages: git's %P
+    /// The name of the lock in messages: git's %P
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     pub path: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct AcceptArguments {
-    /// What to take: paths as `check` shows them, directories with all in them, modules and containers by their names, or
-    /// globs; without any you are asked, on a terminal
+    /// What to take: paths as `check` shows them, directories with everything in them, names of modules and containers, or
+    /// globs; without any, driftlock asks you, on a terminal
     #[arg(value_name = "PATH|GLOB")]
     pub paths: Vec<std::ffi::OsString>,
     /// Show what would change, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Take it from what `driftlock export` wrote into this directory, and read nothing else
+    /// Take the state that `driftlock export` wrote into this directory, and read nothing else
     #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "groups", "all_servers"])]
     pub from: Option<PathBuf>,
-    /// A tree that has what is locked, in the place of the declaration's directory: to see a change before you take it
+    /// A tree with the locked contents, instead of the declaration's directory: to see a change before you take it
     #[arg(long, value_name = "DIR", conflicts_with_all = ["servers", "groups", "all_servers", "from"])]
     pub reference: Option<PathBuf>,
     #[command(flatten)]
@@ -297,32 +297,32 @@ pub struct AcceptArguments {
 
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// Check this machine, which is what happens anyway; kept for the scripts that say so
+    /// Check this machine (default; accepted for compatibility)
     #[arg(long, conflicts_with_all = ["servers", "groups", "all_servers"])]
     pub local: bool,
     /// Write the report's folder below this directory instead of the declaration's `reports`
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Keep no report, and write nothing: for hooks, and systems that are read-only
+    /// Write no report, and nothing else: for hooks and read-only systems
     #[arg(long, conflicts_with = "output")]
     pub no_report: bool,
-    /// Show the lines that changed, of text files, in the report: a check needs a `reference` that has what is locked. Secrets
-    /// by their names (`*.env`, `*.pem`, keys) are left out. With --server the root here is the reference, too, and the server has
-    /// to give contents
+    /// Show the changed lines of text files in the report. A check needs a `reference` with the locked contents. Files with
+    /// names of secrets (`*.env`, `*.pem`, keys) are left out. With --server, the root here is a reference too, and the
+    /// server must give contents
     #[arg(long)]
     pub show_changes: bool,
-    /// Read only what changed since the last run with this FILE, and keep in it what is known of all else. A user who can
-    /// write FILE can hide drift: keep it in a directory of this user alone, and run a full check beside it
+    /// Read only what changed since the last run with this FILE, which stores the rest. A user who can write FILE can hide
+    /// drift: keep it in a directory that only this user can write to, and run full checks too
     #[arg(long, value_name = "FILE", conflicts_with_all = ["servers", "groups", "all_servers"])]
     pub stat_cache: Option<PathBuf>,
     /// Write metrics to this FILE, whose name ends in .prom, for the textfile collector of Prometheus' node_exporter
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// How often this check is meant to run (90s, 30m, 24h, 7d), for the metrics: a run that is overdue is an alert
+    /// How often this check is meant to run (90s, 30m, 24h, 7d), for the metrics: an alert fires if a run is overdue
     #[arg(long, value_name = "DURATION", requires = "metrics", value_parser = super::metrics::duration)]
     pub every: Option<u64>,
-    /// Drift is expected until this TIME (RFC 3339, such as 2026-01-29T18:00:00+09:00): it is reported as ever, and
-    /// alerts hold back until then
+    /// Expect drift until this TIME (RFC 3339, such as 2026-01-29T18:00:00+09:00): it is still reported, but alerts wait
+    /// until then
     #[arg(long, value_name = "TIME", requires = "reason")]
     pub expect_until: Option<String>,
     /// Why drift is expected
@@ -334,50 +334,50 @@ pub struct CheckArguments {
     pub servers: Servers,
 }
 
-/// In which form a report is printed.
+/// How to print a report.
 #[derive(Debug, Args)]
 pub struct Form {
-    /// The form of the report on stdout [default: text, or json with --json]
+    /// The format of the report on stdout [default: text, or json with --json]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
-    /// What was checked, for the head of `slack` and `html`: the name of the machine, say
+    /// What was checked, for the heading of `slack` and `html`: the name of the machine, for example
     #[arg(long, value_name = "TEXT", default_value = "driftlock")]
     pub title: String,
 }
 
-/// The forms of a report.
+/// The formats of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people at a terminal
+    /// Text for a terminal
     Text,
-    /// All of it, for programs
+    /// The whole report, for programs
     Json,
     /// Annotations of a GitHub workflow
     Github,
-    /// JUnit's XML, for CI systems
+    /// JUnit XML, for CI systems
     Junit,
     /// SARIF 2.1.0, for code scanning
     Sarif,
-    /// The payload of an incoming webhook of Slack or Mattermost
+    /// The body for an incoming webhook of Slack or Mattermost
     Slack,
-    /// Metrics
+    /// Metrics for Prometheus
     Prometheus,
-    /// A page of its own, to attach to a ticket
+    /// A single page, to attach to a ticket
     Html,
 }
 
-/// The forms in which `hash` prints.
+/// The output formats of `hash`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum HashFormat {
     /// `<hex>  <path>` for every file, as sha256sum prints it
     Sha256sum,
     /// The digest of the Nix archive of each path, as `nix hash path` prints it
     Nar,
-    /// The entries as a lock has them, as a JSON array
+    /// The entries of a lock, as a JSON array
     Json,
 }
 
-/// Shells that completions can be made for.
+/// Shells with a completion script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     Bash,
