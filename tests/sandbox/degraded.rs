@@ -93,7 +93,10 @@ pub fn a_layer_that_breaks_its_word_is_an_error() {
 pub fn a_second_thread_is_refused() {
     let scene = Scene::new(false);
     let said_of_two = said(scene.command("degraded:two threads", Layers::None));
-    assert!(said_of_two.starts_with("refused: ") && said_of_two.contains("before a second thread starts"), "{said_of_two}");
+    assert!(
+        said_of_two.starts_with("refused: ") && said_of_two.contains("before a second thread starts"),
+        "{said_of_two}"
+    );
     // One that has ended is none, however lately.
     assert_eq!(said(scene.command("degraded:ended threads", Layers::None)), describe(&offered()));
     // Where a container forbids the question, it is left out.
