@@ -1,4 +1,4 @@
-//! The lock format `<check>.lock.json`, version 1: the only writer and the only reader.
+//! The lock format `<check>.lock.json`, version 1. Only this module writes and reads it.
 //!
 //! ```text
 //! {
@@ -14,8 +14,8 @@
 //! }
 //! ```
 //!
-//! `docs/lock-format.md` specifies it in full. Reading is strict: what would not be written back to the same bytes is
-//! refused, and the reader shows that by writing each line back, unless it is one that can be written in one way only.
+//! `docs/lock-format.md` specifies it in full. The reader is strict: it refuses a lock if it would not write the same
+//! bytes. To see that, it writes each line again, except lines that have only one encoding.
 
 mod container;
 mod line;
@@ -30,7 +30,7 @@ use std::io::{self, Write};
 use crate::digest::Sha256;
 use crate::manifest::{AttributeSet, Entries, Entry, Kind, LockError, Record, Sha256Digest};
 
-/// What stands before the entries.
+/// The part before the entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub check: String,
@@ -39,7 +39,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// The lines from `{` up to and with `"entries": [`.
+    /// Writes the lines from `{` to `"entries": [`.
     pub fn write(&self, out: &mut Vec<u8>, digest: &str) {
         out.extend_from_slice(b"{\n\"driftlock\": 1,\n\"check\": ");
         line::push_string(out, &self.check);
@@ -59,7 +59,7 @@ impl Header {
     }
 }
 
-/// Calls `each` with every entry line: with its comma, save the last, and its line feed.
+/// Calls `each` with every entry line, including its comma (except the last one) and its line feed.
 fn for_each_line<E>(entries: &mut impl Entries, mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E>
 where
     E: From<LockError>,
@@ -81,7 +81,7 @@ where
     Ok(())
 }
 
-/// The digest of a manifest: what `digest` in its lock says.
+/// The digest of a manifest, as its lock states it.
 ///
 /// # Errors
 /// Those of the stream.
@@ -94,9 +94,9 @@ pub fn digest(entries: &mut impl Entries) -> Result<Sha256Digest, LockError> {
     Ok(hasher.finish())
 }
 
-/// Writes a lock. `digest` is what [`digest`] gives for the same entries.
+/// Writes a lock. `digest` is the result of [`digest`] for the same entries.
 ///
-/// Entries that are unverified are passed over, so the caller makes sure that there are none.
+/// Skips unverified entries, so the caller must make sure that there are none.
 ///
 /// # Errors
 /// Those of `out`, and those of the stream as [`io::ErrorKind::InvalidData`].
@@ -129,11 +129,11 @@ enum WriteError {
 pub fn entry_line(path: &[u8], record: &Record) -> String {
     let mut text = Vec::new();
     line::push_entry(&mut text, path, record);
-    // What is pushed is ASCII and pieces of valid UTF-8, so nothing is ever replaced here.
+    // Only ASCII and parts of valid UTF-8 are pushed, so nothing is ever replaced.
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// What is recorded of an entry as a JSON object, with the keys of its line in a lock: for reports.
+/// The record of an entry as a JSON object, with the keys of its line in a lock: for reports.
 #[must_use]
 pub fn record(record: &Record) -> Vec<u8> {
     let mut text = Vec::new();
@@ -141,7 +141,8 @@ pub fn record(record: &Record) -> Vec<u8> {
     text
 }
 
-/// Reads what [`record`] writes, however it is spaced. What would not be written back as the same value is the caller's to refuse.
+/// Parses what [`record`] writes, with any spacing. The caller must refuse what would not be written back as the same
+/// value.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -149,7 +150,7 @@ pub fn parse_record(text: &[u8]) -> Result<Record, String> {
     line::parse_record(text)
 }
 
-/// Reads what [`entry_line`] writes, and nothing else.
+/// Parses what [`entry_line`] writes, and nothing else.
 ///
 /// # Errors
 /// What is wrong, in words.

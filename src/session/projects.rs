@@ -59,7 +59,9 @@ impl Files {
 fn whole(path: &Path, file: File) -> Result<Vec<u8>, Trouble> {
     let mut bytes = Vec::new();
     let read = file.take(LIMIT + 1).read_to_end(&mut bytes);
-    read.map_err(|error: io::Error| Trouble::new(format!("{} could not be read: {error}", shown(path)), "see why"))?;
+    read.map_err(|error: io::Error| {
+        Trouble::new(format!("{} could not be read: {error}", shown(path)), "check the path and its permissions")
+    })?;
     Ok(bytes)
 }
 

@@ -6,10 +6,10 @@ use super::line::{Line, push_hex, push_string};
 use crate::manifest::Sha256Digest;
 use crate::manifest::container::{Compose, Container, Mount, Security, sorted};
 
-/// What stands before the digits of an image's id.
+/// The prefix of an image id.
 const SHA256: &str = "sha256:";
 
-/// Appends the keys behind `type`.
+/// Appends the keys after `type`.
 pub fn push(out: &mut Vec<u8>, container: &Container) {
     key(out, "image");
     push_string(out, &container.image);
@@ -120,7 +120,7 @@ fn strings(out: &mut Vec<u8>, name: &str, list: Option<&[Box<str>]>) {
     }
 }
 
-/// A mount as JSON has it.
+/// A mount in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MountItem {
@@ -131,8 +131,7 @@ pub struct MountItem {
     read_only: bool,
 }
 
-/// Reads what [`push`] has written. Lists come out sorted, and nothing twice in them: the reader sees by that whether
-/// they stood so.
+/// Parses what [`push`] wrote. Sorts lists and removes duplicates, so the reader sees whether they were canonical.
 pub fn parse(line: &mut Line<'_>) -> Result<Container, String> {
     let labels = |(name, value): (Box<str>, String)| Some((name, Sha256Digest::from_hex(&value)?));
     let labels = match line.labels.take() {
@@ -169,12 +168,12 @@ pub fn parse(line: &mut Line<'_>) -> Result<Container, String> {
     })
 }
 
-/// `sha256:` and the digits, as engines print an image's id.
+/// `sha256:` and the digits, as engines print the id of an image.
 pub fn image_id(digest: &Sha256Digest) -> String {
     format!("{SHA256}{}", digest.hex())
 }
 
-/// Reads [`image_id`]'s form, and no other.
+/// Parses the form of [`image_id`], and no other.
 pub fn parse_image_id(text: &str) -> Option<Sha256Digest> {
     Sha256Digest::from_hex(text.strip_prefix(SHA256)?)
 }

@@ -1,4 +1,4 @@
-//! One entry, one line: the canonical writer, and the reader that refuses all else.
+//! Writes an entry as its canonical line, and parses entry lines.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use super::container;
 use crate::manifest::{Attributes, Compose, Content, Entry, Record, Security, Sha256Digest, Xattrs};
 use crate::path::{EntryPath, is_hazardous};
 
-/// Appends a JSON string: `"`, `\` and hazardous characters escaped, all else as it is.
+/// Appends a JSON string. Escapes `"`, `\` and hazardous characters, and nothing else.
 pub fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
-    // Without a way out in the middle, several bytes are looked at at once.
+    // Without an early exit, the compiler can check several bytes at once.
     if text.as_bytes().iter().fold(true, |all, &byte| all & is_plain(byte)) {
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
@@ -64,7 +64,7 @@ fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
 
 fn push_number(out: &mut Vec<u8>, number: u64) {
     use std::io::Write as _;
-    // Writing into a vector can't fail.
+    // Writing to a vector can't fail.
     let _ = write!(out, "{number}");
 }
 
@@ -91,7 +91,7 @@ pub fn push_entry(out: &mut Vec<u8>, path: &[u8], record: &Record) {
     out.push(b'}');
 }
 
-/// Appends the same without the path.
+/// Likewise, without the path.
 pub fn push_record(out: &mut Vec<u8>, record: &Record) {
     out.push(b'{');
     push_keys(out, record);
@@ -155,8 +155,9 @@ fn push_attributes(out: &mut Vec<u8>, attributes: &Attributes) {
             if !std::mem::take(&mut first) {
                 out.push(b',');
             }
-            // Extended attributes with names that are not UTF-8 do not occur in practice; Base64 with a prefix that no
-            // name space of Linux has (`user.`, `security.` and so on all have a dot) keeps them apart and exact.
+            // Names of extended attributes that are not UTF-8 do not occur in practice. They get a prefix that no Linux
+            // name space has (`user.`, `security.` and so on all have a dot), and Base64, so that they are distinct and
+            // exact.
             if let Ok(name) = std::str::from_utf8(name) {
                 push_string(out, name);
             } else {
@@ -172,7 +173,7 @@ fn push_attributes(out: &mut Vec<u8>, attributes: &Attributes) {
     }
 }
 
-/// The keys that an entry line can have, as JSON gives them.
+/// The keys of an entry line in JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Line<'a> {
@@ -204,9 +205,9 @@ pub(super) struct Line<'a> {
     pub(super) compose: Option<Box<Compose>>,
 }
 
-/// Reads one entry line, without comma and line feed.
+/// Parses one entry line, without comma and line feed.
 ///
-/// This alone lets some lines pass that are not canonical; the reader writes what it got back and compares.
+/// This accepts some lines that are not canonical. The reader writes the result again and compares.
 ///
 /// # Errors
 /// What is wrong, in words.
@@ -217,8 +218,8 @@ pub fn parse_entry(line: &[u8]) -> Result<Entry, String> {
     Ok(Entry { path, record: record(line)? })
 }
 
-/// Reads the keys of an entry line without its path, and those of what no JSON lock has: a file of a `sha256sum` lock, which has no
-/// size, and a module of an old lock.
+/// Parses the keys of an entry line without its path. Also accepts records that no JSON lock has: a file of a
+/// `sha256sum` lock, which has no size, and a module of an old lock.
 ///
 /// # Errors
 /// What is wrong, in words.

@@ -1,8 +1,8 @@
-//! Entry lines in which nothing is out of the ordinary, read at a fraction of the price: nearly all lines of a lock.
+//! A fast parser for plain entry lines: nearly all lines of a lock.
 //!
-//! A line is plain if its strings are printable ASCII without `"` and `\`, and it is that of a file, a directory or a
-//! link without attributes and `nar`. There is one way only to write such an entry, and this reads no other: what it
-//! accepts need not be written again to see whether it is canonical. All else is left to [`line`](super::line).
+//! A line is plain if its strings are printable ASCII without `"` and `\`, and its entry is a file, a directory or a
+//! link without attributes and `nar`. Such an entry has only one encoding, and this parser accepts only that. So the
+//! reader need not write it again to see whether it is canonical. Other lines go to [`line`](super::line).
 
 use data_encoding::HEXLOWER;
 
@@ -10,7 +10,7 @@ use super::line::is_plain;
 use crate::manifest::{Content, Entry, Record, Sha256Digest};
 use crate::path::EntryPath;
 
-/// Reads a plain entry line, without comma and line feed; nothing if it is not plain, or wrong.
+/// Parses a plain entry line, without comma and line feed; `None` if it is not plain or invalid.
 pub fn parse_entry(line: &[u8]) -> Option<Entry> {
     let (path, rest) = string(line.strip_prefix(b"{\"path\":\"")?)?;
     let rest = rest.strip_prefix(b",\"type\":\"")?;
@@ -25,7 +25,7 @@ pub fn parse_entry(line: &[u8]) -> Option<Entry> {
     Some(Entry { path: EntryPath::new(path).ok()?, record: Record { content, attributes: None } })
 }
 
-/// What is behind the type of a file.
+/// The part after the type of a file.
 fn file(rest: &[u8]) -> Option<Content> {
     let behind = rest.strip_prefix(b",\"executable\":true");
     let (executable, rest) = (behind.is_some(), behind.unwrap_or(rest));
@@ -42,7 +42,7 @@ fn file(rest: &[u8]) -> Option<Content> {
     Some(Content::File { executable, size, sha256 })
 }
 
-/// The bytes up to the closing quote, and those behind it.
+/// The bytes up to the closing quote, and those after it.
 fn string(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = rest.iter().position(|&byte| byte == b'"')?;
     let (string, rest) = rest.split_at(end);
@@ -70,7 +70,7 @@ mod tests {
         ]
     }
 
-    /// Whatever is accepted is what the other reader reads, and the one way to write it.
+    /// If it accepts a line, the other parser reads the same, and the line is its only encoding.
     fn agrees(text: &[u8]) -> bool {
         let Some(entry) = parse_entry(text) else { return false };
         let mut written = Vec::new();

@@ -1,4 +1,4 @@
-//! Reads a lock as a stream, so that a large one needs no memory, and refuses all that would not be written so.
+//! Reads a lock as a stream, so that a large lock needs little memory, and refuses what driftlock would not write.
 
 use std::io::{BufRead, Read as _};
 
@@ -12,8 +12,8 @@ use crate::path::ROOT;
 /// The longest line that is read, in bytes. A path of 5,000 names of 255 bytes, all of them escaped, fits.
 const LINE_LIMIT: u64 = 16 << 20;
 
-/// A lock that is being read. The header is checked at once; the entries as they come; order, digest and end with
-/// the last call of [`Entries::next`], so what came before that one counts only if it succeeds.
+/// A lock that is being read. The header is checked at once, each entry when it is read, and order, digest and end by
+/// the last call of [`Entries::next`]. So use the entries only if that call succeeds.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
@@ -25,9 +25,9 @@ pub struct Reader<R> {
     text: Vec<u8>,
     rewritten: Vec<u8>,
     entry: Option<Entry>,
-    /// The path of the entry before; empty before the first.
+    /// The path of the previous entry; empty before the first.
     previous: Vec<u8>,
-    /// Whether the line before had a comma, so that one must follow; nothing before the first.
+    /// Whether the previous line had a comma, so that an entry must follow; `None` before the first.
     expects_more: Option<bool>,
     finished: bool,
 }
@@ -36,7 +36,7 @@ impl<R: BufRead> Reader<R> {
     /// Reads the header.
     ///
     /// # Errors
-    /// A header that driftlock does not write.
+    /// The header is not one that driftlock writes.
     pub fn new(input: R) -> Result<Self, LockError> {
         let header = Header { check: String::new(), kind: Kind::Files, attributes: AttributeSet::default() };
         let mut reader = Self {
@@ -56,7 +56,7 @@ impl<R: BufRead> Reader<R> {
         Ok(reader)
     }
 
-    /// What it is read from.
+    /// The underlying input.
     pub const fn input(&self) -> &R {
         &self.input
     }
@@ -66,13 +66,13 @@ impl<R: BufRead> Reader<R> {
         &self.header
     }
 
-    /// The digest that the lock states. It is known to be right once the stream has ended.
+    /// The digest that the lock states. It is verified once the stream has ended.
     #[must_use]
     pub fn stated_digest(&self) -> &str {
         &self.stated
     }
 
-    /// The line, from 1, of the entry that was given last.
+    /// The line number, from 1, of the entry that was returned last.
     #[must_use]
     pub const fn line(&self) -> u64 {
         self.number
@@ -209,12 +209,12 @@ impl<R: BufRead> Reader<R> {
         Ok(true)
     }
 
-    /// Checks that the lock's kind of check records this, with the attributes that the header names.
+    /// Checks that a lock of this kind can have this record, with the attributes in its header.
     fn check_record(&self, path: &[u8], record: &Record) -> Result<(), LockError> {
         fits(self.header.kind, self.header.attributes, path, record).map_err(|problem| self.not_canonical(problem))
     }
 
-    /// Reads the entry in the current line, and writes it again to see whether that is the same.
+    /// Parses the entry in the current line, and writes it again to see whether it is canonical.
     fn parse_any_entry(&mut self) -> Result<Entry, LockError> {
         let entry = line::parse_entry(&self.text).map_err(|problem| self.not_canonical(problem))?;
         self.rewritten.clear();
@@ -235,11 +235,11 @@ impl<R: BufRead> Entries for Reader<R> {
         Ok(self.entry.as_ref().map(|entry| Observed { path: entry.path.as_bytes(), state: Ok(&entry.record) }))
     }
 
-    /// There is one way to write an entry, so a line is of this entry if it reads as we would write it. Whatever is
-    /// out of the ordinary, and a line that is not in the buffer whole, is left to [`read_entry`](Self::read_entry).
+    /// An entry has only one encoding, so a line equals this entry if it has the bytes that we would write. Unusual
+    /// entries, and a line that is not completely in the buffer, are left to [`read_entry`](Self::read_entry).
     fn pass(&mut self, same: &Observed<'_>) -> Result<bool, LockError> {
         let Ok(record) = same.state else { return Ok(false) };
-        // Of a checksum alone this format has no line.
+        // This format has no line for a checksum alone.
         if matches!(record.content, Content::Checksum { .. } | Content::Module { .. })
             || self.expects_more != Some(true)
             || self.previous.as_slice() >= same.path
@@ -266,10 +266,10 @@ impl<R: BufRead> Entries for Reader<R> {
     }
 }
 
-/// Checks that a check of this kind records this, with these attributes.
+/// Checks that a check of this kind can record this, with these attributes.
 ///
 /// # Errors
-/// Why it doesn't, in words.
+/// Why it can't, in words.
 pub fn fits(kind: Kind, attributes: AttributeSet, path: &[u8], record: &Record) -> Result<(), &'static str> {
     let nested = || path.contains(&b'/');
     if path == ROOT && !kind.is_of_containers() {
@@ -306,7 +306,7 @@ mod tests {
     use super::*;
     use crate::digest::Sha256;
 
-    /// Reads a lock with these entry lines and the digest that fits them.
+    /// Reads a lock with these entry lines and a matching digest.
     fn read(kind: &str, attributes: &str, lines: &str) -> Result<u64, LockError> {
         let mut hasher = Sha256::new();
         hasher.update(lines.as_bytes());
