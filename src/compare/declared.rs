@@ -9,10 +9,10 @@ use crate::manifest::list::Found;
 use crate::manifest::{Entries, List, LockError};
 use crate::path::EntryPath;
 
-/// [`against`] of a check that may have a project.
+/// [`against()`] of a check that may have a project.
 ///
 /// # Errors
-/// Those of [`against`].
+/// Those of [`against()`].
 pub fn with_declared(
     room: &mut Room,
     project: Option<&Project>,
