@@ -14,9 +14,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::spellings::{Spellings, below};
 use crate::declaration::Selection;
 use crate::declaration::engine::is_container_name;
-use crate::manifest::{
-    Container, Content, Entries, Entry, Kind, LockError, Observed, Record, Sha256Digest, json, text,
-};
+use crate::manifest::{Container, Content, Entries, Entry, Kind, LockError, Observed, Record, json, text};
 use crate::path::{EntryPath, escaped};
 
 /// Which of the old locks it is.
@@ -222,7 +220,7 @@ pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
         if image.is_empty() {
             return Err(refused(format!("the `image` of {name} is empty")));
         }
-        let content = Content::Container(Box::new(seen(image.into(), Some(image_id))));
+        let content = Content::Container(Box::new(Container::of_image(image.into(), Some(image_id))));
         Ok((Entry { path, record: Record { content, attributes: None } }, 1))
     };
     let entries: Vec<_> = pairs.into_iter().map(entry).collect::<Result<_, _>>()?;
@@ -246,23 +244,6 @@ pub fn records(lock: &text::Reader, selection: &Selection) -> Result<(), LockErr
     }
 }
 
-/// What the scripts' lock records of a container.
-fn seen(image: Box<str>, image_id: Option<Sha256Digest>) -> Container {
-    Container {
-        image,
-        image_id,
-        repo_digests: Vec::new(),
-        state: None,
-        mounts: None,
-        networks: None,
-        ports: None,
-        labels: None,
-        env: None,
-        security: None,
-        compose: None,
-    }
-}
-
 /// Reduces a stream of containers to what a lock of images can record.
 #[derive(Debug)]
 pub struct ImagesOf<'a, E> {
@@ -281,7 +262,7 @@ impl<E: Entries> Entries for ImagesOf<'_, E> {
         let Some(Observed { path, state }) = self.live.next()? else { return Ok(None) };
         let state = match state {
             Ok(Record { content: Content::Container(found), .. }) => {
-                let content = Content::Container(Box::new(seen(found.image.clone(), found.image_id)));
+                let content = Content::Container(Box::new(Container::of_image(found.image.clone(), found.image_id)));
                 Ok(&*self.record.insert(Record { content, attributes: None }))
             }
             state => state,

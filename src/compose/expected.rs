@@ -199,17 +199,9 @@ impl Declared<'_> {
             config_hash: Box::default(),
         };
         self.with_hash(Container {
-            image: self.image(),
-            image_id: None,
-            repo_digests: Vec::new(),
             state: running(),
-            mounts: None,
-            networks: None,
-            ports: None,
-            labels: None,
-            env: None,
-            security: None,
             compose: Some(Box::new(compose)),
+            ..Container::of_image(self.image(), None)
         })
     }
 

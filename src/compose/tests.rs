@@ -7,17 +7,8 @@ use crate::manifest::{Container, Sha256Digest};
 /// A container from this image, whose registries know it by these digests.
 fn container(image: &str, repo_digests: &[&str]) -> Container {
     Container {
-        image: image.into(),
-        image_id: Some(Sha256Digest([0xab; 32])),
         repo_digests: repo_digests.iter().map(|&digest| digest.into()).collect(),
-        state: None,
-        mounts: None,
-        networks: None,
-        ports: None,
-        labels: None,
-        env: None,
-        security: None,
-        compose: None,
+        ..Container::of_image(image.into(), Some(Sha256Digest([0xab; 32])))
     }
 }
 

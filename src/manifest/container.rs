@@ -34,6 +34,26 @@ pub struct Container {
     pub compose: Option<Box<Compose>>,
 }
 
+impl Container {
+    /// A container of which only its image is known.
+    #[must_use]
+    pub const fn of_image(image: Box<str>, image_id: Option<Sha256Digest>) -> Self {
+        Self {
+            image,
+            image_id,
+            repo_digests: Vec::new(),
+            state: None,
+            mounts: None,
+            networks: None,
+            ports: None,
+            labels: None,
+            env: None,
+            security: None,
+            compose: None,
+        }
+    }
+}
+
 /// What Docker Compose says of a container in its labels; empty in one that Compose has not made. The keys in locks and
 /// reports, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -210,19 +210,7 @@ fn xattrs(number: usize, before: &str, after: &str, was: &[u8], is: &[u8]) -> Pa
 }
 
 pub fn bare() -> Container {
-    Container {
-        image: "web:1".into(),
-        image_id: Some(sha256(b"image")),
-        repo_digests: Vec::new(),
-        state: None,
-        mounts: None,
-        networks: None,
-        ports: None,
-        labels: None,
-        env: None,
-        security: None,
-        compose: None,
-    }
+    Container::of_image("web:1".into(), Some(sha256(b"image")))
 }
 
 fn container(container: Container) -> Content {
