@@ -1,5 +1,6 @@
 //! Paths and drift as JSON.
 
+mod ordered;
 mod record;
 
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,11 @@
 //! A record in a report: the keys of its line in a lock, without the path, by the code that writes and reads locks.
 
 use serde::de::Error as _;
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use super::ordered::Ordered;
 use crate::manifest::{Record, json};
 
 /// A record, written and read as JSON.
@@ -11,16 +13,14 @@ pub(super) struct RecordItem(pub Record);
 
 impl Serialize for RecordItem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_transcode::transcode(&mut serde_json::Deserializer::from_slice(&json::record(&self.0)), serializer)
+        serde_json::from_slice::<Ordered>(&json::record(&self.0)).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for RecordItem {
     /// What would not be written back the same is refused, so a key too many can't go unseen.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut text = Vec::new();
-        serde_transcode::transcode(deserializer, &mut serde_json::Serializer::new(&mut text))
-            .map_err(D::Error::custom)?;
+        let text = serde_json::to_vec(&Ordered::deserialize(deserializer)?).map_err(D::Error::custom)?;
         let record = json::parse_record(&text).map_err(D::Error::custom)?;
         let value = |text: &[u8]| serde_json::from_slice::<Value>(text).ok();
         if value(&json::record(&record)) == value(&text) {
