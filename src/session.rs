@@ -120,7 +120,8 @@ impl Session {
     /// Those of [`open`](Self::open), and an export that can't be read.
     pub fn from_export(request: &Request, locks_access: LocksAccess, export: &Path) -> Result<Self, Trouble> {
         let mut session = Self::open_with(request, locks_access, |declared, check| {
-            let is_here = check.modes.local && check.engine.is_none();
+            // With the roots of a server, what is here is not what is meant.
+            let is_here = check.modes.local && check.engine.is_none() && request.as_server.is_none();
             if is_here { Source::open(&declared.base, check) } else { Err(not_read(check)) }
         })?;
         session.export = Some(capability::export(export)?);

@@ -31,10 +31,10 @@ fn dollar(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         for (character, escape) in crate::path::to_escape(chunk.valid()) {
             match character {
-                '\\' | '\'' => out.extend(['\\', character]),
                 '\n' => out.push_str("\\n"),
                 '\t' => out.push_str("\\t"),
-                _ if escape || matches!(character, '!' | '`') => {
+                // A shell without this form, such as dash, takes a quote for the end, whatever stands before it.
+                _ if escape || matches!(character, '!' | '`' | '\\' | '\'') => {
                     octal(&mut out, character.encode_utf8(&mut [0; 4]).as_bytes());
                 }
                 _ => out.push(character),
@@ -61,9 +61,11 @@ mod tests {
             (b"`x`", "$'\\140x\\140'"),
             (b"~root", "'~root'"),
             ("Gr\u{fc}\u{df}e".as_bytes(), "'Gr\u{fc}\u{df}e'"),
-            (b"a\nb\\'", "$'a\\nb\\\\\\''"),
+            (b"a\nb\\'", "$'a\\nb\\134\\047'"),
             (b"\xff1", "$'\\3771'"),
             ("\u{202e}x!".as_bytes(), "$'\\342\\200\\256x\\041'"),
+            // A shell on a server that has no such form reads one word, too, and no command.
+            (b"!'; reboot; #", "$'\\041\\047; reboot; #'"),
             (b"##[x]", "$'#\\043[x]'"),
         ] {
             assert_eq!(word(bytes), expected);

@@ -350,10 +350,8 @@ pub fn become_command(launcher: i32, command: &[OsString]) -> Result<(), Trouble
         Err(Command::new(program).args(arguments).exec())
     });
     started.map_err(|error: io::Error| {
-        Trouble::new(
-            format!("{} could not be started: {error}", super::shown(Path::new(program))),
-            "check that it is installed and that you may run it",
-        )
+        let problem = format!("{} could not be started: {error}", super::shown(Path::new(program)));
+        Trouble::new(problem, "check that it is installed and that you may run it")
     })
 }
 

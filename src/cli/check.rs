@@ -15,7 +15,7 @@ use super::stat_cache::StatCache;
 use super::{after_printing, complain, exit, progress, render};
 use crate::baseline::Baseline;
 use crate::capability;
-use crate::compare::{self, Comparison, Room};
+use crate::compare::{self, Comparison, Hidden, Room};
 use crate::declaration::Check;
 use crate::manifest::{Kind, Record, json};
 use crate::patch::Effort;
@@ -89,7 +89,8 @@ fn look_again(run: &Run, report: &mut Report, all: bool) {
         let Outcome::Compared { comparison, .. } = &mut found.outcome else { continue };
         run.look_at(index, comparison);
         if all || check.show_changes {
-            let contents = |path: &[u8], record: &Record| run.live_contents(index, path, record);
+            let contents =
+                |path: &[u8], record: &Record| run.live_contents(index, path, record).map_err(|_| Hidden::Unread);
             run.show_changes((index, check), comparison, &contents, &mut effort);
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::arguments::Common;
 use super::exit;
@@ -146,6 +146,7 @@ fn entries(
 ) -> io::Result<()> {
     let mut left = further::ALL;
     let mut number = 0;
+    let mut written = Instant::now();
     for asked in asked.chunk_by(|a, b| a.check == b.check) {
         let check = asked[0].check;
         let collected = collections.get(check).and_then(|found| found.as_ref().ok());
@@ -164,6 +165,11 @@ fn entries(
             let found = found.as_ref().map(|found| found.as_deref().map_err(|reason| &**reason));
             further::write(out, number, live, found)?;
             number += 1;
+            // The other side waits for a sign of life.
+            if written.elapsed() > EVERY {
+                out.flush()?;
+                written = Instant::now();
+            }
         }
     }
     answer::done(out, number)

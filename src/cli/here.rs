@@ -25,7 +25,8 @@ pub struct New<'a> {
 /// A check whose new baseline is not what is here.
 pub struct Differs<'a> {
     pub check: &'a Check,
-    pub entries: u64,
+    /// How many differ or could not be read; nothing where the root could not be compared.
+    pub entries: Option<u64>,
     /// Whether what git has of the lock leads to what is there.
     takes_all: bool,
 }
@@ -43,11 +44,11 @@ pub fn differing<'a>(run: &'a Run, common: &Common, new: &[Option<New<'_>>]) -> 
     let here = progress::during(show_progress, watch, |progress| run.collect(&wanted, false, progress));
     let all = run.session.checks().zip(here).zip(new);
     let differing = all.filter_map(|((check, here), new)| {
-        let (here, new) = (here?.ok()?, new.as_ref()?);
+        let (here, new) = (here?, new.as_ref()?);
         // Both are in memory, and have no errors of their own.
-        let found = compare::compare(&mut new.entries.entries(), &mut here.entries()).ok()?;
-        let entries = found.counts.drifted;
-        (entries > 0).then_some(Differs { check, entries, takes_all: new.takes_all })
+        let found = here.ok().and_then(|here| compare::compare(&mut new.entries.entries(), &mut here.entries()).ok());
+        let entries = found.map(|found| found.counts.drifted + found.counts.unverified);
+        (entries != Some(0)).then_some(Differs { check, entries, takes_all: new.takes_all })
     });
     differing.collect()
 }
@@ -59,8 +60,16 @@ pub fn differing<'a>(run: &'a Run, common: &Common, new: &[Option<New<'_>>]) -> 
 pub fn write(out: &mut impl Write, run: &Run, ground: &Ground, all: &[Differs<'_>]) -> io::Result<()> {
     let servers = &run.session.declared.declaration.servers;
     for Differs { check, entries, takes_all } in all {
+        let name = escaped(check.name.as_bytes());
+        let Some(entries) = entries else {
+            writeln!(
+                out,
+                "[WARN] {name}: what is here could not be compared with this baseline: run `driftlock check`"
+            )?;
+            continue;
+        };
         let differ = changes::counted(*entries, "entry here differs", "entries here differ");
-        writeln!(out, "[WARN] {}: {differ} from this baseline", escaped(check.name.as_bytes()))?;
+        writeln!(out, "[WARN] {name}: {differ} from this baseline")?;
         let git = ground.checks.get(&check.name).and_then(|footing| footing.git.as_ref());
         let (Some(git), [server], true) = (git, &servers[..], takes_all) else {
             writeln!(out, "    until they are as they are there, `driftlock check` fails here")?;
@@ -76,7 +85,7 @@ pub fn write(out: &mut impl Write, run: &Run, ground: &Ground, all: &[Differs<'_
         writeln!(
             out,
             "    fetch them: git{base} checkout -- {lock} && driftlock diff{config} --server {server} --patch --check {name} | \
-             git{base} apply && driftlock lock{config} --check {name}",
+             git{base} apply && driftlock lock{config} --server {server} --check {name}",
         )?;
     }
     Ok(())

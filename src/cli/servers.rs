@@ -105,12 +105,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
 /// Says which servers are asked for none of the checks that are named, and, of all servers, for which checks none of them is
 /// asked.
 fn tell_what_is_not_asked(session: &Session, options: &arguments::Servers, connections: &Connections) {
-    let names: Vec<_> = connections.passed_over.iter().map(|server| server.name.as_str()).collect();
-    if !names.is_empty() {
-        let (are, checks) = (if names.len() == 1 { "is" } else { "are" }, session.checks());
-        let checks = some(&checks.map(|check| check.name.as_str()).collect::<Vec<_>>(), "or");
-        complain(&Trouble::new(format!("{} {are} not asked for {checks}", some(&names, "and")), ""));
-    }
+    connections.tell_passed_over(session);
     let checks = if options.all_servers { session.checks_of_none(&connections.servers) } else { Vec::new() };
     if !checks.is_empty() {
         let checks = some(&checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), "or");

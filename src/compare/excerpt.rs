@@ -38,9 +38,6 @@ impl Hidden {
     pub const ALL: [Self; 7] =
         [Self::Binary, Self::Secret, Self::Large, Self::NoReference, Self::Unread, Self::NotGiven, Self::Enough];
 
-    /// Why a server gives no contents, in its own words.
-    pub const NOT_GIVEN: &str = "contents of files are not given here";
-
     /// The word in JSON reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -65,7 +62,7 @@ impl Hidden {
             Self::NoReference => "not shown: no reference has what is locked",
             Self::Unread => "not shown: it could not be read again as it was",
             Self::NotGiven => "not shown: the server gives contents only to `driftlock collect --contents`",
-            Self::Enough => "not shown: a report shows 100 files of a check",
+            Self::Enough => "not shown: a report shows 100 files of a check, and 64 MiB of a server",
         }
     }
 }

@@ -11,6 +11,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 
+/// The longest name of a project or service, and the longest reference of an image, in bytes: each missing replica has them.
+const LONGEST_NAME: usize = 255;
+const LONGEST_IMAGE: usize = 1024;
+
 use super::error::ComposeError;
 use super::image::Reference;
 use super::{Image, LIMIT, MOST_CONTAINERS, Project, Service};
@@ -138,7 +142,8 @@ fn service(name: &str, item: ServiceItem, is_waited_for: bool) -> Result<Service
     }
     let image = match (item.image, item.build) {
         (Some(image), _) => {
-            let reference = Reference::parse(&image).ok_or_else(|| ComposeError::Image(name.to_owned()))?;
+            let reference = Some(&*image).filter(|image| image.len() <= LONGEST_IMAGE).and_then(Reference::parse);
+            let reference = reference.ok_or_else(|| ComposeError::Image(name.to_owned()))?;
             Image::Declared(image, reference)
         }
         (None, Some(_)) => Image::Built,
@@ -164,12 +169,15 @@ fn service(name: &str, item: ServiceItem, is_waited_for: bool) -> Result<Service
 }
 
 fn is_project_name(name: &str) -> bool {
-    name.as_bytes().first().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit())
+    name.len() <= LONGEST_NAME
+        && name.as_bytes().first().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
 }
 
 fn is_service_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 fn malformed(error: &serde_json::Error) -> ComposeError {

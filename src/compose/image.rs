@@ -42,7 +42,8 @@ impl Reference {
         if parts.into_iter().flatten().any(|part| part.is_empty() || part.contains('@')) {
             return None;
         }
-        let path = if registry == Some(DOCKER_HUB) { path.strip_prefix("library/").unwrap_or(path) } else { path };
+        let is_of_hub = registry.is_none_or(|registry| registry == DOCKER_HUB);
+        let path = if is_of_hub { path.strip_prefix("library/").unwrap_or(path) } else { path };
         let own = |part: Option<&str>| part.map(str::to_owned);
         Some(Self { registry: own(registry), path: path.to_owned(), tag: own(tag), digest: own(digest) })
     }
@@ -54,13 +55,12 @@ impl Reference {
 
     /// Whether the other, which an engine says, is of the same repository. What a short name means is the engine's choice.
     fn names(&self, said: &Self) -> bool {
-        let path = self.path.strip_prefix("library/").filter(|_| self.registry.is_none()).unwrap_or(&self.path);
         let registry = match (&self.registry, &said.registry) {
             (None, said) => said.as_deref().is_none_or(|said| said == DOCKER_HUB || said == LOCAL),
             (Some(own), None) => own == DOCKER_HUB,
             (Some(own), Some(said)) => own == said,
         };
-        registry && path == said.path
+        registry && self.path == said.path
     }
 
     /// Whether a container was made from what this names. A digest has to be one of those that its image has; the tag before

@@ -25,6 +25,11 @@ fn an_image_is_the_declared_one() {
         ("nginx", "docker.io/nginx:latest", &[], true),
         ("library/nginx", "docker.io/library/nginx:latest", &[], true),
         ("docker.io/nginx", "nginx", &[], true),
+        // As Docker says it where it was created so.
+        ("library/nginx", "library/nginx", &[], true),
+        ("nginx", "library/nginx", &[], true),
+        ("docker.io/library/nginx", "library/nginx", &[], true),
+        ("quay.io/library/nginx", "quay.io/nginx", &[], false),
         ("shop/web:1", "localhost/shop/web:1", &[], true),
         ("localhost/shop/web:1", "localhost/shop/web:1", &[], true),
         ("localhost:5000/web", "localhost:5000/web:latest", &[], true),

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::connection::Further;
 use super::read::{Answer, DoneLine};
 use super::{AnswerError, LINE_LIMIT};
-use crate::compare::{Hidden, LiveStatus};
+use crate::compare::LiveStatus;
 use crate::digest::Sha256;
 use crate::manifest::Sha256Digest;
 use crate::manifest::bytes::{joined, split};
@@ -34,7 +34,7 @@ pub const ALL: usize = 64 << 20;
 pub const LIMIT: u64 = LINE_LIMIT;
 
 /// What a server says that gives no contents.
-pub const NOT_GIVEN: &str = Hidden::NOT_GIVEN;
+pub const NOT_GIVEN: &str = "contents of files are not given here";
 
 /// An entry that is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,12 @@ pub struct Received {
 }
 
 impl Received {
+    /// The same, where they were asked for.
+    #[must_use]
+    pub fn given(&self, sha256: Sha256Digest) -> Option<Result<&[u8], &str>> {
+        self.contents.get(&sha256).map(|found| found.as_deref().map_err(|reason| &**reason))
+    }
+
     /// The contents that have this digest.
     ///
     /// # Errors

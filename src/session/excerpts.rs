@@ -3,7 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use super::Run;
-use super::changed::{Contents, Reference, before, read};
+use super::changed::{Reference, before, read};
 use crate::compare::{Comparison, Drift, Excerpt, Hidden, LINES, LONGEST};
 use crate::declaration::Check;
 use crate::manifest::{Content, Record};
@@ -12,6 +12,9 @@ use crate::patch::{self, Effort, secret};
 /// How many files of a check a report shows lines of, and the largest of them, in bytes.
 const SHOWN_FILES: usize = 100;
 const SHOWN_BYTES: usize = 64 << 10;
+
+/// Gives the contents of a file, if they are what the record tells of, or else why they are not shown.
+pub type Shown<'a> = dyn Fn(&[u8], &Record) -> Result<Vec<u8>, Hidden> + 'a;
 
 /// Whether the contents of a drift may be shown, as far as that is known without them.
 enum Showable {
@@ -37,7 +40,7 @@ impl Run {
         &self,
         (index, check): (usize, &Check),
         found: &mut Comparison,
-        contents: &Contents<'_>,
+        contents: &Shown<'_>,
         effort: &mut Effort,
     ) {
         let mut shown = 0;
@@ -62,7 +65,7 @@ impl Run {
         (index, check): (usize, &Check),
         drift: &Drift,
         all: &[Drift],
-        contents: &Contents<'_>,
+        contents: &Shown<'_>,
         effort: &mut Effort,
     ) -> Excerpt {
         let (old_path, expected) = before(drift, all);
@@ -80,8 +83,7 @@ impl Run {
         let new = match drift.actual.as_ref().map(|record| contents(new_path, record)) {
             None => Vec::new(),
             Some(Ok(bytes)) => bytes,
-            Some(Err(reason)) if reason == Hidden::NOT_GIVEN => return Excerpt::Hidden(Hidden::NotGiven),
-            Some(Err(_)) => return Excerpt::Hidden(Hidden::Unread),
+            Some(Err(why)) => return Excerpt::Hidden(why),
         };
         let texts = [&old, &new].map(|bytes| std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0')));
         if texts.contains(&None) {

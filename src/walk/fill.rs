@@ -21,6 +21,7 @@ const ALIGNED: usize = 64;
 pub struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
+    length: usize,
 }
 
 impl Buffer {
@@ -28,7 +29,7 @@ impl Buffer {
         let bytes: Box<[u8]> = vec![0; length + ALIGNED].into();
         // The most that it can be is less than what was added.
         let start = bytes.as_ptr().align_offset(ALIGNED).min(ALIGNED);
-        Self { bytes, start }
+        Self { bytes, start, length }
     }
 }
 
@@ -36,13 +37,13 @@ impl Deref for Buffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes[self.start..]
+        &self.bytes[self.start..self.start + self.length]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..]
+        &mut self.bytes[self.start..self.start + self.length]
     }
 }
 

@@ -355,7 +355,8 @@ def parse_json_lock(raw):
             digest.update(line + b"\n")
             comma = line.endswith(b",")
             path, entry = parse_entry(line[:-1] if comma else line, attributes)
-            if (kind == "containers") != (entry["type"] == "container") or kind == "containers" and b"/" in path:
+            of_containers = kind in ("containers", "compose")
+            if of_containers != (entry["type"] == "container") or of_containers and b"/" in path:
                 raise Refused("%r is no entry of this kind" % path)
             if path == ROOT and (not attributes or entry["type"] != "directory" or entry["nar"]):
                 raise Refused("the root is no such entry")

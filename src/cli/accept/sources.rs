@@ -36,12 +36,7 @@ pub fn open(common: &Common, arguments: &AcceptArguments) -> Result<(Run, Ground
     let (session, sources) = if arguments.servers.are_named() {
         let mut session = Session::for_servers(&request, access)?;
         let connections = Connections::prepare(&session, &arguments.servers)?;
-        if connections.servers.len() != 1 {
-            return Err(Trouble::new(
-                format!("a lock takes the state of one server, and {} are named", connections.servers.len()),
-                "name one with --server",
-            ));
-        }
+        connections.only("a lock takes the state of one server")?;
         session.is_about(&connections.servers);
         (session, Sources::Server(connections))
     } else {

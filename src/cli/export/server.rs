@@ -33,12 +33,7 @@ pub(super) fn run(common: &Common, output: &Path, options: &Servers) -> Result<u
     let request = common.request();
     let session = Session::for_servers(&request, LocksAccess::Read)?;
     let connections = Connections::prepare(&session, options)?;
-    let [server] = &connections.servers[..] else {
-        return Err(Trouble::new(
-            format!("export writes down what one server has, and {} are named", connections.servers.len()),
-            "name one with --server, and for each of the others another directory",
-        ));
-    };
+    let server = connections.only("export writes down what one server has")?;
     let directory = empty(&session, output)?;
     let run = session.enter([&directory])?;
     let (checks, engines) = connections

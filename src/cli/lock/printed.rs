@@ -64,7 +64,7 @@ pub(super) fn text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) 
 /// Those of stdout.
 pub(super) fn json(all: &[Done<'_>], dry_run: bool, differing: &[Differs<'_>]) -> io::Result<()> {
     let differing: HashMap<&str, u64> =
-        differing.iter().map(|differs| (&*differs.check.name, differs.entries)).collect();
+        differing.iter().filter_map(|differs| Some((&*differs.check.name, differs.entries?))).collect();
     let locks: Vec<_> = all
         .iter()
         .map(|done| {

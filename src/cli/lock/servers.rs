@@ -19,6 +19,9 @@ pub(super) fn run(common: &Common, dry_run: bool, options: &Servers) -> Result<u
     let mut session = Session::for_servers(&request, access)?;
     let connections = Connections::prepare(&session, options)?;
     one_state_a_lock(&session, &connections)?;
+    if !common.quiet {
+        connections.tell_passed_over(&session);
+    }
     session.is_about(&connections.servers);
     let show_progress = capability::wants_progress() && !common.quiet;
     let ground = ground(common, &session.declared);

@@ -28,12 +28,7 @@ pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
         Ok::<_, Trouble>(session)
     })?;
     let connections = Connections::prepare_for_contents(&session, wanted.servers)?;
-    let [server] = &connections.servers[..] else {
-        return Err(Trouble::new(
-            format!("a patch is about one server, and {} are named", connections.servers.len()),
-            "name one with --server",
-        ));
-    };
+    let server = connections.only("a patch is about one server")?;
     session.is_about(&connections.servers);
     let run = session.enter(&[])?;
     let mut found = Vec::new();

@@ -8,13 +8,13 @@ use std::time::Duration;
 use crate::capability::launcher::{self, Launcher, Streams};
 use crate::capability::{self, Program, shown};
 use crate::cli::arguments::Servers;
-use crate::cli::progress;
+use crate::cli::{complain, progress};
 use crate::declaration::{self, Server};
 use crate::remote::connection::{Asking, Further, Heard, Limits, Watch, watching};
 use crate::remote::request::{self, Asked, Extent};
 use crate::remote::{Answer, AnswerError, Head, push, ssh};
 use crate::sandbox::Requirement;
-use crate::session::{Session, for_nothing};
+use crate::session::{Session, for_nothing, some};
 use crate::trouble::Trouble;
 
 /// The connections of a run, none of them made yet.
@@ -112,6 +112,27 @@ impl Connections {
             limits: options.limits(),
             contents,
         })
+    }
+
+    /// Says which servers are asked for none of the checks of this run, and are passed over.
+    pub fn tell_passed_over(&self, session: &Session) {
+        let names: Vec<_> = self.passed_over.iter().map(|server| server.name.as_str()).collect();
+        if !names.is_empty() {
+            let (are, checks) = (if names.len() == 1 { "is" } else { "are" }, session.checks());
+            let checks = some(&checks.map(|check| check.name.as_str()).collect::<Vec<_>>(), "or");
+            complain(&Trouble::new(format!("{} {are} not asked for {checks}", some(&names, "and")), ""));
+        }
+    }
+
+    /// The one server that is named.
+    ///
+    /// # Errors
+    /// Several, of which `what` can't be done at once.
+    pub fn only(&self, what: &str) -> Result<&Server, Trouble> {
+        match (&self.servers[..], self.servers.len() + self.passed_over.len()) {
+            ([server], 1) => Ok(server),
+            (_, named) => Err(Trouble::new(format!("{what}, and {named} are named"), "name one with --server")),
+        }
     }
 
     /// Does `with` with the first connection.

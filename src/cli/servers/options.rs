@@ -74,7 +74,17 @@ impl Servers {
         for given in &self.servers {
             let server = match by_name.get(given.as_str()) {
                 Some(server) => (*server).clone(),
-                None => undeclared(given, known)?,
+                None => {
+                    let server = undeclared(given, known)?;
+                    if let Some(declared) = by_name.get(server.name.as_str()) {
+                        let (given, name) = (escaped(given.as_bytes()), escaped(declared.name.as_bytes()));
+                        return Err(Trouble::new(
+                            format!("--server {given}: {name} is declared, with a way in of its own"),
+                            format!("write --server {name} and --ssh-user"),
+                        ));
+                    }
+                    server
+                }
             };
             meant.add("--server", given, server)?;
         }

@@ -22,8 +22,11 @@ pub(super) fn steps(
     if let Some(patch) = patch {
         steps.push(Step::new("see it", patch("")));
     }
-    // A server that is not declared was named by its host.
-    let named = || Some(ssh::typed(&Server::undeclared(&server.host).ok()?, &Overrides::default(), &ground.base));
+    // A server that is not declared is named by its host. A report says who it is about, and may be another user's.
+    let named = || {
+        let host = Server::undeclared(&server.host).ok().filter(|host| host.name == server.name)?;
+        Some(ssh::typed(&host, &Overrides::default(), &ground.base))
+    };
     let ssh = ground.ssh.get(&server.name).cloned().or_else(named);
     let paths: Vec<_> = there(items).map(|item| joined(&check.root, item.path)).collect();
     if let Some(ssh) = ssh.as_ref().filter(|_| !paths.is_empty()) {
@@ -34,7 +37,11 @@ pub(super) fn steps(
     let base = ground.base.as_os_str().as_encoded_bytes();
     let directory = if base.is_empty() { String::new() } else { format!(" -C {}", shell::word(base)) };
     steps.push(Step::new("fetch it", format!("{} | git{directory} apply", patch(""))));
-    if let (Some(ssh), Some(declared)) = (&ssh, &check.declared_root) {
+    let declared = check
+        .declared_root
+        .as_ref()
+        .filter(|root| ground.checks.get(&check.name).is_some_and(|known| known.place == **root));
+    if let (Some(ssh), Some(declared)) = (&ssh, declared) {
         // The patch begins at the top of the work tree here, and there at the root. A work tree above that one is none of its own.
         let declared = ground.below_work_tree.join(declared);
         let names = declared.components().filter(|part| matches!(part, Component::Normal(_))).count();

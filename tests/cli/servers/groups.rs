@@ -226,7 +226,7 @@ fn what_is_not_declared_is_refused_before_anything_runs() {
     );
     refused(
         world.driftlock(["check", "--group", "web", "--server", "x@a"]),
-        &["--group web: there is another server a in this run"],
+        &["--server x@a: a is declared, with a way in of its own", "write --server a and --ssh-user"],
     );
     refused(world.driftlock(["export", "--group", "web", "--server", "b", "--output", "x"]), &["2 are named"]);
     for arguments in [&["--group", "web", "--all-servers"][..], &["--group", "web", "--local"]] {
