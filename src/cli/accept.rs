@@ -92,17 +92,15 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
     }
     // What the written locks have now, where it did not come from here.
     let new_locks: HashMap<&str, here::New<'_>> = match sources {
+        // Nothing of it is printed.
+        _ if common.json || common.quiet => HashMap::new(),
         Sources::Here => HashMap::new(),
         _ => written.iter().map(|new| (&*new.case.check.name, new.as_new())).collect(),
     };
     let new_locks: Vec<_> = run.session.checks().map(|check| new_locks.get(&*check.name).copied()).collect();
     let differing = here::differing(&run, common, &new_locks);
-    let printed = print(common, arguments.dry_run, &cases, &written).and_then(|()| {
-        if common.json || common.quiet {
-            return Ok(());
-        }
-        here::write(&mut io::stdout().lock(), &run, &ground, &differing)
-    });
+    let printed = print(common, arguments.dry_run, &cases, &written)
+        .and_then(|()| here::write(&mut io::stdout().lock(), &run, &ground, &differing));
     Ok(after_printing(if troubles.is_empty() { 0 } else { exit::TROUBLE }, printed))
 }
 

@@ -75,17 +75,15 @@ pub fn write(out: &mut impl Write, run: &Run, ground: &Ground, all: &[Differs<'_
             writeln!(out, "    until they are as they are there, `driftlock check` fails here")?;
             continue;
         };
-        let config = ground.config.as_deref().map(|file| shell::word(file.as_os_str().as_encoded_bytes()));
-        let config = config.map(|file| format!(" --config {file}")).unwrap_or_default();
-        let base = ground.base.as_os_str().as_encoded_bytes();
-        let base = if base.is_empty() { String::new() } else { format!(" -C {}", shell::word(base)) };
+        let [diff, lock_it] = ["diff", "lock"].map(|command| ground.driftlock(command));
+        let base = ground.git_directory();
         let [name, server] = [&check.name, &server.name].map(|name| shell::word(name.as_bytes()));
         let lock = shell::word(git.lock.as_os_str().as_encoded_bytes());
         // The patch leads from the lock that git has, which is what is here, to what is there.
         writeln!(
             out,
-            "    fetch them: git{base} checkout -- {lock} && driftlock diff{config} --server {server} --patch --check {name} | \
-             git{base} apply && driftlock lock{config} --server {server} --check {name}",
+            "    fetch them: git{base} checkout -- {lock} && {diff} --server {server} --patch --check {name} | \
+             git{base} apply && {lock_it} --server {server} --check {name}",
         )?;
     }
     Ok(())

@@ -40,6 +40,16 @@ struct Done<'a> {
     path: String,
     /// Nothing if the export has no lock of a check that is not for every server.
     result: Result<Option<Change>, Trouble>,
+    /// What an export has of it.
+    taken: Option<Collected>,
+}
+
+impl Done<'_> {
+    /// The lock as it is now, if it came from an export.
+    fn taken(&self) -> Option<New<'_>> {
+        let change = self.result.as_ref().ok()?.as_ref()?;
+        Some(New { entries: self.taken.as_ref()?, takes_all: change.since.is_some() })
+    }
 }
 
 /// How a lock changed.
@@ -89,30 +99,19 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>, options: &Serv
         }
     };
     let mut all = Vec::new();
-    // What came from elsewhere, of the checks of the run.
-    let mut taken = Vec::new();
     for (check, collection) in run.session.checks().zip(collections) {
         let Some(collection) = collection else { continue };
         let place = check.place();
         let wanted = Wanted { check, server: run.session.server(), place: &place };
-        let result = collection.and_then(|found| {
-            let change = found.as_ref().map(|live| wanted.lock(&run, live, dry_run)).transpose()?;
-            taken.push(found.filter(|_| export.is_some()));
-            Ok(change)
-        });
-        if result.is_err() {
-            taken.push(None);
-        }
-        all.push(Done { check, server: None, path: run.new_lock_path(check), result, place });
+        let (result, taken) = match collection {
+            Err(trouble) => (Err(trouble), None),
+            Ok(None) => (Ok(None), None),
+            Ok(Some(live)) => (wanted.lock(&run, &live, dry_run).map(Some), export.map(|_| live)),
+        };
+        all.push(Done { check, server: None, path: run.new_lock_path(check), result, place, taken });
     }
-    let replaces = |done: &Done<'_>| {
-        done.result.as_ref().is_ok_and(|change| change.as_ref().is_some_and(|change| change.since.is_some()))
-    };
-    let new = taken
-        .iter()
-        .zip(&all)
-        .map(|(entries, done)| Some(New { entries: entries.as_ref()?, takes_all: replaces(done) }));
-    let differing = here::differing(&run, common, &new.collect::<Vec<_>>());
+    let new: Vec<_> = all.iter().map(Done::taken).collect();
+    let differing = here::differing(&run, common, &new);
     Ok(tell(common, &all, (&run, &ground, &differing), dry_run))
 }
 

@@ -11,14 +11,15 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 
-/// The longest name of a project or service, and the longest reference of an image, in bytes: each missing replica has them.
-const LONGEST_NAME: usize = 255;
-const LONGEST_IMAGE: usize = 1024;
-
 use super::error::ComposeError;
 use super::image::Reference;
 use super::{Image, LIMIT, MOST_CONTAINERS, Project, Service};
 use crate::declaration::engine::is_container_name;
+
+/// The longest name of a project or a service, and the longest reference of an image, in bytes: each replica that is missing
+/// is told with them.
+const LONGEST_NAME: usize = 255;
+const LONGEST_IMAGE: usize = 1024;
 
 #[derive(Deserialize)]
 struct Config {
@@ -98,6 +99,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Project, ComposeError> {
         return Err(ComposeError::Include);
     }
     let name = name.ok_or(ComposeError::NoName)?;
+    if name.len() > LONGEST_NAME {
+        return Err(ComposeError::LongName { limit: LONGEST_NAME });
+    }
     if !is_project_name(&name) {
         return Err(ComposeError::Name(name));
     }
@@ -108,6 +112,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Project, ComposeError> {
     let mut containers: u64 = 0;
     let mut names = HashSet::new();
     for (service, item) in items {
+        if service.len() > LONGEST_NAME {
+            return Err(ComposeError::LongName { limit: LONGEST_NAME });
+        }
         if !known.insert(service.clone()) {
             return Err(ComposeError::Twice(service));
         }
@@ -142,8 +149,10 @@ fn service(name: &str, item: ServiceItem, is_waited_for: bool) -> Result<Service
     }
     let image = match (item.image, item.build) {
         (Some(image), _) => {
-            let reference = Some(&*image).filter(|image| image.len() <= LONGEST_IMAGE).and_then(Reference::parse);
-            let reference = reference.ok_or_else(|| ComposeError::Image(name.to_owned()))?;
+            if image.len() > LONGEST_IMAGE {
+                return Err(ComposeError::LongImage { service: name.to_owned(), limit: LONGEST_IMAGE });
+            }
+            let reference = Reference::parse(&image).ok_or_else(|| ComposeError::Image(name.to_owned()))?;
             Image::Declared(image, reference)
         }
         (None, Some(_)) => Image::Built,
@@ -169,15 +178,12 @@ fn service(name: &str, item: ServiceItem, is_waited_for: bool) -> Result<Service
 }
 
 fn is_project_name(name: &str) -> bool {
-    name.len() <= LONGEST_NAME
-        && name.as_bytes().first().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit())
+    name.as_bytes().first().is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte))
 }
 
 fn is_service_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= LONGEST_NAME
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
 fn malformed(error: &serde_json::Error) -> ComposeError {

@@ -17,6 +17,10 @@ pub enum ComposeError {
     NoName,
     #[error("`{}` is no name of a project", escaped(.0.as_bytes()))]
     Name(String),
+    #[error("a name in it is longer than {limit} bytes")]
+    LongName { limit: usize },
+    #[error("the image of the service {} is longer than {limit} bytes", escaped(.service.as_bytes()))]
+    LongImage { service: String, limit: usize },
     #[error("it has no services")]
     NoServices,
     #[error("the service {} is there twice", escaped(.0.as_bytes()))]

@@ -115,6 +115,9 @@ fn what_compose_has_not_printed_is_refused() {
             r#"{"name": "s", "services": {"a": {"image": "a", "container_name": "c"}, "b": {"image": "a", "container_name": "c"}}}"#,
             "the service b has a `container_name` that is none, or that several",
         ),
+        (&GOOD.replace("shop", &"s".repeat(256)), "a name in it is longer than 255 bytes"),
+        (&GOOD.replace("{\"web", &format!("{{\"{}", "w".repeat(256))), "a name in it is longer than 255 bytes"),
+        (&GOOD.replace("web:1", &"w".repeat(1025)), "the image of the service web is longer than 1024 bytes"),
         (&GOOD.replace("{\"image\"", "{\"scale\": 10001, \"image\""), "more than 10000 containers"),
         (&GOOD.replace("{\"image\"", "{\"scale\": 18446744073709551615, \"image\""), "more than 10000 containers"),
     ] {

@@ -76,6 +76,38 @@ impl Received {
     }
 }
 
+/// What may still be asked about in one request.
+#[derive(Debug)]
+pub struct Budget {
+    entries: usize,
+    /// Bytes of contents, and of the request itself.
+    contents: u64,
+    line: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { entries: MOST, contents: ALL as u64, line: LIMIT - ITEM }
+    }
+}
+
+/// More than what stands around a path in the request: the keys, and the name of its check.
+const ITEM: u64 = 512;
+
+impl Budget {
+    /// Takes the room for an entry, and for contents of so many bytes if those are wanted; says whether there was room.
+    pub fn take(&mut self, path: &EntryPath, contents: Option<u64>) -> bool {
+        // An escaped byte takes six; Base64 takes less.
+        let line = 6 * path.as_bytes().len() as u64 + ITEM;
+        let contents = contents.unwrap_or(0);
+        let fits = self.entries > 0 && line <= self.line && contents <= self.contents.min(LARGEST as u64);
+        if fits {
+            (self.entries, self.line, self.contents) = (self.entries - 1, self.line - line, self.contents - contents);
+        }
+        fits
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
@@ -288,6 +320,25 @@ mod tests {
             let read = (["one", "two"][read.check], &read.path, read.contents);
             assert_eq!(read, (wanted.check, wanted.path, wanted.contents.is_some()));
         }
+    }
+
+    #[test]
+    fn what_there_is_room_for_can_be_asked() {
+        for length in [1, 100, 20_000] {
+            let path =
+                |number: usize| EntryPath::new(format!("{number:04}{}", "\u{1}".repeat(length)).into_bytes()).unwrap();
+            let paths: Vec<_> = (0..=MOST).map(path).collect();
+            let (mut budget, check) = (Budget::default(), "c".repeat(100));
+            let asked: Vec<_> = paths.iter().filter(|path| budget.take(path, Some(1))).collect();
+            assert_eq!(asked.len() == MOST, length < 20_000, "{length}: {}", asked.len());
+            let wanted = |path| Wanted { check: &check, path, contents: Some(Sha256Digest([0; 32])) };
+            let line = line(&asked.iter().map(|&path| wanted(path)).collect::<Vec<_>>()).unwrap();
+            assert_eq!(parse(&line, &[&check]).unwrap().len(), asked.len());
+        }
+        let (path, mut budget) = (EntryPath::new(&b"a"[..]).unwrap(), Budget::default());
+        assert!(!budget.take(&path, Some(LARGEST as u64 + 1)));
+        let whole = (0..ALL / LARGEST).all(|_| budget.take(&path, Some(LARGEST as u64)));
+        assert!(whole && !budget.take(&path, Some(1)) && budget.take(&path, None));
     }
 
     #[test]

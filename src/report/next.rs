@@ -40,6 +40,26 @@ pub struct Ground {
     pub checks: HashMap<String, Footing>,
 }
 
+impl Ground {
+    /// The beginning of a line that starts driftlock for this declaration.
+    #[must_use]
+    pub fn driftlock(&self, command: &str) -> String {
+        let config =
+            self.config.as_deref().map(|file| format!(" --config {}", shell::word(file.as_os_str().as_bytes())));
+        let server = self.as_server.as_deref().map(|server| format!(" --as {}", shell::word(server.as_bytes())));
+        format!("driftlock {command}{}{}", config.unwrap_or_default(), server.unwrap_or_default())
+    }
+
+    /// What has git work in the declaration's directory; empty where that is the working directory.
+    #[must_use]
+    pub fn git_directory(&self) -> String {
+        match self.base.as_os_str().as_bytes() {
+            b"" => String::new(),
+            base => format!(" -C {}", shell::word(base)),
+        }
+    }
+}
+
 /// What is known of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footing {
@@ -90,12 +110,7 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
     let ground = report.ground.as_deref()?;
     let footing = ground.checks.get(&check.name)?;
     let server = report.server.as_ref().map(|server| server.name.as_str());
-    let run = |command: &str| {
-        let config =
-            ground.config.as_deref().map(|file| format!(" --config {}", shell::word(file.as_os_str().as_bytes())));
-        let server = ground.as_server.as_deref().map(|server| format!(" --as {}", shell::word(server.as_bytes())));
-        format!("driftlock {command}{}{}", config.unwrap_or_default(), server.unwrap_or_default())
-    };
+    let run = |command: &str| ground.driftlock(command);
     let comparison = match &check.outcome {
         Outcome::NoLock => return Some(without_lock(check, footing, server, run)),
         Outcome::Compared { comparison, .. } if check.drifted() => comparison,

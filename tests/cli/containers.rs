@@ -14,3 +14,12 @@ mod real;
 pub mod recorded;
 mod security;
 mod single;
+
+use crate::harness::World;
+
+/// The lock of the check `tree` is one to the reader that shares no code with ours.
+fn verified(world: &World) {
+    let mut verifier = std::process::Command::new("python3");
+    verifier.args(["-B", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/independent/verify.py"), "locks/tree.lock.json"]);
+    world.command(verifier).code(0);
+}

@@ -29,7 +29,7 @@ fn list(number: usize, item: impl Fn(usize) -> String) -> String {
 }
 
 pub fn cases() -> Vec<Case> {
-    let all: [(&str, fn(usize) -> Made); 12] = [
+    let all: [(&str, fn(usize) -> Made); 13] = [
         ("many-services", |size| Made {
             config: config(&list(size / 25, |number| format!("\"s{number}\":{{\"image\":\"i\"}}"))),
             ..Made::default()
@@ -63,6 +63,12 @@ pub fn cases() -> Vec<Case> {
         ("a-long-image", |size| Made {
             config: config(&format!("\"web\":{{\"image\":\"{}\"}}", "a/".repeat(size / 2) + "b")),
             web: 1,
+            ..Made::default()
+        }),
+        // The longest that an image may be, once for each container that is missing.
+        ("a-long-image-that-is-missing", |size| Made {
+            config: config(&format!("\"web\":{{\"image\":\"{}\",\"scale\":{}}}", "a/".repeat(511) + "b", size / 1000)),
+            missing: size / 100,
             ..Made::default()
         }),
         ("arrays-in-arrays", |size| Made { config: "[".repeat(size), ..Made::default() }),

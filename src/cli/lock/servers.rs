@@ -49,7 +49,7 @@ fn lock<'a>(run: &'a Run, server: &Server, found: Vec<Live<'a>>, dry_run: bool) 
         let wanted = Wanted { check: live.check, server: Some(&server.name), place: &live.place };
         let result = live.found.and_then(|live| wanted.lock(run, &live, dry_run)).map(Some);
         let path = run.new_lock_path_of(live.check, Some(&server.name));
-        Done { check: live.check, server: Some(server.name.clone()), path, result, place: live.place }
+        Done { check: live.check, server: Some(server.name.clone()), path, result, place: live.place, taken: None }
     };
     found.into_iter().map(one).collect()
 }

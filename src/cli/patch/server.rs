@@ -27,7 +27,7 @@ pub(super) fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
         session.open_references_to_servers(wanted.reference)?;
         Ok::<_, Trouble>(session)
     })?;
-    let connections = Connections::prepare_for_contents(&session, wanted.servers)?;
+    let connections = Connections::prepare_for(&session, wanted.servers, true)?;
     let server = connections.only("a patch is about one server")?;
     session.is_about(&connections.servers);
     let run = session.enter(&[])?;
@@ -97,16 +97,14 @@ fn converse<R: BufRead>(
     }
     answer.checks_end()?;
     let mut wanted = Vec::new();
-    let mut left = further::ALL as u64;
+    let mut room = further::Budget::default();
     for (Found { check, compared, .. }, _) in pending.iter() {
         for drift in compared.iter().flat_map(|compared| &compared.drift) {
             let Some(Content::File { size, sha256, .. }) = drift.actual.as_ref().map(|record| &record.content) else {
                 continue;
             };
             let expected = drift.expected.as_ref().and_then(|record| record.content.sha256());
-            let fits = *size <= further::LARGEST as u64 && *size <= left && wanted.len() < further::MOST;
-            if fits && expected != Some(*sha256) {
-                left -= size;
+            if expected != Some(*sha256) && room.take(&drift.path, Some(*size)) {
                 wanted.push(further::Wanted { check: &check.name, path: &drift.path, contents: Some(*sha256) });
             }
         }

@@ -8,9 +8,8 @@ use super::Pending;
 use crate::compare::{Comparison, Hidden};
 use crate::manifest::{Content, Record};
 use crate::patch::Effort;
-use crate::path::EntryPath;
 use crate::remote::connection::Further;
-use crate::remote::further::{self, Wanted};
+use crate::remote::further::{self, Budget, Wanted};
 use crate::remote::{Answer, AnswerError};
 use crate::report::Outcome;
 use crate::session::Run;
@@ -26,11 +25,11 @@ pub(super) fn ask<R: BufRead>(
     way: Option<Further<'_>>,
     shows_all: bool,
 ) -> Result<(), AnswerError> {
-    let places = places(all, shows_all);
-    let wanted: Vec<_> = places.iter().filter_map(|place| place.wanted(all)).collect();
+    let questions = questions(all, shows_all);
+    let wanted: Vec<_> = questions.iter().filter_map(|question| question.wanted(all)).collect();
     let received = answer.ask_further(way, &wanted)?;
     drop(wanted);
-    for (Place { check, drift, .. }, live) in places.into_iter().zip(&received.live) {
+    for (Question { check, drift, .. }, live) in questions.into_iter().zip(&received.live) {
         if let Some(drift) = compared_mut(&mut all[check].state).and_then(|found| found.drift.get_mut(drift)) {
             drift.live = *live;
         }
@@ -53,14 +52,14 @@ pub(super) fn ask<R: BufRead>(
 
 /// A drift that is asked about.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct Question {
     /// The places of its check and of the drift itself.
     check: usize,
     drift: usize,
     contents: bool,
 }
 
-impl Place {
+impl Question {
     fn wanted<'a>(&self, all: &'a [Pending<'_>]) -> Option<Wanted<'a>> {
         let pending = all.get(self.check)?;
         let drift = compared(&pending.state)?.drift.get(self.drift)?;
@@ -71,40 +70,33 @@ impl Place {
 
 /// What is asked about, in the order of the checks and of paths: contents first, as many as are given, and then the status of
 /// others, as far as there is room for them.
-fn places(all: &[Pending<'_>], shows_all: bool) -> Vec<Place> {
-    let mut places = Vec::new();
+fn questions(all: &[Pending<'_>], shows_all: bool) -> Vec<Question> {
+    let mut questions = Vec::new();
     let mut known = HashSet::new();
-    let mut left = further::ALL as u64;
-    // An escaped byte takes six, and Base64 less.
-    let mut room = further::LIMIT.saturating_sub(1 << 10);
-    let mut ask = |check: usize, drift: usize, contents: bool, path: &EntryPath, places: &mut Vec<Place>| {
-        let takes = 6 * path.as_bytes().len() as u64 + 512;
-        if places.len() < further::MOST && takes <= room && known.insert((check, drift)) {
-            room -= takes;
-            places.push(Place { check, drift, contents });
-        }
-    };
+    let mut budget = Budget::default();
     let of_files = || all.iter().enumerate().filter(|(_, pending)| pending.check.engine.is_none());
     for (check, pending) in of_files().filter(|(_, pending)| shows_all || pending.check.show_changes) {
         let Some(found) = compared(&pending.state) else { continue };
         for drift in Run::showable(pending.check, found) {
             let found = &found.drift[drift];
             if let Some(Content::File { size, .. }) = found.actual.as_ref().map(|record| &record.content)
-                && *size <= left
+                && budget.take(&found.path, Some(*size))
             {
-                left -= size;
-                ask(check, drift, true, &found.path, &mut places);
+                known.insert((check, drift));
+                questions.push(Question { check, drift, contents: true });
             }
         }
     }
     for (check, pending) in of_files() {
         let found = compared(&pending.state).map_or(&[][..], |found| &found.drift);
         for (drift, found) in found.iter().enumerate().filter(|(_, found)| found.actual.is_some()).take(further::MOST) {
-            ask(check, drift, false, &found.path, &mut places);
+            if !known.contains(&(check, drift)) && budget.take(&found.path, None) {
+                questions.push(Question { check, drift, contents: false });
+            }
         }
     }
-    places.sort();
-    places
+    questions.sort();
+    questions
 }
 
 fn compared<T>(state: &Result<T, Box<Outcome>>) -> Option<&Comparison> {

@@ -46,15 +46,7 @@ impl Connections {
         Self::prepare_for(session, options, false)
     }
 
-    /// The same for conversations that go on: the servers are asked for contents.
-    ///
-    /// # Errors
-    /// Those of [`prepare`](Self::prepare).
-    pub fn prepare_for_contents(session: &Session, options: &Servers) -> Result<Self, Trouble> {
-        Self::prepare_for(session, options, true)
-    }
-
-    /// One or the other.
+    /// The same, where the servers may be asked for contents, too.
     ///
     /// # Errors
     /// Those of [`prepare`](Self::prepare).

@@ -42,9 +42,7 @@ pub(super) fn steps(steps: &mut Vec<Step>, ground: &Ground, in_git: &InGit, item
         let literal =
             paths.iter().any(|path| path.starts_with(b":") || path.iter().any(|byte| b"*?[\\".contains(byte)));
         let literal = if literal { " --literal-pathspecs" } else { "" };
-        let base = ground.base.as_os_str().as_bytes();
-        let base = if base.is_empty() { String::new() } else { format!(" -C {}", shell::word(base)) };
-        format!("git{literal}{base} {command}")
+        format!("git{literal}{} {command}", ground.git_directory())
     };
     let words = |paths: &[&[u8]]| paths.iter().map(|path| shell::word(path)).collect::<Vec<_>>().join(" ");
     let commit = format!("$({} -- {})", git(&[lock], "log -1 --format=%h"), words(&[lock]));

@@ -34,9 +34,7 @@ pub(super) fn steps(
         steps.push(Step::new("who did it", format!("{ssh} {}", shell::word(stat.as_bytes()))));
     }
     let Some(patch) = patch else { return };
-    let base = ground.base.as_os_str().as_encoded_bytes();
-    let directory = if base.is_empty() { String::new() } else { format!(" -C {}", shell::word(base)) };
-    steps.push(Step::new("fetch it", format!("{} | git{directory} apply", patch(""))));
+    steps.push(Step::new("fetch it", format!("{} | git{} apply", patch(""), ground.git_directory())));
     let declared = check
         .declared_root
         .as_ref()

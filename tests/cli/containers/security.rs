@@ -88,9 +88,7 @@ fn of_an_engine(engine: &Engine) {
     engine.remove("web");
     make(&["--privileged", "--device", "/dev/null", "--pid", "host"]);
     world.check(0);
-    let mut verifier = std::process::Command::new("python3");
-    verifier.args(["-B", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/independent/verify.py"), "locks/tree.lock.json"]);
-    world.command(verifier).code(0);
+    super::verified(&world);
     engine.remove("web");
 }
 

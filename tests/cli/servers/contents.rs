@@ -176,6 +176,22 @@ fn a_server_that_sends_other_contents_is_refused_and_nothing_is_shown() {
     }
 }
 
+/// Nor in a report, which has what was compared before the lie.
+#[needs(sshd)]
+fn a_report_has_nothing_of_contents_that_are_others() {
+    let filter = "sed -u '/^.\"further\":0/s/base64\":\".*\"/base64\":\"c2VjcmV0Cg==\"/'";
+    let far = Far::Script(format!("{} \"$@\" | {filter}", env!("CARGO_BIN_EXE_driftlock")));
+    let site = site(&[("web", far)], &FILES);
+    edited(&site);
+    let report = site.driftlock(&["check", "--show-changes", "--server", "web", "--json"]).code(3).json();
+    says(
+        report["checks"][1]["trouble"]["problem"].as_str().unwrap(),
+        &["what it sent as the contents of m/a is not what it told of the check tree"],
+    );
+    let drift = the_check(&report)["drift"].as_array().unwrap();
+    assert!(!drift.is_empty() && drift.iter().all(|drift| drift.get("diff").is_none() && drift.get("live").is_none()));
+}
+
 /// What the server says of a file that it does not give is shown as words, and harmless.
 #[needs(sshd)]
 fn what_a_server_does_not_give_is_named() {
@@ -193,8 +209,9 @@ fn what_a_server_does_not_give_is_named() {
 #[needs(sshd)]
 fn a_report_about_a_server_shows_the_lines_that_changed() {
     let allow = |more: &str| Far::Forced(format!("driftlock collect --allow {}{more}", std::env::temp_dir().display()));
+    let heard = Far::Script(format!("tee -a \"$TMPDIR/heard\" | {} \"$@\"", env!("CARGO_BIN_EXE_driftlock")));
     let files = [&FILES[..], &[(b"m/.env", b"a\n"), (b"m/plain", b"a\n")]].concat();
-    let site = site(&[("web", allow(" --contents")), ("shut", allow("")), ("any", Far::Driftlock)], &files);
+    let site = site(&[("web", allow(" --contents")), ("shut", allow("")), ("any", heard)], &files);
     edited(&site);
     let there = site.world.path("there/root/m");
     fs::write(there.join(".env"), "hunter2\n").unwrap();
@@ -215,6 +232,10 @@ fn a_report_about_a_server_shows_the_lines_that_changed() {
         assert_eq!((diff(&drift, "m/.env"), diff(&drift, "m/plain")), (hidden("secret"), hidden("secret")));
         assert_eq!(diff(&drift, "m/elsewhere"), Value::Null);
     }
+    // What is named like a secret is not even asked for.
+    let heard = fs::read_to_string(site.world.path("far-tmp/heard")).unwrap();
+    let asked = |path: &str, contents: bool| format!("\"path\":\"{path}\",\"contents\":{contents}}}");
+    says(&heard, &[&asked("m/.env", false), &asked("m/a", true)]);
     let drift = report("shut");
     assert_eq!((diff(&drift, "m/a"), diff(&drift, "m/.env")), (hidden("not_given"), hidden("secret")));
     let text = site.driftlock(&["check", "--server", "shut", "--show-changes"]).code(1).stdout();

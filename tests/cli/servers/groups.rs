@@ -236,6 +236,19 @@ fn what_is_not_declared_is_refused_before_anything_runs() {
     refused(world.driftlock(["check", "--server", "a"]), &["server.a.checks: no check is called `tre`; write `tree`"]);
 }
 
+/// A server that is not asked for what is named counts as one that was named, and is told.
+#[needs(sshd)]
+fn a_server_that_is_passed_over_is_told() {
+    let site = fleet(1);
+    let both = ["--server", "web-01", "--server", "db-01", "--check", "postgres"];
+    let told = "web-01 is not asked for postgres";
+    says(&site.driftlock(&[&["lock"], &both[..]].concat()).code(0).stderr(), &[told]);
+    says(&site.driftlock(&[&["check"], &both[..]].concat()).code(0).stderr(), &[told]);
+    refused(site.driftlock(&[&["export", "--output", "out"], &both[..]].concat()), &["2 are named"]);
+    refused(site.driftlock(&[&["accept", "x"], &both[..]].concat()), &["2 are named"]);
+    refused(site.driftlock(&[&["diff", "--patch"], &both[..]].concat()), &["2 are named"]);
+}
+
 /// Of all servers, a check that none of them is asked for is said.
 #[needs(sshd)]
 fn a_check_that_no_server_is_asked_for_is_said() {

@@ -138,6 +138,11 @@ fn an_export_becomes_the_lock_of_the_server_that_is_named() {
     let locked = site.driftlock(&["lock", "--from", "out", "--as", "db"]).code(0).stdout();
     says(&locked, &["wrote locks/db/conf.lock.json: 1 entry, 1 changed since the last lock\n"]);
     site.driftlock(&["check", "--all-servers"]).code(0);
+    // This machine has the same path, of which nothing is meant.
+    site.world.write("db/conf", "here\n");
+    let again = site.driftlock(&["lock", "--from", "out", "--as", "db"]).code(0).stdout();
+    assert!(!again.contains("[WARN]"), "{again}");
+    site.world.write("db/conf", "changed\n");
     site.world.write("web/conf", "changed\n");
     site.driftlock(&["export", "--server", "web", "--output", "web"]).code(0);
     let path = site.world.root("web/conf").display().to_string();

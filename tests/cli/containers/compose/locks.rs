@@ -1,5 +1,7 @@
 //! What the lock of a project takes, and what it can't.
 
+use needs::needs;
+
 use super::{both, hash, label, remove, set_state};
 use crate::containers::compose::all;
 use crate::containers::recorded::id;
@@ -43,9 +45,10 @@ fn what_is_locked_is_told() {
     });
 }
 
-#[test]
+#[needs("python3")]
 fn exported_and_diffed() {
     both(|world, engine, _| {
+        crate::containers::verified(world);
         let lock = world.lock_bytes();
         world.driftlock(["export", "--output", "runtime"]).code(0);
         assert_eq!(std::fs::read(world.path("runtime/locks/tree.lock.json")).unwrap(), lock);
