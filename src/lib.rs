@@ -17,7 +17,8 @@
 //! 9. [`session`]: all of this for one run.
 //! 10. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
 //! 11. [`report`]: what was found, for people and for machines.
-//! 12. [`init`]: a first declaration. [`cli`]: one file a command.
+//! 12. [`run`]: the use cases: check, lock, diff, export, accept.
+//! 13. [`init`]: a first declaration. [`cli`]: one file a command.
 //!
 //! `fuzzing` is for tests and fuzzers alone.
 #![forbid(unsafe_code)]
@@ -44,6 +45,7 @@ pub mod patch;
 pub mod path;
 pub mod remote;
 pub mod report;
+pub mod run;
 pub mod sandbox;
 pub mod session;
 pub mod shell;

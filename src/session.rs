@@ -4,6 +4,7 @@ mod asked;
 mod changed;
 mod collected;
 mod excerpts;
+mod opened;
 mod overlap;
 mod projects;
 mod run;
@@ -12,7 +13,8 @@ mod standing;
 pub use asked::{for_nothing, some};
 pub use changed::Live;
 pub use collected::{Collected, Entries};
-pub use run::{Run, whose};
+pub use opened::OpenCheck;
+pub use run::{Run, Wanted};
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -28,8 +30,8 @@ use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
 use crate::store::{self, NotSynced};
 use crate::trouble::Trouble;
 use crate::walk::{self, Reach, Start};
-use changed::Reference;
 use collected::Source;
+use opened::Opened;
 
 /// What a run is going to do with the locks directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,28 +53,66 @@ pub struct Request {
     pub requirement: Requirement,
 }
 
+/// What a run reads.
+#[derive(Clone, Debug)]
+pub enum Reads {
+    /// The checks for this machine.
+    Here,
+    /// All checks, whatever their modes.
+    Everything,
+    /// What servers send: no root and no engine here is opened.
+    Servers,
+    /// An export, which is compared with the roots that are here.
+    Export(PathBuf),
+}
+
+impl Reads {
+    /// Whether a check's root or engine is opened here.
+    fn opens(&self, check: &Check, request: &Request) -> bool {
+        match self {
+            // Do not contact the engine for skipped checks.
+            Self::Here => check.modes.local || check.engine.is_none(),
+            Self::Everything => true,
+            Self::Servers => false,
+            // With the roots of a server, what is here is not what is meant.
+            Self::Export(_) => check.modes.local && check.engine.is_none() && request.as_server.is_none(),
+        }
+    }
+}
+
+/// The locks directory.
+#[derive(Debug)]
+enum Locks {
+    /// The run has none, or did not open it yet.
+    None,
+    /// Only read; nothing if it is not there.
+    Read(Option<Directory>),
+    Write(Directory),
+}
+
+impl Locks {
+    const fn directory(&self) -> Option<&Directory> {
+        match self {
+            Self::Read(locks) => locks.as_ref(),
+            Self::Write(locks) => Some(locks),
+            Self::None => None,
+        }
+    }
+}
+
 /// A run before it has entered the sandbox: everything that it is going to need is open.
 #[derive(Debug)]
 pub struct Session {
     pub declared: Declared,
-    /// Which of the declaration's checks this run goes through, by their place in it.
-    selected: Vec<usize>,
-    /// The root or the engine of each selected check.
-    sources: Vec<Result<Source, Trouble>>,
-    /// Where the roots of the other checks lie, which are not opened.
+    /// The checks that this run goes through, in the order of the declaration.
+    checks: Vec<Opened>,
+    /// Where the roots of the other checks lie, which are not opened, by their places in the declaration.
     beyond: Vec<(usize, PathBuf)>,
-    locks: Option<Directory>,
-    locks_access: LocksAccess,
+    locks: Locks,
     /// The servers that it is about: those that are asked, or the one that this machine is taken for.
     servers: Vec<String>,
-    /// How the roots of checks may be spelled in locks of the scripts, by the checks' names.
-    spellings: HashMap<String, Spellings>,
     /// The locks of an export, where they take the place of all that could be read.
     export: Option<Directory>,
-    /// What Compose says of its files, of the selected checks that have some, until it is read.
-    projects: projects::Opened,
-    /// What a patch needs, of each selected check; nothing where none is asked for.
-    references: Vec<Reference>,
     threads: NonZeroUsize,
     requirement: Requirement,
     /// What is touched later than this was touched during the run.
@@ -80,59 +120,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// Reads the declaration, opens every root and the locks directory, and connects to engines.
+    /// Reads the declaration, opens the locks directory and what the run reads, and connects to engines.
     ///
     /// # Errors
-    /// A bad declaration, an unknown check, a locks directory that can't be opened. A root that can't be opened, or an
-    /// engine that can't be connected to, is trouble of its check alone.
-    pub fn open(request: &Request, locks_access: LocksAccess) -> Result<Self, Trouble> {
-        Self::open_with(request, locks_access, |declared, check| {
-            // Do not contact the engine for skipped checks.
-            let applies = check.modes.local || check.engine.is_none();
-            if applies { Source::open(&declared.base, check) } else { Err(not_read(check)) }
-        })
-    }
-
-    /// The same for all checks, whatever their modes.
-    ///
-    /// # Errors
-    /// Those of [`open`](Self::open).
-    pub fn of_everything(request: &Request) -> Result<Self, Trouble> {
-        Self::open_with(request, LocksAccess::Read, |declared, check| Source::open(&declared.base, check))
-    }
-
-    /// Reads the declaration and opens the locks directory, for what servers send: nothing else is opened.
-    ///
-    /// # Errors
-    /// Those of [`open`](Self::open).
-    pub fn for_servers(request: &Request, locks_access: LocksAccess) -> Result<Self, Trouble> {
-        if let Some(server) = &request.as_server {
+    /// A bad declaration, an unknown check, a locks directory or an export that can't be opened. A root that can't be
+    /// opened, or an engine that can't be connected to, is trouble of its check alone.
+    pub fn open(request: &Request, locks_access: LocksAccess, reads: &Reads) -> Result<Self, Trouble> {
+        if let (Reads::Servers, Some(server)) = (reads, &request.as_server) {
             let problem =
                 format!("--as {} is about this machine, and others are to be asked", escaped(server.as_bytes()));
             return Err(Trouble::new(problem, "leave out one of --as and --server"));
         }
-        Self::open_with(request, locks_access, |_, check| Err(not_read(check)))
-    }
-
-    /// A run that takes its entries from an export, and compares them with the roots that are here.
-    ///
-    /// # Errors
-    /// Those of [`open`](Self::open), and an export that can't be read.
-    pub fn from_export(request: &Request, locks_access: LocksAccess, export: &Path) -> Result<Self, Trouble> {
-        let mut session = Self::open_with(request, locks_access, |declared, check| {
-            // With the roots of a server, what is here is not what is meant.
-            let is_here = check.modes.local && check.engine.is_none() && request.as_server.is_none();
-            if is_here { Source::open(&declared.base, check) } else { Err(not_read(check)) }
-        })?;
-        session.export = Some(capability::export(export)?);
-        Ok(session)
-    }
-
-    fn open_with(
-        request: &Request,
-        locks_access: LocksAccess,
-        source: impl Fn(&Declared, &Check) -> Result<Source, Trouble>,
-    ) -> Result<Self, Trouble> {
         let start = Start::now();
         // Before anything is opened, and before a directory is created.
         capability::raise_descriptor_limit();
@@ -151,12 +149,26 @@ impl Session {
                 return Err(for_nothing(&[server], &checks));
             }
         }
-        let checks = selected.iter().map(|&index| &declared.declaration.checks[index]);
-        let sources: Vec<_> = checks.clone().map(|check| source(&declared, check)).collect();
-        let projects = projects::open(&declared, checks.clone());
         let there = declared.declaration.roots_on_servers();
-        let spellings = checks.filter_map(|check| Some((check.name.clone(), spellings(&declared, check, &there)?)));
-        let spellings = spellings.collect();
+        let opened = |&place: &usize| {
+            let check = &declared.declaration.checks[place];
+            let opens = reads.opens(check, request);
+            let source = if opens { Source::open(&declared.base, check) } else { Err(not_read(check)) };
+            (place, source)
+        };
+        // All roots and engines first, and then what Compose says.
+        let opened: Vec<_> = selected.iter().map(opened).collect();
+        let opened = opened.into_iter().map(|(place, source)| {
+            let check = &declared.declaration.checks[place];
+            Opened {
+                place,
+                source,
+                spellings: spellings(&declared, check, &there),
+                project: projects::Of::open(&declared, check),
+                reference: None,
+            }
+        });
+        let opened = opened.collect();
         let others = declared.declaration.checks.iter().enumerate();
         let others = others.filter(|(index, check)| check.engine.is_none() && selected.binary_search(index).is_err());
         let beyond = others
@@ -164,35 +176,37 @@ impl Session {
             .filter_map(|(index, check)| Some((index, capability::future(&declared.base.join(&check.root))?)))
             .collect();
         let path = declared.base.join(&declared.declaration.locks);
-        let threads = request.threads.unwrap_or_else(walk::default_threads);
         let mut session = Self {
             declared,
-            selected,
-            sources,
+            checks: opened,
             beyond,
-            spellings,
-            locks: None,
-            locks_access,
+            locks: Locks::None,
             servers: request.as_server.iter().cloned().collect(),
             export: None,
-            projects,
-            references: Vec::new(),
-            threads,
+            threads: request.threads.unwrap_or_else(walk::default_threads),
             requirement: request.requirement,
             start,
         };
-        let lock = |check: &Check| check.lock.path(request.as_server.as_deref());
-        session.locks = match locks_access {
-            LocksAccess::Read => {
-                let locks = capability::locks(&path)?;
-                if let Some(ours) = locks.as_ref().and_then(|locks| locks.resolved.as_deref()) {
-                    session.keep_apart(ours, "locks", false, lock)?;
-                }
-                locks
-            }
-            LocksAccess::Write => Some(session.writable(&path, "locks", "`locks` in the declaration", lock)??),
-        };
+        session.open_locks(&path, locks_access, request.as_server.as_deref())?;
+        if let Reads::Export(export) = reads {
+            session.export = Some(capability::export(export)?);
+        }
         Ok(session)
+    }
+
+    fn open_locks(&mut self, path: &Path, access: LocksAccess, server: Option<&str>) -> Result<(), Trouble> {
+        let lock = |check: &Check| check.lock.path(server);
+        self.locks = match access {
+            LocksAccess::Read => {
+                let locks = capability::locks(path)?;
+                if let Some(ours) = locks.as_ref().and_then(|locks| locks.resolved.as_deref()) {
+                    self.keep_apart(ours, "locks", false, lock)?;
+                }
+                Locks::Read(locks)
+            }
+            LocksAccess::Write => Locks::Write(self.writable(path, "locks", "`locks` in the declaration", lock)??),
+        };
+        Ok(())
     }
 
     /// A run over what a declaration names that is no file, with neither locks nor reports. Of its roots and sockets, only
@@ -200,7 +214,7 @@ impl Session {
     ///
     /// # Errors
     /// A sandbox that is less than was required.
-    pub fn over(
+    pub fn for_collector(
         declaration: Declaration,
         within: &[Directory],
         threads: Option<NonZeroUsize>,
@@ -209,25 +223,22 @@ impl Session {
         let start = Start::now();
         capability::raise_descriptor_limit();
         sandbox::required(requirement).map_err(|error| not_entered(&error, requirement))?;
-        let sources = declaration.checks.iter().map(|check| match within {
-            [] => Source::open(Path::new(""), check),
-            allowed => Source::open_within(allowed, check),
+        let opened = declaration.checks.iter().enumerate().map(|(place, check)| {
+            let source = match within {
+                [] => Source::open(Path::new(""), check),
+                allowed => Source::open_within(allowed, check),
+            };
+            Opened { place, source, spellings: Spellings::default(), project: None, reference: None }
         });
-        let sources = sources.collect();
-        let selected = (0..declaration.checks.len()).collect();
+        let checks = opened.collect();
         let declared = Declared { declaration, file: PathBuf::new(), base: PathBuf::new() };
         Ok(Self {
             declared,
-            selected,
-            sources,
+            checks,
             beyond: Vec::new(),
-            spellings: HashMap::new(),
-            locks: None,
-            locks_access: LocksAccess::Read,
+            locks: Locks::None,
             servers: Vec::new(),
             export: None,
-            projects: HashMap::new(),
-            references: Vec::new(),
             threads: threads.unwrap_or_else(walk::default_threads),
             requirement,
             start,
@@ -236,36 +247,41 @@ impl Session {
 
     /// The checks of this run, in the order of the declaration.
     pub fn checks(&self) -> impl ExactSizeIterator<Item = &Check> {
-        self.selected.iter().map(|&index| &self.declared.declaration.checks[index])
+        self.checks.iter().map(|opened| opened.check(&self.declared))
     }
 
-    /// The root of each check, if it could be opened.
-    pub fn roots(&self) -> impl ExactSizeIterator<Item = Option<&Directory>> {
-        self.sources.iter().map(|source| source.as_ref().ok()?.root())
+    /// The same, each with its root if that is open.
+    pub fn roots(&self) -> impl ExactSizeIterator<Item = (&Check, Option<&Directory>)> {
+        self.checks.iter().map(|opened| (opened.check(&self.declared), opened.root()))
     }
 
     /// What all declared checks cover, those that this run passes over too.
     pub(super) fn reach(&self) -> Reach<'_> {
         let mut reach = Reach::default();
-        let checks = &self.declared.declaration.checks;
-        for (&index, source) in self.selected.iter().zip(&self.sources) {
-            let check = &checks[index];
-            if let Ok(Source::Root(root)) = source
+        for (check, root) in self.roots() {
+            if let Some(root) = root
                 && let Some(path) = root.resolved.as_deref().filter(|_| check.modes.local)
             {
                 reach.add(path, check.kind, &check.selection, Some(root.as_fd()));
             }
         }
+        let checks = &self.declared.declaration.checks;
         for (index, path) in &self.beyond {
             reach.add(path, checks[*index].kind, &checks[*index].selection, None);
         }
         reach
     }
 
+    /// How much of a sandbox it requires.
+    #[must_use]
+    pub const fn requirement(&self) -> Requirement {
+        self.requirement
+    }
+
     /// The locks directory; nothing if there is none.
     #[must_use]
     pub const fn locks(&self) -> Option<&Directory> {
-        self.locks.as_ref()
+        self.locks.directory()
     }
 
     /// Gives up all authority but that over what is open, and what `write` adds to it.
@@ -286,32 +302,31 @@ impl Session {
         remove: Option<&'a Directory>,
     ) -> Result<Run, Trouble> {
         let mut grants = Grants::default();
-        grants.read.extend(self.sources.iter().flatten().filter_map(Source::root).map(AsFd::as_fd));
-        if let Some(locks) = &self.locks {
-            match self.locks_access {
-                LocksAccess::Read => grants.read.push(locks.as_fd()),
-                LocksAccess::Write => {
-                    grants.write.push(locks.as_fd());
-                    grants.groups = store::groups_to_keep(&locks.dir, self.lock_paths().iter().map(String::as_str));
-                }
+        grants.read.extend(self.checks.iter().filter_map(Opened::root).map(AsFd::as_fd));
+        match &self.locks {
+            Locks::None => {}
+            Locks::Read(locks) => grants.read.extend(locks.as_ref().map(AsFd::as_fd)),
+            Locks::Write(locks) => {
+                grants.write.push(locks.as_fd());
+                grants.groups = store::groups_to_keep(&locks.dir, self.lock_paths().iter().map(String::as_str));
             }
         }
         grants.read.extend(self.export.as_ref().map(AsFd::as_fd));
-        grants.read.extend(self.references.iter().filter_map(Reference::directory).map(AsFd::as_fd));
+        grants.read.extend(self.checks.iter().filter_map(Opened::reference).map(AsFd::as_fd));
         for directory in write {
             grants.write.push(directory.as_fd());
         }
         grants.remove = remove.map(AsFd::as_fd);
         let enforced = enter(&grants, self.requirement)?;
-        let projects = self.read_projects();
-        Ok(Run { session: self, enforced, projects })
+        self.read_projects();
+        Ok(Run { session: self, enforced })
     }
 }
 
-/// How the root of a check may be spelled in a lock of the scripts; nothing if its lock can't be one with roots in it.
-fn spellings(declared: &Declared, check: &Check, there: &HashMap<&str, Vec<&Path>>) -> Option<Spellings> {
+/// How the root of a check may be spelled in a lock of the scripts; in no way if its lock can't be one with roots in it.
+fn spellings(declared: &Declared, check: &Check, there: &HashMap<&str, Vec<&Path>>) -> Spellings {
     if check.lock.format != LockFormat::Sha256sum && check.lock.old.is_none() {
-        return None;
+        return Spellings::default();
     }
     let here = [
         capability::future(&declared.base.join(&check.root)),
@@ -320,7 +335,7 @@ fn spellings(declared: &Declared, check: &Check, there: &HashMap<&str, Vec<&Path
     ];
     let there = there.get(check.name.as_str()).into_iter().flatten().copied();
     let places = here.iter().flatten().map(PathBuf::as_path).chain(check.server_root.as_deref()).chain(there);
-    Some(Spellings::new(&check.root, places))
+    Spellings::new(&check.root, places)
 }
 
 /// What to say of a check that this run does not read.

@@ -10,7 +10,7 @@ use crate::declaration::{Check, Declaration, Engine, Server};
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced};
-use crate::session::{LocksAccess, Session};
+use crate::session::{LocksAccess, Reads, Session};
 use crate::trouble::Trouble;
 
 /// What seccomp refuses, in the words of an auditor.
@@ -40,7 +40,7 @@ pub fn run(common: &Common, probe: Option<&Path>) -> Result<u8, Trouble> {
 }
 
 fn try_path(common: &Common, path: &Path) -> Result<u8, Trouble> {
-    let session = Session::open(&common.request(), LocksAccess::Read)?;
+    let session = Session::open(&common.request(), LocksAccess::Read, &Reads::Here)?;
     let outside = capability::probe(path);
     if let Err(error) = &outside
         && error.kind() == io::ErrorKind::NotFound

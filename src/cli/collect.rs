@@ -14,7 +14,7 @@ use crate::remote::answer;
 use crate::remote::further::{self, AskedAbout};
 use crate::remote::request::{self, Extent, Request};
 use crate::sandbox::Requirement;
-use crate::session::{Collected, Run, Session};
+use crate::session::{Collected, OpenCheck, Run, Session, Wanted};
 use crate::trouble::Trouble;
 use crate::walk::Progress;
 
@@ -53,7 +53,7 @@ fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
     let requirement =
         if require_sandbox || common.require_sandbox { Requirement::Everything } else { Requirement::AsAvailable };
     let allowed = allowed.iter().map(|directory| capability::root(directory)).collect::<Result<Vec<_>, _>>()?;
-    let run = Session::over(declaration, &allowed, common.threads, requirement)?.enter(std::iter::empty())?;
+    let run = Session::for_collector(declaration, &allowed, common.threads, requirement)?.enter(&[])?;
     Ok((run, extent))
 }
 
@@ -88,23 +88,21 @@ fn answer(
             std::process::exit(exit::TROUBLE.into());
         }
     };
-    let wanted = vec![true; run.session.checks().len()];
     let export = extent == Extent::Export;
     let collected = super::progress::ticking(EVERY, alive, || {
-        let collections = run.collect(&wanted, export, &progress);
+        let collected = run.collect(run.checks().collect(), Wanted::of, export, &progress);
         let engines = if export { run.inventories() } else { Vec::new() };
         let (entries, bytes) = (progress.entries.load(Ordering::Relaxed), progress.bytes.load(Ordering::Relaxed));
-        (collections, engines, entries, bytes)
+        (collected, engines, entries, bytes)
     });
-    let (collections, engines, entries, bytes) = collected;
+    let (collected, engines, entries, bytes) = collected;
     answer::progress(out, entries, bytes)?;
-    let collections: Vec<_> = collections.into_iter().flatten().collect();
     let mut code = 0;
-    for (index, (check, collection)) in run.session.checks().zip(&collections).enumerate() {
-        if collection.is_err() {
+    for (check, found) in &collected {
+        if found.is_err() {
             code = exit::TROUBLE;
         }
-        answer::check(out, &check.name, run.resolved_root(index).as_deref(), collection)?;
+        answer::check(out, &check.check.name, check.resolved_root().as_deref(), found)?;
     }
     for (socket, inventory) in &engines {
         if inventory.is_err() {
@@ -112,26 +110,24 @@ fn answer(
         }
         answer::engine(out, socket, inventory)?;
     }
-    answer::done(out, collections.len() + engines.len())?;
-    if extent != Extent::Export && !further(out, run, &collections, gives_contents)? {
+    answer::done(out, collected.len() + engines.len())?;
+    if extent != Extent::Export && !further(out, &collected, gives_contents)? {
         code = exit::TROUBLE;
     }
     Ok(code)
 }
 
+/// A check, and what was collected of it.
+type Found<'r> = (OpenCheck<'r>, Result<Collected, Trouble>);
+
 /// Answers what is asked behind the first answer, if anything is; gives whether it could.
-fn further(
-    out: &mut impl Write,
-    run: &Run,
-    collections: &[Result<Collected, Trouble>],
-    gives_contents: bool,
-) -> io::Result<bool> {
+fn further(out: &mut impl Write, collected: &[Found<'_>], gives_contents: bool) -> io::Result<bool> {
     if io::stdin().lock().fill_buf().is_ok_and(<[u8]>::is_empty) {
         return Ok(true);
     }
-    let checks: Vec<_> = run.session.checks().map(|check| &*check.name).collect();
+    let checks: Vec<_> = collected.iter().map(|(check, _)| &*check.check.name).collect();
     match line(further::LIMIT).and_then(|line| further::parse(&line, &checks)) {
-        Ok(asked) => entries(out, run, collections, &asked, gives_contents).map(|()| true),
+        Ok(asked) => entries(out, collected, &asked, gives_contents).map(|()| true),
         Err(trouble) => answer::failed(out, &trouble).map(|()| false),
     }
 }
@@ -139,8 +135,7 @@ fn further(
 /// Tells of entries that were collected, and gives the contents of files, if they are still those.
 fn entries(
     out: &mut impl Write,
-    run: &Run,
-    collections: &[Result<Collected, Trouble>],
+    collected: &[Found<'_>],
     asked: &[AskedAbout],
     gives_contents: bool,
 ) -> io::Result<()> {
@@ -148,14 +143,13 @@ fn entries(
     let mut number = 0;
     let mut written = Instant::now();
     for asked in asked.chunk_by(|a, b| a.check == b.check) {
-        let check = asked[0].check;
-        let collected = collections.get(check).and_then(|found| found.as_ref().ok());
-        for (AskedAbout { path, contents, .. }, record) in asked.iter().zip(records(collected, asked)) {
-            let live = record.as_ref().and_then(|_| run.live_status(check, path.as_bytes()));
+        let (check, found) = &collected[asked[0].check];
+        for (AskedAbout { path, contents, .. }, record) in asked.iter().zip(records(found.as_ref().ok(), asked)) {
+            let live = record.as_ref().and_then(|_| check.live_status(path.as_bytes()));
             let found = contents.then(|| match record {
                 None => Err("it is nothing that the check covers".to_owned()),
                 Some(_) if !gives_contents => Err(further::NOT_GIVEN.to_owned()),
-                Some(record) => run.live_contents(check, path.as_bytes(), &record).and_then(|bytes| {
+                Some(record) => check.live_contents(path.as_bytes(), &record).and_then(|bytes| {
                     left = left
                         .checked_sub(bytes.len())
                         .ok_or_else(|| format!("more than {} bytes are not given at once", further::ALL))?;

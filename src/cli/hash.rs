@@ -6,13 +6,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{Common, HashFormat};
-use super::stalled::Watch;
-use super::{complain, exit, progress, stdout_failed};
+use super::progress::Shown;
+use super::{complain, exit, stdout_failed};
 use crate::capability::{self, Directory, Operand, shown};
 use crate::declaration::Selection;
 use crate::manifest::{AttributeSet, Entries, Kind, Record, Sha256Digest, Unverified, json, text};
 use crate::path::escaped;
 use crate::report;
+use crate::run::Follow as _;
 use crate::sandbox::Grants;
 use crate::session;
 use crate::trouble::Trouble;
@@ -46,7 +47,7 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
         }
     }
     let request = common.request();
-    let show_progress = capability::wants_progress() && !common.quiet;
+    let follow = Shown::telling(common);
     session::enter(&grants, request.requirement)?;
     let threads = request.threads.unwrap_or_else(walk::default_threads);
     let format = if common.json { HashFormat::Json } else { format };
@@ -59,7 +60,7 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
         passed_over: 0,
         failed: false,
     };
-    let printed = progress::during(show_progress, Watch::telling(common), |progress| {
+    let printed = follow.follow(|progress| {
         printer.begin()?;
         for (path, opened) in paths.iter().zip(opened) {
             match opened {

@@ -25,7 +25,6 @@ mod report;
 mod retention;
 mod servers;
 mod stalled;
-mod stat_cache;
 mod stored;
 
 use std::io::{self, Write as _};
@@ -118,6 +117,12 @@ fn complain(trouble: &Trouble) {
     if !trouble.remedy.is_empty() {
         let _ = writeln!(stderr, "  to do: {}", cut(trouble.remedy.clone()));
     }
+}
+
+/// Prints on stderr what is no trouble.
+fn note(text: &str) {
+    // A closed stderr can't be told.
+    let _ = writeln!(io::stderr().lock(), "driftlock: note: {text}");
 }
 
 /// What to say when stdout can't be written to. A reader that went away (`| head`) is not worth a word.

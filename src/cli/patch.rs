@@ -1,21 +1,18 @@
 //! `driftlock diff --patch`: the lines that drifted, as a patch for `git apply`.
 
-mod server;
-
 use std::io::{self, Write};
 use std::path::Path;
 
 use super::arguments::{Common, Servers};
-use super::check::baseline;
+use super::progress::Shown;
 use super::stalled::Watch;
-use super::{after_printing, complain, exit, progress};
+use super::{after_printing, complain, exit};
 use crate::capability;
-use crate::compare::{self, Comparison, Room};
-use crate::declaration::Check;
 use crate::manifest::Record;
 use crate::patch::{Effort, Harmless};
-use crate::report::Outcome;
-use crate::session::{Live, LocksAccess, Run, Session};
+use crate::run::connections;
+use crate::run::diff::patch::{Found, Patch, here, of_server};
+use crate::session::{Live, LocksAccess, Reads, Session};
 use crate::shell;
 use crate::trouble::Trouble;
 
@@ -31,15 +28,6 @@ pub struct Wanted<'a> {
     pub servers: &'a Servers,
 }
 
-/// A check that was compared, or why it was not.
-struct Found<'a> {
-    index: usize,
-    check: &'a Check,
-    /// Where its entries are, as the operator knows it.
-    place: String,
-    compared: Result<Comparison, Trouble>,
-}
-
 /// Writes the patch of all checks for this machine or for one server: from what is locked to what is there, or the way back.
 ///
 /// # Errors
@@ -49,79 +37,49 @@ pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
         return Err(Trouble::new("a patch is no JSON", "leave out --json or --patch"));
     }
     if wanted.servers.are_named() {
-        return server::run(common, wanted);
+        return on_server(common, wanted);
     }
     wanted.servers.none()?;
     let session = Watch::telling(common).opening(|| {
-        let mut session = Session::open(&common.request(), LocksAccess::Read)?;
+        let mut session = Session::open(&common.request(), LocksAccess::Read, &Reads::Here)?;
         session.for_this_machine("compare")?;
         session.open_references(wanted.reference)?;
         Ok::<_, Trouble>(session)
     })?;
-    let show_progress = capability::wants_progress() && !common.quiet;
+    let follow = Shown::telling(common);
     let run = session.enter(&[])?;
-    let server = run.session.server();
-    let baselines = run.session.checks().map(|check| baseline(&run, check, server, check.modes.local));
-    let baselines: Vec<_> = baselines.collect();
-    let asked: Vec<bool> = baselines.iter().map(Result::is_ok).collect();
-    let collected =
-        progress::during(show_progress, Watch::telling(common), |progress| run.collect(&asked, false, progress));
-    let mut room = Room::default();
-    let found = run.session.checks().zip(baselines).zip(collected).enumerate();
-    let found = found.filter_map(|(index, ((check, baseline), live))| {
-        let compared = match (baseline, live) {
-            (Ok(mut lock), Some(live)) => live.and_then(|live| {
-                compare::against(&mut room, &mut lock, &mut live.entries()).map_err(|error| run.refused(check, &error))
-            }),
-            (Ok(_), None) => return None,
-            (Err(outcome), _) => Err(without_lock(&run, check, *outcome)?),
-        };
-        Some(Found { index, check, place: check.place(), compared })
-    });
-    let found: Vec<_> = found.collect();
-    put(common, &run, wanted.reverse, &found, |index, path, record| run.live_contents(index, path, record))
+    Ok(put(common, wanted.reverse, &here(&run, follow)))
 }
 
-/// What to say of a check that has no lock to compare with, where that is trouble.
-fn without_lock(run: &Run, check: &Check, outcome: Outcome) -> Option<Trouble> {
-    match outcome {
-        Outcome::Failed(failed) => Some(failed),
-        Outcome::NoLock => Some(Trouble::new(
-            format!("the check {} has no lock to compare with", check.name),
-            format!("write it: {}", run.session.lock_line(check)),
-        )),
-        _ => None,
-    }
+fn on_server(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
+    let mut session = Watch::telling(common).opening(|| {
+        let mut session = Session::open(&common.request(), LocksAccess::Read, &Reads::Servers)?;
+        session.open_references_to_servers(wanted.reference)?;
+        Ok::<_, Trouble>(session)
+    })?;
+    let (targets, connections) = connections::prepare(&session, &wanted.servers.wanted(), true)?;
+    let connection = connections.only(&targets, "a patch is about one server")?;
+    session.is_about(targets.servers());
+    let run = session.enter(&[])?;
+    Ok(put(common, wanted.reverse, &of_server(&run, connection)?))
 }
 
 /// Prints the patch, for `git apply` or for people, and what can't be in it.
-fn put(
-    common: &Common,
-    run: &Run,
-    reverse: bool,
-    found: &[Found<'_>],
-    contents: impl Fn(usize, &[u8], &Record) -> Result<Vec<u8>, String>,
-) -> Result<u8, Trouble> {
+fn put(common: &Common, reverse: bool, patch: &Patch<'_>) -> u8 {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     let mut code = 0;
     let printed = if capability::is_terminal() {
-        write(run, reverse, found, contents, &mut code, &mut Harmless::new(stdout, common.style().color))
+        write(reverse, patch, &mut code, &mut Harmless::new(stdout, common.style().color))
     } else {
-        write(run, reverse, found, contents, &mut code, &mut stdout)
+        write(reverse, patch, &mut code, &mut stdout)
     };
-    Ok(after_printing(code, printed))
+    after_printing(code, printed)
 }
 
-fn write(
-    run: &Run,
-    reverse: bool,
-    found: &[Found<'_>],
-    contents: impl Fn(usize, &[u8], &Record) -> Result<Vec<u8>, String>,
-    code: &mut u8,
-    out: &mut impl Write,
-) -> io::Result<()> {
+fn write(reverse: bool, patch: &Patch<'_>, code: &mut u8, out: &mut impl Write) -> io::Result<()> {
     let mut effort = Effort::default();
-    for Found { index, check, place, compared } in found {
+    for Found { check: open, compared } in &patch.found {
+        let check = open.check;
         let mut trouble = |trouble: &Trouble| {
             complain(trouble);
             *code |= exit::TROUBLE;
@@ -133,9 +91,9 @@ fn write(
                 continue;
             }
         };
-        let contents = |path: &[u8], record: &Record| contents(*index, path, record);
-        let live = Live { place, contents: &contents };
-        let troubles = run.patch((*index, check), compared, &live, reverse, &mut effort, out)?;
+        let contents = |path: &[u8], record: &Record| patch.contents(open, path, record);
+        let live = Live { place: &open.place(), contents: &contents };
+        let troubles = open.patch(compared, &live, reverse, &mut effort, out)?;
         troubles.iter().take(NAMED).for_each(&mut trouble);
         if troubles.len() > NAMED {
             let more = troubles.len() - NAMED;

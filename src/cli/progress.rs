@@ -6,44 +6,72 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::arguments::Common;
 use super::stalled::Watch;
+use crate::capability;
+use crate::run::Follow;
 use crate::walk::Progress;
 
 /// How often the line is drawn; a run shorter than this never shows one.
 pub const EVERY: Duration = Duration::from_millis(200);
 
-/// Does `work` and meanwhile watches the reads, and shows how far it is, if `show` says so.
-pub fn during<T>(show: bool, mut watch: Watch, work: impl FnOnce(&'static Progress) -> T) -> T {
-    // A thread that hangs may look at it as long as the process lives.
-    let progress: &Progress = Box::leak(Box::default());
-    let over = watch.over.clone();
-    let bar = if show { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    // The template is a constant of ours; were it wrong, the bar would keep its own.
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} entries, {msg}, {elapsed}") {
-        bar.set_style(style);
+/// Follows the reads of a command: tells of those that get no answer, and shows how far they are, on a terminal.
+pub struct Shown {
+    show: bool,
+    watch: Watch,
+}
+
+impl Shown {
+    /// Of a command whose reads are watched so.
+    pub fn new(common: &Common, watch: Watch) -> Self {
+        Self { show: is_shown(common), watch }
     }
-    let mut before = 0;
-    let tick = || {
-        bar.suspend(|| watch.look(progress));
-        if show {
-            let bytes = progress.bytes.load(Ordering::Relaxed);
-            let rate = (bytes - before) * 1000 / EVERY.as_millis() as u64;
-            before = bytes;
-            bar.set_position(progress.entries.load(Ordering::Relaxed));
-            let human = indicatif::HumanBytes;
-            bar.set_message(format!("{}, {}/s", human(bytes), human(rate)));
-            bar.tick();
+
+    /// Of a command that can't be given up.
+    pub fn telling(common: &Common) -> Self {
+        Self::new(common, Watch::telling(common))
+    }
+}
+
+/// Whether progress is shown.
+fn is_shown(common: &Common) -> bool {
+    capability::wants_progress() && !common.quiet
+}
+
+impl Follow for Shown {
+    fn follow<T>(self, work: impl FnOnce(&'static Progress) -> T) -> T {
+        let Self { show, mut watch } = self;
+        // A thread that hangs may look at it as long as the process lives.
+        let progress: &Progress = Box::leak(Box::default());
+        let over = watch.over.clone();
+        let bar = if show { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        // The template is a constant of ours; were it wrong, the bar would keep its own.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} entries, {msg}, {elapsed}") {
+            bar.set_style(style);
         }
-    };
-    let result = ticking(EVERY, tick, || work(progress));
-    over.store(true, Ordering::Relaxed);
-    bar.finish_and_clear();
-    result
+        let mut before = 0;
+        let tick = || {
+            bar.suspend(|| watch.look(progress));
+            if show {
+                let bytes = progress.bytes.load(Ordering::Relaxed);
+                let rate = (bytes - before) * 1000 / EVERY.as_millis() as u64;
+                before = bytes;
+                bar.set_position(progress.entries.load(Ordering::Relaxed));
+                let human = indicatif::HumanBytes;
+                bar.set_message(format!("{}, {}/s", human(bytes), human(rate)));
+                bar.tick();
+            }
+        };
+        let result = ticking(EVERY, tick, || work(progress));
+        over.store(true, Ordering::Relaxed);
+        bar.finish_and_clear();
+        result
+    }
 }
 
 /// A bar of how many servers have been asked, on a terminal.
-pub fn of_servers(show: bool, servers: usize) -> ProgressBar {
-    if !show {
+pub fn of_servers(common: &Common, servers: usize) -> ProgressBar {
+    if !is_shown(common) {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(servers as u64);

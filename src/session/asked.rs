@@ -1,6 +1,8 @@
 //! Which checks of a run a server is asked for.
 
-use super::Session;
+use std::collections::HashSet;
+
+use super::{Opened, Session};
 use crate::declaration::{Check, Declaration, Server};
 use crate::path::escaped;
 use crate::shell;
@@ -17,8 +19,8 @@ impl Session {
     }
 
     /// Makes it known which servers this run is about.
-    pub fn is_about(&mut self, servers: &[Server]) {
-        self.servers = servers.iter().map(|server| server.name.clone()).collect();
+    pub fn is_about<'a>(&mut self, servers: impl Iterator<Item = &'a Server>) {
+        self.servers = servers.map(|server| server.name.clone()).collect();
     }
 
     /// The line that locks a check of this run.
@@ -68,42 +70,40 @@ impl Session {
         Err(Trouble::new(problem, format!("{remedy}; or add \"local\" to `modes`")))
     }
 
-    /// The checks of this run that a server is asked for, in the order of the declaration, each with its place in the run. Where
+    /// The checks of this run that a server is asked for, in the order of the declaration, each with its place in it. Where
     /// nothing says which, those for this machine alone are among them: a report says that they do not apply.
     #[must_use]
     pub fn checks_of(&self, server: &Server) -> Vec<(usize, &Check)> {
-        let Some(named) = server.named_checks() else { return self.checks().enumerate().collect() };
-        let checks = &self.declared.declaration.checks;
-        let found =
-            named.into_iter().filter_map(|place| Some((self.selected.binary_search(&place).ok()?, &checks[place])));
-        found.collect()
+        self.opened_of(server).into_iter().map(|opened| (opened.place, opened.check(&self.declared))).collect()
     }
 
-    /// Of each check of this run, whether every server is asked for it.
-    #[must_use]
-    pub fn asked_everywhere(&self) -> Vec<bool> {
+    /// The same with what is open for them.
+    pub(super) fn opened_of(&self, server: &Server) -> Vec<&Opened> {
+        let Some(named) = server.named_checks() else { return self.checks.iter().collect() };
+        let at = |place| self.checks.binary_search_by_key(&place, |opened| opened.place).ok();
+        named.into_iter().filter_map(|place| Some(&self.checks[at(place)?])).collect()
+    }
+
+    /// The checks of this run that every server is asked for, by their places in the declaration.
+    pub(super) fn asked_everywhere(&self) -> HashSet<usize> {
         let Declaration { checks, servers, .. } = &self.declared.declaration;
         let choosy: Vec<_> = servers.iter().filter_map(Server::named_checks).collect();
         let mut asked = vec![0; checks.len()];
         choosy.iter().flatten().for_each(|&place| asked[place] += 1);
         let everywhere = |&place: &usize| checks[place].modes.server && asked[place] == choosy.len();
-        self.selected.iter().map(everywhere).collect()
+        self.checks.iter().map(|opened| opened.place).filter(everywhere).collect()
     }
 
     /// The checks of this run that are for servers, and that none of these is asked for.
     #[must_use]
-    pub fn checks_of_none(&self, servers: &[Server]) -> Vec<&Check> {
-        if servers.iter().any(|server| server.checks.is_empty()) {
+    pub fn checks_of_none<'a>(&self, servers: impl Iterator<Item = &'a Server> + Clone) -> Vec<&Check> {
+        if servers.clone().any(|server| server.checks.is_empty()) {
             return Vec::new();
         }
         let mut asked = vec![false; self.declared.declaration.checks.len()];
-        servers
-            .iter()
-            .flat_map(|server| &server.checks)
-            .flat_map(|named| named.iter())
-            .for_each(|&place| asked[place] = true);
-        let left = self.selected.iter().filter(|place| !asked[**place]);
-        left.map(|&place| &self.declared.declaration.checks[place]).filter(|check| check.modes.server).collect()
+        servers.flat_map(|server| &server.checks).flat_map(|named| named.iter()).for_each(|&place| asked[place] = true);
+        let left = self.checks.iter().filter(|opened| !asked[opened.place]);
+        left.map(|opened| opened.check(&self.declared)).filter(|check| check.modes.server).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use super::{Run, Session};
+use super::{OpenCheck, Session};
 use crate::capability::{self, Directory, shown};
 use crate::compare::{self, Comparison, Drift, LiveStatus};
 use crate::declaration::Check;
@@ -90,7 +90,9 @@ impl Session {
             let named = named.and_then(in_tree);
             Reference { directory: path.and_then(|path| capability::existing(&path, "reference")), named }
         };
-        self.references = self.checks().map(reference).collect();
+        for opened in &mut self.checks {
+            opened.reference = Some(reference(opened.check(&self.declared)));
+        }
         Ok(())
     }
 }
@@ -121,14 +123,13 @@ pub struct Live<'a> {
     pub contents: &'a Contents<'a>,
 }
 
-impl Run {
-    /// The contents of a file of a check, by its place in this run, if they are still what the record tells of.
+impl OpenCheck<'_> {
+    /// The contents of a file, if they are still what the record tells of.
     ///
     /// # Errors
     /// Why they are not there.
-    pub fn live_contents(&self, index: usize, path: &[u8], record: &Record) -> Result<Vec<u8>, String> {
-        let root = self.session.sources.get(index).and_then(|source| source.as_ref().ok()?.root());
-        let root = root.ok_or_else(|| "its root is not open".to_owned())?;
+    pub fn live_contents(&self, path: &[u8], record: &Record) -> Result<Vec<u8>, String> {
+        let root = self.opened.root().ok_or_else(|| "its root is not open".to_owned())?;
         if record.content.sha256().is_none() {
             return Err("it is no file".to_owned());
         }
@@ -139,35 +140,35 @@ impl Run {
         }
     }
 
-    /// When an entry of a check, by its place in this run, was written, and whose it is, if that can still be told.
-    pub fn live_status(&self, index: usize, path: &[u8]) -> Option<LiveStatus> {
-        let root = self.session.sources.get(index).and_then(|source| source.as_ref().ok()?.root())?;
-        walk::status(root.dir.as_fd(), path)
+    /// When an entry was written, and whose it is, if that can still be told.
+    #[must_use]
+    pub fn live_status(&self, path: &[u8]) -> Option<LiveStatus> {
+        walk::status(self.opened.root()?.dir.as_fd(), path)
     }
 
-    /// Adds to the first drifts of a check, by its place in this run, when what is there was written, and whose it is.
-    pub fn look_at(&self, index: usize, found: &mut Comparison) {
+    /// Adds to the first drifts when what is there was written, and whose it is.
+    pub fn look_at(&self, found: &mut Comparison) {
         let there = found.drift.iter_mut().filter(|drift| drift.actual.is_some());
         for drift in there.take(LOOKED_AT) {
-            drift.live = self.live_status(index, drift.path.as_bytes());
+            drift.live = self.live_status(drift.path.as_bytes());
         }
     }
 
-    /// Writes what drifted of a check, by its place in this run: from what is locked to what is there, or with `reverse` the way
-    /// back. Gives what could not be written, and why.
+    /// Writes what drifted: from what is locked to what is there, or with `reverse` the way back. Gives what could not be
+    /// written, and why.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn patch(
         &self,
-        (index, check): (usize, &Check),
         found: &Comparison,
         live: &Live<'_>,
         reverse: bool,
         effort: &mut Effort,
         out: &mut impl Write,
     ) -> io::Result<Vec<Trouble>> {
-        let Some(reference) = self.session.references.get(index) else {
+        let check = self.check;
+        let Some(reference) = &self.opened.reference else {
             let problem = format!("the contents of the check {} are not read here", check.name);
             return Ok(vec![Trouble::new(problem, "see the change where they are, with `driftlock diff --patch`")]);
         };

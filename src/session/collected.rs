@@ -1,11 +1,11 @@
 //! Where entries come from, and what came: the same for comparing and for writing, whatever the kind of a check.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use crate::capability::{self, Directory, shown};
 use crate::container::{self, EngineError, Files, Inventory, PATIENCE};
-use crate::declaration::Check;
+use crate::declaration::{Check, Engine};
 use crate::manifest::list::ListEntries;
 use crate::manifest::{self, Crossing, Kind, List, LockError, Observed, Uncovered};
 use crate::stat_cache::Learned;
@@ -16,39 +16,41 @@ use crate::walk::{Collection, Tree, TreeEntries};
 #[derive(Debug)]
 pub(super) enum Source {
     Root(Directory),
-    /// A connected socket.
-    Engine(OwnedFd),
+    /// An engine, and a connected socket of it.
+    Engine {
+        engine: Engine,
+        socket: OwnedFd,
+    },
 }
 
 impl Source {
     /// Opens what a check reads.
     pub fn open(base: &Path, check: &Check) -> Result<Self, Trouble> {
-        match &check.engine {
-            None => capability::root(&base.join(&check.root)).map(Self::Root),
-            Some(engine) => capability::engine(&base.join(&engine.socket), PATIENCE.silence).map(Self::Engine),
-        }
+        Self::of(
+            check,
+            |root| capability::root(&base.join(root)),
+            |socket| capability::engine(&base.join(socket), PATIENCE.silence),
+        )
     }
 
     /// The same for another party, which may read in these directories.
     pub fn open_within(allowed: &[Directory], check: &Check) -> Result<Self, Trouble> {
-        match &check.engine {
-            None => capability::root_within(&check.root, allowed).map(Self::Root),
-            Some(engine) => capability::engine_within(&engine.socket, PATIENCE.silence, allowed).map(Self::Engine),
-        }
+        Self::of(
+            check,
+            |root| capability::root_within(root, allowed),
+            |socket| capability::engine_within(socket, PATIENCE.silence, allowed),
+        )
     }
 
-    pub const fn root(&self) -> Option<&Directory> {
-        match self {
-            Self::Root(root) => Some(root),
-            Self::Engine(_) => None,
-        }
-    }
-
-    pub fn engine(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Self::Root(_) => None,
-            Self::Engine(socket) => Some(socket.as_fd()),
-        }
+    fn of(
+        check: &Check,
+        root: impl FnOnce(&Path) -> Result<Directory, Trouble>,
+        socket: impl FnOnce(&Path) -> Result<OwnedFd, Trouble>,
+    ) -> Result<Self, Trouble> {
+        Ok(match &check.engine {
+            None => Self::Root(root(&check.root)?),
+            Some(engine) => Self::Engine { engine: engine.clone(), socket: socket(&engine.socket)? },
+        })
     }
 }
 
@@ -135,10 +137,7 @@ impl manifest::Entries for Entries<'_> {
 }
 
 /// Asks the engine of a check.
-pub(super) fn from_engine(check: &Check, socket: BorrowedFd<'_>) -> Result<Collected, Trouble> {
-    let Some(engine) = &check.engine else {
-        return Err(Trouble::new(format!("the check {} has no engine", check.name), "report this as a bug"));
-    };
+pub(super) fn from_engine(check: &Check, engine: &Engine, socket: BorrowedFd<'_>) -> Result<Collected, Trouble> {
     let found = match (check.kind, &engine.containers[..]) {
         (Kind::ContainerFiles, [container]) => container::files(
             socket,

@@ -2,8 +2,8 @@
 
 use std::os::fd::AsFd as _;
 
-use super::Run;
-use super::changed::{Reference, before, read};
+use super::OpenCheck;
+use super::changed::{before, read};
 use crate::compare::{Comparison, Drift, Excerpt, Hidden, LINES, LONGEST};
 use crate::declaration::Check;
 use crate::manifest::{Content, Record};
@@ -24,9 +24,10 @@ enum Showable {
     Yes,
 }
 
-impl Run {
-    /// Which drifts of a check, by their places, have contents of their own there that a report may show.
-    pub fn showable<'a>(check: &'a Check, found: &'a Comparison) -> impl Iterator<Item = usize> + 'a {
+impl OpenCheck<'_> {
+    /// Which drifts, by their places, have contents of their own there that a report may show.
+    pub fn showable(&self, found: &Comparison) -> impl Iterator<Item = usize> {
+        let check = self.check;
         let files = found.drift.iter().enumerate().filter(|(_, drift)| is_of_files(drift));
         let files = files.map(|(at, drift)| (at, drift, showable(check, drift, &found.drift)));
         let files = files.filter(|(.., showable)| !matches!(showable, Showable::Same)).take(SHOWN_FILES);
@@ -35,46 +36,34 @@ impl Run {
             .map(|(at, ..)| at)
     }
 
-    /// The lines that changed in the files of a check, by its place in this run, for a report. `contents` gives what is there.
-    pub fn show_changes(
-        &self,
-        (index, check): (usize, &Check),
-        found: &mut Comparison,
-        contents: &Shown<'_>,
-        effort: &mut Effort,
-    ) {
+    /// The lines that changed in its files, for a report. `contents` gives what is there.
+    pub fn show_changes(&self, found: &mut Comparison, contents: &Shown<'_>, effort: &mut Effort) {
         let mut shown = 0;
         for at in 0..found.drift.len() {
             let drift = &found.drift[at];
             if !is_of_files(drift) {
                 continue;
             }
-            let excerpt = match showable(check, drift, &found.drift) {
+            let excerpt = match showable(self.check, drift, &found.drift) {
                 Showable::Same => continue,
                 _ if shown >= SHOWN_FILES => Excerpt::Hidden(Hidden::Enough),
                 Showable::Not(why) => Excerpt::Hidden(why),
-                Showable::Yes => self.excerpt((index, check), drift, &found.drift, contents, effort),
+                Showable::Yes => self.excerpt(drift, &found.drift, contents, effort),
             };
             shown += 1;
             found.drift[at].diff = Some(Box::new(excerpt));
         }
     }
 
-    fn excerpt(
-        &self,
-        (index, check): (usize, &Check),
-        drift: &Drift,
-        all: &[Drift],
-        contents: &Shown<'_>,
-        effort: &mut Effort,
-    ) -> Excerpt {
+    fn excerpt(&self, drift: &Drift, all: &[Drift], contents: &Shown<'_>, effort: &mut Effort) -> Excerpt {
         let (old_path, expected) = before(drift, all);
         let new_path = drift.path.as_bytes();
         let old = match expected {
             None => Vec::new(),
             Some(record) => {
-                let reference = self.session.references.get(index).and_then(Reference::directory);
-                let Some(Ok(old)) = reference.map(|reference| read(reference.dir.as_fd(), old_path, record)) else {
+                let Some(Ok(old)) =
+                    self.opened.reference().map(|reference| read(reference.dir.as_fd(), old_path, record))
+                else {
                     return Excerpt::Hidden(Hidden::NoReference);
                 };
                 old.bytes
@@ -92,7 +81,7 @@ impl Run {
         if [&old, &new].into_iter().any(|bytes| bytes.len() > SHOWN_BYTES) {
             return Excerpt::Hidden(Hidden::Large);
         }
-        let is_literal = secret::is_literal(&check.selection.include, new_path);
+        let is_literal = secret::is_literal(&self.check.selection.include, new_path);
         if !is_literal && (secret::is_within(&old) || secret::is_within(&new)) {
             return Excerpt::Hidden(Hidden::Secret);
         }

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::collected::Source;
-use super::{LocksAccess, Session};
+use super::{Locks, Session};
 use crate::capability::{self, Declared, Directory, shown};
 use crate::declaration::Check;
 use crate::manifest::Kind;
@@ -24,14 +23,16 @@ impl Session {
         key: &str,
         file: impl Fn(&Check) -> String,
     ) -> Result<Result<Directory, Trouble>, Trouble> {
+        let apart = |ours: &Path| {
+            self.keep_apart(ours, what, true, &file)?;
+            self.apart_from_locks(ours, what)
+        };
         if let Some(ours) = capability::future(path) {
-            self.keep_apart(&ours, what, true, &file)?;
-            self.apart_from_locks(&ours, what)?;
+            apart(&ours)?;
         }
         let directory = capability::writable(path, what, key);
         if let Ok(Directory { resolved: Some(ours), .. }) = &directory {
-            self.keep_apart(ours, what, true, file)?;
-            self.apart_from_locks(ours, what)?;
+            apart(ours)?;
         }
         Ok(directory)
     }
@@ -58,22 +59,19 @@ impl Session {
     /// Refuses a directory that this run writes to in that of the locks, or above it: what may write there could change what
     /// everything is compared with.
     fn apart_from_locks(&self, ours: &Path, what: &str) -> Result<(), Trouble> {
-        let open = self.locks.as_ref().and_then(|locks| locks.resolved.clone());
+        let Locks::Read(locks) = &self.locks else { return Ok(()) };
+        let open = locks.as_ref().and_then(|locks| locks.resolved.clone());
         // Where they are going to be, if they are not there yet.
         let Declared { base, declaration, .. } = &self.declared;
         match open.or_else(|| capability::future(&base.join(&declaration.locks))) {
-            Some(locks)
-                if self.locks_access == LocksAccess::Read && (locks.starts_with(ours) || ours.starts_with(&locks)) =>
-            {
-                Err(Trouble::new(
-                    format!(
-                        "the {what} directory {} and that of the locks, {}, are not apart, and this run may not write to the locks",
-                        shown(ours),
-                        shown(&locks)
-                    ),
-                    "name a directory that is neither in that of the locks nor above it",
-                ))
-            }
+            Some(locks) if locks.starts_with(ours) || ours.starts_with(&locks) => Err(Trouble::new(
+                format!(
+                    "the {what} directory {} and that of the locks, {}, are not apart, and this run may not write to the locks",
+                    shown(ours),
+                    shown(&locks)
+                ),
+                "name a directory that is neither in that of the locks nor above it",
+            )),
             _ => Ok(()),
         }
     }
@@ -89,8 +87,8 @@ impl Session {
         written: bool,
         file: impl Fn(&Check) -> String,
     ) -> Result<(), Trouble> {
-        for (check, source) in self.checks().zip(&self.sources) {
-            let Ok(Source::Root(Directory { resolved: Some(root), .. })) = source else { continue };
+        for (check, root) in self.roots() {
+            let Some(Directory { resolved: Some(root), .. }) = root else { continue };
             if written && root.starts_with(ours) {
                 return Err(Trouble::new(
                     format!(

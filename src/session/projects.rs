@@ -1,6 +1,5 @@
 //! What Docker Compose says of its files, for the checks of kind `compose`: opened outside the sandbox, read inside it.
 
-use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -23,18 +22,34 @@ pub(super) struct Files {
     hashes: Option<Named>,
 }
 
-/// By the names of their checks.
-pub(super) type Opened = HashMap<String, Result<Files, Trouble>>;
-pub(super) type Projects = HashMap<String, Result<Project, Trouble>>;
+/// What Compose says of the files of a check.
+#[derive(Debug)]
+pub(super) enum Of {
+    /// The files are open. They are read inside the sandbox.
+    Opened(Files),
+    Read(Project),
+    Failed(Trouble),
+}
 
-/// Opens the files of all these checks.
-pub(super) fn open<'a>(declared: &Declared, checks: impl Iterator<Item = &'a Check>) -> Opened {
-    let open = |path: &Path, key| Ok((path.to_path_buf(), capability::configuration(&declared.base.join(path), key)?));
-    let files = |ComposeFiles { config, hashes }: &ComposeFiles| {
-        let hashes = hashes.as_deref().map(|hashes| open(hashes, "hashes")).transpose()?;
-        Ok(Files { config: open(config, "config")?, hashes })
-    };
-    checks.filter_map(|check| Some((check.name.clone(), files(check.compose.as_ref()?)))).collect()
+impl Of {
+    /// Opens the files of a check, if it is of kind `compose`.
+    pub fn open(declared: &Declared, check: &Check) -> Option<Self> {
+        let ComposeFiles { config, hashes } = check.compose.as_ref()?;
+        let open =
+            |path: &Path, key| Ok((path.to_path_buf(), capability::configuration(&declared.base.join(path), key)?));
+        let files = || {
+            let hashes = hashes.as_deref().map(|hashes| open(hashes, "hashes")).transpose()?;
+            Ok(Files { config: open(config, "config")?, hashes })
+        };
+        Some(files().map_or_else(Self::Failed, Self::Opened))
+    }
+
+    fn read(self) -> Self {
+        match self {
+            Self::Opened(files) => files.read().map_or_else(Self::Failed, Self::Read),
+            read => read,
+        }
+    }
 }
 
 impl Files {
@@ -67,19 +82,24 @@ fn whole(path: &Path, file: File) -> Result<Vec<u8>, Trouble> {
 
 impl Session {
     /// Reads the projects. From then on their checks pick their containers; one whose project can't be read reads nothing.
-    pub(super) fn read_projects(&mut self) -> Projects {
-        let opened = std::mem::take(&mut self.projects).into_iter();
-        let projects: Projects = opened.map(|(check, files)| (check, files.and_then(Files::read))).collect();
-        for (&index, source) in self.selected.iter().zip(&mut self.sources) {
-            let Some(check) = self.declared.declaration.checks.get_mut(index) else { continue };
-            match (projects.get(&check.name), &mut check.engine) {
-                (Some(Ok(project)), Some(engine)) => {
-                    engine.labels.insert(PROJECT.to_owned(), project.name.clone());
+    pub(super) fn read_projects(&mut self) {
+        for opened in &mut self.checks {
+            opened.project = opened.project.take().map(Of::read);
+            match &opened.project {
+                Some(Of::Read(project)) => {
+                    // A server is asked for what is declared, the engine here for what is open.
+                    let declared = &mut self.declared.declaration.checks[opened.place].engine;
+                    let open = match &mut opened.source {
+                        Ok(Source::Engine { engine, .. }) => Some(engine),
+                        _ => None,
+                    };
+                    for engine in declared.iter_mut().chain(open) {
+                        engine.labels.insert(PROJECT.to_owned(), project.name.clone());
+                    }
                 }
-                (Some(Err(trouble)), _) => *source = Err::<Source, _>(trouble.clone()),
-                _ => {}
+                Some(Of::Failed(trouble)) => opened.source = Err(trouble.clone()),
+                Some(Of::Opened(_)) | None => {}
             }
         }
-        projects
     }
 }

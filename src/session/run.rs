@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
-use cap_std::fs::{Dir, File};
+use cap_std::fs::Dir;
 
-use super::Session;
 use super::collected::{self, Collected, Source};
-use super::projects::Projects;
-use crate::baseline::{Baseline, Spellings};
+use super::opened::{OpenCheck, Opened};
+use super::{Locks, Session};
+use crate::baseline::Baseline;
 use crate::capability::{Directory, raw, shown};
-use crate::compose::{Misfits, Project};
 use crate::container::Inventory;
-use crate::declaration::Check;
-use crate::manifest::{Kind, List, LockError, Uncovered};
+use crate::declaration::{Check, Server};
+use crate::manifest::{Entries as _, Kind, List, LockError, Uncovered};
 use crate::path::escaped;
 use crate::sandbox::Enforced;
 use crate::stat_cache::Known;
@@ -28,146 +28,165 @@ use crate::walk::{self, Collection, NarOf, Progress, Reach, Task};
 pub struct Run {
     pub session: Session,
     pub enforced: Enforced,
-    pub(super) projects: Projects,
+}
+
+/// A check that is to be read, with what is known of its files.
+pub struct Wanted<'r> {
+    pub check: OpenCheck<'r>,
+    pub known: Option<Arc<Known>>,
+}
+
+/// What was read, each with what was found of it.
+pub type Found<T> = Vec<(T, Result<Collected, Trouble>)>;
+
+impl<'r> Wanted<'r> {
+    /// A check of whose files nothing is known.
+    #[must_use]
+    pub const fn of(check: &OpenCheck<'r>) -> Self {
+        Self { check: *check, known: None }
+    }
 }
 
 impl Run {
+    /// The checks of this run, in the order of the declaration, as they are read here.
+    pub fn checks(&self) -> impl ExactSizeIterator<Item = OpenCheck<'_>> {
+        self.session.checks.iter().map(|opened| self.open(opened, None))
+    }
+
+    /// The checks that a server is asked for, in the order of the declaration: see [`Session::checks_of`].
+    pub fn checks_of<'r>(&'r self, server: &'r Server) -> impl Iterator<Item = OpenCheck<'r>> {
+        self.session.opened_of(server).into_iter().map(move |opened| self.open(opened, Some(server)))
+    }
+
+    fn open<'r>(&'r self, opened: &'r Opened, on: Option<&'r Server>) -> OpenCheck<'r> {
+        OpenCheck { run: self, check: opened.check(&self.session.declared), opened, on }
+    }
+
     /// The locks directory; nothing if there is none.
     #[must_use]
     pub fn locks(&self) -> Option<&Dir> {
-        self.session.locks.as_ref().map(|locks| &locks.dir)
+        self.session.locks().map(|locks| &locks.dir)
     }
 
-    /// Where a check's root really lies.
+    /// The directory to write the lock of a check to, which is made for a server that has no locks yet; nothing in a run
+    /// that only reads.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn locks_to_write(&self, check: &OpenCheck<'_>) -> io::Result<Option<Dir>> {
+        let Locks::Write(Directory { dir: locks, .. }) = &self.session.locks else { return Ok(None) };
+        let server = check.server().filter(|_| check.check.lock.per_server);
+        let Some(server) = server else { return locks.try_clone().map(Some) };
+        match locks.create_dir(server) {
+            Ok(()) => store::sync(locks)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        locks.open_dir(server).map(Some)
+    }
+
+    /// Whether this run writes locks.
     #[must_use]
-    pub fn resolved_root(&self, index: usize) -> Option<String> {
-        let source = self.session.sources.get(index)?.as_ref().ok()?;
-        source.root()?.resolved.as_deref().map(raw)
+    pub const fn writes_locks(&self) -> bool {
+        matches!(self.session.locks, Locks::Write(_))
     }
 
-    /// Collects the checks that `wanted` names by their place in this run: engines are asked first, since they may not
-    /// wait for long, then all roots are read in one pass. The others give nothing.
-    pub fn collect(&self, wanted: &[bool], nar: bool, progress: &Progress) -> Vec<Option<Result<Collected, Trouble>>> {
-        self.collect_knowing(&[], wanted, nar, progress)
-    }
-
-    /// The same, with what is known of the files of each check, by the check's place in this run.
-    pub fn collect_knowing(
-        &self,
-        known: &[Option<Arc<Known>>],
-        wanted: &[bool],
+    /// Collects each of these checks, and gives it with what was found: engines are asked first, since they may not wait for
+    /// long, then all roots are read in one pass.
+    pub fn collect<'r, T>(
+        &'r self,
+        all: Vec<T>,
+        wanted: impl Fn(&T) -> Wanted<'r>,
         nar: bool,
         progress: &Progress,
-    ) -> Vec<Option<Result<Collected, Trouble>>> {
-        let collected = self.ask(wanted);
+    ) -> Found<T> {
         let reach = self.session.reach();
-        let tasks = self.tasks(known, wanted, nar, &reach);
-        self.session.start.pass();
-        let collections = walk::collect(tasks, self.session.threads, progress);
-        self.gather(wanted, collected, collections, false)
+        let walk = |tasks: Vec<Task<'_>>, threads| (walk::collect(tasks, threads, progress), false);
+        self.collect_by(all, wanted, nar, &reach, walk).0
     }
 
     /// The same without NARs, unless it is given up: then what was found until that moment, and `true`.
-    pub fn collect_until_given_up(
+    pub fn collect_until_given_up<T>(
         &'static self,
-        known: &[Option<Arc<Known>>],
-        wanted: &[bool],
+        all: Vec<T>,
+        wanted: impl Fn(&T) -> Wanted<'static>,
         progress: &'static Progress,
-    ) -> (Vec<Option<Result<Collected, Trouble>>>, bool) {
-        let collected = self.ask(wanted);
+    ) -> (Found<T>, bool) {
         let reach = Box::leak(Box::new(self.session.reach()));
-        let tasks = self.tasks(known, wanted, false, reach);
-        self.session.start.pass();
-        let (collections, given_up) = walk::collect_until_given_up(tasks, self.session.threads, progress);
-        (self.gather(wanted, collected, collections, given_up), given_up)
+        let walk = |tasks, threads| walk::collect_until_given_up(tasks, threads, progress);
+        self.collect_by(all, wanted, false, reach, walk)
     }
 
-    /// What engines have, and why roots and engines could not be opened; nothing of roots that are open.
-    fn ask(&self, wanted: &[bool]) -> Vec<Option<Result<Collected, Trouble>>> {
-        let sources = self.session.checks().zip(&self.session.sources).zip(wanted);
-        sources
-            .map(|((check, source), &wanted)| match source {
-                Err(trouble) => wanted.then(|| Err(trouble.clone())),
-                Ok(Source::Engine(socket)) => wanted.then(|| collected::from_engine(check, socket.as_fd())),
-                Ok(Source::Root(_)) => None,
-            })
-            .collect()
-    }
-
-    /// The wanted checks whose roots are open.
-    fn roots(&self, wanted: &[bool]) -> impl Iterator<Item = (usize, &Check, &Directory)> {
-        let sources = self.session.checks().zip(&self.session.sources).zip(wanted);
-        sources.enumerate().filter_map(|(index, ((check, source), &wanted))| {
-            let root = source.as_ref().ok()?.root().filter(|_| wanted)?;
-            Some((index, check, root))
-        })
-    }
-
-    fn tasks<'a>(
-        &'a self,
-        known: &[Option<Arc<Known>>],
-        wanted: &[bool],
+    fn collect_by<'t, 'r: 't, T>(
+        &'r self,
+        all: Vec<T>,
+        wanted: impl Fn(&T) -> Wanted<'r>,
         nar: bool,
-        reach: &'a Reach<'a>,
-    ) -> Vec<Task<'a>> {
-        self.roots(wanted)
-            .map(|(index, check, root)| Task {
-                root: root.as_fd(),
-                name: check.place(),
-                kind: check.kind,
-                selection: &check.selection,
-                attributes: check.attributes,
-                one_file_system: check.one_file_system,
-                start: Some(self.session.start),
-                strict: check.strict,
-                nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
-                known: known.get(index).cloned().flatten(),
-                links_on_the_way: check.records_links_on_the_way(),
-                reach: root.resolved.as_deref().map(|path| (reach, path)),
-            })
-            .collect()
+        reach: &'t Reach<'t>,
+        walk: impl FnOnce(Vec<Task<'t>>, NonZeroUsize) -> (Vec<Collection>, bool),
+    ) -> (Found<T>, bool) {
+        // Each with its place, since roots come after all else.
+        let mut collected = Vec::with_capacity(all.len());
+        let mut roots = Vec::new();
+        let mut tasks = Vec::new();
+        for (place, item) in all.into_iter().enumerate() {
+            let Wanted { check, known } = wanted(&item);
+            match &check.opened.source {
+                Err(trouble) => collected.push((place, item, Err(trouble.clone()))),
+                Ok(Source::Engine { engine, socket }) => {
+                    collected.push((place, item, collected::from_engine(check.check, engine, socket.as_fd())));
+                }
+                Ok(Source::Root(root)) => {
+                    tasks.push(self.task(check.check, root, known, nar, reach));
+                    roots.push((place, item, check.check, root));
+                }
+            }
+        }
+        self.session.start.pass();
+        let (collections, given_up) = walk(tasks, self.session.threads);
+        for ((place, item, check, root), collection) in roots.into_iter().zip(collections) {
+            collected.push((place, item, below_root(check, root, collection, given_up)));
+        }
+        collected.sort_unstable_by_key(|(place, ..)| *place);
+        (collected.into_iter().map(|(_, item, found)| (item, found)).collect(), given_up)
     }
 
-    /// Adds what was found below the roots.
-    fn gather(
+    fn task<'t>(
         &self,
-        wanted: &[bool],
-        mut collected: Vec<Option<Result<Collected, Trouble>>>,
-        collections: Vec<Collection>,
-        given_up: bool,
-    ) -> Vec<Option<Result<Collected, Trouble>>> {
-        for ((index, check, root), collection) in self.roots(wanted).zip(collections) {
-            collected[index] = Some(match &collection.root {
-                Ok(_) => {
-                    let mut collected = Collected::from(collection);
-                    // Listed again only where nothing was found, so that a known tree is not listed at all.
-                    let found_nothing = matches!(crate::manifest::Entries::next(&mut collected.entries()), Ok(None));
-                    collected.root_is_empty =
-                        found_nothing && !given_up && root.dir.entries().is_ok_and(|mut names| names.next().is_none());
-                    if check.allow_empty {
-                        collected.uncovered.retain(|uncovered| !matches!(uncovered, Uncovered::Glob { .. }));
-                    }
-                    Ok(collected)
-                }
-                Err(reason) => Err(Trouble::new(
-                    format!("the root {} could not be read: {reason}", shown(&check.root)),
-                    reason.remedy(),
-                )),
-            });
+        check: &'t Check,
+        root: &'t Directory,
+        known: Option<Arc<Known>>,
+        nar: bool,
+        reach: &'t Reach<'t>,
+    ) -> Task<'t> {
+        Task {
+            root: root.as_fd(),
+            name: check.place(),
+            kind: check.kind,
+            selection: &check.selection,
+            attributes: check.attributes,
+            one_file_system: check.one_file_system,
+            start: Some(self.session.start),
+            strict: check.strict,
+            nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
+            known,
+            links_on_the_way: check.records_links_on_the_way(),
+            reach: root.resolved.as_deref().map(|path| (reach, path)),
         }
-        collected
     }
 
     /// What else the engines of this run have, each one once: its socket, and all that is there.
+    #[must_use]
     pub fn inventories(&self) -> Vec<(String, Result<Inventory, Trouble>)> {
         let mut known = BTreeSet::new();
-        let engines = self.session.checks().zip(&self.session.sources).filter_map(|(check, source)| {
+        let engines = self.checks().filter_map(|OpenCheck { check, opened, .. }| {
             let path = &check.engine.as_ref()?.socket;
-            if !known.insert(path.clone()) {
+            if !known.insert(path) {
                 return None;
             }
-            let inventory = match source {
-                Ok(source) => collected::inventory(path, source.engine()?),
+            let inventory = match &opened.source {
+                Ok(Source::Engine { socket, .. }) => collected::inventory(path, socket.as_fd()),
+                Ok(Source::Root(_)) => return None,
                 Err(trouble) => Err(trouble.clone()),
             };
             Some((raw(path), inventory))
@@ -175,11 +194,25 @@ impl Run {
         engines.collect()
     }
 
-    /// What an export has of a check, in the place of what is there; nothing if it has no lock of it.
-    ///
-    /// # Errors
-    /// A lock that would be refused.
-    pub fn exported(&self, check: &Check, shown: &str) -> Result<Option<Collected>, Trouble> {
+    /// What an export has of each check, in the place of what is there. Nothing of a check of which it has no lock, and that not
+    /// every server is asked for: an export of a server has none of what that is not asked for.
+    pub fn exported(&self, shown: &str) -> Vec<(OpenCheck<'_>, Result<Option<Collected>, Trouble>)> {
+        let everywhere = self.session.asked_everywhere();
+        let found = self.checks().map(|check| {
+            let found = match self.exported_of(&check, shown) {
+                Ok(None) if everywhere.contains(&check.opened.place) => Err(Trouble::new(
+                    format!("the export {shown} has no lock of the check {}", check.check.name),
+                    "see what `driftlock export` said of it, or name the other checks with --check",
+                )),
+                found => found,
+            };
+            (check, found)
+        });
+        found.collect()
+    }
+
+    fn exported_of(&self, open: &OpenCheck<'_>, shown: &str) -> Result<Option<Collected>, Trouble> {
+        let OpenCheck { check, opened, .. } = open;
         let name = &check.lock.name;
         let refused = |error: &LockError| {
             Trouble::new(
@@ -188,7 +221,7 @@ impl Run {
             )
         };
         let export = self.session.export.as_ref();
-        let found = export.map(|export| Baseline::of(check, &export.dir, name, &self.spellings(check))).transpose();
+        let found = export.map(|export| Baseline::of(check, &export.dir, name, &opened.spellings)).transpose();
         let Some(mut lock) = found.map_err(|error| refused(&error))?.flatten() else { return Ok(None) };
         if lock.old().is_some() {
             return Err(refused(&LockError::Old {
@@ -199,133 +232,21 @@ impl Run {
         lock.belongs_to(check).map_err(|error| refused(&error))?;
         Ok(Some(List::read(&mut lock).map_err(|error| refused(&error))?.into()))
     }
-
-    /// How the root of a check may be spelled in a lock of the scripts.
-    fn spellings(&self, check: &Check) -> Spellings {
-        self.session.spellings.get(&check.name).cloned().unwrap_or_default()
-    }
-
-    /// Opens the lock of a check; nothing if it is missing.
-    ///
-    /// # Errors
-    /// A lock that can't be read or is malformed, with its name, and a check of which nothing says whose lock is meant.
-    pub fn baseline(&self, check: &Check) -> Result<Option<Baseline>, Trouble> {
-        self.baseline_of(check, self.session.server())
-    }
-
-    /// The same for a server, where each has a lock of its own.
-    ///
-    /// # Errors
-    /// Those of [`baseline`](Self::baseline).
-    pub fn baseline_of(&self, check: &Check, server: Option<&str>) -> Result<Option<Baseline>, Trouble> {
-        whose(check, server)?;
-        let Some(locks) = self.locks() else { return Ok(None) };
-        let found = Baseline::of(check, locks, &check.lock.path(server), &self.spellings(check));
-        found.map_err(|error| self.refused_of(check, server, &error))
-    }
-
-    /// What Compose files declare of a check; nothing of a check of another kind.
-    ///
-    /// # Errors
-    /// What Compose says of them can't be read.
-    pub fn project(&self, check: &Check) -> Result<Option<&Project>, Trouble> {
-        self.projects.get(&check.name).map(Result::as_ref).transpose().map_err(Clone::clone)
-    }
-
-    /// What of that is not so; nothing of a check of another kind.
-    ///
-    /// # Errors
-    /// Those of [`project`](Self::project).
-    pub fn misfits(&self, check: &Check, live: &Collected) -> Result<Misfits, Trouble> {
-        let Some(project) = self.project(check)? else { return Ok(Misfits::default()) };
-        // What was collected has no errors of its own.
-        let live = List::read(&mut live.entries()).map_err(|error| self.refused(check, &error))?;
-        Ok(project.misfits(&live))
-    }
-
-    /// Reads a lock of a check from a file that is open: one of the name that is declared, or of the old one.
-    ///
-    /// # Errors
-    /// A lock that can't be read or is malformed.
-    pub fn lock_of(&self, check: &Check, is_declared: bool, file: File) -> Result<Baseline, LockError> {
-        let spellings = self.spellings(check);
-        if is_declared {
-            Baseline::of_file(check, file, &spellings)
-        } else {
-            Baseline::of_modules(check, file, &spellings)
-        }
-    }
-
-    /// The lock file of a check as the operator knows it; not made harmless. Where there is none yet, the old one, if one
-    /// was declared.
-    #[must_use]
-    pub fn lock_path(&self, check: &Check) -> String {
-        self.lock_path_of(check, self.session.server())
-    }
-
-    /// The same for a server, where each has a lock of its own.
-    #[must_use]
-    pub fn lock_path_of(&self, check: &Check, server: Option<&str>) -> String {
-        match &check.lock.old {
-            Some(old) if self.locks().is_none_or(|locks| locks.symlink_metadata(&check.lock.name).is_err()) => {
-                raw(&self.session.declared.declaration.locks.join(old))
-            }
-            _ => self.new_lock_path_of(check, server),
-        }
-    }
-
-    /// The lock file that `lock` writes, as the operator knows it; not made harmless.
-    #[must_use]
-    pub fn new_lock_path(&self, check: &Check) -> String {
-        self.new_lock_path_of(check, self.session.server())
-    }
-
-    /// The same for a server, where each has a lock of its own.
-    #[must_use]
-    pub fn new_lock_path_of(&self, check: &Check, server: Option<&str>) -> String {
-        raw(&self.session.declared.declaration.locks.join(check.lock.path(server)))
-    }
-
-    /// What to say of a lock that is refused.
-    #[must_use]
-    pub fn refused(&self, check: &Check, error: &LockError) -> Trouble {
-        self.refused_of(check, self.session.server(), error)
-    }
-
-    /// The same for a server, where each has a lock of its own.
-    #[must_use]
-    pub fn refused_of(&self, check: &Check, server: Option<&str>, error: &LockError) -> Trouble {
-        let path = self.lock_path_of(check, server);
-        Trouble::new(format!("the lock {} is refused: {error}", escaped(path.as_bytes())), error.remedy())
-    }
-
-    /// The directory to write the lock of a check to, which is made for a server that has no locks yet.
-    ///
-    /// # Errors
-    /// Those of the file system, and a run without a locks directory.
-    pub fn locks_to_write(&self, check: &Check, server: Option<&str>) -> io::Result<Dir> {
-        let locks =
-            self.locks().ok_or_else(|| io::Error::other("there is no locks directory; report this as a bug"))?;
-        let Some(server) = server.filter(|_| check.lock.per_server) else { return locks.try_clone() };
-        match locks.create_dir(server) {
-            Ok(()) => store::sync(locks)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-        locks.open_dir(server)
-    }
 }
 
-/// Makes sure that it is said whose lock is meant, where each server has one of its own.
-///
-/// # Errors
-/// Where it is said.
-pub fn whose(check: &Check, server: Option<&str>) -> Result<(), Trouble> {
-    if !check.lock.per_server || server.is_some() {
-        return Ok(());
+/// What was found below the root of a check.
+fn below_root(check: &Check, root: &Directory, collection: Collection, given_up: bool) -> Result<Collected, Trouble> {
+    if let Err(reason) = &collection.root {
+        let problem = format!("the root {} could not be read: {reason}", shown(&check.root));
+        return Err(Trouble::new(problem, reason.remedy()));
     }
-    Err(Trouble::new(
-        format!("each server has a lock of its own of the check {}, and none is named", check.name),
-        "name one with --server or, if this machine is one or the export is of one, with --as",
-    ))
+    let mut collected = Collected::from(collection);
+    // Listed again only where nothing was found, so that a known tree is not listed at all.
+    let found_nothing = matches!(collected.entries().next(), Ok(None));
+    collected.root_is_empty =
+        found_nothing && !given_up && root.dir.entries().is_ok_and(|mut names| names.next().is_none());
+    if check.allow_empty {
+        collected.uncovered.retain(|uncovered| !matches!(uncovered, Uncovered::Glob { .. }));
+    }
+    Ok(collected)
 }

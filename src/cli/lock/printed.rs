@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 use std::io::{self, Write as _};
 
-use super::Done;
 use crate::baseline::OldLock;
-use crate::cli::here::Differs;
 use crate::path::escaped;
 use crate::report::{self, changes, uncovered};
+use crate::run::here::Differs;
+use crate::run::lock::Lock;
 
 /// Prints what was done, for people.
 ///
 /// # Errors
 /// Those of stdout.
-pub(super) fn text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) -> io::Result<()> {
+pub(super) fn text(all: &[Lock<'_>], style: report::text::Style, dry_run: bool) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     for done in all {
+        let (check, place) = (done.check.check, done.check.place());
         let Ok(change) = &done.result else { continue };
         // Quiet, only what is wrong is said; a dry run is there to show what would be written.
         let quiet = style.quiet && !dry_run;
@@ -23,7 +24,7 @@ pub(super) fn text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) 
             if quiet {
                 continue;
             }
-            let why = if done.check.modes.server {
+            let why = if check.modes.server {
                 "not every server is asked for its check"
             } else {
                 "its check is not for servers"
@@ -40,7 +41,7 @@ pub(super) fn text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) 
             (Some(_), false) => writeln!(out, "unchanged {}: {entries}", done.path)?,
             (Some(since), true) => {
                 writeln!(out, "{verb} {}: {entries}, {} changed since the last lock", done.path, since.counts.drifted)?;
-                match (change.old_lock, &done.check.lock.old) {
+                match (change.old_lock, &check.lock.old) {
                     (Some(OldLock::ModuleHashes), Some(old)) => {
                         let old = escaped(old.as_bytes());
                         writeln!(out, "    it takes the place of {old}; remove that, and `lock` from the check")?;
@@ -48,11 +49,11 @@ pub(super) fn text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) 
                     (Some(_), _) => writeln!(out, "    it takes the place of an old lock")?,
                     (None, _) => {}
                 }
-                changes::write(&mut out, done.check.kind, &done.place, since)?;
+                changes::write(&mut out, check.kind, &place, since)?;
             }
         }
-        for sentence in uncovered::sentences(&done.place, &change.uncovered) {
-            writeln!(out, "[WARN] {}: {sentence}", done.check.name)?;
+        for sentence in uncovered::sentences(&place, &change.uncovered) {
+            writeln!(out, "[WARN] {}: {sentence}", check.name)?;
         }
     }
     out.flush()
@@ -62,7 +63,7 @@ pub(super) fn text(all: &[Done<'_>], style: report::text::Style, dry_run: bool) 
 ///
 /// # Errors
 /// Those of stdout.
-pub(super) fn json(all: &[Done<'_>], dry_run: bool, differing: &[Differs<'_>]) -> io::Result<()> {
+pub(super) fn json(all: &[Lock<'_>], dry_run: bool, differing: &[Differs<'_>]) -> io::Result<()> {
     let differing: HashMap<&str, u64> =
         differing.iter().filter_map(|differs| Some((&*differs.check.name, differs.entries?))).collect();
     let locks: Vec<_> = all
@@ -77,14 +78,14 @@ pub(super) fn json(all: &[Done<'_>], dry_run: bool, differing: &[Differs<'_>]) -
             };
             let trouble = done.result.as_ref().err();
             serde_json::json!({
-                "check": done.check.name,
-                "server": done.server,
+                "check": done.check.check.name,
+                "server": done.check.on.map(|server| &server.name),
                 "lock": done.path,
                 "result": result,
                 "old_lock": change.and_then(|change| change.old_lock).map(OldLock::name),
                 "entries": change.map(|change| change.entries),
                 "uncovered": change.map_or_else(Vec::new, |change| report::json::uncovered(&change.uncovered)),
-                "differ_here": differing.get(&*done.check.name),
+                "differ_here": differing.get(&*done.check.check.name),
                 "since_last_lock": change.and_then(|change| change.since.as_ref()).map(changes::value),
                 "trouble": trouble.map(|trouble| serde_json::json!({"problem": trouble.problem, "remedy": trouble.remedy})),
             })

@@ -1,14 +1,16 @@
-//! What the options say of servers: which ones, and how long they may take.
+//! What the options say of servers.
 
-use std::collections::HashMap;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use crate::capability::{Declared, shown};
 use crate::cli::arguments::Servers;
-use crate::declaration::{Group, Problem, Server};
-use crate::path::escaped;
 use crate::remote::connection::Limits;
+use crate::run;
+use crate::run::servers::Pushed;
 use crate::trouble::Trouble;
+
+/// How many connections there are at once.
+const JOBS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 impl Servers {
     /// Whether the command is about servers.
@@ -50,107 +52,25 @@ impl Servers {
         }
     }
 
-    pub(super) fn limits(&self) -> Limits {
-        let seconds = |given: Option<std::num::NonZeroU32>, default| {
-            Duration::from_secs(given.map_or(default, |seconds| seconds.get().into()))
-        };
-        Limits { idle: seconds(self.idle_timeout, 60), total: seconds(self.timeout, 3600) }
-    }
-
-    /// The servers that are meant, each once, in the order in which they are named.
-    pub(super) fn meant(&self, declared: &Declared) -> Result<Vec<Server>, Trouble> {
-        let known = &declared.declaration.servers;
-        if self.all_servers {
-            if known.is_empty() {
-                return Err(Trouble::new(
-                    format!("--all-servers: {} declares no server", shown(&declared.file)),
-                    "declare them, `[server.NAME]` with its `host`, or name a host with --server",
-                ));
-            }
-            return Ok(known.clone());
-        }
-        let by_name: HashMap<&str, &Server> = known.iter().map(|server| (server.name.as_str(), server)).collect();
-        let mut meant = Meant::default();
-        for given in &self.servers {
-            let server = match by_name.get(given.as_str()) {
-                Some(server) => (*server).clone(),
-                None => {
-                    let server = undeclared(given, known)?;
-                    if let Some(declared) = by_name.get(server.name.as_str()) {
-                        let (given, name) = (escaped(given.as_bytes()), escaped(declared.name.as_bytes()));
-                        return Err(Trouble::new(
-                            format!("--server {given}: {name} is declared, with a way in of its own"),
-                            format!("write --server {name} and --ssh-user"),
-                        ));
-                    }
-                    server
-                }
-            };
-            meant.add("--server", given, server)?;
-        }
-        let groups: HashMap<&str, &Group> =
-            declared.declaration.groups.iter().map(|group| (group.name.as_str(), group)).collect();
-        for given in &self.groups {
-            let group = groups.get(given.as_str()).ok_or_else(|| no_group(given, declared))?;
-            group.servers.iter().try_for_each(|&place| meant.add("--group", given, known[place].clone()))?;
-        }
-        Ok(meant.servers)
-    }
-}
-
-/// Servers that are meant, each once.
-#[derive(Default)]
-struct Meant {
-    servers: Vec<Server>,
-    places: HashMap<String, usize>,
-}
-
-impl Meant {
-    /// Adds a server that an option names.
-    fn add(&mut self, option: &str, given: &str, server: Server) -> Result<(), Trouble> {
-        match self.places.get(&server.name).map(|&place| &self.servers[place]) {
-            None => {
-                self.places.insert(server.name.clone(), self.servers.len());
-                self.servers.push(server);
-                Ok(())
-            }
-            Some(other) if *other == server => Ok(()),
-            Some(_) => {
-                let (given, name) = (escaped(given.as_bytes()), escaped(server.name.as_bytes()));
-                Err(Trouble::new(
-                    format!("{option} {given}: there is another server {name} in this run"),
-                    "check them one after the other, or declare them under two names",
-                ))
-            }
+    /// Which servers are asked, and how.
+    pub fn wanted(&self) -> run::Servers {
+        let seconds =
+            |given: Option<NonZeroU32>, default| Duration::from_secs(given.map_or(default, NonZeroU32::get).into());
+        run::Servers {
+            named: self.servers.clone(),
+            groups: self.groups.clone(),
+            all: self.all_servers,
+            user: self.ssh_user.clone(),
+            key: self.ssh_key.clone(),
+            port: self.ssh_port,
+            program: match (&self.push_binary, self.push) {
+                (None, false) => Pushed::Nothing,
+                (None, true) => Pushed::Own,
+                (Some(file), _) => Pushed::File(file.clone()),
+            },
+            jobs: self.jobs.unwrap_or(JOBS),
+            connect_timeout: seconds(self.connect_timeout, 15),
+            limits: Limits { idle: seconds(self.idle_timeout, 60), total: seconds(self.timeout, 3600) },
         }
     }
-}
-
-/// A host that is not declared.
-fn undeclared(given: &str, known: &[Server]) -> Result<Server, Trouble> {
-    Server::undeclared(given).map_err(|problem| {
-        let known: Vec<_> = known.iter().map(|server| server.name.as_str()).collect();
-        let declared = if known.is_empty() { String::new() } else { format!("one of {}, or ", known.join(", ")) };
-        let remedy = match &problem {
-            Problem::HostWithPort { host, port } => {
-                let user = given.rsplit_once('@').map_or("", |(user, _)| user);
-                let at = if user.is_empty() { "" } else { "@" };
-                // Escaped whole: an address that begins with `::` is no line that does.
-                let arguments = format!("--server {user}{at}{host} --ssh-port {port}");
-                format!("write `{}`", escaped(arguments.as_bytes()))
-            }
-            _ => format!("name {declared}a host as OpenSSH knows it"),
-        };
-        Trouble::new(format!("--server {}: {problem}", escaped(given.as_bytes())), remedy)
-    })
-}
-
-fn no_group(given: &str, declared: &Declared) -> Trouble {
-    let known: Vec<_> = declared.declaration.groups.iter().map(|group| group.name.as_str()).collect();
-    let remedy = match &known[..] {
-        [] => "declare it, `[group.NAME]` with its `servers`".to_owned(),
-        _ => format!("name one of: {}", known.join(", ")),
-    };
-    let file = shown(&declared.file);
-    Trouble::new(format!("--group {}: {file} declares no such group", escaped(given.as_bytes())), remedy)
 }

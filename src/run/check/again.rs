@@ -4,23 +4,20 @@
 use std::collections::HashSet;
 use std::io::BufRead;
 
-use super::Pending;
-use crate::compare::{Comparison, Hidden};
+use crate::compare::Hidden;
 use crate::manifest::{Content, Record};
 use crate::patch::Effort;
 use crate::remote::connection::Further;
 use crate::remote::further::{self, Budget, Wanted};
 use crate::remote::{Answer, AnswerError};
-use crate::report::Outcome;
-use crate::session::Run;
+use crate::run::Locked;
 
 /// Asks about the first drifts of each check, and adds what is said of them. `shows_all` wants the lines of every check.
 ///
 /// # Errors
 /// An answer that is not true, or not whole.
 pub(super) fn ask<R: BufRead>(
-    run: &Run,
-    all: &mut [Pending<'_>],
+    all: &mut [Locked<'_>],
     answer: Answer<R>,
     way: Option<Further<'_>>,
     shows_all: bool,
@@ -30,12 +27,13 @@ pub(super) fn ask<R: BufRead>(
     let received = answer.ask_further(way, &wanted)?;
     drop(wanted);
     for (Question { check, drift, .. }, live) in questions.into_iter().zip(&received.live) {
-        if let Some(drift) = compared_mut(&mut all[check].state).and_then(|found| found.drift.get_mut(drift)) {
+        if let Some(drift) = all[check].found_mut().and_then(|found| found.drift.get_mut(drift)) {
             drift.live = *live;
         }
     }
     let mut effort = Effort::default();
-    for pending in all.iter_mut().filter(|pending| shows_all || pending.check.show_changes) {
+    for locked in all.iter_mut().filter(|locked| shows_all || locked.check.check.show_changes) {
+        let check = locked.check;
         let contents = |_: &[u8], record: &Record| match record.content.sha256().map(|sha256| received.given(sha256)) {
             Some(Some(found)) => found.map(<[u8]>::to_vec).map_err(|reason| match reason {
                 further::NOT_GIVEN => Hidden::NotGiven,
@@ -43,8 +41,8 @@ pub(super) fn ask<R: BufRead>(
             }),
             _ => Err(Hidden::Enough),
         };
-        if let Some(found) = compared_mut(&mut pending.state) {
-            run.show_changes((pending.place, pending.check), found, &contents, &mut effort);
+        if let Some(found) = locked.found_mut() {
+            check.show_changes(found, &contents, &mut effort);
         }
     }
     Ok(())
@@ -60,24 +58,24 @@ struct Question {
 }
 
 impl Question {
-    fn wanted<'a>(&self, all: &'a [Pending<'_>]) -> Option<Wanted<'a>> {
-        let pending = all.get(self.check)?;
-        let drift = compared(&pending.state)?.drift.get(self.drift)?;
+    fn wanted<'a>(&self, all: &'a [Locked<'_>]) -> Option<Wanted<'a>> {
+        let locked = all.get(self.check)?;
+        let drift = locked.found()?.drift.get(self.drift)?;
         let sha256 = drift.actual.as_ref().and_then(|record| record.content.sha256());
-        Some(Wanted { check: &pending.check.name, path: &drift.path, contents: sha256.filter(|_| self.contents) })
+        Some(Wanted { check: &locked.check.check.name, path: &drift.path, contents: sha256.filter(|_| self.contents) })
     }
 }
 
 /// What is asked about, in the order of the checks and of paths: contents first, as many as are given, and then the status of
 /// others, as far as there is room for them.
-fn questions(all: &[Pending<'_>], shows_all: bool) -> Vec<Question> {
+fn questions(all: &[Locked<'_>], shows_all: bool) -> Vec<Question> {
     let mut questions = Vec::new();
     let mut known = HashSet::new();
     let mut budget = Budget::default();
-    let of_files = || all.iter().enumerate().filter(|(_, pending)| pending.check.engine.is_none());
-    for (check, pending) in of_files().filter(|(_, pending)| shows_all || pending.check.show_changes) {
-        let Some(found) = compared(&pending.state) else { continue };
-        for drift in Run::showable(pending.check, found) {
+    let of_files = || all.iter().enumerate().filter(|(_, locked)| locked.check.check.engine.is_none());
+    for (check, locked) in of_files().filter(|(_, locked)| shows_all || locked.check.check.show_changes) {
+        let Some(found) = locked.found() else { continue };
+        for drift in locked.check.showable(found) {
             let found = &found.drift[drift];
             if let Some(Content::File { size, .. }) = found.actual.as_ref().map(|record| &record.content)
                 && budget.take(&found.path, Some(*size))
@@ -87,8 +85,8 @@ fn questions(all: &[Pending<'_>], shows_all: bool) -> Vec<Question> {
             }
         }
     }
-    for (check, pending) in of_files() {
-        let found = compared(&pending.state).map_or(&[][..], |found| &found.drift);
+    for (check, locked) in of_files() {
+        let found = locked.found().map_or(&[][..], |found| &found.drift);
         for (drift, found) in found.iter().enumerate().filter(|(_, found)| found.actual.is_some()).take(further::MOST) {
             if !known.contains(&(check, drift)) && budget.take(&found.path, None) {
                 questions.push(Question { check, drift, contents: false });
@@ -97,18 +95,4 @@ fn questions(all: &[Pending<'_>], shows_all: bool) -> Vec<Question> {
     }
     questions.sort();
     questions
-}
-
-fn compared<T>(state: &Result<T, Box<Outcome>>) -> Option<&Comparison> {
-    match state.as_ref().err().map(|outcome| &**outcome) {
-        Some(Outcome::Compared { comparison, .. }) => Some(comparison),
-        _ => None,
-    }
-}
-
-fn compared_mut<T>(state: &mut Result<T, Box<Outcome>>) -> Option<&mut Comparison> {
-    match state.as_mut().err().map(|outcome| &mut **outcome) {
-        Some(Outcome::Compared { comparison, .. }) => Some(comparison),
-        _ => None,
-    }
 }

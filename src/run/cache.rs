@@ -1,18 +1,18 @@
 //! `check --stat-cache FILE`: what is known before a run, and kept after it.
 
-use std::io::{self, Write as _};
+use std::collections::HashMap;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{SeekFrom, seek, tell};
 
-use super::complain;
+use super::locked::Locked;
 use crate::baseline::{Baseline, Whole};
 use crate::capability::{Directory, shown};
-use crate::declaration::Check;
 use crate::manifest::Sha256Digest;
-use crate::session::{Session, not_written};
+use crate::session::{OpenCheck, Run, Session, not_written};
 use crate::stat_cache::binding::Binding;
 use crate::stat_cache::location::{Found, Location, Root};
 use crate::stat_cache::{Equal, Facts, Known, Learned, Moment, Stamp};
@@ -26,8 +26,18 @@ struct Locks {
     root: Option<Root>,
     known: Option<Known>,
     learned: Learned,
-    /// For each check, what its lock is.
-    all: Vec<Option<Lock>>,
+}
+
+/// What is known of a check.
+#[derive(Default)]
+struct Cached {
+    /// Its root, if files below it can be known again.
+    root: Option<Root>,
+    known: Option<Arc<Known>>,
+    learned: Learned,
+    /// How what this run found compared.
+    equal: Option<Equal>,
+    lock: Option<Lock>,
 }
 
 /// A lock: the digest of all its bytes, and its stamp if it is read as a stream.
@@ -38,8 +48,8 @@ struct Lock {
 }
 
 impl Locks {
-    fn look_at(&mut self, baseline: &Baseline) -> Option<Lock> {
-        match baseline.whole()? {
+    fn look_at(&mut self, lock: &Baseline) -> Option<Lock> {
+        match lock.whole()? {
             Whole::Digest(sha256) => Some(Lock { sha256, stamp: None }),
             Whole::File(file) => {
                 // A second handle has the same reading position, which is to stay where the lock's reader left it.
@@ -52,11 +62,13 @@ impl Locks {
             }
         }
     }
+}
 
-    /// The digest of a check's lock, if that is still what it was.
-    fn still(&self, check: usize, baseline: &Baseline) -> Option<Sha256Digest> {
-        let Lock { sha256, stamp } = (*self.all.get(check)?)?;
-        let now = match baseline.whole()? {
+impl Cached {
+    /// The digest of the check's lock, if that is still what it was.
+    fn still(&self, lock: &Baseline) -> Option<Sha256Digest> {
+        let Lock { sha256, stamp } = self.lock?;
+        let now = match lock.whole()? {
             Whole::Digest(_) => None,
             Whole::File(file) => walk::stamp(file),
         };
@@ -64,20 +76,19 @@ impl Locks {
     }
 }
 
+/// Tells people what is no trouble.
+pub type Note = fn(&str);
+
 /// The cache of a run. Whatever is wrong with it is said at once, and costs no more than reading everything.
 pub struct StatCache {
     location: Result<Location, Trouble>,
-    /// For each check: its root, if files below it can be known again.
-    roots: Vec<Option<Root>>,
+    /// Every check of the run, in order.
+    checks: Vec<Cached>,
     binding: Sha256Digest,
-    /// For each check, what is known; all empty before [`load`](Self::load).
-    known: Vec<Option<Arc<Known>>>,
-    learned: Vec<Learned>,
-    /// How what this run found compared.
-    equal: Vec<Option<Equal>>,
     locks: Locks,
     /// Whether the file has to be written even if nothing new was learnt.
     outdated: bool,
+    note: Note,
 }
 
 impl StatCache {
@@ -86,7 +97,7 @@ impl StatCache {
     /// # Errors
     /// A place where no cache may be: where a check looks, or with the locks. What can be wrong with a good place is
     /// trouble that does not keep the check from running.
-    pub fn open(file: &Path, session: &Session) -> Result<Self, Trouble> {
+    pub fn open(file: &Path, session: &Session, note: Note) -> Result<Self, Trouble> {
         let location = Location::open(file);
         if let Ok(Location { directory, name, .. }) = &location {
             keep_apart(directory, name, session).map_err(|trouble| {
@@ -96,48 +107,52 @@ impl StatCache {
                 )
             })?;
         }
-        let roots = session.checks().zip(session.roots()).map(|(check, root)| match Root::of(root?) {
-            Ok(root) => Some(root),
-            Err(why) => {
-                note(&format!(
-                    "the stat cache is not used for the check {}: {} can't be trusted, since {why}",
-                    check.name,
-                    shown(&check.root)
-                ));
-                None
-            }
+        let checks = session.roots().map(|(check, root)| {
+            let root = match root.filter(|_| location.is_ok()).map(Root::of).transpose() {
+                Ok(root) => root,
+                Err(why) => {
+                    note(&format!(
+                        "the stat cache is not used for the check {}: {} can't be trusted, since {why}",
+                        check.name,
+                        shown(&check.root)
+                    ));
+                    None
+                }
+            };
+            Cached { root, ..Cached::default() }
         });
         Ok(Self {
-            roots: if location.is_ok() { roots.collect() } else { Vec::new() },
+            checks: checks.collect(),
             location,
             binding: Sha256Digest([0; 32]),
-            known: Vec::new(),
-            learned: Vec::new(),
-            equal: Vec::new(),
             locks: Locks { root: session.locks().and_then(|locks| Root::of(locks).ok()), ..Locks::default() },
             outdated: false,
+            note,
         })
     }
 
     /// Where the cache is going to be written.
+    #[must_use]
     pub fn directory(&self) -> Option<&Directory> {
         self.location.as_ref().ok().map(|location| &location.directory)
     }
 
-    /// Reads the cache, if it belongs to these checks and their locks.
-    pub fn load(&mut self, checks: &[(&Check, Option<&Baseline>)]) {
+    /// Reads the cache, if it belongs to the checks of this run and to these locks.
+    pub(super) fn load(&mut self, run: &Run, locked: &[Locked<'_>]) {
         let Ok(location) = &self.location else { return };
+        let locks: HashMap<usize, &Baseline> = locked.iter().map(|locked| (locked.place, &locked.lock)).collect();
         let mut binding = Binding::new(&location.identity);
         binding.locks(self.locks.root.as_ref());
-        for ((check, baseline), root) in checks.iter().zip(&self.roots) {
-            binding.check(check, root.as_ref(), *baseline);
+        for (place, (OpenCheck { check, .. }, cached)) in run.checks().zip(&self.checks).enumerate() {
+            binding.check(check, cached.root.as_ref(), locks.get(&place).copied());
         }
         self.binding = binding.finish();
         let mut facts = match location.load(&self.binding) {
-            Found::Facts(facts) if facts.len() == self.roots.len() + 1 => facts,
+            Found::Facts(facts) if facts.len() == self.checks.len() + 1 => facts,
             Found::Facts(_) | Found::Nothing => Vec::new(),
             Found::ThrownAway(unfit) => {
-                note(&format!("the stat cache {} is thrown away, and everything is read: {unfit}", location.shown));
+                let shown = &location.shown;
+                (self.note)(&format!("the stat cache {shown} is thrown away, and everything is read: {unfit}"));
                 Vec::new()
             }
             Found::Foreign(trouble) => {
@@ -146,54 +161,51 @@ impl StatCache {
             }
         };
         self.outdated = facts.is_empty();
-        facts.resize_with(self.roots.len() + 1, Facts::default);
+        facts.resize_with(self.checks.len() + 1, Facts::default);
         let of_locks = facts.pop().unwrap_or_default();
         let settled_before = Moment::settled_before(location.identity.now);
-        let known = self.roots.iter().zip(facts);
-        let known = known.map(|(root, facts)| root.map(|root| Known::new(root.device, settled_before, facts)));
-        self.known = known.map(|known| known.map(Arc::new)).collect();
-        self.learned = self.known.iter().map(|_| Learned::default()).collect();
-        self.equal = vec![None; self.known.len()];
-        let Locks { root, known, .. } = &mut self.locks;
-        *known = root.map(|root| Known::new(root.device, settled_before, of_locks));
-        self.locks.all = checks.iter().map(|(_, baseline)| self.locks.look_at((*baseline)?)).collect();
-    }
-
-    /// For each check, what is known of its files.
-    pub fn known(&self) -> &[Option<Arc<Known>>] {
-        &self.known
-    }
-
-    /// How many entries the run before found, if all of them were as this very lock has them.
-    pub fn equal(&self, check: usize, baseline: &Baseline) -> Option<u64> {
-        let Equal { entries, lock } = self.known.get(check)?.as_ref()?.equal()?;
-        (self.locks.still(check, baseline)? == lock).then_some(entries)
-    }
-
-    /// Takes in what the walk of a check learnt, and how many entries are as its lock has them if all are.
-    pub fn learn(&mut self, check: usize, learned: Learned, equal: Option<u64>, baseline: &Baseline) {
-        if let (Some(place), Some(found)) = (self.learned.get_mut(check), self.equal.get_mut(check)) {
-            *place = learned;
-            *found = equal.and_then(|entries| Some(Equal { entries, lock: self.locks.still(check, baseline)? }));
+        let known = |root: Root, facts| Known::new(root.device, settled_before, facts);
+        self.locks.known = self.locks.root.map(|root| known(root, of_locks));
+        for (place, (cached, facts)) in self.checks.iter_mut().zip(facts).enumerate() {
+            cached.known = cached.root.map(|root| Arc::new(known(root, facts)));
+            cached.lock = locks.get(&place).and_then(|lock| self.locks.look_at(lock));
         }
     }
 
-    /// Writes what is known now, unless the file says just that already. Whether that went well; if not, why is said.
-    pub fn keep(self) -> bool {
-        let location = match &self.location {
-            Ok(location) => location,
-            Err(trouble) => {
-                complain(trouble);
-                return false;
-            }
-        };
+    /// What is known of the files of a check, by its place in the run.
+    pub(super) fn known(&self, place: usize) -> Option<Arc<Known>> {
+        self.checks.get(place)?.known.clone()
+    }
+
+    /// How many entries the run before found, if all of them were as this very lock has them.
+    pub(super) fn equal(&self, locked: &Locked<'_>) -> Option<u64> {
+        let cached = self.checks.get(locked.place)?;
+        let Equal { entries, lock } = cached.known.as_ref()?.equal()?;
+        (cached.still(&locked.lock)? == lock).then_some(entries)
+    }
+
+    /// Takes in what the walk of a check learnt, and how many entries are as its lock has them if all are.
+    pub(super) fn learn(&mut self, locked: &Locked<'_>, learned: Learned, equal: Option<u64>) {
+        if let Some(cached) = self.checks.get_mut(locked.place) {
+            cached.learned = learned;
+            cached.equal = equal.and_then(|entries| Some(Equal { entries, lock: cached.still(&locked.lock)? }));
+        }
+    }
+
+    /// Writes what is known now, unless the file says just that already.
+    ///
+    /// # Errors
+    /// Why it was not written.
+    pub fn keep(self) -> Result<(), Trouble> {
+        let location = self.location?;
         let mut changed = self.outdated;
-        let learned = self.learned.into_iter().zip(self.equal);
         // The walk is over, and no thread has it any more.
-        let known = self.known.into_iter().map(|known| known.and_then(Arc::into_inner));
-        let checks = known.zip(learned);
-        let checks = checks.chain([(self.locks.known, (self.locks.learned, None))]);
-        let known = checks.map(|(known, (learned, equal))| match known {
+        let checks = self
+            .checks
+            .into_iter()
+            .map(|Cached { known, learned, equal, .. }| (known.and_then(Arc::into_inner), learned, equal));
+        let checks = checks.chain([(self.locks.known, self.locks.learned, None)]);
+        let facts = checks.map(|(known, learned, equal)| match known {
             Some(known) => {
                 let (facts, other) = known.after(learned, equal);
                 changed |= other;
@@ -201,21 +213,19 @@ impl StatCache {
             }
             None => Facts::default(),
         });
-        let known: Vec<_> = known.collect();
+        let facts: Vec<_> = facts.collect();
         if !changed {
-            return true;
+            return Ok(());
         }
-        match location.save(&self.binding, &known) {
-            Ok(()) => true,
+        match location.save(&self.binding, &facts) {
+            Ok(()) => Ok(()),
             // It has learnt much the same, and what this run learnt can be learnt again.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                note(&format!("the stat cache {} is left to another run, which is writing it", location.shown));
-                true
+                let shown = &location.shown;
+                (self.note)(&format!("the stat cache {shown} is left to another run, which is writing it"));
+                Ok(())
             }
-            Err(error) => {
-                complain(&not_written(&format!("the stat cache {}", location.shown), &error));
-                false
-            }
+            Err(error) => Err(not_written(&format!("the stat cache {}", location.shown), &error)),
         }
     }
 }
@@ -235,9 +245,4 @@ fn keep_apart(directory: &Directory, name: &str, session: &Session) -> Result<()
         )),
         _ => Ok(()),
     }
-}
-
-fn note(text: &str) {
-    // A closed stderr can't be told.
-    let _ = writeln!(io::stderr().lock(), "driftlock: note: {text}");
 }

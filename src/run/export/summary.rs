@@ -2,25 +2,26 @@
 
 use std::fmt::Write as _;
 
-use super::{CONFIG_HASHES, Engine, Exported, LOCKS};
+use super::{CONFIG_HASHES, Export, Exported, LOCKS};
 use crate::manifest::{Content, Entries as _, json};
 use crate::path::escaped;
 
 /// Writes the page. Nothing from outside is markup in it, and it is the same for the same state.
-pub(super) fn of(server: Option<&str>, exported: &[Exported<'_>], engines: &[Engine], whole: bool) -> String {
+pub(super) fn of(server: Option<&str>, export: &Export<'_>) -> String {
     let of = server.map_or_else(String::new, |server| format!(" of {}", cell(server)));
     let mut page = format!("# Runtime state{of}\n\n");
-    if !whole {
+    if !export.is_whole {
         page.push_str("**Something could not be exported, and is not in here: see what `driftlock export` said.**\n\n");
     }
     page.push_str("## Locks\n\n");
-    let rows = exported.iter().map(|Exported { check, place, entries }| {
+    let rows = export.checks.iter().map(|Exported { check: open, entries }| {
+        let check = open.check;
         let lock = format!("{LOCKS}/{}", check.lock.name);
-        [check.name.clone(), check.kind.name().to_owned(), place.clone(), entries.to_string(), lock]
+        [check.name.clone(), check.kind.name().to_owned(), open.place(), entries.to_string(), lock]
     });
     table(&mut page, ["check", "kind", "of", "entries", "lock"], rows);
     let _ = writeln!(page, "\nThe digests of single files are in {CONFIG_HASHES}, as sha256sum prints them.");
-    for engine in engines {
+    for engine in &export.engines {
         let inventory = &engine.inventory;
         let _ = writeln!(page, "\n## Engine at {}\n\n### Containers\n", cell(&engine.socket));
         let mut rows = Vec::new();

@@ -1,0 +1,112 @@
+//! Compares what is there with the locks.
+
+mod again;
+mod server;
+
+pub use server::server;
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::cache::StatCache;
+use super::locked::{Beside, Checks, Locked};
+use super::{Follow, since};
+use crate::compare::{self, Comparison, Hidden, Room};
+use crate::manifest::{Record, json};
+use crate::patch::Effort;
+use crate::report::{CheckReport, Outcome, ServerReport};
+use crate::session::{Collected, Run, Wanted};
+
+/// What was found on one machine.
+pub struct Host {
+    /// The server that was checked; nothing if it was this machine.
+    pub server: Option<ServerReport>,
+    /// How long reading and comparing took.
+    pub duration: Duration,
+    /// What was read of files' contents, in bytes.
+    pub bytes: u64,
+    /// In the order in which they are declared.
+    pub checks: Vec<CheckReport>,
+}
+
+/// Reads all checks of this machine in one pass over their roots, and compares each with its lock. `shows_all` adds the lines
+/// that changed to every check, and not only to those that ask for them. Says whether the run was given up.
+///
+/// The run lives as long as the process: a thread that hangs may look at it.
+pub fn here(
+    run: &'static Run,
+    follow: impl Follow,
+    mut cache: Option<&mut StatCache>,
+    shows_all: bool,
+) -> (Host, bool) {
+    let begun = Instant::now();
+    let mut checks = Checks::open(run.checks());
+    if let Some(cache) = &mut cache {
+        cache.load(run, &checks.locked);
+    }
+    let locked = checks.locked.iter_mut().collect();
+    let wanted = |locked: &&mut Locked<'static>| Wanted {
+        check: locked.check,
+        known: cache.as_ref().and_then(|cache| cache.known(locked.place)),
+    };
+    let ((collected, given_up), bytes) = follow.follow(|progress| {
+        (run.collect_until_given_up(locked, wanted, progress), progress.bytes.load(Ordering::Relaxed))
+    });
+    let mut room = Room::default();
+    for (locked, found) in collected {
+        match found {
+            Ok(found) => compare(locked, found, &mut room, cache.as_deref_mut()),
+            Err(trouble) => locked.report.outcome = Outcome::Failed(trouble),
+        }
+    }
+    let duration = since(begun);
+    // What did not answer would not answer now.
+    if !given_up {
+        look_again(&mut checks.locked, shows_all);
+    }
+    (Host { server: None, duration, bytes, checks: checks.reports() }, given_up)
+}
+
+/// Compares one check with what was collected.
+fn compare(locked: &mut Locked<'_>, mut found: Collected, room: &mut Room, cache: Option<&mut StatCache>) {
+    // What was as this lock has it in the run before, entry for entry, and is what it was then.
+    // Who owns it depends on how it is mounted, too.
+    let comparable = cache.as_ref().filter(|_| !locked.check.check.attributes.owner && found.is_as_known());
+    let compared = match comparable.and_then(|cache| cache.equal(locked)) {
+        Some(entries) => Ok(Comparison::of_equal(entries)),
+        None => {
+            let project = locked.check.project().ok().flatten();
+            compare::with_declared(room, project, &mut locked.lock, &mut found.entries())
+        }
+    };
+    let equal = compared.as_ref().ok().and_then(Comparison::equal).filter(|_| found.is_as_listed());
+    locked.report.trusted = found.learned.trusted.len() as u64;
+    let beside = Beside {
+        mounts: std::mem::take(&mut found.mounts),
+        uncovered: std::mem::take(&mut found.uncovered),
+        touched: std::mem::take(&mut found.touched),
+        is_empty: found.root_is_empty,
+    };
+    if let Some(cache) = cache {
+        cache.learn(locked, std::mem::take(&mut found.learned), equal);
+    }
+    // A stream of what was collected has no errors of its own.
+    locked.judge(compared, beside, || json::digest(&mut found.entries()).ok().map(|digest| digest.sri()));
+    // Freeing every name by itself takes some milliseconds, and the process is about to end.
+    std::mem::forget(found);
+}
+
+/// Adds to what drifted when it was written and whose it is, and the lines that changed, of the checks that ask for them or
+/// of all.
+fn look_again(all: &mut [Locked<'_>], shows_all: bool) {
+    let mut effort = Effort::default();
+    for locked in all {
+        let check = locked.check;
+        let Some(found) = locked.found_mut() else { continue };
+        check.look_at(found);
+        if shows_all || check.check.show_changes {
+            let contents = |path: &[u8], record: &Record| check.live_contents(path, record).map_err(|_| Hidden::Unread);
+            check.show_changes(found, &contents, &mut effort);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The same on a server, against the locks here: its answer is compared as it comes.
+
+use std::io::BufRead;
+use std::time::Instant;
+
+use super::{Host, again};
+use crate::compare;
+use crate::declaration::Server;
+use crate::manifest::LockError;
+use crate::remote::request::Extent;
+use crate::remote::{self, Answer, AnswerError};
+use crate::report::{Outcome, ServerReport};
+use crate::run::connections::Connection;
+use crate::run::locked::{Beside, Checks, Locked};
+use crate::run::{ALL_DIFFERENCES_LIMIT, DIFFERENCES_LIMIT, asked, since};
+use crate::session::Run;
+
+/// Asks one server, and compares each check with its lock. `shows_all` as in [`here`](super::here).
+pub fn server(run: &Run, connection: Connection<'_>, server: &Server, shows_all: bool) -> Host {
+    let begun = Instant::now();
+    let mut checks = Checks::open(run.checks_of(server));
+    let locked = &mut checks.locked;
+    let wanted = asked(locked.iter().map(|locked| locked.check), server);
+    let mut bytes = 0;
+    let mut budget = DIFFERENCES_LIMIT.min(ALL_DIFFERENCES_LIMIT / connection.of());
+    let (head, collected) = connection.converse(&wanted, Extent::Entries, |mut answer, way| {
+        for locked in locked.iter_mut() {
+            receive(locked, &mut answer, &mut budget)?;
+            bytes = answer.bytes();
+        }
+        answer.checks_end()?;
+        again::ask(locked, answer, way, shows_all)
+    });
+    let server = ServerReport { name: server.name.clone(), host: server.host.clone(), head, trouble: collected.err() };
+    Host { server: Some(server), duration: since(begun), bytes, checks: checks.reports() }
+}
+
+/// Compares one check with what the server sends.
+fn receive<R: BufRead>(locked: &mut Locked<'_>, answer: &mut Answer<R>, budget: &mut usize) -> Result<(), AnswerError> {
+    let check = locked.check.check;
+    let mut collected = match answer.check(check)? {
+        Ok(collected) => collected,
+        Err(trouble) => {
+            locked.report.outcome = Outcome::Failed(trouble);
+            return Ok(());
+        }
+    };
+    let resolved_root = collected.resolved_root.clone();
+    let project = locked.check.project().ok().flatten();
+    let compared = compare::with_declared_within(budget, project, &mut locked.lock, &mut collected);
+    if let Err(LockError::TooDifferent) = compared {
+        return Err(AnswerError::TooDifferent { check: check.name.clone() });
+    }
+    // What was wrong with the answer comes first: a comparison with it says nothing.
+    let remote::Beside { mounts, uncovered, touched, digest } = collected.finish(budget)?;
+    locked.report.resolved_root = resolved_root;
+    locked.judge(compared, Beside { mounts, uncovered, touched, is_empty: false }, || Some(digest));
+    Ok(())
+}

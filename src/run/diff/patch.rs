@@ -1,0 +1,168 @@
+//! What drifted, with what is in the files: to be written as a patch.
+
+use std::io::BufRead;
+
+use crate::baseline::Baseline;
+use crate::compare::{self, Comparison, Room};
+use crate::manifest::{Content, LockError, Record};
+use crate::path::escaped;
+use crate::remote::connection::Further;
+use crate::remote::further::{self, Received};
+use crate::remote::request::Extent;
+use crate::remote::{Answer, AnswerError};
+use crate::report::Outcome;
+use crate::run::connections::Exactly;
+use crate::run::locked::open;
+use crate::run::{DIFFERENCES_LIMIT, Follow, asked};
+use crate::session::{OpenCheck, Run, Wanted};
+use crate::trouble::Trouble;
+
+/// A check that was compared, or why it was not.
+pub struct Found<'r> {
+    pub check: OpenCheck<'r>,
+    pub compared: Result<Comparison, Trouble>,
+}
+
+/// What drifted, and what is in the files that did.
+pub struct Patch<'r> {
+    pub found: Vec<Found<'r>>,
+    contents: Contents,
+}
+
+/// Where contents of files come from.
+enum Contents {
+    /// They are read here, when they are wanted.
+    Here,
+    /// A server sent them.
+    Sent(Received),
+}
+
+impl Patch<'_> {
+    /// The contents of a file, if they are what the record tells of.
+    ///
+    /// # Errors
+    /// Why they are not there.
+    pub fn contents(&self, check: &OpenCheck<'_>, path: &[u8], record: &Record) -> Result<Vec<u8>, String> {
+        match &self.contents {
+            Contents::Here => check.live_contents(path, record),
+            Contents::Sent(received) => {
+                let sha256 = record.content.sha256().ok_or_else(|| "it is no file".to_owned())?;
+                received.contents(sha256).map(<[u8]>::to_vec)
+            }
+        }
+    }
+}
+
+/// A check and its lock.
+type Open<'r> = (usize, OpenCheck<'r>, Baseline);
+
+/// The checks with a lock, and those of which it is trouble that they have none, each with its place.
+fn opened<'r>(checks: impl Iterator<Item = OpenCheck<'r>>) -> (Vec<Open<'r>>, Vec<(usize, Found<'r>)>) {
+    let (mut locked, mut failed) = (Vec::new(), Vec::new());
+    for (place, check) in checks.enumerate() {
+        match open(&check) {
+            Ok(lock) => locked.push((place, check, lock)),
+            Err(outcome) => {
+                let trouble = without_lock(&check, *outcome);
+                failed.extend(trouble.map(|trouble| (place, Found { check, compared: Err(trouble) })));
+            }
+        }
+    }
+    (locked, failed)
+}
+
+/// What to say of a check that has no lock to compare with, where that is trouble.
+fn without_lock(check: &OpenCheck<'_>, outcome: Outcome) -> Option<Trouble> {
+    match outcome {
+        Outcome::Failed(failed) => Some(failed),
+        Outcome::NoLock => Some(Trouble::new(
+            format!("the check {} has no lock to compare with", check.check.name),
+            format!("write it: {}", check.run.session.lock_line(check.check)),
+        )),
+        _ => None,
+    }
+}
+
+fn in_order(mut all: Vec<(usize, Found<'_>)>) -> Vec<Found<'_>> {
+    all.sort_unstable_by_key(|(place, _)| *place);
+    all.into_iter().map(|(_, found)| found).collect()
+}
+
+/// Compares all checks for this machine.
+pub fn here(run: &Run, follow: impl Follow) -> Patch<'_> {
+    let (locked, mut all) = opened(run.checks());
+    let collected = follow.follow(|progress| run.collect(locked, |(_, check, _)| Wanted::of(check), false, progress));
+    let mut room = Room::default();
+    all.extend(collected.into_iter().map(|((place, check, mut lock), live)| {
+        let compared = live.and_then(|live| {
+            compare::against(&mut room, &mut lock, &mut live.entries()).map_err(|error| check.refused(&error))
+        });
+        (place, Found { check, compared })
+    }));
+    Patch { found: in_order(all), contents: Contents::Here }
+}
+
+/// Asks one server, and gives what drifted there once all of its answer was read and is true.
+///
+/// # Errors
+/// An answer that is not: nothing of it is to be shown.
+pub fn of_server<'r>(run: &'r Run, connection: Exactly<'r, 1>) -> Result<Patch<'r>, Trouble> {
+    let [server] = connection.servers();
+    let (mut locked, mut all) = opened(run.checks_of(server));
+    let asked = asked(locked.iter().map(|(_, check, _)| *check), server);
+    let mut received = Received::default();
+    let (_, answered) = connection.connect(|[connection]| {
+        connection.converse(&asked, Extent::Contents, |answer, way| {
+            let (found, sent) = converse(&mut locked, answer, way)?;
+            all.extend(found);
+            received = sent;
+            Ok(())
+        })
+    });
+    answered.map_err(|trouble| {
+        let name = escaped(server.name.as_bytes());
+        Trouble::new(format!("{name}: {}", trouble.problem), trouble.remedy)
+    })?;
+    Ok(Patch { found: in_order(all), contents: Contents::Sent(received) })
+}
+
+/// Compares what the server sends, and asks it for what is in the files that drifted.
+fn converse<'r, R: BufRead>(
+    locked: &mut [Open<'r>],
+    mut answer: Answer<R>,
+    way: Option<Further<'_>>,
+) -> Result<(Vec<(usize, Found<'r>)>, Received), AnswerError> {
+    let mut budget = DIFFERENCES_LIMIT;
+    let mut all = Vec::with_capacity(locked.len());
+    for (place, check, lock) in locked {
+        let compared = match answer.check(check.check)? {
+            Err(trouble) => Err(trouble),
+            Ok(mut collected) => {
+                let compared = compare::against_within(&mut budget, lock, &mut collected);
+                if let Err(LockError::TooDifferent) = compared {
+                    return Err(AnswerError::TooDifferent { check: check.check.name.clone() });
+                }
+                collected.finish(&mut budget)?;
+                compared.map_err(|error| check.refused(&error))
+            }
+        };
+        all.push((*place, Found { check: *check, compared }));
+    }
+    answer.checks_end()?;
+    let mut wanted = Vec::new();
+    let mut room = further::Budget::default();
+    for (_, Found { check, compared }) in &all {
+        for drift in compared.iter().flat_map(|compared| &compared.drift) {
+            let Some(Content::File { size, sha256, .. }) = drift.actual.as_ref().map(|record| &record.content) else {
+                continue;
+            };
+            let expected = drift.expected.as_ref().and_then(|record| record.content.sha256());
+            if expected != Some(*sha256) && room.take(&drift.path, Some(*size)) {
+                wanted.push(further::Wanted { check: &check.check.name, path: &drift.path, contents: Some(*sha256) });
+            }
+        }
+    }
+    let received = answer.ask_further(way, &wanted)?;
+    drop(wanted);
+    Ok((all, received))
+}

@@ -1,0 +1,150 @@
+//! How two servers differ from one another, without a lock.
+
+use std::collections::HashSet;
+
+use crate::compare::{Comparison, compare_within};
+use crate::declaration::{Check, Server};
+use crate::manifest::LockError;
+use crate::path::escaped;
+use crate::remote::AnswerError;
+use crate::remote::request::{Asked, Extent};
+use crate::run::DIFFERENCES_LIMIT;
+use crate::run::connections::{Connections, Exactly, Targets};
+use crate::session::{OpenCheck, Run};
+use crate::trouble::Trouble;
+
+/// How two servers differ. What only the second has is added, what only the first has removed.
+pub struct Difference<'r> {
+    pub servers: [&'r Server; 2],
+    /// The checks that both are asked for, as the second has them.
+    pub checks: Vec<(OpenCheck<'r>, Comparison)>,
+    /// The checks that only one of them is asked for.
+    pub of_one: Vec<(&'r Check, &'r Server)>,
+}
+
+/// Compares two servers, check by check.
+///
+/// # Errors
+/// Servers that are not two, and one that can't be reached or read in full.
+pub fn servers<'r>(run: &'r Run, targets: &'r Targets, connections: Connections) -> Result<Difference<'r>, Trouble> {
+    let Some(connections) = connections.exactly::<2>(targets) else {
+        let mut asked = targets.servers();
+        return Err(match (asked.next(), &targets.passed_over[..]) {
+            (Some(one), [other]) if targets.named() == 2 => nothing_in_common(one, other),
+            _ => Trouble::new(
+                format!("diff compares two servers, and {} are named", targets.named()),
+                "write `driftlock diff --server A --server B`",
+            ),
+        });
+    };
+    let servers @ [a, b] = connections.servers();
+    let (both, of_one) = shared(run, servers);
+    if both.is_empty() && !of_one.is_empty() {
+        return Err(nothing_in_common(a, b));
+    }
+    both.iter().try_for_each(|check| check.project().map(drop))?;
+    let asked = [asked(&both, a)?, asked(&both, b)?];
+    let found = compare(connections, &asked)?;
+    Ok(Difference { servers, checks: both.into_iter().zip(found).collect(), of_one })
+}
+
+/// The checks that both are asked for, and those that one of them is, with that one.
+fn shared<'r>(run: &'r Run, [a, b]: [&'r Server; 2]) -> (Vec<OpenCheck<'r>>, Vec<(&'r Check, &'r Server)>) {
+    let for_servers = |server| run.checks_of(server).filter(|check: &OpenCheck<'r>| check.applies());
+    let names = |server| for_servers(server).map(|check| &*check.check.name).collect::<HashSet<_>>();
+    let (in_a, in_b) = (names(a), names(b));
+    let only = |server: &'r Server, others: &HashSet<&str>| {
+        let only = for_servers(server).filter(|check| !others.contains(&*check.check.name));
+        only.map(|check| (check.check, server)).collect::<Vec<_>>()
+    };
+    let of_one = [only(a, &in_b), only(b, &in_a)].concat();
+    (for_servers(b).filter(|check| in_a.contains(&*check.check.name)).collect(), of_one)
+}
+
+fn nothing_in_common(a: &Server, b: &Server) -> Trouble {
+    let (a, b) = (escaped(a.name.as_bytes()), escaped(b.name.as_bytes()));
+    Trouble::new(
+        format!("there is nothing to compare: no check of this run is asked of both {a} and {b}"),
+        "name two servers that are asked for the same, see `checks` of servers and groups in the declaration",
+    )
+}
+
+fn asked<'r>(checks: &[OpenCheck<'r>], server: &'r Server) -> Result<Vec<Asked<'r>>, Trouble> {
+    checks.iter().map(|open| Ok(Asked { check: open.check, root: open.root_there(server)? })).collect()
+}
+
+/// Asks both, each while the other is asked, and compares as their answers come.
+fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<Vec<Comparison>, Trouble> {
+    let [asked_a, asked_b] = asked;
+    let [server_a, server_b] = connections.servers();
+    let mut found = Vec::new();
+    let mut budget = DIFFERENCES_LIMIT;
+    // What went wrong on neither side of the connections, or in the first answer while the second was read.
+    let (mut trouble, mut wrong_a, mut result_b) = (None, false, Ok(()));
+    let result_a = connections.connect(|[a, b]| {
+        let reading_a = a.ask(asked_a, Extent::Entries, |mut answer_a| {
+            let mut error_a = None;
+            let (_, result) = b.ask(asked_b, Extent::Entries, |mut answer_b| {
+                for (ask_a, ask_b) in asked_a.iter().zip(asked_b) {
+                    let mut left = match answer_a.check(ask_a.check) {
+                        Ok(Ok(left)) => left,
+                        Ok(Err(failed)) => {
+                            trouble = Some(of(server_a, &failed));
+                            return Err(AnswerError::Abandoned);
+                        }
+                        Err(error) => {
+                            error_a = Some(error);
+                            return Err(AnswerError::Abandoned);
+                        }
+                    };
+                    let mut right = match answer_b.check(ask_b.check)? {
+                        Ok(right) => right,
+                        Err(failed) => {
+                            trouble = Some(of(server_b, &failed));
+                            return Err(AnswerError::Abandoned);
+                        }
+                    };
+                    let compared = compare_within(&mut budget, &mut left, &mut right);
+                    if let Err(error @ LockError::TooDifferent) = compared {
+                        let problem = format!("the check {}: {error}", ask_a.check.name);
+                        trouble = Some(Trouble::new(problem, "see whether both name the same tree in `server_root`"));
+                        return Err(AnswerError::Abandoned);
+                    }
+                    if let Err(error) = left.finish(&mut budget) {
+                        error_a = Some(error);
+                        return Err(AnswerError::Abandoned);
+                    }
+                    right.finish(&mut budget)?;
+                    match compared {
+                        Ok(compared) => found.push(compared),
+                        Err(error) => {
+                            trouble = Some(Trouble::new(error.to_string(), error.remedy()));
+                            return Err(AnswerError::Abandoned);
+                        }
+                    }
+                }
+                answer_b.end()
+            });
+            result_b = result;
+            match error_a {
+                Some(error) => {
+                    wrong_a = true;
+                    Err(error)
+                }
+                None if result_b.is_err() => Err(AnswerError::Abandoned),
+                None => answer_a.end(),
+            }
+        });
+        reading_a.1.map_err(|trouble| of(server_a, &trouble))
+    });
+    match (trouble, result_b) {
+        (Some(trouble), _) => Err(trouble),
+        (None, Err(trouble)) if !wrong_a => Err(of(server_b, &trouble)),
+        _ => result_a.map(|()| found),
+    }
+}
+
+/// The trouble of one server, with its name.
+fn of(server: &Server, trouble: &Trouble) -> Trouble {
+    Trouble::new(format!("{}: {}", escaped(server.name.as_bytes()), trouble.problem), trouble.remedy.clone())
+}

@@ -1,0 +1,247 @@
+//! Writes what is there as locks, and tells what that changes.
+
+use std::io;
+
+use cap_std::fs::Dir;
+
+use super::nothing_found;
+use super::state::Live;
+use crate::baseline::{Baseline, OldLock};
+use crate::compare::{self, Comparison, Room};
+use crate::compose::Misfits;
+use crate::declaration::{Check, LockFormat};
+use crate::manifest::{Entries as _, LockError, Sha256Digest, Uncovered, json, text};
+use crate::path::{EntryPath, ROOT, escaped};
+use crate::report::uncovered;
+use crate::session::{Collected, OpenCheck, not_written};
+use crate::store;
+use crate::trouble::Trouble;
+
+/// How many of the paths that could not be read are named; the count tells of the rest.
+const NAMED: usize = 20;
+
+/// What became of the lock of one check.
+pub struct Lock<'r> {
+    pub check: OpenCheck<'r>,
+    /// The lock file as the operator knows it.
+    pub path: String,
+    /// Nothing if the lock was left as it is: an export has none of a check that not every server is asked for.
+    pub result: Result<Option<Change>, Trouble>,
+    /// What of it may be no baseline.
+    pub warnings: Vec<Trouble>,
+    /// What an export has of it.
+    pub live: Option<Collected>,
+}
+
+/// How a lock changed.
+pub struct Change {
+    pub entries: u64,
+    /// Against the lock that was there; nothing if there was none.
+    pub since: Option<Comparison>,
+    /// Whether the file was written, or would be in a run that may write it.
+    pub written: bool,
+    /// What lies on the way and is not looked at.
+    pub uncovered: Vec<Uncovered>,
+    /// Which lock of the scripts that one was.
+    pub old_lock: Option<OldLock>,
+}
+
+/// Writes the lock of each check if it would change. A run that may only read the locks says what would change.
+pub fn lock(all: Vec<Live<'_>>) -> Vec<Lock<'_>> {
+    let locked = all.into_iter().map(|Live { check, found }| Lock { live: None, ..one(check, found.map(Some)) });
+    locked.collect()
+}
+
+/// The same of an export, which may have nothing of a check.
+pub fn lock_exported<'r>(all: Vec<(OpenCheck<'r>, Result<Option<Collected>, Trouble>)>) -> Vec<Lock<'r>> {
+    all.into_iter().map(|(check, found)| one(check, found)).collect()
+}
+
+fn one(check: OpenCheck<'_>, found: Result<Option<Collected>, Trouble>) -> Lock<'_> {
+    let path = check.new_lock_path();
+    let mut warnings = Vec::new();
+    let (result, live) = match found {
+        Err(trouble) => (Err(trouble), None),
+        Ok(None) => (Ok(None), None),
+        Ok(Some(live)) => (write_changed(&check, &live, &mut warnings).map(Some), Some(live)),
+    };
+    Lock { check, path, result, warnings, live }
+}
+
+/// Writes the lock of a check if it would change.
+fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Trouble>) -> Result<Change, Trouble> {
+    check.is_of_one()?;
+    let entries = acceptable(check, live)?;
+    warnings.extend(touched(check.check, live));
+    warnings.extend(misfits(check.check, &check.misfits(live)?));
+    // What was collected has no errors of its own.
+    let digest = json::digest(&mut live.entries()).map_err(|error| check.refused(&error))?;
+    let old = check.lock().map_err(|trouble| keep_evidence(trouble, check.check))?;
+    let mut changed = true;
+    let old_lock = old.as_ref().and_then(Baseline::old);
+    let since = match old {
+        None => None,
+        Some(mut old) => {
+            let belongs = old.belongs_to(check.check);
+            if let Err(error @ LockError::OtherCheck { .. }) = &belongs {
+                return Err(keep_evidence(check.refused(error), check.check));
+            }
+            let compared = compare::against(&mut Room::default(), &mut old, &mut live.entries());
+            let comparison = compared.map_err(|error| keep_evidence(check.refused(&error), check.check))?;
+            changed = belongs.is_err()
+                || match &old {
+                    Baseline::Json(old) => old.stated_digest() != digest.sri(),
+                    // Its order and spelling may be those of `sha256sum`, so only the bytes tell.
+                    Baseline::Old(_) => true,
+                    Baseline::Text(_) => comparison.counts.drifted > 0 || !is_canonical(check, live),
+                };
+            Some(comparison)
+        }
+    };
+    if changed {
+        put(check, live, digest)?;
+    }
+    Ok(Change { entries, since, written: changed, uncovered: live.uncovered.clone(), old_lock })
+}
+
+/// Writes the lock of a check, whatever is there, in a run that may.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn put(check: &OpenCheck<'_>, live: &Collected, digest: Sha256Digest) -> Result<(), Trouble> {
+    let written = || match check.run.locks_to_write(check)? {
+        Some(locks) => write(&locks, check.check, live, digest),
+        None => Ok(()),
+    };
+    written().map_err(|error| not_written(&check.new_lock_path(), &error))
+}
+
+/// Whether the text lock that is there has exactly the bytes that would be written.
+fn is_canonical(check: &OpenCheck<'_>, live: &Collected) -> bool {
+    let mut bytes = Vec::new();
+    let path = check.check.lock.path(check.server());
+    text::write(&mut bytes, &mut live.entries()).is_ok()
+        && check.run.locks().and_then(|locks| locks.read(path).ok()).is_some_and(|there| there == bytes)
+}
+
+/// What of a new lock may be no baseline: what was there while something wrote to it.
+pub(super) fn touched(check: &Check, live: &Collected) -> Option<Trouble> {
+    let touched: Vec<_> = live.touched.iter().map(|path| escaped(path).to_string()).collect();
+    (!touched.is_empty()).then(|| {
+        Trouble::new(
+            format!("the check {}: {}", check.name, listed(&touched, "were touched during the run")),
+            "see what writes there, and run it again; with `strict = true` in the check, it is not taken",
+        )
+    })
+}
+
+/// What of a new lock Compose files speak against: it is drift all the same.
+fn misfits(check: &Check, Misfits { different, missing }: &Misfits) -> Option<Trouble> {
+    let parts = [(different, "are not what its Compose files declare"), (missing, "are not there")];
+    let parts = parts.iter().filter(|(names, _)| !names.is_empty()).map(|(names, what)| {
+        let shown: Vec<_> = names.iter().take(NAMED).map(EntryPath::to_string).collect();
+        let more = if names.len() > NAMED { ", …" } else { "" };
+        format!("{} {what}: {}{more}", names.len(), shown.join(", "))
+    });
+    let parts: Vec<_> = parts.collect();
+    (!parts.is_empty()).then(|| {
+        Trouble::new(
+            format!("the check {}: of its containers {}", check.name, parts.join("; ")),
+            "bring the stack up as its files say, or write `config` anew, and lock it again",
+        )
+    })
+}
+
+/// Writes a lock, whatever is there.
+pub(super) fn write(locks: &Dir, check: &Check, live: &Collected, digest: Sha256Digest) -> io::Result<()> {
+    store::replace(locks, &check.lock.name, |out| match check.lock.format {
+        LockFormat::Json => {
+            let header = json::Header { check: check.name.clone(), kind: check.kind, attributes: check.attributes };
+            json::write(out, &header, digest, &mut live.entries())
+        }
+        LockFormat::Sha256sum => text::write(out, &mut live.entries()),
+    })
+}
+
+/// A lock that is refused is never overwritten: it may be the only trace of what happened to it.
+fn keep_evidence(trouble: Trouble, check: &Check) -> Trouble {
+    Trouble::new(
+        format!("{}; the lock of {} was left as it is", trouble.problem, check.name),
+        "restore it from git; or look at it, remove it, and run `driftlock lock` again",
+    )
+}
+
+/// Makes sure that everything could be read and that the format can hold it; gives the number of entries.
+///
+/// # Errors
+/// What keeps them from being locked.
+pub(super) fn acceptable(open: &OpenCheck<'_>, live: &Collected) -> Result<u64, Trouble> {
+    let check = open.check;
+    let mut count: u64 = 0;
+    let mut below: u64 = 0;
+    let mut unverified = Vec::new();
+    let mut others = Vec::new();
+    // There are a dozen of them, however many entries there are.
+    let mut remedies: Vec<&str> = Vec::new();
+    let mut entries = live.entries();
+    while let Ok(Some(entry)) = entries.next() {
+        count += 1;
+        below += u64::from(entry.path != ROOT);
+        match entry.state {
+            Err(reason) => {
+                unverified.push(format!("{}: {reason}", escaped(entry.path)));
+                if !remedies.contains(&reason.remedy()) {
+                    remedies.push(reason.remedy());
+                }
+            }
+            Ok(record) if check.lock.format == LockFormat::Sha256sum && record.content.sha256().is_none() => {
+                others.push(format!("{} is a {}", escaped(entry.path), record.content.type_name()));
+            }
+            Ok(_) => {}
+        }
+    }
+    if !unverified.is_empty() {
+        return Err(Trouble::new(
+            format!("the check {} was not locked: {}", check.name, listed(&unverified, "could not be read")),
+            format!("{}; the old lock is untouched", remedies.join("; ")),
+        ));
+    }
+    if below == 0 && !check.allow_empty {
+        return Err(nothing_found(check, &open.place(), live.root_is_empty));
+    }
+    if count == 0 && check.lock.format == LockFormat::Sha256sum {
+        return Err(Trouble::new(
+            format!(
+                "the check {} finds nothing, and a sha256sum lock of nothing could not be told from one that was cut off",
+                check.name
+            ),
+            "leave `lock` out of the check, so that it gets a JSON lock",
+        ));
+    }
+    if !others.is_empty() {
+        return Err(Trouble::new(
+            format!("the check {} was not locked: {}", check.name, listed(&others, "can't be in a sha256sum lock")),
+            "leave `lock` out of the check, so that it gets a JSON lock, or `exclude` them",
+        ));
+    }
+    if check.uncovered_is_trouble && !live.uncovered.is_empty() {
+        let sentences = uncovered::sentences(&open.place(), &live.uncovered).join("; ");
+        return Err(Trouble::new(
+            format!("the check {} was not locked: {sentences}", check.name),
+            uncovered::remedy(&live.uncovered),
+        ));
+    }
+    Ok(count)
+}
+
+fn listed(items: &[String], what: &str) -> String {
+    let mut text = format!("{} of its entries {what}:", items.len());
+    for item in items.iter().take(NAMED) {
+        text.push_str("\n    ");
+        text.push_str(item);
+    }
+    if items.len() > NAMED {
+        text.push_str(&format!("\n    … and {} more", items.len() - NAMED));
+    }
+    text
+}

@@ -1,0 +1,140 @@
+//! A check with its lock, on its way to a verdict.
+
+use super::verdict::judge;
+use crate::baseline::Baseline;
+use crate::compare::Comparison;
+use crate::manifest::{Crossing, LockError, Uncovered};
+use crate::report::{CheckReport, Outcome};
+use crate::session::OpenCheck;
+
+/// A check that can be compared with its lock.
+pub struct Locked<'r> {
+    pub check: OpenCheck<'r>,
+    /// What stands before it, of all checks of the run.
+    pub place: usize,
+    pub lock: Baseline,
+    /// What is known of it so far: before it is judged, that nothing was collected.
+    pub report: CheckReport,
+}
+
+/// What was collected of a check beside its entries.
+#[derive(Default)]
+pub struct Beside {
+    pub mounts: Vec<Crossing>,
+    pub uncovered: Vec<Uncovered>,
+    pub touched: Vec<Vec<u8>>,
+    /// Whether its root has nothing in it.
+    pub is_empty: bool,
+}
+
+/// Opens the lock of a check, or says what its outcome is without one.
+///
+/// # Errors
+/// The outcome.
+pub fn open(check: &OpenCheck<'_>) -> Result<Baseline, Box<Outcome>> {
+    if !check.applies() {
+        return Err(Box::new(Outcome::OtherMode));
+    }
+    let failed = |trouble| Box::new(Outcome::Failed(trouble));
+    check.project().map_err(failed)?;
+    let lock = check.lock().map_err(failed)?.ok_or_else(|| Box::new(Outcome::NoLock))?;
+    lock.belongs_to(check.check).map_err(|error| failed(check.refused(&error)))?;
+    if let Some(server) = check.on {
+        check.root_there(server).map_err(failed)?;
+    }
+    Ok(lock)
+}
+
+/// The checks of a run on one machine.
+pub(super) struct Checks<'r> {
+    /// Those that can be compared.
+    pub locked: Vec<Locked<'r>>,
+    /// Those that have ended before anything was read, each with its place.
+    ended: Vec<(usize, CheckReport)>,
+}
+
+impl<'r> Checks<'r> {
+    /// Opens the locks of all these.
+    pub fn open(all: impl Iterator<Item = OpenCheck<'r>>) -> Self {
+        let mut checks = Self { locked: Vec::new(), ended: Vec::new() };
+        for (place, check) in all.enumerate() {
+            match open(&check) {
+                Ok(lock) => {
+                    let mut report = report(&check, Outcome::NotCollected);
+                    report.old_lock = lock.old();
+                    checks.locked.push(Locked { check, place, lock, report });
+                }
+                Err(outcome) => checks.ended.push((place, report(&check, *outcome))),
+            }
+        }
+        checks
+    }
+
+    /// The reports of all of them, in order.
+    pub fn reports(self) -> Vec<CheckReport> {
+        let mut all = self.ended;
+        all.extend(self.locked.into_iter().map(|locked| (locked.place, locked.report)));
+        all.sort_unstable_by_key(|(place, _)| *place);
+        all.into_iter().map(|(_, report)| report).collect()
+    }
+}
+
+/// What is known of a check before anything is read.
+fn report(check: &OpenCheck<'_>, outcome: Outcome) -> CheckReport {
+    CheckReport {
+        name: check.check.name.clone(),
+        kind: check.check.kind,
+        root: check.place(),
+        resolved_root: check.resolved_root(),
+        declared_root: check.declared_root(),
+        lock: check.lock_path(),
+        uncovered: Vec::new(),
+        uncovered_is_trouble: check.check.uncovered_is_trouble,
+        outcome,
+        mounts: Vec::new(),
+        touched: Vec::new(),
+        trusted: 0,
+        old_lock: None,
+    }
+}
+
+impl Locked<'_> {
+    /// The outcome of a comparison with what is there. `live` gives the digest of that.
+    pub fn judge(
+        &mut self,
+        compared: Result<Comparison, LockError>,
+        beside: Beside,
+        live: impl FnOnce() -> Option<String>,
+    ) {
+        let Beside { mounts, uncovered, touched, is_empty } = beside;
+        let report = &mut self.report;
+        report.mounts = mounts;
+        report.outcome = match compared {
+            Err(error) => Outcome::Failed(self.check.refused(&error)),
+            Ok(comparison) => {
+                let place = (&*report.root, is_empty);
+                judge(self.check.check, place, comparison, self.lock.stated_digest(), live)
+            }
+        };
+        if matches!(report.outcome, Outcome::Compared { .. }) {
+            (report.uncovered, report.touched) = (uncovered, touched);
+        }
+    }
+
+    /// What was found, if it was compared.
+    #[must_use]
+    pub const fn found(&self) -> Option<&Comparison> {
+        match &self.report.outcome {
+            Outcome::Compared { comparison, .. } => Some(comparison),
+            _ => None,
+        }
+    }
+
+    /// The same, to add to it.
+    pub const fn found_mut(&mut self) -> Option<&mut Comparison> {
+        match &mut self.report.outcome {
+            Outcome::Compared { comparison, .. } => Some(comparison),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A check of a run, with all that is open for it.
+
+use std::path::Path;
+
+use cap_std::fs::File;
+
+use super::changed::Reference;
+use super::collected::{Collected, Source};
+use super::{Run, projects};
+use crate::baseline::{Baseline, Spellings};
+use crate::capability::{Declared, Directory, raw};
+use crate::compose::{Misfits, Project};
+use crate::declaration::{Check, Server};
+use crate::manifest::{List, LockError};
+use crate::path::escaped;
+use crate::trouble::Trouble;
+
+/// What is open for one check.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// The place of the check in the declaration.
+    pub place: usize,
+    /// What it reads.
+    pub source: Result<Source, Trouble>,
+    /// How its root may be spelled in a lock of the scripts.
+    pub spellings: Spellings,
+    /// What Compose says of its files; nothing of a check of another kind.
+    pub project: Option<projects::Of>,
+    /// What a patch needs, where one is asked for.
+    pub reference: Option<Reference>,
+}
+
+impl Opened {
+    pub fn check<'a>(&self, declared: &'a Declared) -> &'a Check {
+        &declared.declaration.checks[self.place]
+    }
+
+    /// Its root, if that is open.
+    pub fn root(&self) -> Option<&Directory> {
+        match &self.source {
+            Ok(Source::Root(root)) => Some(root),
+            Ok(Source::Engine { .. }) | Err(_) => None,
+        }
+    }
+
+    /// A tree that may have what is locked, if that is open.
+    pub fn reference(&self) -> Option<&Directory> {
+        self.reference.as_ref()?.directory()
+    }
+}
+
+/// A check of a run, on this machine or on a server.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenCheck<'r> {
+    pub run: &'r Run,
+    pub check: &'r Check,
+    pub(super) opened: &'r Opened,
+    /// The server that is asked for it; nothing if it is read here.
+    pub on: Option<&'r Server>,
+}
+
+impl<'r> OpenCheck<'r> {
+    /// Whether its `modes` allow it there.
+    #[must_use]
+    pub const fn applies(&self) -> bool {
+        if self.on.is_some() { self.check.modes.server } else { self.check.modes.local }
+    }
+
+    /// The server whose lock it is compared with, where each has one of its own.
+    #[must_use]
+    pub fn server(&self) -> Option<&'r str> {
+        match self.on {
+            Some(server) => Some(&server.name),
+            None => self.run.session.server(),
+        }
+    }
+
+    /// Where its root lies on the server.
+    ///
+    /// # Errors
+    /// Nothing says so.
+    pub fn root_there(&self, server: &'r Server) -> Result<&'r Path, Trouble> {
+        server.root(self.check).ok_or_else(|| self.no_root(server))
+    }
+
+    /// What to say of a check that no server can carry out.
+    fn no_root(&self, server: &Server) -> Trouble {
+        let (name, server) = (&self.check.name, escaped(server.name.as_bytes()));
+        if self.check.engine.is_some() {
+            return Trouble::new(
+                format!(
+                    "the socket of the check {name} is not absolute, and {server} has nothing that it could be relative to"
+                ),
+                "write the absolute path of the engine's socket on the server",
+            );
+        }
+        Trouble::new(
+            format!("nothing says where the root of the check {name} lies on {server}"),
+            format!(
+                "write `server_root` in the check, `roots = {{ {name} = \"/…\" }}` in the server, or `modes = [\"local\"]`"
+            ),
+        )
+    }
+
+    /// Where its entries are, as the operator knows it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self.on.and_then(|server| server.root(self.check)) {
+            Some(root) if self.check.engine.is_none() => raw(root),
+            _ => self.check.place(),
+        }
+    }
+
+    /// On a server: where the same root is here, if that is another path.
+    #[must_use]
+    pub fn declared_root(&self) -> Option<String> {
+        let is_on_server = self.on.is_some_and(|server| server.root(self.check).is_some());
+        let is_elsewhere = is_on_server && self.check.engine.is_none() && self.check.root.is_relative();
+        is_elsewhere.then(|| raw(&self.check.root))
+    }
+
+    /// Whether it has a root that is open here.
+    #[must_use]
+    pub fn has_root(&self) -> bool {
+        self.opened.root().is_some()
+    }
+
+    /// Where its root here really lies.
+    #[must_use]
+    pub fn resolved_root(&self) -> Option<String> {
+        self.opened.root()?.resolved.as_deref().map(raw)
+    }
+
+    /// Makes sure that it is said whose lock is meant, where each server has one of its own.
+    ///
+    /// # Errors
+    /// Where it is said.
+    pub fn is_of_one(&self) -> Result<(), Trouble> {
+        if !self.check.lock.per_server || self.server().is_some() {
+            return Ok(());
+        }
+        Err(Trouble::new(
+            format!("each server has a lock of its own of the check {}, and none is named", self.check.name),
+            "name one with --server or, if this machine is one or the export is of one, with --as",
+        ))
+    }
+
+    /// Opens its lock; nothing if it is missing.
+    ///
+    /// # Errors
+    /// A lock that can't be read or is malformed, with its name, and a check of which nothing says whose lock is meant.
+    pub fn lock(&self) -> Result<Option<Baseline>, Trouble> {
+        self.is_of_one()?;
+        let Some(locks) = self.run.locks() else { return Ok(None) };
+        let found = Baseline::of(self.check, locks, &self.check.lock.path(self.server()), &self.opened.spellings);
+        found.map_err(|error| self.refused(&error))
+    }
+
+    /// Reads a lock from a file that is open: one of the name that is declared, or of the old one.
+    ///
+    /// # Errors
+    /// A lock that can't be read or is malformed.
+    pub fn lock_in(&self, is_declared: bool, file: File) -> Result<Baseline, LockError> {
+        let spellings = &self.opened.spellings;
+        if is_declared {
+            Baseline::of_file(self.check, file, spellings)
+        } else {
+            Baseline::of_modules(self.check, file, spellings)
+        }
+    }
+
+    /// Its lock file as the operator knows it; not made harmless. Where there is none yet, the old one, if one was declared.
+    #[must_use]
+    pub fn lock_path(&self) -> String {
+        let lock = &self.check.lock;
+        match &lock.old {
+            Some(old) if self.run.locks().is_none_or(|locks| locks.symlink_metadata(&lock.name).is_err()) => {
+                raw(&self.run.session.declared.declaration.locks.join(old))
+            }
+            _ => self.new_lock_path(),
+        }
+    }
+
+    /// The lock file that `lock` writes, as the operator knows it; not made harmless.
+    #[must_use]
+    pub fn new_lock_path(&self) -> String {
+        raw(&self.run.session.declared.declaration.locks.join(self.check.lock.path(self.server())))
+    }
+
+    /// What to say of a lock that is refused.
+    #[must_use]
+    pub fn refused(&self, error: &LockError) -> Trouble {
+        let path = self.lock_path();
+        Trouble::new(format!("the lock {} is refused: {error}", escaped(path.as_bytes())), error.remedy())
+    }
+
+    /// What Compose files declare of it; nothing of a check of another kind.
+    ///
+    /// # Errors
+    /// What Compose says of them can't be read.
+    pub fn project(&self) -> Result<Option<&'r Project>, Trouble> {
+        match &self.opened.project {
+            Some(projects::Of::Read(project)) => Ok(Some(project)),
+            Some(projects::Of::Failed(trouble)) => Err(trouble.clone()),
+            Some(projects::Of::Opened(_)) | None => Ok(None),
+        }
+    }
+
+    /// What of that is not so; nothing of a check of another kind.
+    ///
+    /// # Errors
+    /// Those of [`project`](Self::project).
+    pub fn misfits(&self, live: &Collected) -> Result<Misfits, Trouble> {
+        let Some(project) = self.project()? else { return Ok(Misfits::default()) };
+        // What was collected has no errors of its own.
+        let live = List::read(&mut live.entries()).map_err(|error| self.refused(&error))?;
+        Ok(project.misfits(&live))
+    }
+}
