@@ -53,7 +53,7 @@ fn main() {
             start: None,
             strict: false,
             nar,
-            known: None,
+            cache: None,
             links_on_the_way: false,
             reach: None,
         };

@@ -105,7 +105,7 @@ fn collect(
         start: None,
         strict: false,
         nar: if format == HashFormat::Nar { NarOf::Root } else { NarOf::Nothing },
-        known: None,
+        cache: None,
         links_on_the_way: false,
         reach: None,
     };

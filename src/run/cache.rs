@@ -14,8 +14,8 @@ use crate::capability::{Directory, shown};
 use crate::manifest::Sha256Digest;
 use crate::session::{OpenCheck, Run, Session, not_written};
 use crate::stat_cache::binding::Binding;
-use crate::stat_cache::location::{Found, Location, Root};
-use crate::stat_cache::{Equal, Facts, Known, Learned, Moment, Stamp};
+use crate::stat_cache::location::{Loaded, Location, Root};
+use crate::stat_cache::{CacheUpdates, CacheView, CheckCache, Equal, Moment, Stamp};
 use crate::store;
 use crate::trouble::Trouble;
 use crate::walk;
@@ -24,8 +24,8 @@ use crate::walk;
 #[derive(Default)]
 struct Locks {
     root: Option<Root>,
-    known: Option<Known>,
-    learned: Learned,
+    known: Option<CacheView>,
+    learned: CacheUpdates,
 }
 
 /// What is known of a check.
@@ -33,8 +33,8 @@ struct Locks {
 struct Cached {
     /// Its root, if files below it can be known again.
     root: Option<Root>,
-    known: Option<Arc<Known>>,
-    learned: Learned,
+    known: Option<Arc<CacheView>>,
+    learned: CacheUpdates,
     /// How what this run found compared.
     equal: Option<Equal>,
     lock: Option<Lock>,
@@ -55,10 +55,10 @@ impl Locks {
                 // A second handle has the same reading position, which is to stay where the lock's reader left it.
                 let file: OwnedFd = file.try_clone().ok()?.into();
                 let position = tell(&file).ok()?;
-                let fact = walk::fact(&file, self.known.as_ref()?, &mut self.learned);
+                let cached = walk::cached_digest(&file, self.known.as_ref()?, &mut self.learned);
                 seek(&file, SeekFrom::Start(position)).ok()?;
-                let fact = fact?;
-                Some(Lock { sha256: fact.sha256, stamp: Some(fact.stamp) })
+                let cached = cached?;
+                Some(Lock { sha256: cached.sha256, stamp: Some(cached.stamp) })
             }
         }
     }
@@ -148,23 +148,23 @@ impl StatCache {
         }
         self.binding = binding.finish();
         let mut facts = match location.load(&self.binding) {
-            Found::Facts(facts) if facts.len() == self.checks.len() + 1 => facts,
-            Found::Facts(_) | Found::Nothing => Vec::new(),
-            Found::ThrownAway(unfit) => {
+            Loaded::Cache(facts) if facts.len() == self.checks.len() + 1 => facts,
+            Loaded::Cache(_) | Loaded::Nothing => Vec::new(),
+            Loaded::Unusable(unfit) => {
                 let shown = &location.shown;
                 (self.note)(&format!("the stat cache {shown} is thrown away, and everything is read: {unfit}"));
                 Vec::new()
             }
-            Found::Foreign(trouble) => {
+            Loaded::Foreign(trouble) => {
                 self.location = Err(trouble);
                 return;
             }
         };
         self.outdated = facts.is_empty();
-        facts.resize_with(self.checks.len() + 1, Facts::default);
+        facts.resize_with(self.checks.len() + 1, CheckCache::default);
         let of_locks = facts.pop().unwrap_or_default();
         let settled_before = Moment::settled_before(location.identity.now);
-        let known = |root: Root, facts| Known::new(root.device, settled_before, facts);
+        let known = |root: Root, facts| CacheView::new(root.device, settled_before, facts);
         self.locks.known = self.locks.root.map(|root| known(root, of_locks));
         for (place, (cached, facts)) in self.checks.iter_mut().zip(facts).enumerate() {
             cached.known = cached.root.map(|root| Arc::new(known(root, facts)));
@@ -173,7 +173,7 @@ impl StatCache {
     }
 
     /// What is known of the files of a check, by its place in the run.
-    pub(super) fn known(&self, place: usize) -> Option<Arc<Known>> {
+    pub(super) fn known(&self, place: usize) -> Option<Arc<CacheView>> {
         self.checks.get(place)?.known.clone()
     }
 
@@ -185,7 +185,7 @@ impl StatCache {
     }
 
     /// Takes in what the walk of a check learnt, and how many entries are as its lock has them if all are.
-    pub(super) fn learn(&mut self, locked: &Locked<'_>, learned: Learned, equal: Option<u64>) {
+    pub(super) fn learn(&mut self, locked: &Locked<'_>, learned: CacheUpdates, equal: Option<u64>) {
         if let Some(cached) = self.checks.get_mut(locked.place) {
             cached.learned = learned;
             cached.equal = equal.and_then(|entries| Some(Equal { entries, lock: cached.still(&locked.lock)? }));
@@ -211,7 +211,7 @@ impl StatCache {
                 changed |= other;
                 facts
             }
-            None => Facts::default(),
+            None => CheckCache::default(),
         });
         let facts: Vec<_> = facts.collect();
         if !changed {

@@ -8,7 +8,7 @@ use crate::container::{self, EngineError, Files, Inventory, PATIENCE};
 use crate::declaration::{Check, Engine};
 use crate::manifest::list::ListEntries;
 use crate::manifest::{self, Crossing, Kind, List, LockError, Observed, Uncovered};
-use crate::stat_cache::Learned;
+use crate::stat_cache::CacheUpdates;
 use crate::trouble::Trouble;
 use crate::walk::{Collection, Tree, TreeEntries};
 
@@ -67,7 +67,7 @@ pub struct Collected {
     /// Paths of what was touched during the run, sorted.
     pub touched: Vec<Vec<u8>>,
     /// What a stat cache is to know of its files; of containers nothing.
-    pub learned: Learned,
+    pub learned: CacheUpdates,
 }
 
 #[derive(Debug)]
@@ -90,13 +90,13 @@ impl Collected {
     /// meets the same directories, files and links finds the same entries.
     #[must_use]
     pub const fn is_as_listed(&self) -> bool {
-        matches!(self.found, Found::Tree(_)) && !self.learned.not_as_listed && self.mounts.is_empty()
+        matches!(self.found, Found::Tree(_)) && !self.learned.inode_mismatch && self.mounts.is_empty()
     }
 
     /// Whether the walk met nothing else than what was known before it: then the entries are those of the run before.
     #[must_use]
     pub const fn is_as_known(&self) -> bool {
-        self.is_as_listed() && !self.learned.news
+        self.is_as_listed() && !self.learned.cache_miss
     }
 }
 
@@ -116,7 +116,7 @@ impl From<List> for Collected {
             uncovered: Vec::new(),
             touched: Vec::new(),
             root_is_empty: false,
-            learned: Learned::default(),
+            learned: CacheUpdates::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::declaration::{Check, Server};
 use crate::manifest::{Entries as _, Kind, List, LockError, Uncovered};
 use crate::path::escaped;
 use crate::sandbox::Enforced;
-use crate::stat_cache::Known;
+use crate::stat_cache::CacheView;
 use crate::store;
 use crate::trouble::Trouble;
 use crate::walk::{self, Collection, NarOf, Progress, Reach, Task};
@@ -33,7 +33,7 @@ pub struct Run {
 /// A check that is to be read, with what is known of its files.
 pub struct Wanted<'r> {
     pub check: OpenCheck<'r>,
-    pub known: Option<Arc<Known>>,
+    pub known: Option<Arc<CacheView>>,
 }
 
 /// What was read, each with what was found of it.
@@ -155,7 +155,7 @@ impl Run {
         &self,
         check: &'t Check,
         root: &'t Directory,
-        known: Option<Arc<Known>>,
+        known: Option<Arc<CacheView>>,
         nar: bool,
         reach: &'t Reach<'t>,
     ) -> Task<'t> {
@@ -169,7 +169,7 @@ impl Run {
             start: Some(self.session.start),
             strict: check.strict,
             nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
-            known,
+            cache: known,
             links_on_the_way: check.records_links_on_the_way(),
             reach: root.resolved.as_deref().map(|path| (reach, path)),
         }

@@ -26,7 +26,7 @@ use std::panic::resume_unwind;
 
 use super::listing::{are_names, is_target};
 use super::stamped::Stamped;
-use super::{Equal, Fact, Facts, Moment, Stamp};
+use super::{CachedDigest, CheckCache, Equal, Moment, Stamp};
 use crate::digest::{ReadAhead, Sha256};
 use crate::manifest::Sha256Digest;
 
@@ -38,7 +38,7 @@ const VERSION: u8 = b'3';
 /// The length of a stamp.
 const STAMP: usize = 40;
 
-/// The length of a file's fact.
+/// The length of a cached digest.
 const FACT: usize = STAMP + 32;
 
 /// The length of a directory without its names, and of a link without its target.
@@ -47,7 +47,7 @@ const STAMPED: usize = STAMP + 4;
 /// The length of a check's header.
 const CHECK: usize = 6 * 8 + 32;
 
-/// Written if a check has no [`equal`](Facts::equal).
+/// Written if a check has no [`equal`](CheckCache::equal).
 const NOT_EQUAL: Equal = Equal { entries: u64::MAX, lock: Sha256Digest([0; 32]) };
 
 /// The most files, directories or links that are written or read: 1.2 GB of files.
@@ -94,11 +94,11 @@ pub enum Unfit {
 /// Writes a cache.
 ///
 /// # Errors
-/// Those of `out`, and more facts than [`LIMIT`].
-pub fn write(out: &mut impl Write, origin: &Origin, checks: &[Facts]) -> io::Result<()> {
+/// Those of `out`, and more items than [`LIMIT`].
+pub fn write(out: &mut impl Write, origin: &Origin, checks: &[CheckCache]) -> io::Result<()> {
     let too_many = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it would hold more than {LIMIT} files"));
     let files = checks.iter().map(|facts| facts.files.len() as u64).sum::<u64>();
-    let stamped = |of: fn(&Facts) -> &Stamped| checks.iter().map(|facts| of(facts).len() as u64).sum::<u64>();
+    let stamped = |of: fn(&CheckCache) -> &Stamped| checks.iter().map(|facts| of(facts).len() as u64).sum::<u64>();
     if files.max(stamped(|facts| &facts.listings)).max(stamped(|facts| &facts.links)) > LIMIT {
         return Err(too_many());
     }
@@ -109,7 +109,7 @@ pub fn write(out: &mut impl Write, origin: &Origin, checks: &[Facts]) -> io::Res
     out.all(&origin.binding.0)?;
     out.all(&origin.booted.to_le_bytes())?;
     out.all(&count.to_le_bytes())?;
-    for Facts { files, listings, links, equal } in checks {
+    for CheckCache { files, listings, links, equal } in checks {
         let bytes = |stamped: &Stamped| stamped.written().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
         let [directories, linked] = [listings, links].map(|stamped| [stamped.len() as u64, bytes(stamped)]);
         let equal = equal.unwrap_or(NOT_EQUAL);
@@ -118,8 +118,8 @@ pub fn write(out: &mut impl Write, origin: &Origin, checks: &[Facts]) -> io::Res
         }
         out.all(&equal.lock.0)?;
     }
-    for Facts { files, listings, links, .. } in checks {
-        for Fact { stamp, sha256 } in files {
+    for CheckCache { files, listings, links, .. } in checks {
+        for CachedDigest { stamp, sha256 } in files {
             out.stamp(stamp, &sha256.0)?;
         }
         for stamped in [listings, links] {
@@ -136,13 +136,13 @@ pub fn write(out: &mut impl Write, origin: &Origin, checks: &[Facts]) -> io::Res
     out.inner.write_all(&digest.0)
 }
 
-/// Reads a cache of `length` bytes: the facts of each check, or why the cache is not used. The result is all or
+/// Reads a cache of `length` bytes: the cache of each check, or why the cache is not used. The result is all or
 /// nothing.
 ///
 /// # Errors
 /// The bytes are not what [`write()`] would have written for this origin, with a clock that differs by less than
 /// [`CLOCK_TOLERANCE`].
-pub fn read(input: &mut (impl Read + Send), length: u64, origin: &Origin) -> Result<Vec<Facts>, Unfit> {
+pub fn read(input: &mut (impl Read + Send), length: u64, origin: &Origin) -> Result<Vec<CheckCache>, Unfit> {
     let hashed = length.saturating_sub(DIGEST);
     let ahead = std::thread::scope(|scope| {
         let (ahead, digest) = ReadAhead::start(scope, &mut *input, hashed).ok()?;
@@ -156,13 +156,13 @@ pub fn read(input: &mut (impl Read + Send), length: u64, origin: &Origin) -> Res
     ahead.unwrap_or_else(|| whole(Here::new(input, hashed), length, origin, Here::digest))
 }
 
-/// Reads the facts, then the checksum, and compares it with `digest`.
+/// Reads the items, then the checksum, and compares it with `digest`.
 fn whole<R: Read>(
     input: R,
     length: u64,
     origin: &Origin,
     digest: impl FnOnce(R) -> Sha256Digest,
-) -> Result<Vec<Facts>, Unfit> {
+) -> Result<Vec<CheckCache>, Unfit> {
     let mut input = Input(input);
     let facts = facts(&mut input, length, origin)?;
     let stated = Sha256Digest(input.array()?);
@@ -174,7 +174,7 @@ fn whole<R: Read>(
 }
 
 /// Reads everything but the checksum.
-fn facts(input: &mut Input<impl Read>, length: u64, origin: &Origin) -> Result<Vec<Facts>, Unfit> {
+fn facts(input: &mut Input<impl Read>, length: u64, origin: &Origin) -> Result<Vec<CheckCache>, Unfit> {
     let head: [u8; 16] = input.array()?;
     if head.split_last() != Some((&VERSION, NAME)) {
         return Err(Unfit::OtherVersion);
@@ -215,11 +215,11 @@ fn facts(input: &mut Input<impl Read>, length: u64, origin: &Origin) -> Result<V
         let mut before = None;
         let files = input.many(files, |stamp, sha256| {
             let in_order = before.replace(stamp.inode) < Some(stamp.inode);
-            in_order.then_some(Fact { stamp, sha256: Sha256Digest(sha256) })
+            in_order.then_some(CachedDigest { stamp, sha256: Sha256Digest(sha256) })
         })?;
         let listings = input.stamped(listings, |_, bytes| are_names(bytes))?;
         let links = input.stamped(links, |stamp, bytes| is_target(bytes, stamp.size))?;
-        checks.push(Facts { files, listings, links, equal });
+        checks.push(CheckCache { files, listings, links, equal });
     }
     Ok(checks)
 }

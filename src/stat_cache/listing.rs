@@ -1,6 +1,6 @@
 //! Cached directory listings.
 //!
-//! A listing is a statement about an inode, as a [`Fact`](super::Fact) is: while this directory had these times, it
+//! A listing is a statement about an inode, as a [`CachedDigest`](super::CachedDigest) is: while this directory had these times, it
 //! contained these names, each with this type and this inode. It does not describe their present state, so the walk
 //! still looks at each name.
 

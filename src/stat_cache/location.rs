@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatxFlags};
 use rustix::io::Errno;
 
 use super::file::{self, Origin, Unfit};
-use super::{Device, Facts};
+use super::{CheckCache, Device};
 use crate::capability::{self, Directory, RunIdentity, shown};
 use crate::manifest::Sha256Digest;
 use crate::store;
@@ -65,15 +65,15 @@ pub struct Location {
     pub identity: RunIdentity,
 }
 
-/// What is at a location.
+/// What was loaded from a location.
 #[derive(Debug)]
-pub enum Found {
+pub enum Loaded {
     /// There is no cache yet.
     Nothing,
-    /// The facts of each check.
-    Facts(Vec<Facts>),
+    /// The cache of each check.
+    Cache(Vec<CheckCache>),
     /// A cache that is not used and will be replaced.
-    ThrownAway(Unfit),
+    Unusable(Unfit),
     /// Something that is not a cache. It is left alone.
     Foreign(Trouble),
 }
@@ -124,13 +124,13 @@ impl Location {
 
     /// Reads the cache, if it is a cache and belongs to `binding`.
     #[must_use]
-    pub fn load(&self, binding: &Sha256Digest) -> Found {
+    pub fn load(&self, binding: &Sha256Digest) -> Loaded {
         match self.open_file() {
-            Ok(None) => Found::Nothing,
+            Ok(None) => Loaded::Nothing,
             Ok(Some((file, stat))) => match self.read(&file, &stat, binding) {
-                Ok(Some(facts)) => Found::Facts(facts),
-                Ok(None) => Found::Foreign(self.foreign("holds something else")),
-                Err(unfit) => Found::ThrownAway(unfit),
+                Ok(Some(facts)) => Loaded::Cache(facts),
+                Ok(None) => Loaded::Foreign(self.foreign("holds something else")),
+                Err(unfit) => Loaded::Unusable(unfit),
             },
             Err(found) => found,
         }
@@ -144,8 +144,8 @@ impl Location {
     }
 
     /// Opens the file, if it is a regular file of ours.
-    fn open_file(&self) -> Result<Option<(OwnedFd, Stat)>, Found> {
-        let failed = |errno: Errno| Found::ThrownAway(Unfit::Io(errno.into()));
+    fn open_file(&self) -> Result<Option<(OwnedFd, Stat)>, Loaded> {
+        let failed = |errno: Errno| Loaded::Unusable(Unfit::Io(errno.into()));
         let directory = self.directory.as_fd();
         // Check the type first: opening some devices has side effects.
         let stat = match rustix::fs::statat(directory, &*self.name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -155,19 +155,19 @@ impl Location {
         };
         let regular = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         if !regular(&stat) {
-            return Err(Found::Foreign(self.foreign("is not a regular file")));
+            return Err(Loaded::Foreign(self.foreign("is not a regular file")));
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(directory, &*self.name, flags, Mode::empty()).map_err(failed)?;
         let stat = rustix::fs::fstat(&file).map_err(failed)?;
         if !regular(&stat) {
-            return Err(Found::Foreign(self.foreign("is not a regular file")));
+            return Err(Loaded::Foreign(self.foreign("is not a regular file")));
         }
         Ok(Some((file, stat)))
     }
 
     /// `None` if the file is not a cache.
-    fn read(&self, file: &OwnedFd, stat: &Stat, binding: &Sha256Digest) -> Result<Option<Vec<Facts>>, Unfit> {
+    fn read(&self, file: &OwnedFd, stat: &Stat, binding: &Sha256Digest) -> Result<Option<Vec<CheckCache>>, Unfit> {
         let mut start = [0; file::NAME.len()];
         let mut have = 0;
         while have < start.len() {
@@ -206,7 +206,7 @@ impl Location {
     ///
     /// # Errors
     /// Those of the file system; the old file is then untouched.
-    pub fn save(&self, binding: &Sha256Digest, checks: &[Facts]) -> io::Result<()> {
+    pub fn save(&self, binding: &Sha256Digest, checks: &[CheckCache]) -> io::Result<()> {
         store::replace_private(&self.directory.dir, &self.name, |out| file::write(out, &self.origin(*binding), checks))
     }
 }

@@ -1,7 +1,7 @@
 //! The stat cache of `driftlock check --stat-cache`: the digests of files that were read before, each with the part of
 //! the file's status that any change of contents changes.
 //!
-//! A [`Fact`] is a statement about an inode, not about a path: while this inode had this size and these times, its
+//! A [`CachedDigest`] is a statement about an inode, not about a path: while this inode had this size and these times, its
 //! contents had this digest. It stays true on a file system whose kernel sets the time of change (ctime) whenever
 //! contents change, from a clock that only goes forward. `utimensat` can set a file's mtime to any time, but its ctime
 //! only to the present. So swapped contents are found even if their mtime was restored. `docs/stat-cache.md` lists the
@@ -13,9 +13,9 @@
 //! link never changes, so it is cached too.
 //!
 //! If a walk meets only what is cached, each name with its cached inode, it finds the same entries as the run before.
-//! If these were equal to the same lock, the new entries are too ([`Facts::equal`]).
+//! If these were equal to the same lock, the new entries are too ([`CheckCache::equal`]).
 //!
-//! Four rules keep facts true:
+//! Four rules keep the cache true:
 //!
 //! - A file or directory is cached only if it had the same size and times before and after it was read to its end.
 //! - It is not cached if its times are not older than the run by [`SETTLING`]: it could change again within one tick of
@@ -116,16 +116,16 @@ impl Stamp {
 
 /// The digest of a file that was read while it had this stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fact {
+pub struct CachedDigest {
     pub stamp: Stamp,
     pub sha256: Sha256Digest,
 }
 
 /// What is cached of one check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct CheckCache {
     /// Sorted by inode, without duplicates.
-    pub files: Vec<Fact>,
+    pub files: Vec<CachedDigest>,
     /// The names in directories ([`listing`]), sorted likewise.
     pub listings: Stamped,
     /// The targets of links, sorted likewise.
@@ -146,51 +146,51 @@ pub struct Equal {
 /// A device number.
 pub type Device = (u32, u32);
 
-/// A view of the cached facts of one check.
+/// The cache of one check, as its walk sees it.
 #[derive(Debug)]
-pub struct Known {
+pub struct CacheView {
     device: Device,
     settled_before: Moment,
-    facts: Facts,
+    cache: CheckCache,
     /// Whether changed pages were written back; unset before the first attempt.
     written_back: OnceLock<bool>,
 }
 
-impl Known {
+impl CacheView {
     /// Anything on another device than `device` is neither looked up nor cached.
     #[must_use]
-    pub const fn new(device: Device, settled_before: Moment, facts: Facts) -> Self {
-        Self { device, settled_before, facts, written_back: OnceLock::new() }
+    pub const fn new(device: Device, settled_before: Moment, cache: CheckCache) -> Self {
+        Self { device, settled_before, cache, written_back: OnceLock::new() }
     }
 
     /// Whether it has files.
     #[must_use]
-    pub const fn knows_files(&self) -> bool {
-        !self.facts.files.is_empty()
+    pub const fn has_files(&self) -> bool {
+        !self.cache.files.is_empty()
     }
 
     /// Whether it has listings.
     #[must_use]
-    pub const fn knows_listings(&self) -> bool {
-        !self.facts.listings.is_empty()
+    pub const fn has_listings(&self) -> bool {
+        !self.cache.listings.is_empty()
     }
 
     /// Whether it has links.
     #[must_use]
-    pub const fn knows_links(&self) -> bool {
-        !self.facts.links.is_empty()
+    pub const fn has_links(&self) -> bool {
+        !self.cache.links.is_empty()
     }
 
-    /// Looks up the digest of a file with this status; also returns the fact's index. Searches `near` another index
-    /// first, because files in one directory often have adjacent inodes.
+    /// Looks up the digest of a file with this status; also returns its index. Searches `near` another index first,
+    /// because files in one directory often have adjacent inodes.
     #[must_use]
     pub fn find(&self, status: &Statx, near: u32) -> Option<(u32, Sha256Digest)> {
         let stamp = Stamp::of(status).filter(|_| self.is_here(status))?;
-        let files = &self.facts.files;
+        let files = &self.cache.files;
         let part = around(files, stamp.inode, near as usize);
-        let at = part.start + files[part].binary_search_by_key(&stamp.inode, |fact| fact.stamp.inode).ok()?;
-        let fact = &files[at];
-        (fact.stamp == stamp).then_some((u32::try_from(at).ok()?, fact.sha256))
+        let at = part.start + files[part].binary_search_by_key(&stamp.inode, |cached| cached.stamp.inode).ok()?;
+        let cached = &files[at];
+        (cached.stamp == stamp).then_some((u32::try_from(at).ok()?, cached.sha256))
     }
 
     /// Looks up the names in a directory with this status, sorted by their bytes; also returns the index of its
@@ -198,7 +198,7 @@ impl Known {
     #[must_use]
     pub fn find_listing(&self, status: &Statx) -> Option<(u32, impl Iterator<Item = (Listed, &[u8])> + Clone)> {
         let stamp = Stamp::of_directory(status).filter(|_| self.is_here(status))?;
-        let (at, names) = self.facts.listings.find(&stamp)?;
+        let (at, names) = self.cache.listings.find(&stamp)?;
         Some((at, listing::names(names)))
     }
 
@@ -206,13 +206,13 @@ impl Known {
     #[must_use]
     pub fn find_link(&self, status: &Statx) -> Option<(u32, &[u8])> {
         let stamp = Stamp::of_link(status).filter(|_| self.is_here(status))?;
-        self.facts.links.find(&stamp)
+        self.cache.links.find(&stamp)
     }
 
     /// The result of the previous run's comparison, if everything was equal.
     #[must_use]
     pub const fn equal(&self) -> Option<Equal> {
-        self.facts.equal
+        self.cache.equal
     }
 
     /// Must be called before the `statx` under whose stamp a digest is cached. The first call of a run writes the file
@@ -221,11 +221,11 @@ impl Known {
         self.written_back.get_or_init(|| sync().is_ok());
     }
 
-    /// The fact to cache for a file that was read while it had this status; `None` if the fact might not hold.
+    /// The digest to cache for a file that was read while it had this status; `None` if it might not hold.
     #[must_use]
-    pub fn learn(&self, status: &Statx, sha256: Sha256Digest) -> Option<Fact> {
+    pub fn learn(&self, status: &Statx, sha256: Sha256Digest) -> Option<CachedDigest> {
         let stamp = Stamp::of(status).filter(|stamp| self.is_here(status) && self.has_settled(stamp))?;
-        (self.written_back.get() == Some(&true)).then_some(Fact { stamp, sha256 })
+        (self.written_back.get() == Some(&true)).then_some(CachedDigest { stamp, sha256 })
     }
 
     /// The stamp for caching the listing of a directory with this status, if it can be cached. List the directory after
@@ -254,11 +254,11 @@ impl Known {
         (status.stx_dev_major, status.stx_dev_minor) == self.device
     }
 
-    /// The facts to keep after a run that found `equal` ([`Facts::equal`]): those that it used and those that it
-    /// learnt. Also returns whether they differ from before.
+    /// The cache to keep after a run that found `equal` ([`CheckCache::equal`]): what the run used and what it added.
+    /// Also returns whether that differs from before.
     #[must_use]
-    pub fn after(mut self, mut learned: Learned, equal: Option<Equal>) -> (Facts, bool) {
-        let Facts { files, listings, links, equal: before } = &mut self.facts;
+    pub fn after(mut self, mut learned: CacheUpdates, equal: Option<Equal>) -> (CheckCache, bool) {
+        let CheckCache { files, listings, links, equal: before } = &mut self.cache;
         let trusted = Used::new(&learned.trusted, files.len());
         let mut same = learned.read.is_empty() && trusted.all();
         if !same {
@@ -275,17 +275,17 @@ impl Known {
         }
         same &= *before == equal;
         *before = equal;
-        (self.facts, !same)
+        (self.cache, !same)
     }
 }
 
-/// Which facts a run used, by index.
+/// Which cached items a run used, by index.
 struct Used(Vec<bool>);
 
 impl Used {
     /// `places` may have duplicates: a file with two links is looked up twice.
-    fn new(places: &[u32], facts: usize) -> Self {
-        let mut used = vec![false; facts];
+    fn new(places: &[u32], digests: usize) -> Self {
+        let mut used = vec![false; digests];
         for &place in places {
             used[place as usize] = true;
         }
@@ -302,16 +302,16 @@ impl Used {
     }
 }
 
-/// The range of the sorted facts in which this inode must be; a small one if it is `near`.
-fn around(facts: &[Fact], inode: u64, near: usize) -> Range<usize> {
+/// The range of the sorted digests in which this inode must be; a small one if it is `near`.
+fn around(digests: &[CachedDigest], inode: u64, near: usize) -> Range<usize> {
     let mut reach = 8;
     loop {
-        let part = near.saturating_sub(reach)..near.saturating_add(reach).min(facts.len());
-        if part.start == 0 && part.end == facts.len() || part.is_empty() {
-            return 0..facts.len();
+        let part = near.saturating_sub(reach)..near.saturating_add(reach).min(digests.len());
+        if part.start == 0 && part.end == digests.len() || part.is_empty() {
+            return 0..digests.len();
         }
-        let behind_start = part.start == 0 || facts[part.start].stamp.inode <= inode;
-        let before_end = part.end == facts.len() || inode < facts[part.end].stamp.inode;
+        let behind_start = part.start == 0 || digests[part.start].stamp.inode <= inode;
+        let before_end = part.end == digests.len() || inode < digests[part.end].stamp.inode;
         if behind_start && before_end {
             return part;
         }
@@ -319,31 +319,31 @@ fn around(facts: &[Fact], inode: u64, near: usize) -> Range<usize> {
     }
 }
 
-/// Keeps the `trusted` facts, and adds those that were `read`.
-fn after_reading(facts: &mut Vec<Fact>, trusted: &Used, read: &mut Vec<Fact>) {
+/// Keeps the `trusted` digests, and adds those that were `read`.
+fn after_reading(digests: &mut Vec<CachedDigest>, trusted: &Used, read: &mut Vec<CachedDigest>) {
     let mut left = 0;
     for from in trusted.places() {
-        facts[left] = facts[from];
+        digests[left] = digests[from];
         left += 1;
     }
-    facts.truncate(left);
-    facts.append(read);
-    facts.sort_unstable_by_key(|fact| (fact.stamp.inode, fact.stamp.changed, fact.sha256));
-    facts.dedup();
-    // If two different facts were learnt for one inode (hard links, read at different times), the file has changed.
-    let inode = |fact: &Fact| fact.stamp.inode;
+    digests.truncate(left);
+    digests.append(read);
+    digests.sort_unstable_by_key(|cached| (cached.stamp.inode, cached.stamp.changed, cached.sha256));
+    digests.dedup();
+    // If one inode got two different digests (hard links, read at different times), the file has changed.
+    let inode = |cached: &CachedDigest| cached.stamp.inode;
     let contradicted: Vec<u64> =
-        facts.windows(2).filter(|two| inode(&two[0]) == inode(&two[1])).map(|two| inode(&two[0])).collect();
-    facts.retain(|fact| contradicted.binary_search(&inode(fact)).is_err());
+        digests.windows(2).filter(|two| inode(&two[0]) == inode(&two[1])).map(|two| inode(&two[0])).collect();
+    digests.retain(|cached| contradicted.binary_search(&inode(cached)).is_err());
 }
 
-/// What a walk learnt, in addition to a [`Known`].
+/// What a walk used of a [`CacheView`], and what it adds.
 #[derive(Debug, Default)]
-pub struct Learned {
-    /// Indices of trusted facts. A file with two links is there twice.
+pub struct CacheUpdates {
+    /// Indices of trusted digests. A file with two links is there twice.
     pub trusted: Vec<u32>,
-    /// New facts, from files that were read.
-    pub read: Vec<Fact>,
+    /// New digests, from files that were read.
+    pub read: Vec<CachedDigest>,
     /// Indices of trusted listings.
     pub listed: Vec<u32>,
     /// New listings.
@@ -353,13 +353,13 @@ pub struct Learned {
     /// Targets of links that were read.
     pub links: Stamped,
     /// Whether the walk met anything that was not cached.
-    pub news: bool,
+    pub cache_miss: bool,
     /// Whether a name had another inode than in its listing. This happens for a mount over the name; kernels before 5.8
     /// show mounts in no other way.
-    pub not_as_listed: bool,
+    pub inode_mismatch: bool,
 }
 
-impl Learned {
+impl CacheUpdates {
     /// Adds what another worker learnt.
     pub fn append(&mut self, other: &mut Self) {
         self.trusted.append(&mut other.trusted);
@@ -368,8 +368,8 @@ impl Learned {
         self.listings.append(&mut other.listings);
         self.linked.append(&mut other.linked);
         self.links.append(&mut other.links);
-        self.news |= other.news;
-        self.not_as_listed |= other.not_as_listed;
+        self.cache_miss |= other.cache_miss;
+        self.inode_mismatch |= other.inode_mismatch;
     }
 }
 

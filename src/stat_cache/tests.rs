@@ -77,12 +77,12 @@ fn equal() -> impl Strategy<Value = Option<Equal>> {
         .prop_map(|equal| equal.map(|(entries, lock)| Equal { entries, lock: Sha256Digest(lock) }))
 }
 
-fn facts() -> impl Strategy<Value = Facts> {
+fn facts() -> impl Strategy<Value = CheckCache> {
     let files = (stamps(), any::<[[u8; 32]; 6]>()).prop_map(|(stamps, digests)| {
-        let fact = |(stamp, digest)| Fact { stamp, sha256: Sha256Digest(digest) };
+        let fact = |(stamp, digest)| CachedDigest { stamp, sha256: Sha256Digest(digest) };
         stamps.into_iter().zip(digests).map(fact).collect()
     });
-    (files, listings(), links(), equal()).prop_map(|(files, listings, links, equal)| Facts {
+    (files, listings(), links(), equal()).prop_map(|(files, listings, links, equal)| CheckCache {
         files,
         listings,
         links,
@@ -90,18 +90,18 @@ fn facts() -> impl Strategy<Value = Facts> {
     })
 }
 
-/// Facts of these files only.
-fn of_files(files: Vec<Fact>) -> Facts {
-    Facts { files, ..Facts::default() }
+/// CheckCache of these files only.
+fn of_files(files: Vec<CachedDigest>) -> CheckCache {
+    CheckCache { files, ..CheckCache::default() }
 }
 
-fn written(checks: &[Facts]) -> Vec<u8> {
+fn written(checks: &[CheckCache]) -> Vec<u8> {
     let mut bytes = Vec::new();
     write(&mut bytes, &ORIGIN, checks).unwrap();
     bytes
 }
 
-fn read_all(bytes: &[u8]) -> Result<Vec<Facts>, Unfit> {
+fn read_all(bytes: &[u8]) -> Result<Vec<CheckCache>, Unfit> {
     read(&mut &*bytes, bytes.len() as u64, &ORIGIN)
 }
 
@@ -109,7 +109,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read(checks in prop::collection::vec(facts(), 0..4)) {
         let bytes = written(&checks);
-        let size = |facts: &Facts| {
+        let size = |facts: &CheckCache| {
             let behind = |stamped: &Stamped| stamped.written().map(|(_, bytes)| 44 + bytes.len()).sum::<usize>();
             80 + 72 * facts.files.len() + behind(&facts.listings) + behind(&facts.links)
         };
@@ -148,8 +148,8 @@ fn stamp(inode: u64) -> Stamp {
     Stamp { inode, size: 3, modified: at(10), changed: at(20) }
 }
 
-fn fact(inode: u64, digest: u8) -> Fact {
-    Fact { stamp: stamp(inode), sha256: Sha256Digest([digest; 32]) }
+fn fact(inode: u64, digest: u8) -> CachedDigest {
+    CachedDigest { stamp: stamp(inode), sha256: Sha256Digest([digest; 32]) }
 }
 
 /// A directory of files.
@@ -164,13 +164,13 @@ fn file(inode: u64) -> Listed {
 #[test]
 fn a_cache_with_any_other_bit_or_length_is_not_read() {
     let good = written(&[
-        Facts {
+        CheckCache {
             files: vec![fact(1, 1), fact(2, 2)],
             listings: listed([directory(1, &["a", "b"]), directory(3, &[])]),
             links: linked([(stamp(4), "a"), (stamp(5), "../b")]),
             equal: Some(Equal { entries: 6, lock: Sha256Digest([0xee; 32]) }),
         },
-        Facts::default(),
+        CheckCache::default(),
         of_files(vec![fact(1, 3)]),
     ]);
     assert!(read_all(&good).is_ok());
@@ -199,7 +199,7 @@ fn each_reason_not_to_read_is_told() {
         [bytes, &hasher.finish().0].concat()
     };
     let reason = |bytes: &[u8]| read_all(&sealed(bytes)).unwrap_err();
-    let whole = |checks: &[Vec<Fact>]| {
+    let whole = |checks: &[Vec<CachedDigest>]| {
         let bytes = written(&checks.iter().cloned().map(of_files).collect::<Vec<_>>());
         bytes[..bytes.len() - 32].to_vec()
     };
@@ -271,11 +271,11 @@ fn a_file_is_known_only_if_all_of_its_stamp_is_the_same() {
     let seen = status();
     let long_ago = Moment { seconds: 1000, nanoseconds: 0 };
     let digest = Sha256Digest([9; 32]);
-    let nothing = Known::new(device(&seen), long_ago, Facts::default());
+    let nothing = CacheView::new(device(&seen), long_ago, CheckCache::default());
     assert_eq!(nothing.find(&seen, 0), None);
     nothing.write_back(|| Ok(()));
     let fact = nothing.learn(&seen, digest).unwrap();
-    let known = Known::new(device(&seen), long_ago, of_files(vec![fact]));
+    let known = CacheView::new(device(&seen), long_ago, of_files(vec![fact]));
     assert_eq!(known.find(&seen, 0), Some((0, digest)));
     let edits: [Edit; 13] = [
         ("inode", |status| status.stx_ino += 1),
@@ -305,9 +305,9 @@ fn a_file_is_known_from_anywhere() {
     let status = status();
     let inodes: Vec<u64> = (0..200).chain((1..300).map(|number| number * number * 1000)).collect();
     let stamp = Stamp::of(&status).unwrap();
-    let fact = |&inode: &u64| Fact { stamp: Stamp { inode, ..stamp }, sha256: Sha256Digest([9; 32]) };
+    let fact = |&inode: &u64| CachedDigest { stamp: Stamp { inode, ..stamp }, sha256: Sha256Digest([9; 32]) };
     let facts = of_files(inodes.iter().map(fact).collect());
-    let known = Known::new(device(&status), Moment { seconds: 1000, nanoseconds: 0 }, facts);
+    let known = CacheView::new(device(&status), Moment { seconds: 1000, nanoseconds: 0 }, facts);
     let find = |inode, near| {
         let mut status = status;
         status.stx_ino = inode;
@@ -329,7 +329,7 @@ fn a_file_that_is_not_older_than_the_run_is_not_kept() {
     let started = Moment { seconds: 200, nanoseconds: 3 };
     let keeps = |edit: fn(&mut Statx)| {
         let mut status = status();
-        let known = Known::new(device(&status), started, Facts::default());
+        let known = CacheView::new(device(&status), started, CheckCache::default());
         known.write_back(|| Ok(()));
         edit(&mut status);
         known.learn(&status, digest).is_some()
@@ -356,7 +356,7 @@ fn a_file_that_is_not_older_than_the_run_is_not_kept() {
 fn nothing_is_kept_before_what_was_mapped_is_written_back() {
     let status = status();
     let learns = |sync: Option<Result<(), Errno>>| {
-        let known = Known::new(device(&status), Moment { seconds: 1000, nanoseconds: 0 }, Facts::default());
+        let known = CacheView::new(device(&status), Moment { seconds: 1000, nanoseconds: 0 }, CheckCache::default());
         if let Some(result) = sync {
             known.write_back(|| result);
             known.write_back(|| panic!("once is enough"));
@@ -368,10 +368,10 @@ fn nothing_is_kept_before_what_was_mapped_is_written_back() {
 
 #[test]
 fn what_is_known_afterwards_is_what_was_used_and_what_was_learnt() {
-    let after = |trusted: &[u32], read: &[Fact]| {
+    let after = |trusted: &[u32], read: &[CachedDigest]| {
         let facts = vec![fact(1, 1), fact(2, 2), fact(3, 3)];
-        let known = Known::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, of_files(facts));
-        let learned = Learned { trusted: trusted.to_vec(), read: read.to_vec(), ..Learned::default() };
+        let known = CacheView::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, of_files(facts));
+        let learned = CacheUpdates { trusted: trusted.to_vec(), read: read.to_vec(), ..CacheUpdates::default() };
         let (facts, changed) = known.after(learned, None);
         let facts: Vec<_> = facts.files.iter().map(|fact| (fact.stamp.inode, fact.sha256.0[0])).collect();
         (facts, changed)

@@ -1,32 +1,33 @@
-//! The contents of one file below a root, whole: for people who want to see what changed in it.
+//! Reads the contents of one file below a root, to show what changed in it.
 
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::observe::refused;
-use super::open::{self, Purpose};
+use super::inspect::refused;
+use super::open::{self, OpenMode};
 use crate::manifest::Unverified;
 use crate::path::split_last;
 
-/// A file that was read.
+/// The contents of a file.
 #[derive(Debug)]
 pub struct Contents {
     pub executable: bool,
     pub bytes: Vec<u8>,
 }
 
-/// Reads a file below a root, if it has no more than `limit` bytes. Nothing on the way to it, and not itself, may be a link.
+/// Reads a file below a root, if it has at most `limit` bytes. Neither the file nor anything on the path to it may be a
+/// link.
 ///
 /// # Errors
-/// Why it could not be read.
+/// Why the file could not be read.
 pub fn contents(root: BorrowedFd<'_>, path: &[u8], limit: usize) -> Result<Contents, Unverified> {
     let (above, name) = split_last(path);
     let directory =
-        open::directory(root, above, Purpose::Look).map_err(|errno| refused("open its directory", errno))?;
+        open::directory(root, above, OpenMode::PathOnly).map_err(|errno| refused("open its directory", errno))?;
     let failed = |errno| refused("read it", errno);
-    // What is no regular file is not opened: opening a device can do things.
+    // Only regular files are opened: opening a device can have side effects.
     let is_file = |status: &rustix::fs::Statx| open::file_type(status) == FileType::RegularFile;
     let named = open::status_at(std::os::fd::AsFd::as_fd(&directory), name).map_err(failed)?;
     if !is_file(&named) {

@@ -1,4 +1,4 @@
-//! The bytes of a file into a buffer, without those that its status does not tell of.
+//! Reads a file into a buffer, and notices contents that its status does not announce.
 
 use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
@@ -6,18 +6,18 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{SeekFrom, Statx};
 use rustix::io::Errno;
 
-use super::observe::{ATTEMPTS, pause, refused};
+use super::inspect::{ATTEMPTS, pause, refused};
 use crate::manifest::Unverified;
 
-/// Bytes that are read at once. Two such buffers fit into the second-level cache of every CPU of the last decade and leave
-/// room in it; with twice as many, copying out of the page cache was slower (`docs/performance.md`).
+/// The bytes to read at once. Two such buffers fit into the second-level cache of every CPU of the last decade with
+/// room to spare. With twice the size, copying out of the page cache was slower (`docs/performance.md`).
 pub const BUFFER: usize = 64 << 10;
 
-/// Where a buffer begins, in bytes: at a line of the cache. On some CPUs the kernel copies six times slower to the sixteenth
-/// byte of a page, where an allocation often begins.
+/// The alignment of a buffer, in bytes: a cache line. On some CPUs the kernel copies six times slower to the sixteenth
+/// byte of a page, where allocations often start.
 const ALIGNED: usize = 64;
 
-/// Room for the bytes of a file.
+/// An aligned buffer.
 pub struct Buffer {
     bytes: Box<[u8]>,
     start: usize,
@@ -27,7 +27,7 @@ pub struct Buffer {
 impl Buffer {
     pub fn new(length: usize) -> Self {
         let bytes: Box<[u8]> = vec![0; length + ALIGNED].into();
-        // The most that it can be is less than what was added.
+        // The offset is less than the `ALIGNED` bytes that were added.
         let start = bytes.as_ptr().align_offset(ALIGNED).min(ALIGNED);
         Self { bytes, start, length }
     }
@@ -47,26 +47,27 @@ impl DerefMut for Buffer {
     }
 }
 
-/// From this size on, holes are looked for.
+/// Files of at least this size are searched for holes.
 const SPARSE: u64 = 1 << 20;
 
-/// Why reading a file came to an end before the file did.
-pub enum Stopped {
+/// Why a file could not be read to its end.
+pub enum FillError {
     /// It is shorter or longer than its status said.
     Changed,
-    /// It has contents, and its status says that it has none.
+    /// It has contents, but its status says that it is empty.
     Sizeless,
     Failed(Errno),
 }
 
-/// Room in a buffer for the byte behind the last one, which must not be there: files of FUSE can yield more than they say.
-pub const BEYOND: usize = 1;
+/// Space for one byte after the end of the file. It must not be there: files of FUSE can have more bytes than they
+/// state.
+pub const EOF_PROBE: usize = 1;
 
-/// The most that is read of a file that states no size.
+/// The most bytes to read from a file that states no size.
 const SIZELESS: usize = 4 << 20;
 
-/// Reads a file that states no size, such as one below `/proc/sys`, to its end; twice, and both have to agree.
-pub fn sizeless(file: &OwnedFd) -> Result<Vec<u8>, Unverified> {
+/// Reads a file that states no size, such as one below `/proc/sys`, until two reads agree.
+pub fn read_sizeless(file: &OwnedFd) -> Result<Vec<u8>, Unverified> {
     let read = || -> Result<Vec<u8>, Unverified> {
         let mut all = Vec::new();
         let mut buffer = vec![0; BUFFER];
@@ -92,34 +93,34 @@ pub fn sizeless(file: &OwnedFd) -> Result<Vec<u8>, Unverified> {
     Err(Unverified::Unstable { attempts: ATTEMPTS })
 }
 
-/// Fills the buffer but for [`BEYOND`] with the file's bytes from `offset` on, as far as the file of `size` bytes goes.
-pub fn fill(file: &OwnedFd, holes: &mut Holes, offset: u64, size: u64, buffer: &mut [u8]) -> Result<usize, Stopped> {
+/// Fills the buffer, except for [`EOF_PROBE`], with bytes of a file of `size` bytes, from `offset` on.
+pub fn fill(file: &OwnedFd, holes: &mut Holes, offset: u64, size: u64, buffer: &mut [u8]) -> Result<usize, FillError> {
     let left = size - offset;
     if size == 0 {
-        // Files of the kernel's own (below /proc, say) state no size; what they hold must not pass for empty.
+        // The kernel's own files, such as those below /proc, state no size. Their contents must not count as empty.
         return match retry(|| rustix::io::pread(file, &mut buffer[..1], 0))? {
             0 => Ok(0),
-            _ => Err(Stopped::Sizeless),
+            _ => Err(FillError::Sizeless),
         };
     }
-    let most = buffer.len() - BEYOND;
+    let most = buffer.len() - EOF_PROBE;
     let wanted = usize::try_from(left).map_or(most, |left| left.min(most));
     let is_last = wanted as u64 == left;
     let mut filled = 0;
-    // Whether it was seen that nothing comes behind the last byte.
+    // Whether a read has shown that the file ends here.
     let mut ends = false;
     while filled < wanted {
         let at = offset + filled as u64;
         let span = usize::try_from(holes.span(file, at, size)?).unwrap_or(usize::MAX).min(wanted - filled);
-        let beyond = if is_last && filled + span == wanted { BEYOND } else { 0 };
+        let beyond = if is_last && filled + span == wanted { EOF_PROBE } else { 0 };
         let part = &mut buffer[filled..filled + span + beyond];
         filled += if holes.in_hole {
             part[..span].fill(0);
             span
         } else {
             match retry(|| rustix::io::pread(file, &mut *part, at))? {
-                0 => return Err(Stopped::Changed),
-                read if read > span => return Err(Stopped::Changed),
+                0 => return Err(FillError::Changed),
+                read if read > span => return Err(FillError::Changed),
                 read => {
                     ends |= beyond > 0 && read == span;
                     read
@@ -127,26 +128,26 @@ pub fn fill(file: &OwnedFd, holes: &mut Holes, offset: u64, size: u64, buffer: &
             }
         };
     }
-    if is_last && !ends && retry(|| rustix::io::pread(file, &mut buffer[filled..filled + BEYOND], size))? > 0 {
-        return Err(Stopped::Changed);
+    if is_last && !ends && retry(|| rustix::io::pread(file, &mut buffer[filled..filled + EOF_PROBE], size))? > 0 {
+        return Err(FillError::Changed);
     }
     Ok(filled)
 }
 
-fn retry(mut call: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Stopped> {
+fn retry(mut call: impl FnMut() -> Result<usize, Errno>) -> Result<usize, FillError> {
     loop {
         match call() {
             Err(Errno::INTR) => {}
-            result => return result.map_err(Stopped::Failed),
+            result => return result.map_err(FillError::Failed),
         }
     }
 }
 
-/// Where a sparse file has bytes and where it has none: those are zeros that need not be read.
+/// Tracks the holes of a sparse file: zeros that need not be read.
 pub struct Holes {
     sparse: bool,
     in_hole: bool,
-    /// Up to where `in_hole` holds.
+    /// The offset up to which `in_hole` holds.
     until: u64,
 }
 
@@ -156,8 +157,8 @@ impl Holes {
         Self { sparse, in_hole: false, until: 0 }
     }
 
-    /// How many bytes from `at` on are all in a hole or all outside.
-    fn span(&mut self, file: &OwnedFd, at: u64, size: u64) -> Result<u64, Stopped> {
+    /// How many bytes from `at` on are all in a hole, or all outside of one.
+    fn span(&mut self, file: &OwnedFd, at: u64, size: u64) -> Result<u64, FillError> {
         if !self.sparse {
             return Ok(u64::MAX);
         }
@@ -165,14 +166,14 @@ impl Holes {
             match rustix::fs::seek(file, SeekFrom::Data(at)) {
                 Ok(data) if data > at => (self.in_hole, self.until) = (true, data.min(size)),
                 Ok(_) => {
-                    let hole = rustix::fs::seek(file, SeekFrom::Hole(at)).map_err(Stopped::Failed)?;
+                    let hole = rustix::fs::seek(file, SeekFrom::Hole(at)).map_err(FillError::Failed)?;
                     (self.in_hole, self.until) = (false, hole);
                 }
-                // No data up to the end.
+                // There is no data up to the end.
                 Err(Errno::NXIO) => (self.in_hole, self.until) = (true, size),
-                // A file system that does not tell.
+                // The file system does not report holes.
                 Err(Errno::INVAL | Errno::OPNOTSUPP) => (self.in_hole, self.sparse) = (false, false),
-                Err(errno) => return Err(Stopped::Failed(errno)),
+                Err(errno) => return Err(FillError::Failed(errno)),
             }
         }
         Ok(if self.sparse { self.until.saturating_sub(at).max(1) } else { u64::MAX })

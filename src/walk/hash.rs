@@ -1,64 +1,64 @@
-//! Digests of many files on one core: several files at a time, each read once, each proven to have held still.
+//! Hashes several files at a time on one core. Each is read once, and its status is the same before and after.
 
 use std::os::fd::OwnedFd;
 
 use driftlock_lanes::{INITIAL, Kernel, MOST_LANES, State as Chain};
 use rustix::fs::Statx;
 
-use super::fill::{BEYOND, BUFFER, Buffer, Holes, Stopped, fill, sizeless};
-use super::observe::{ATTEMPTS, pause, refused};
+use super::fill::{BUFFER, Buffer, EOF_PROBE, FillError, Holes, fill, read_sizeless};
+use super::inspect::{ATTEMPTS, pause, refused};
 use super::open;
 use crate::digest::{Sha256, digest_of, padding};
 use crate::manifest::{Sha256Digest, Unverified};
 
-/// Room behind the bytes of a file for the padding of SHA-256.
+/// Space after the bytes of a file for the padding of SHA-256.
 const PADDING: usize = 72;
 
-/// A regular file to hash, and whatever its owner knows it by.
-pub struct Opened<T> {
+/// A regular file to hash, with a tag that the caller chooses.
+pub struct FileToHash<T> {
     pub tag: T,
     pub file: OwnedFd,
     pub status: Statx,
-    /// Whether it did not hold still at first, and was read again.
+    /// Whether it changed while it was read, and was read again.
     pub repeated: bool,
 }
 
-/// A file that was read from end to end while its size and times stayed the same, and its digest; or why not.
+/// The digest of a file that was read to its end while its size and times stayed the same; or why there is none.
 pub type Hashed = Result<Sha256Digest, Unverified>;
 
-/// The files that one worker reads at once.
+/// The files that one worker hashes at once.
 pub struct Lanes<T> {
     kernel: Kernel,
     lanes: Vec<Lane<T>>,
-    /// Of each lane.
+    /// The SHA-256 state of each lane.
     chains: Vec<Chain>,
 }
 
 /// A lane without a file.
 #[derive(Clone, Copy)]
-pub struct Free {
+pub struct FreeLane {
     pub lane: usize,
-    /// Whether it is among the first half of them.
+    /// Whether it is in the first half of the lanes.
     pub first: bool,
-    /// Bytes of another one's file that are not read yet, where most are left; nothing if no other has a file.
+    /// The most bytes that the file of another lane has left; `None` if no other lane has a file.
     pub beside: Option<u64>,
 }
 
 impl<T> Lanes<T> {
-    /// So many lanes, of which the kernel runs as many at once as it can.
+    /// Creates `count` lanes; the kernel compresses as many at once as it can.
     pub fn new(kernel: Kernel, count: usize) -> Self {
         let count = count.clamp(1, MOST_LANES);
         Self { kernel, lanes: (0..count).map(|_| Lane::default()).collect(), chains: vec![INITIAL; count] }
     }
 
-    /// Hashes all files that `next` gives, and gives each to `done`. `reads` is told which of the lanes reads on. `next` is
-    /// told which of the lanes is free, and what the others are at. Once it has nothing it is asked again when another
-    /// lane is through its buffer.
-    pub fn all(
+    /// Hashes all files that `next` returns, and passes each to `done`. Calls `reads` with the lane that reads on, and
+    /// `next` with a free lane. After `next` has returned nothing, it is called again when another lane has finished
+    /// its buffer.
+    pub fn hash_all(
         &mut self,
         reads: impl Fn(usize),
-        mut next: impl FnMut(Free) -> Option<Opened<T>>,
-        mut done: impl FnMut(Opened<T>, Hashed),
+        mut next: impl FnMut(FreeLane) -> Option<FileToHash<T>>,
+        mut done: impl FnMut(FileToHash<T>, Hashed),
     ) {
         loop {
             let mut asks = true;
@@ -89,24 +89,24 @@ impl<T> Lanes<T> {
         }
     }
 
-    fn free(&self, lane: usize) -> Free {
+    fn free(&self, lane: usize) -> FreeLane {
         let beside = self.lanes.iter().filter_map(Lane::left).max();
-        Free { lane, first: lane < self.lanes.len().div_ceil(2), beside }
+        FreeLane { lane, first: lane < self.lanes.len().div_ceil(2), beside }
     }
 }
 
-/// One of the files in work.
+/// The state of one file.
 pub struct Lane<T> {
     buffer: Buffer,
-    /// The part of the buffer that still has to go through the compression, always whole blocks.
+    /// The part of the buffer that is not compressed yet, always whole blocks.
     position: usize,
     end: usize,
     reading: Option<Reading<T>>,
 }
 
 struct Reading<T> {
-    opened: Opened<T>,
-    /// Whether all bytes and the padding are in the buffer or through.
+    opened: FileToHash<T>,
+    /// Whether all bytes and the padding were put into the buffer.
     complete: bool,
     offset: u64,
     attempt: u32,
@@ -124,27 +124,27 @@ impl<T> Lane<T> {
         self.buffer[self.position..self.end].as_chunks().0
     }
 
-    /// Up to so many blocks.
+    /// Takes up to this many blocks.
     fn take(&mut self, blocks: usize) -> &[[u8; 64]] {
         let start = self.position;
         self.position = self.end.min(start + blocks * 64);
         self.buffer[start..self.position].as_chunks().0
     }
 
-    /// Bytes of the file that are not read yet.
+    /// The bytes of the file that are not read yet.
     fn left(&self) -> Option<u64> {
         let reading = self.reading.as_ref()?;
         Some(reading.opened.status.stx_size.saturating_sub(reading.offset))
     }
 
-    fn start(&mut self, opened: Opened<T>, chain: &mut Chain) {
+    fn start(&mut self, opened: FileToHash<T>, chain: &mut Chain) {
         let holes = Holes::new(&opened.status);
         self.reading = Some(Reading { opened, complete: false, offset: 0, attempt: 1, holes });
         (self.position, self.end, *chain) = (0, 0, INITIAL);
     }
 
-    /// Reads on, now that everything in the buffer is through; gives the file back once it is at its end.
-    fn refill(&mut self, chain: &mut Chain) -> Option<(Opened<T>, Hashed)> {
+    /// Reads on after everything in the buffer was compressed; returns the file at its end.
+    fn refill(&mut self, chain: &mut Chain) -> Option<(FileToHash<T>, Hashed)> {
         let reading = self.reading.as_mut()?;
         if !reading.complete {
             match reading.fill(&mut self.buffer) {
@@ -152,10 +152,10 @@ impl<T> Lane<T> {
                     (self.position, self.end) = (0, filled);
                     return None;
                 }
-                Err(Stopped::Failed(errno)) => return self.finish(Err(refused("read it", errno))),
-                Err(Stopped::Changed) => return self.again(chain),
-                Err(Stopped::Sizeless) => {
-                    let whole = sizeless(&reading.opened.file).map(|contents| {
+                Err(FillError::Failed(errno)) => return self.finish(Err(refused("read it", errno))),
+                Err(FillError::Changed) => return self.again(chain),
+                Err(FillError::Sizeless) => {
+                    let whole = read_sizeless(&reading.opened.file).map(|contents| {
                         reading.opened.status.stx_size = contents.len() as u64;
                         let mut hasher = Sha256::new();
                         hasher.update(&contents);
@@ -178,8 +178,8 @@ impl<T> Lane<T> {
         }
     }
 
-    /// Starts the file over, unless it was started over too often already.
-    fn again(&mut self, chain: &mut Chain) -> Option<(Opened<T>, Hashed)> {
+    /// Starts the file over, unless that was done too often already.
+    fn again(&mut self, chain: &mut Chain) -> Option<(FileToHash<T>, Hashed)> {
         let reading = self.reading.as_mut()?;
         if reading.attempt >= ATTEMPTS {
             let attempts = reading.attempt;
@@ -197,13 +197,13 @@ impl<T> Lane<T> {
         None
     }
 
-    fn finish(&mut self, result: Hashed) -> Option<(Opened<T>, Hashed)> {
+    fn finish(&mut self, result: Hashed) -> Option<(FileToHash<T>, Hashed)> {
         (self.position, self.end) = (0, 0);
         self.reading.take().map(|reading| (reading.opened, result))
     }
 }
 
-/// Whether a file held still between two looks at its status: the same size and times, to the nanosecond.
+/// Whether a file is unchanged: the same size, and the same times to the nanosecond.
 pub fn same(before: &Statx, after: &Statx) -> bool {
     let times = |status: &Statx| {
         (status.stx_mtime.tv_sec, status.stx_mtime.tv_nsec, status.stx_ctime.tv_sec, status.stx_ctime.tv_nsec)
@@ -212,10 +212,10 @@ pub fn same(before: &Statx, after: &Statx) -> bool {
 }
 
 impl<T> Reading<T> {
-    /// Fills the buffer with the next bytes and, behind the last of them, the padding. Gives the length: whole blocks.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Stopped> {
+    /// Fills the buffer with the next bytes and, after the last of them, the padding. Returns the length: whole blocks.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, FillError> {
         let size = self.opened.status.stx_size;
-        let filled = fill(&self.opened.file, &mut self.holes, self.offset, size, &mut buffer[..BUFFER + BEYOND])?;
+        let filled = fill(&self.opened.file, &mut self.holes, self.offset, size, &mut buffer[..BUFFER + EOF_PROBE])?;
         self.offset += filled as u64;
         if self.offset < size {
             return Ok(filled);

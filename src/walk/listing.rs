@@ -1,4 +1,4 @@
-//! Listing one directory: which of its names a check records, and where it goes on.
+//! Listing one directory: which names a check records, and which subdirectories it enters.
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,35 +7,35 @@ use rustix::fs::{FileType, RawDir, Statx};
 use rustix::io::Errno;
 
 use super::Task;
-use super::nodes::Nodes;
-use super::observe::{self, ATTEMPTS, pause, refused};
-use super::open::{self, Mount, Purpose};
-use super::queue::Place;
-use super::tree::State;
+use super::dir_entries::DirEntries;
+use super::inspect::{self, ATTEMPTS, pause, refused};
+use super::open::{self, Mount, OpenMode};
+use super::queue::DirRef;
+use super::tree::EntryState;
 use crate::declaration::Matched;
 use crate::manifest::{Attributes, Crossing, Kind, Unverified};
 use crate::path::split_last;
 use crate::stat_cache::listing::Listed;
 
-/// Bytes of names that the kernel is asked for at once: a directory of about a thousand entries in one call.
+/// Bytes of names to request from the kernel at once: a directory of about a thousand entries in one call.
 const BUFFER: usize = 64 << 10;
 
-/// A directory, open.
-pub struct Opened {
+/// An open directory.
+pub struct OpenDirectory {
     pub file: OwnedFd,
     pub status: Statx,
     pub mount: Mount,
     pub attributes: Option<Box<Attributes>>,
 }
 
-/// Why a directory is not open.
-pub enum Closed {
-    /// It is a directory no more.
+/// Why a directory could not be opened.
+pub enum OpenError {
+    /// It is no longer a directory.
     Replaced,
     Unverified(Unverified),
 }
 
-impl Closed {
+impl OpenError {
     pub fn reason(self) -> Unverified {
         match self {
             Self::Replaced => Unverified::Replaced,
@@ -44,48 +44,47 @@ impl Closed {
     }
 }
 
-/// Opens a directory by its place. From the directory `above` it, if that is open, the kernel has one name to look up and
-/// not all of the path.
-pub fn reach(
+/// Opens a directory. If the directory `above` it is open, the kernel looks up one name instead of the whole path.
+pub fn open_handle(
     task: &Task<'_>,
-    place: &Place,
+    dir: &DirRef,
     above: Option<BorrowedFd<'_>>,
-    purpose: Purpose,
+    mode: OpenMode,
 ) -> Result<OwnedFd, Errno> {
     match above {
-        Some(above) => open::directory(above, split_last(&place.path).1, purpose),
-        None => open::directory(task.root, &place.path, purpose),
+        Some(above) => open::directory(above, split_last(&dir.path).1, mode),
+        None => open::directory(task.root, &dir.path, mode),
     }
 }
 
-/// Opens a directory to list it, and notes where another file system begins. `above` as in [`reach`].
+/// Opens a directory to list it, and notes a mount that begins here. For `above`, see [`open_handle`].
 pub fn open(
     task: &Task<'_>,
-    place: &Place,
+    dir: &DirRef,
     above: Option<BorrowedFd<'_>>,
     parent: Option<Mount>,
     mounts: &mut Vec<Crossing>,
-) -> Result<Opened, Closed> {
+) -> Result<OpenDirectory, OpenError> {
     let mut attempt = 0;
     let file = loop {
         attempt += 1;
-        match reach(task, place, above, Purpose::List) {
+        match open_handle(task, dir, above, OpenMode::List) {
             Ok(file) => break file,
             Err(Errno::NOENT) if attempt < ATTEMPTS => pause(attempt),
-            Err(Errno::NOENT) => return Err(Closed::Unverified(Unverified::Vanished)),
-            Err(Errno::NOTDIR | Errno::LOOP) if place.id != 0 => return Err(Closed::Replaced),
-            Err(errno) => return Err(Closed::Unverified(refused("open it", errno))),
+            Err(Errno::NOENT) => return Err(OpenError::Unverified(Unverified::Vanished)),
+            Err(Errno::NOTDIR | Errno::LOOP) if dir.id != 0 => return Err(OpenError::Replaced),
+            Err(errno) => return Err(OpenError::Unverified(refused("open it", errno))),
         }
     };
-    let failed = |action| move |errno| Closed::Unverified(refused(action, errno));
+    let failed = |action| move |errno| OpenError::Unverified(refused(action, errno));
     let status = open::status(&file).map_err(failed("read its status"))?;
-    let mount = note_mount(task, &place.path, &status, parent, mounts).map_err(Closed::Unverified)?;
+    let mount = note_mount(task, &dir.path, &status, parent, mounts).map_err(OpenError::Unverified)?;
     let attributes =
-        observe::of_open(AsFd::as_fd(&file), &status, task.attributes).map_err(failed("read its attributes"))?;
-    Ok(Opened { file, status, mount, attributes })
+        inspect::of_open(AsFd::as_fd(&file), &status, task.attributes).map_err(failed("read its attributes"))?;
+    Ok(OpenDirectory { file, status, mount, attributes })
 }
 
-/// Notes that a path lies on another mount than the directory above it; with `one_file_system` that is refused.
+/// Notes that a path is on another mount than the directory above it; refuses that with `one_file_system`.
 pub fn note_mount(
     task: &Task<'_>,
     path: &[u8],
@@ -102,17 +101,16 @@ pub fn note_mount(
     Ok(Mount::of(status))
 }
 
-/// The names in a directory that a check has to do with, sorted by their bytes: directories to go into, and all else
-/// that it records. `all` is told every name.
-pub fn names(
+/// The names in a directory that a check records or enters, sorted by their bytes. Calls `all` with every name.
+pub fn list_names(
     task: &Task<'_>,
-    place: &Place,
+    dir: &DirRef,
     directory: &OwnedFd,
     buffer: &mut Vec<u8>,
     matched: &mut Matched,
     mut all: impl FnMut(Listed, &[u8]),
-) -> Result<Nodes, Errno> {
-    let mut picked = Picked::new(task, place, matched);
+) -> Result<DirEntries, Errno> {
+    let mut picked = SelectedNames::new(task, dir, matched);
     buffer.reserve(BUFFER);
     let spare: &mut [MaybeUninit<u8>] = buffer.spare_capacity_mut();
     let mut entries = RawDir::new(directory, spare);
@@ -127,8 +125,7 @@ pub fn names(
         }
         let mut listed = entry.file_type();
         if listed == FileType::Unknown {
-            // Some file systems do not say; the name is then looked at, and one that is gone again is left to the
-            // read.
+            // Some file systems do not report types. A name that is already gone again is left to the read.
             listed = open::status_at(AsFd::as_fd(directory), name)
                 .map_or(FileType::RegularFile, |status| open::file_type(&status));
         }
@@ -142,28 +139,28 @@ pub fn names(
     Ok(nodes)
 }
 
-/// Those names in a directory that a check has to do with.
-pub struct Picked<'a> {
+/// Collects the names in a directory that a check records or enters.
+pub struct SelectedNames<'a> {
     task: &'a Task<'a>,
-    /// The directory's path with a `/` behind it, or nothing for the root; and room for a name. Nothing where all names are
-    /// picked: the paths of directories in directories have many bytes together.
+    /// The directory's path with a trailing `/`, or empty for the root, and then the current name. Always empty if
+    /// every name is selected: the paths of deeply nested directories take much memory.
     path: Vec<u8>,
     above: usize,
     matched: &'a mut Matched,
-    pub nodes: Nodes,
+    pub nodes: DirEntries,
 }
 
-impl<'a> Picked<'a> {
-    pub fn new(task: &'a Task<'a>, place: &Place, matched: &'a mut Matched) -> Self {
+impl<'a> SelectedNames<'a> {
+    pub fn new(task: &'a Task<'a>, dir: &DirRef, matched: &'a mut Matched) -> Self {
         let mut path = Vec::new();
-        if !task.selection.is_everything() && !place.path.is_empty() {
-            path.extend_from_slice(&place.path);
+        if !task.selection.is_everything() && !dir.path.is_empty() {
+            path.extend_from_slice(&dir.path);
             path.push(b'/');
         }
-        Self { task, above: path.len(), path, matched, nodes: Nodes::default() }
+        Self { task, above: path.len(), path, matched, nodes: DirEntries::default() }
     }
 
-    /// Adds a name if the check has to do with it.
+    /// Adds a name if the check records or enters it.
     pub fn add(&mut self, listed: Listed, name: &[u8]) {
         if !self.task.selection.is_everything() {
             self.path.truncate(self.above);
@@ -172,12 +169,12 @@ impl<'a> Picked<'a> {
                 return;
             }
         }
-        self.nodes.push(name, State::Pending(listed));
+        self.nodes.push(name, EntryState::Pending(listed));
     }
 }
 
-/// Whether a check has to do with a path, and which globs say so. A link that a glob could go through if it was a
-/// directory is recorded, so that pointing it elsewhere is drift.
+/// Whether a check records or enters a path; notes which globs match. A link where a glob could descend is recorded, so
+/// that changing its target is drift.
 fn wanted(task: &Task<'_>, path: &[u8], file_type: FileType, matched: &mut Matched) -> bool {
     if task.selection.excludes_noting(path, matched) {
         return false;

@@ -1,21 +1,21 @@
-//! The walk: every entry below the roots of all checks at once, by all cores, through handles only.
+//! The walk: collects every entry below the roots of all checks at once, on all cores, through handles only.
 //!
-//! Workers take directories from a shared stack ([`queue`]). A worker that lists a directory queues the directories in
-//! it and reads its files, two at a time ([`hash`]); large files it leaves to all workers, who take the largest first.
-//! Where a lock wants the NAR of a module, one worker takes the whole module in order ([`module`]) and reads each file
-//! once for both digests. Nothing is recursive, and nothing holds a descriptor while it waits.
+//! Workers take directories from a shared stack ([`queue`]). A worker that lists a directory queues its subdirectories
+//! and reads its files, several at a time ([`hash`]). Large files go into a queue of their own, from which every worker
+//! takes the largest first. If a check needs the NAR of a module, one worker walks the whole module in order
+//! ([`nar_walk`]) and reads each file once for both digests. Nothing is recursive, and nothing that waits holds a
+//! descriptor.
 
+mod cached;
 mod contents;
-mod desk;
+mod dir_entries;
 mod fill;
+mod hard_links;
 mod hash;
-mod known;
-mod linked;
+mod inspect;
 mod listing;
-mod module;
-mod nodes;
+mod nar_walk;
 mod notes;
-mod observe;
 mod open;
 mod progress;
 mod queue;
@@ -25,9 +25,10 @@ mod status;
 mod touched;
 mod tree;
 mod worker;
+mod worker_state;
 
+pub use cached::{cached_digest, stamp};
 pub use contents::{Contents, contents};
-pub use known::{fact, stamp};
 pub use progress::{AtWork, Progress};
 pub use reach::Reach;
 pub use status::status;
@@ -45,47 +46,47 @@ use crate::capability;
 use crate::declaration::{Matched, Selection};
 use crate::digest;
 use crate::manifest::{AttributeSet, Content, Crossing, Kind, Record, Uncovered, Unverified};
-use crate::stat_cache::{Known, Learned};
-use desk::{Desk, What};
+use crate::stat_cache::{CacheUpdates, CacheView};
 use driftlock_lanes::Kernel;
-use linked::Linked;
+use hard_links::HardLinks;
 use notes::Notes;
-use progress::Ending;
-use queue::{Job, Place, Queue};
+use progress::EndGuard;
+use queue::{DirRef, Job, Queue};
 use rustix::fs::Statx;
-use tree::{DirectoryId, Pieces, State};
+use tree::{DirectoryId, EntryState, PartialTree};
+use worker_state::{HangTarget, WorkerState};
 
 /// What to collect below one root.
 #[derive(Debug)]
 pub struct Task<'a> {
     pub root: BorrowedFd<'a>,
-    /// The root as people know it.
+    /// The root, as messages show it.
     pub name: String,
     pub kind: Kind,
     pub selection: &'a Selection,
     pub attributes: AttributeSet,
     pub one_file_system: bool,
     pub nar: NarOf,
-    /// When the run started, to tell what was touched since; `None` if that is not wanted.
+    /// When the run started, to find entries that were touched since; `None` to skip that.
     pub start: Option<Start>,
-    /// What was touched during the run is unverified.
+    /// Whether an entry that was touched during the run is unverified.
     pub strict: bool,
-    /// What is known of files, directories and links that were read before. A NAR needs all bytes, so a module of which one is
-    /// wanted is read whatever is known.
-    pub known: Option<Arc<Known>>,
-    /// Whether a link on the way of a glob is an entry, too.
+    /// What an earlier run read. A NAR needs all bytes, so a module with a NAR is read even if it is cached.
+    pub cache: Option<Arc<CacheView>>,
+    /// Whether to record a link that stands where a glob has a directory.
     pub links_on_the_way: bool,
-    /// Where links may lead, and where the root really lies. Without it nothing is said of links.
+    /// What all checks cover, and the resolved path of this root. `None`: do not report links that lead out of the
+    /// checks.
     pub reach: Option<(&'a Reach<'a>, &'a Path)>,
 }
 
-/// Of what the digest of the Nix archive is wanted.
+/// For which directories to compute the digest of the Nix archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NarOf {
     Nothing,
-    /// Of each directory directly below the root.
+    /// For each directory directly below the root.
     Modules,
-    /// Of the root as a whole.
+    /// For the root as a whole.
     Root,
 }
 
@@ -93,36 +94,35 @@ pub enum NarOf {
 #[derive(Debug)]
 pub struct Collection {
     pub tree: Tree,
-    /// Where something lies that is on another mount than the directory it is in, sorted.
+    /// Entries that are on another mount than their directory, sorted.
     pub mounts: Vec<Crossing>,
     /// How many entries were touched during the run: see [`Tree::touched`].
     pub touched: u64,
-    /// The root itself: its NAR if that was asked for, or why it could not be read.
+    /// The NAR of the root if [`NarOf::Root`] asked for it, or why the root could not be read.
     pub root: Result<Option<crate::manifest::Sha256Digest>, Unverified>,
-    /// What was taken from [`Task::known`], and what is to be added to it.
-    pub learned: Learned,
-    /// What lies on the way and is not looked at, sorted.
+    /// Which parts of [`Task::cache`] were used, and what to add to it.
+    pub learned: CacheUpdates,
+    /// What the checks lead to and do not cover, sorted.
     pub uncovered: Vec<Uncovered>,
 }
 
-/// More threads than this are never started: each takes several mappings of memory, of which a process may
-/// have 65,530, and no machine reads faster with more.
+/// The most threads. Each takes several memory mappings, of which a process may have 65,530, and no machine reads
+/// faster with more.
 const MOST_THREADS: usize = 512;
 
-/// The address space that a thread takes, in bytes: its stack, what the C library sets aside for its allocations, and its
-/// buffers.
+/// The address space of one thread, in bytes: its stack, its allocation arena and its buffers.
 const OF_A_THREAD: u64 = 72 << 20;
 
-/// As many threads as half of the address space that this process may use has room for. The other half is for what they
-/// find: an allocation that fails ends the process.
+/// The number of threads that fit into half of this process' address space limit. The other half is for the entries: a
+/// failed allocation ends the process.
 fn affordable() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
     limit.map_or(MOST_THREADS, |limit| usize::try_from(limit / 2 / OF_A_THREAD).unwrap_or(MOST_THREADS)).max(1)
 }
 
-/// How many files each of the workers may have open at once, of so many at most.
+/// How many files each worker may have open at once, at most `most`.
 ///
-/// Beside these a worker has three directories open, and the process its own files and two for each root.
+/// In addition, a worker has three directories open, and the process has its own files and two for each root.
 fn open_files(most: usize, workers: usize, tasks: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
@@ -130,18 +130,18 @@ fn open_files(most: usize, workers: usize, tasks: usize) -> usize {
     each.saturating_sub(3).clamp(most.min(2), most)
 }
 
-/// The default number of threads: one a core.
+/// The default number of threads: one for each core.
 #[must_use]
 pub fn default_threads() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Collects everything that the tasks ask for. The result does not depend on the number of threads.
+/// Collects the entries of all tasks. The result does not depend on the number of threads.
 #[must_use]
 pub fn collect(tasks: Vec<Task<'_>>, threads: NonZeroUsize, progress: &Progress) -> Vec<Collection> {
     let run = Run::new(tasks, threads, progress);
     let notes = std::thread::scope(|scope| {
-        // This thread is a worker too. Where the system has no thread left, those that there are do all the work.
+        // This thread is a worker too. If the system can't start more threads, those that run do all the work.
         let run = &run;
         let spawn = |number| std::thread::Builder::new().spawn_scoped(scope, move || worker::work(run, number)).ok();
         let workers: Vec<_> = (1..run.workers).map_while(spawn).collect();
@@ -154,8 +154,8 @@ pub fn collect(tasks: Vec<Task<'_>>, threads: NonZeroUsize, progress: &Progress)
     run.finish(notes, None)
 }
 
-/// The same, unless it is given up ([`Progress::give_up`]): then what was found until that moment, and `true`. Threads that
-/// wait for an answer stay behind, with all that they may look at once more.
+/// Like [`collect`], but returns early if the walk is given up ([`Progress::give_up`]): then with what was found so
+/// far, and `true`. Threads that wait for the file system stay behind, with everything that they use.
 #[must_use]
 pub fn collect_until_given_up(
     tasks: Vec<Task<'static>>,
@@ -166,7 +166,7 @@ pub fn collect_until_given_up(
     let spawn = |number| {
         let run = run.clone();
         let work = move || {
-            let _ended = Ending(progress);
+            let _ended = EndGuard(progress);
             let notes = worker::work(&run, number);
             drop(run);
             notes
@@ -187,46 +187,46 @@ pub fn collect_until_given_up(
     (run.finish(notes, given_up), is_given_up)
 }
 
-/// Reads one regular file that is open already: its record, and the digest of the Nix archive that it alone makes.
+/// Reads one open regular file: its record, and the digest of the Nix archive of this file alone.
 ///
 /// # Errors
-/// Why it could not be read, or that it did not hold still.
+/// The file could not be read, or it changed while it was read.
 pub fn file(file: &OwnedFd) -> Result<(Record, crate::manifest::Sha256Digest), Unverified> {
-    module::file(file)
+    nar_walk::file(file)
 }
 
-/// What all workers share.
+/// The state that all workers share.
 struct Run<'a> {
     tasks: Vec<Task<'a>>,
     queue: Queue,
-    /// For each task, the next directory's number.
+    /// For each task, the next free [`DirectoryId`].
     directories: Vec<AtomicU32>,
-    /// Files with several names.
-    linked: Linked,
+    /// Files with several hard links.
+    hard_links: HardLinks,
     progress: &'a Progress,
-    /// What each worker has found, and what it is at.
-    desks: Vec<Arc<Desk>>,
-    /// How many were asked for, this thread among them. There are fewer if the system has no threads left.
+    /// What each worker has found, and what it is doing.
+    states: Vec<Arc<WorkerState>>,
+    /// The number of workers, including this thread. Fewer run if the system can't start more threads.
     workers: usize,
-    /// How many have a file before them that takes long.
+    /// The number of workers that read a file of at least [`worker`]'s `LONG` bytes.
     long: AtomicUsize,
     kernel: Kernel,
-    /// How many files each worker reads at once.
+    /// How many files each worker hashes at once.
     lanes: usize,
 }
 
 impl Task<'_> {
-    /// What becomes of an entry that was looked at, by whether it was touched since the run started.
-    fn state(&self, record: Record, status: &Statx, repeated: bool, touched: &mut u64) -> State {
+    /// The state of an inspected entry: whether it was touched since the run started.
+    fn state(&self, record: Record, status: &Statx, repeated: bool, touched: &mut u64) -> EntryState {
         match self.start {
             Some(start) if repeated || start.is_before(status) => {
                 if self.strict {
-                    return State::unverified(Unverified::Touched);
+                    return EntryState::unverified(Unverified::Touched);
                 }
                 *touched += 1;
-                State::Touched(Box::new(record))
+                EntryState::Touched(Box::new(record))
             }
-            _ => State::Recorded(record),
+            _ => EntryState::Recorded(record),
         }
     }
 }
@@ -234,15 +234,15 @@ impl Task<'_> {
 impl<'a> Run<'a> {
     fn new(tasks: Vec<Task<'a>>, threads: NonZeroUsize, progress: &'a Progress) -> Self {
         let jobs = (0..tasks.len()).rev().map(|task| {
-            let place = Place { task, id: 0, path: Box::default(), inode: None };
+            let dir = DirRef { task, id: 0, path: Box::default(), inode: None };
             match tasks[task].nar {
-                NarOf::Root => Job::Module { place, parent: None },
-                NarOf::Modules | NarOf::Nothing => Job::Directory { place, parent: None },
+                NarOf::Root => Job::Module { dir, parent: None },
+                NarOf::Modules | NarOf::Nothing => Job::Directory { dir, parent: None },
             }
         });
         let workers = threads.get().min(MOST_THREADS).min(affordable());
-        let desks: Vec<_> = (0..workers).map(|_| Arc::new(Desk::new(tasks.len()))).collect();
-        progress.begin(desks.clone(), tasks.iter().map(|task| task.name.clone()).collect());
+        let states: Vec<_> = (0..workers).map(|_| Arc::new(WorkerState::new(tasks.len()))).collect();
+        progress.begin(states.clone(), tasks.iter().map(|task| task.name.clone()).collect());
         let directories = tasks.iter().map(|_| AtomicU32::new(1)).collect();
         let queue = Queue::new(jobs.collect());
         let kernel = digest::kernel();
@@ -251,9 +251,9 @@ impl<'a> Run<'a> {
             tasks,
             queue,
             directories,
-            linked: Linked::new(i64::try_from(capability::moment().as_nanosecond()).unwrap_or(0)),
+            hard_links: HardLinks::new(i64::try_from(capability::moment().as_nanosecond()).unwrap_or(0)),
             progress,
-            desks,
+            states,
             workers,
             long: AtomicUsize::new(0),
             kernel,
@@ -261,8 +261,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether a file of which so many bytes are left shares its core with other large ones: the other cores, each of which
-    /// reads in all of its lanes while this one would read in one, would have more to do with these.
+    /// Whether to hash other large files beside one that has `left` bytes left. That slows this file down. It is worth
+    /// it if the other cores, which hash in all of their lanes, would need longer for the waiting large files.
     fn shares_long(&self, left: Option<u64>) -> bool {
         let meanwhile = left.unwrap_or(0).saturating_mul(self.lanes as u64);
         self.queue.large_bytes() / self.workers as u64 >= meanwhile
@@ -272,44 +272,46 @@ impl<'a> Run<'a> {
         self.directories[task].fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Puts together what the workers found, with what each of them noted. If it was given up, these waited for an answer.
+    /// Combines what the workers found. If the walk was given up, `given_up` has the workers that waited for the file
+    /// system.
     fn finish(&self, mut notes: Vec<Vec<Notes>>, given_up: Option<Vec<usize>>) -> Vec<Collection> {
         for &waiting in given_up.iter().flatten() {
-            let Some((_, spot)) = self.desks[waiting].look() else { continue };
-            match spot.what {
-                What::Nowhere => {}
-                What::Directory(id) => {
-                    self.desks[waiting].pieces(spot.task, |pieces| pieces.own.push((id, Err(Unverified::Hangs))));
+            let Some((_, operation)) = self.states[waiting].current() else { continue };
+            match operation.what {
+                HangTarget::None => {}
+                HangTarget::Directory(id) => {
+                    self.states[waiting]
+                        .with_tree(operation.task, |tree| tree.directories.push((id, Err(Unverified::Hangs))));
                 }
-                What::Entry(slot) => slot.put(self, State::unverified(Unverified::Hangs)),
+                HangTarget::Entry(slot) => slot.put(self, EntryState::unverified(Unverified::Hangs)),
             }
         }
-        let mut pieces: Vec<_> = self.desks.iter().map(|desk| desk.take()).collect();
+        let mut trees: Vec<_> = self.states.iter().map(|state| state.take_trees()).collect();
         self.progress.end();
         let assemble = |(number, task)| {
             let notes = notes.iter_mut().map(|notes| std::mem::take(&mut notes[number])).collect();
-            let pieces = pieces.iter_mut().map(|pieces| std::mem::take(&mut pieces[number])).collect();
-            self.assemble(number, task, pieces, notes, given_up.is_some())
+            let trees = trees.iter_mut().map(|trees| std::mem::take(&mut trees[number])).collect();
+            self.assemble(number, task, trees, notes, given_up.is_some())
         };
         self.tasks.iter().enumerate().map(assemble).collect()
     }
 
-    /// Puts together what the workers found for one task.
+    /// Combines what the workers found for one task.
     fn assemble(
         &self,
         task: usize,
         asked: &Task<'_>,
-        pieces: Vec<Pieces>,
+        trees: Vec<PartialTree>,
         notes: Vec<Notes>,
         given_up: bool,
     ) -> Collection {
         let count = self.directories[task].load(Ordering::Relaxed) as usize;
         let left = if given_up { Unverified::GivenUp } else { Unverified::Vanished };
         let mut mounts = Vec::new();
-        let mut learned = Learned::default();
+        let mut learned = CacheUpdates::default();
         let mut matched = Matched::default();
         let mut links = Vec::new();
-        // Those who stayed behind may have met some.
+        // Workers that stayed behind may have met touched entries.
         let mut touched = u64::from(given_up);
         for mut notes in notes {
             mounts.append(&mut notes.mounts);
@@ -320,18 +322,18 @@ impl<'a> Run<'a> {
         }
         links.sort();
         links.dedup();
-        // What was not met may be behind what was not read.
+        // If the walk was given up, a glob may match something that was not read.
         let mut uncovered = if given_up { Vec::new() } else { asked.selection.unmatched(&matched) };
         uncovered.extend(links);
         mounts.sort();
-        // A large file is looked at twice.
+        // A large file is inspected twice.
         mounts.dedup();
-        let root = pieces.iter().find_map(|pieces| pieces.own.iter().find(|(id, _)| *id == 0));
+        let root = trees.iter().find_map(|tree| tree.directories.iter().find(|(id, _)| *id == 0));
         let root = match root {
             Some((_, Ok(Record { content: Content::Directory { nar }, .. }))) => Ok(*nar),
             Some((_, Err(reason))) => Err(reason.clone()),
             _ => Err(left.clone()),
         };
-        Collection { tree: Tree::new(asked.kind, count, pieces, left), mounts, touched, root, learned, uncovered }
+        Collection { tree: Tree::new(asked.kind, count, trees, left), mounts, touched, root, learned, uncovered }
     }
 }

@@ -1,29 +1,29 @@
-//! What a worker found beside entries.
+//! What a worker found in addition to entries.
 
 use super::Task;
-use super::tree::State;
+use super::tree::EntryState;
 use super::worker::join;
 use crate::declaration::Matched;
 use crate::manifest::{Content, Crossing, Record, Uncovered};
 use crate::path::EntryPath;
-use crate::stat_cache::Learned;
+use crate::stat_cache::CacheUpdates;
 
-/// What one worker found for one task beside its entries.
+/// What one worker found for one task in addition to entries.
 #[derive(Default)]
 pub struct Notes {
     pub mounts: Vec<Crossing>,
-    /// How many entries were touched during the run, and are taken all the same.
+    /// The number of entries that were touched during the run and recorded anyway.
     pub touched: u64,
-    pub learned: Learned,
+    pub learned: CacheUpdates,
     pub matched: Matched,
-    /// Links that lead to what no check covers.
+    /// Links whose targets no check covers.
     pub links: Vec<Uncovered>,
 }
 
 impl Notes {
-    /// Looks where a link leads.
-    pub fn note_link(&mut self, task: &Task<'_>, directory: &[u8], name: &[u8], state: &State) {
-        if let State::Recorded(Record { content: Content::Symlink { target }, .. }) = state
+    /// Notes a link whose target no check covers.
+    pub fn note_link(&mut self, task: &Task<'_>, directory: &[u8], name: &[u8], state: &EntryState) {
+        if let EntryState::Recorded(Record { content: Content::Symlink { target }, .. }) = state
             && let Some((reach, root)) = task.reach
         {
             let path = join(directory, name);

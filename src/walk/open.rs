@@ -8,28 +8,28 @@ use rustix::io::Errno;
 
 use crate::manifest::Boundary;
 
-/// Longest path that one call is given, in bytes. Linux takes 4,096 with the NUL.
+/// The longest path for one call, in bytes. Linux takes 4,096 with the NUL.
 const PATH_LIMIT: usize = 4000;
 
-/// Whether this kernel (5.6 and later) and whatever filters its system calls let `openat2` through.
+/// Whether `openat2` works: it needs Linux 5.6, and a seccomp filter of the environment may block it.
 static OPENAT2_WORKS: AtomicBool = AtomicBool::new(true);
 
 /// What a directory is opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// To list it, and to look at names in it.
+pub enum OpenMode {
+    /// To list it, and to inspect names in it.
     List,
-    /// To look at it and at names in it. The kernel opens nothing for that, and only notes the place.
-    Look,
+    /// To inspect it and names in it (`O_PATH`). The kernel opens nothing.
+    PathOnly,
 }
 
-/// Opens the directory `path` below `root`; the empty path is the root itself, opened anew so that its reading
-/// position is its own. Paths longer than the kernel takes are opened in steps.
-pub fn directory(root: BorrowedFd<'_>, path: &[u8], purpose: Purpose) -> Result<OwnedFd, Errno> {
+/// Opens the directory `path` below `root`. The empty path is the root itself, opened again so that its reading
+/// position is independent. Paths that are too long for one call are opened in steps.
+pub fn directory(root: BorrowedFd<'_>, path: &[u8], mode: OpenMode) -> Result<OwnedFd, Errno> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let flags = match purpose {
-        Purpose::List => flags | OFlags::RDONLY,
-        Purpose::Look => flags | OFlags::PATH,
+    let flags = match mode {
+        OpenMode::List => flags | OFlags::RDONLY,
+        OpenMode::PathOnly => flags | OFlags::PATH,
     };
     if path.is_empty() {
         return one_directory(root, b".", flags);
@@ -48,14 +48,14 @@ pub fn directory(root: BorrowedFd<'_>, path: &[u8], purpose: Purpose) -> Result<
     }
 }
 
-/// Takes as many whole names off the front of a path as one call can be given.
+/// Splits off as many leading names of a path as fit into one call.
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     if path.len() <= PATH_LIMIT {
         return (path, b"");
     }
     match path[..PATH_LIMIT].iter().rposition(|&byte| byte == b'/') {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
-        // A name of over 255 bytes does not exist; the kernel says so.
+        // No name has more than 255 bytes; the kernel reports that.
         None => (path, b""),
     }
 }
@@ -68,7 +68,7 @@ fn below(from: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Er
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         match rustix::fs::openat2(from, path, flags, Mode::empty(), resolve) {
             Err(Errno::NOSYS | Errno::PERM) => OPENAT2_WORKS.store(false, Ordering::Relaxed),
-            // A rename elsewhere on the system made the lookup inconclusive; names one by one are not affected.
+            // A rename elsewhere on the system interfered with the lookup. Opening name by name avoids that.
             Err(Errno::AGAIN) => {}
             result => return result,
         }
@@ -84,10 +84,10 @@ fn one_directory(from: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<Own
     rustix::fs::openat(from, name, flags, Mode::empty())
 }
 
-/// Opens one name in a directory for reading. What is opened is known to be a regular file only once its status says
-/// so; `O_NONBLOCK` sees to it that a FIFO put there in between does not hold the run up.
+/// Opens one name in a directory for reading. Check its status: it may not be a regular file. `O_NONBLOCK` keeps a FIFO
+/// that was put there meanwhile from blocking the run.
 ///
-/// The time of the last access does not move, where the kernel allows that: to the owner of a file, and to root.
+/// The access time does not change, if the kernel allows that: it does for the owner of the file and for root.
 pub fn file(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     match rustix::fs::openat(directory, name, flags | OFlags::NOATIME, Mode::empty()) {
@@ -98,12 +98,12 @@ pub fn file(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
 
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::MNT_ID);
 
-/// The status of what is open.
+/// The status of an open file or directory.
 pub fn status(file: impl AsFd) -> Result<Statx, Errno> {
     rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, WANTED)
 }
 
-/// The status of a name in a directory, of the link itself where it is one.
+/// The status of a name in a directory; of a link itself, not of its target.
 pub fn status_at(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Statx, Errno> {
     rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, WANTED)
 }
@@ -113,8 +113,7 @@ pub fn file_type(status: &Statx) -> FileType {
     FileType::from_raw_mode(status.stx_mode.into())
 }
 
-/// Which mount, and which file system, something lies on. Where the kernel (before 5.8) can't tell the mount, the
-/// device alone decides.
+/// The mount and file system of an entry. Before Linux 5.8, which can't report the mount, only the device counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Mount {
     id: u64,
@@ -122,7 +121,7 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// What begins where something with this status lies below `above`, if anything does.
+    /// What kind of boundary lies between `above` and an entry with this status, if any.
     pub fn boundary(above: Self, status: &Statx) -> Option<Boundary> {
         /// The inode that btrfs gives to the top of each subvolume (`BTRFS_FIRST_FREE_OBJECTID`).
         const SUBVOLUME: u64 = 256;

@@ -1,38 +1,38 @@
-//! How far a walk is: for the line that shows it, and for giving it up.
+//! The progress of a walk: for the progress line, and for giving it up.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::desk::Desk;
+use super::worker_state::WorkerState;
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Default)]
 pub struct Progress {
     pub entries: AtomicU64,
-    /// Bytes that were read of regular files whose digest is known.
+    /// The bytes of all hashed files.
     pub bytes: AtomicU64,
     walk: Mutex<Walk>,
     changed: Condvar,
 }
 
-/// A walk that is under way.
+/// A running walk.
 #[derive(Debug, Default)]
 struct Walk {
-    desks: Vec<Arc<Desk>>,
-    /// How people know the root of each task.
+    states: Vec<Arc<WorkerState>>,
+    /// The root of each task, as messages show it.
     roots: Vec<String>,
-    /// Workers that have ended.
+    /// The number of workers that have ended.
     ended: usize,
     given_up: Option<Vec<usize>>,
 }
 
-/// A worker that is at something.
+/// A worker that is not idle.
 #[derive(Clone, Debug)]
 pub struct AtWork {
     pub worker: usize,
-    /// How often it has gone on. Where this stays the same, it waits for an answer.
+    /// The number of steps so far. If this does not change, the worker waits for the file system.
     pub beat: u64,
-    /// The root that the path is below, as people know it.
+    /// The root of `path`, as messages show it.
     pub root: String,
     pub path: Vec<u8>,
 }
@@ -42,21 +42,22 @@ impl Progress {
         self.walk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What all workers are at. Those that have nothing to do are left out.
+    /// What the workers are doing, without those that are idle.
     #[must_use]
     pub fn at_work(&self) -> Vec<AtWork> {
         let walk = self.walk();
-        let at_work = walk.desks.iter().enumerate().filter_map(|(worker, desk)| {
-            let (beat, spot) = desk.look()?;
-            Some(AtWork { worker, beat, root: walk.roots.get(spot.task)?.clone(), path: spot.path })
+        let at_work = walk.states.iter().enumerate().filter_map(|(worker, state)| {
+            let (beat, operation) = state.current()?;
+            Some(AtWork { worker, beat, root: walk.roots.get(operation.task)?.clone(), path: operation.path })
         });
         at_work.collect()
     }
 
-    /// Gives the walk up, if one is under way: what was found until now is what is found. These workers wait for an answer.
+    /// Gives up a running walk: the result is what was found until now. `waiting` are the workers that wait for the
+    /// file system. Returns whether a walk was running.
     pub fn give_up(&self, waiting: Vec<usize>) -> bool {
         let mut walk = self.walk();
-        if walk.desks.is_empty() {
+        if walk.states.is_empty() {
             return false;
         }
         walk.given_up.get_or_insert(waiting);
@@ -64,15 +65,16 @@ impl Progress {
         true
     }
 
-    pub(super) fn begin(&self, desks: Vec<Arc<Desk>>, roots: Vec<String>) {
-        *self.walk() = Walk { desks, roots, ..Walk::default() };
+    pub(super) fn begin(&self, states: Vec<Arc<WorkerState>>, roots: Vec<String>) {
+        *self.walk() = Walk { states, roots, ..Walk::default() };
     }
 
     pub(super) fn end(&self) {
         *self.walk() = Walk::default();
     }
 
-    /// Waits until so many workers have ended, or the walk was given up; gives those that waited for an answer then.
+    /// Waits until this many workers have ended, or the walk was given up; then returns the workers that waited for the
+    /// file system.
     pub(super) fn wait(&self, workers: usize) -> Option<Vec<usize>> {
         let mut walk = self.walk();
         while walk.ended < workers && walk.given_up.is_none() {
@@ -82,10 +84,10 @@ impl Progress {
     }
 }
 
-/// Says that a worker has ended when it goes, in whichever way.
-pub(super) struct Ending<'a>(pub &'a Progress);
+/// Counts a worker as ended when it is dropped, also after a panic.
+pub(super) struct EndGuard<'a>(pub &'a Progress);
 
-impl Drop for Ending<'_> {
+impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
         self.0.walk().ended += 1;
         self.0.changed.notify_all();

@@ -6,54 +6,54 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::open::Mount;
 use super::tree::DirectoryId;
-use super::worker::Slot;
+use super::worker::ResultSlot;
 use crate::path::split_last;
 
-/// A directory, by the task it belongs to and its path. No job holds anything open, so that however much is left to
-/// do, a run needs a handful of descriptors only.
+/// A directory, by its task and its path. Jobs hold nothing open, so a run needs only a few descriptors, however long
+/// the queue is.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct DirRef {
     pub task: usize,
     pub id: DirectoryId,
     /// Relative to the root; empty for the root itself.
     pub path: Box<[u8]>,
-    /// The inode with which it was listed; nothing for the root.
+    /// The inode that its parent's listing has for it; `None` for the root.
     pub inode: Option<u64>,
 }
 
-impl Place {
-    /// Whether `other` is a name in this directory.
+impl DirRef {
+    /// Whether `other` is directly in this directory.
     pub fn is_directly_above(&self, other: &Self) -> bool {
         self.task == other.task && !other.path.is_empty() && *split_last(&other.path).0 == *self.path
     }
 }
 
-/// Something for one worker to do.
+/// Work for one worker.
 #[derive(Debug)]
 pub enum Job {
-    /// List a directory, queue what is below, and read the files in it.
-    Directory { place: Place, parent: Option<Mount> },
-    /// A part of the names of a directory that has very many: that of this number among those that this worker listed.
-    Names { place: Place, owner: usize, part: usize },
-    /// A whole module, of which a NAR is wanted: its bytes go through one stream, in order.
-    Module { place: Place, parent: Option<Mount> },
+    /// List a directory, queue its subdirectories, and read its files.
+    Directory { dir: DirRef, parent: Option<Mount> },
+    /// One chunk of the names of a large directory, which the worker `owner` listed.
+    Names { dir: DirRef, owner: usize, chunk: usize },
+    /// A whole module with a NAR: its bytes go through one stream, in order.
+    Module { dir: DirRef, parent: Option<Mount> },
 }
 
-/// A file that is too large to belong to the thread that finds it: the next free thread takes the largest.
+/// A file that is too large for the worker that finds it. The next free worker takes the largest.
 ///
-/// It is not held open while it waits, as nothing is; the thread that takes it looks at its name again.
+/// It is not held open while it waits; the worker that takes it inspects its name again.
 #[derive(Debug)]
 pub struct LargeFile {
-    /// In bytes, when it was last looked at.
+    /// In bytes, when it was last inspected.
     pub size: u64,
-    /// Then, too.
+    /// When it was last inspected.
     pub inode: u64,
     /// The directory that it is in.
-    pub place: Place,
+    pub dir: DirRef,
     pub mount: Mount,
     pub name: Box<[u8]>,
-    /// Where its result belongs.
-    pub slot: Slot,
+    /// Where to store its result.
+    pub slot: ResultSlot,
 }
 
 impl Ord for LargeFile {
@@ -76,14 +76,14 @@ impl PartialEq for LargeFile {
 
 impl Eq for LargeFile {}
 
-/// What a worker is given.
+/// What a worker takes.
 pub enum Work {
     Job(Job),
     Large(LargeFile),
 }
 
-/// A stack, so that a walk goes deep before it goes wide and little is left waiting; and the large files, largest first,
-/// so that none of them is begun when all else is done.
+/// The jobs are a stack: the walk goes deep first, and little waits. Large files come first, the largest before all
+/// others, so that none of them starts last.
 pub struct Queue {
     inner: Mutex<Inner>,
     wake: Condvar,
@@ -93,11 +93,11 @@ pub struct Queue {
 struct Inner {
     jobs: Vec<Job>,
     large: BinaryHeap<LargeFile>,
-    /// The sizes of all of them together.
+    /// The sum of their sizes.
     large_bytes: u64,
-    /// Jobs and large files that were taken and may still queue others.
+    /// Jobs and large files that are in work and may still queue others.
     taken: usize,
-    /// Workers that have nothing to do.
+    /// Idle workers.
     waiting: usize,
 }
 
@@ -115,16 +115,16 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing panics while it holds the lock; were it to, the list of jobs would still be whole.
+        // Nothing panics while it holds the lock. Even if it did, the list of jobs would be complete.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds jobs; the last one is done first.
+    /// Adds jobs; the last one is taken first.
     pub fn add(&self, jobs: impl IntoIterator<Item = Job>) {
         let mut inner = self.lock();
         let before = inner.jobs.len();
         inner.jobs.extend(jobs);
-        // Waking is a system call, whether anybody waits or not.
+        // Waking is a system call, even if no worker waits.
         match inner.jobs.len() - before {
             added if added == 0 || inner.waiting == 0 => {}
             1 => self.wake.notify_one(),
@@ -141,14 +141,14 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// The bytes of all large files that wait.
+    /// The sizes of all waiting large files, in bytes.
     pub fn large_bytes(&self) -> u64 {
         self.lock().large_bytes
     }
 
-    /// Takes the largest file, for a worker that is at work on another file or not.
+    /// Takes the largest file, for a worker that is `busy` with another file or not.
     ///
-    /// One that is leaves it to a worker that has nothing to do: two files on one core share it.
+    /// A busy worker leaves it to an idle one, since two files on one core share it.
     pub fn take_large(&self, busy: bool) -> Option<LargeFile> {
         let mut inner = self.lock();
         if busy && inner.waiting > 0 {
@@ -159,7 +159,7 @@ impl Queue {
         Some(file)
     }
 
-    /// Takes a job if there is one that can be done beside others.
+    /// Takes a job if the next one can be done while other files are read.
     pub fn take_now(&self) -> Option<Job> {
         let mut inner = self.lock();
         if matches!(inner.jobs.last(), None | Some(Job::Module { .. })) {
@@ -169,7 +169,7 @@ impl Queue {
         inner.jobs.pop()
     }
 
-    /// Takes work, and waits for some as long as some may come.
+    /// Takes work; waits while other workers may still add some.
     pub fn take(&self) -> Option<Work> {
         let mut inner = self.lock();
         loop {
@@ -187,7 +187,7 @@ impl Queue {
         }
     }
 
-    /// Says that what was taken will queue nothing more.
+    /// Marks one taken job or file as done: it will queue nothing more.
     pub fn done(&self) {
         let mut inner = self.lock();
         inner.taken -= 1;
@@ -202,12 +202,12 @@ mod tests {
     use super::*;
 
     fn large(size: u64) -> LargeFile {
-        let place = Place { task: 0, id: 0, path: Box::default(), inode: None };
-        LargeFile { size, inode: 0, place, mount: Mount::default(), name: Box::default(), slot: Slot::default() }
+        let dir = DirRef { task: 0, id: 0, path: Box::default(), inode: None };
+        LargeFile { size, inode: 0, dir, mount: Mount::default(), name: Box::default(), slot: ResultSlot::default() }
     }
 
     fn directory() -> Job {
-        Job::Directory { place: Place { task: 0, id: 0, path: Box::default(), inode: None }, parent: None }
+        Job::Directory { dir: DirRef { task: 0, id: 0, path: Box::default(), inode: None }, parent: None }
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
             while queue.lock().waiting == 0 {
                 std::thread::yield_now();
             }
-            // It is woken by what is added, and counts as waiting until it is awake.
+            // It counts as waiting until it has woken up.
             queue.lock().large.push(large(7));
             assert!(queue.take_large(true).is_none());
             queue.wake.notify_one();
@@ -255,7 +255,7 @@ mod tests {
             while queue.lock().waiting == 0 {
                 std::thread::yield_now();
             }
-            // It turned out to be a directory.
+            // The large file turned out to be a directory.
             queue.add([directory()]);
             assert!(idle.join().is_ok_and(|found| found));
             queue.done();

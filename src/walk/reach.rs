@@ -1,8 +1,8 @@
-//! Where links lead: to what some check covers, or not.
+//! Decides whether a check covers the target of a link.
 //!
-//! A link is never followed. Its text is resolved in words, from the place where the link lies; where a check with globs
-//! covers the place only if it is a file, or only if it is a directory, the place is looked at from the root's own
-//! handle, through no link.
+//! A link is never followed. Its target is resolved from the names alone. A check with globs may cover a path only if
+//! it is a file, or only if it is a directory; then the type is read through the root's handle, without passing any
+//! link.
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
@@ -15,61 +15,61 @@ use super::open;
 use crate::declaration::Selection;
 use crate::manifest::Kind;
 
-/// Names of a place that are looked at. What lies deeper is taken for uncovered: to say too much costs a line.
+/// The longest path to examine, in names. Longer ones count as uncovered: a false report costs one line.
 const DEEPEST: usize = 128;
 
-/// What all checks of a run cover, by their roots.
+/// What the checks of a run cover, by root.
 #[derive(Debug, Default)]
 pub struct Reach<'a> {
-    root: Place<'a>,
+    root: Node<'a>,
 }
 
 #[derive(Debug, Default)]
-struct Place<'a> {
-    below: BTreeMap<Box<[u8]>, Place<'a>>,
-    checks: Vec<Covered<'a>>,
+struct Node<'a> {
+    below: BTreeMap<Box<[u8]>, Node<'a>>,
+    checks: Vec<CoveredRoot<'a>>,
 }
 
 #[derive(Debug)]
-struct Covered<'a> {
+struct CoveredRoot<'a> {
     kind: Kind,
     selection: &'a Selection,
     root: Option<BorrowedFd<'a>>,
 }
 
 impl<'a> Reach<'a> {
-    /// Adds a check: where its root really lies, and the root itself if it is open.
+    /// Adds a check, with the resolved path of its root, and the root itself if it is open.
     pub fn add(&mut self, path: &Path, kind: Kind, selection: &'a Selection, root: Option<BorrowedFd<'a>>) {
-        let mut place = &mut self.root;
+        let mut node = &mut self.root;
         for name in names(path.as_os_str().as_bytes()) {
-            place = place.below.entry(name.into()).or_default();
+            node = node.below.entry(name.into()).or_default();
         }
-        place.checks.push(Covered { kind, selection, root });
+        node.checks.push(CoveredRoot { kind, selection, root });
     }
 
-    /// Whether a check covers what a link leads to. `root` is where the root really lies below which the link has this path.
+    /// Whether a check covers the target of the link at `path`. `root` is the resolved path of the link's root.
     #[must_use]
     pub fn covers(&self, root: &Path, path: &[u8], target: &[u8]) -> bool {
-        let mut place: Vec<&[u8]> = Vec::new();
+        let mut resolved: Vec<&[u8]> = Vec::new();
         if !target.starts_with(b"/") {
-            place.extend(names(root.as_os_str().as_bytes()));
-            place.extend(names(crate::path::split_last(path).0));
+            resolved.extend(names(root.as_os_str().as_bytes()));
+            resolved.extend(names(crate::path::split_last(path).0));
         }
         for name in names(target) {
             match name {
-                b".." => drop(place.pop()),
-                name => place.push(name),
+                b".." => drop(resolved.pop()),
+                name => resolved.push(name),
             }
         }
-        if place.len() > DEEPEST {
+        if resolved.len() > DEEPEST {
             return false;
         }
         let mut node = &self.root;
-        for depth in 0..=place.len() {
-            if node.checks.iter().any(|check| check.covers(&place[depth..])) {
+        for depth in 0..=resolved.len() {
+            if node.checks.iter().any(|check| check.covers(&resolved[depth..])) {
                 return true;
             }
-            match place.get(depth).and_then(|name| node.below.get(*name)) {
+            match resolved.get(depth).and_then(|name| node.below.get(*name)) {
                 Some(next) => node = next,
                 None => return false,
             }
@@ -78,7 +78,7 @@ impl<'a> Reach<'a> {
     }
 }
 
-impl Covered<'_> {
+impl CoveredRoot<'_> {
     fn covers(&self, names: &[&[u8]]) -> bool {
         let mut path = Vec::new();
         for (number, name) in names.iter().enumerate() {
@@ -98,7 +98,7 @@ impl Covered<'_> {
             return picked;
         }
         match self.root.map(|root| file_type(root, &path)) {
-            // It is recorded itself, or a link on the way to it is, and says where it leads.
+            // Either the link is recorded, or a link on the path to it is, and its own target is checked.
             None | Some(Some(FileType::Symlink)) => true,
             Some(Some(FileType::Directory)) => on_the_way,
             Some(Some(_) | None) => picked,
@@ -106,7 +106,7 @@ impl Covered<'_> {
     }
 }
 
-/// What lies below a root. `None` if nothing is there, or it can't be told.
+/// The type of an entry below a root; `None` if there is none, or it can't be read.
 fn file_type(root: BorrowedFd<'_>, path: &[u8]) -> Option<FileType> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;

@@ -1,26 +1,26 @@
-//! Which entries were touched during the run: what was read of them was there at some moment, and need not have been there
-//! at any other.
+//! Detects entries that were touched during the run. What was read of them existed at one moment, and perhaps at no
+//! other.
 
 use rustix::fs::Statx;
 
 use crate::capability;
 
-/// When the run started, in nanoseconds since 1970.
+/// The start of the run, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 pub struct Start(i64);
 
 impl Start {
-    /// Now, by the clock that stamps files.
+    /// Now, by the clock of file times.
     #[must_use]
     pub fn now() -> Self {
         Self(capability::clock().0)
     }
 
-    /// Waits until whatever is touched from now on gets a later stamp than the start of the run. File systems stamp by the
-    /// last tick of a clock that ticks each few milliseconds.
+    /// Waits until new file times are later than the start of the run. File systems use the last tick of a clock that
+    /// ticks every few milliseconds.
     pub fn pass(self) {
         const TICK: std::time::Duration = std::time::Duration::from_millis(1);
-        // A clock that stands still, or was set back, is not waited for.
+        // Do not wait forever for a clock that stands still or was set back.
         for _ in 0..50 {
             if capability::clock().1 > self.0 {
                 break;
@@ -29,8 +29,8 @@ impl Start {
         }
     }
 
-    /// Whether something with this status was touched since. The change time can't be set to a time of one's choice. The
-    /// modification time can, so one in the future says nothing.
+    /// Whether something with this status was touched since. The ctime can't be set. The mtime can, so an mtime in the
+    /// future proves nothing.
     #[must_use]
     pub fn is_before(self, status: &Statx) -> bool {
         let nanoseconds =

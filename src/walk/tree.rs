@@ -1,35 +1,35 @@
-//! What a walk found, kept by directory: names are stored once, however deep they lie.
+//! The entries that a walk found, stored by directory: each name is stored once, at any depth.
 //!
-//! The entries come out in the one order of paths, that of their bytes, without any sort over whole paths: everything
-//! below a directory `d` sorts as `d/`, so a directory's own entry and its contents are two items among its siblings.
+//! The entries come out sorted by the bytes of their paths, without sorting whole paths: everything below a directory
+//! `d` sorts as `d/`, so a directory's own entry and its contents are two items among its siblings.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::nodes::Nodes;
+use super::dir_entries::DirEntries;
 use crate::manifest::{Content, Entries, Kind, LockError, Observed, Record, Unverified};
 use crate::stat_cache::listing::Listed;
 
-/// Names of one directory that one worker takes at once; a directory with more is shared.
-pub const PART: usize = 1024;
+/// The names of one directory that one worker takes at once. Several workers share a larger directory.
+pub const CHUNK: usize = 1024;
 
-/// A directory's place in [`Tree`]; the root is 0.
+/// The number of a directory in a [`Tree`]; the root is 0.
 pub type DirectoryId = u32;
 
-/// What became of a name.
+/// The result for one name.
 #[derive(Debug)]
-pub enum State {
+pub enum EntryState {
     Recorded(Record),
-    /// The same, touched during the run.
+    /// Recorded, and touched during the run.
     Touched(Box<Record>),
-    // Boxed, since it is rare and the record is what there are a million of.
+    // Boxed, because it is rare, and there are millions of records.
     Unverified(Box<Unverified>),
-    /// A directory: its own record is in its [`Listing`].
+    /// A directory; its own record is in its [`Listing`].
     Directory(DirectoryId),
-    /// Listed as this, and not looked at yet. None is left when a walk has ended.
+    /// Listed, and not inspected yet. None is left at the end of a walk.
     Pending(Listed),
 }
 
-impl State {
+impl EntryState {
     pub fn unverified(reason: Unverified) -> Self {
         Self::Unverified(Box::new(reason))
     }
@@ -37,64 +37,63 @@ impl State {
 
 /// Some of the names of a directory.
 #[derive(Debug)]
-pub struct Part {
+pub struct NameChunk {
     pub directory: DirectoryId,
     pub number: usize,
-    pub nodes: Nodes,
+    pub nodes: DirEntries,
 }
 
-/// What one worker found below one root, as it came.
+/// What one worker found below one root, in the order in which it came.
 #[derive(Debug, Default)]
-pub struct Pieces {
-    /// The directories themselves.
-    pub own: Vec<(DirectoryId, Result<Record, Unverified>)>,
+pub struct PartialTree {
+    /// The records of the directories themselves.
+    pub directories: Vec<(DirectoryId, Result<Record, Unverified>)>,
     /// The names in them.
-    pub parts: Vec<Part>,
+    pub chunks: Vec<NameChunk>,
 }
 
-/// What a directory holds, sorted by name.
+/// The contents of a directory, sorted by name.
 #[derive(Debug, Default)]
 struct Listing {
-    /// The directory itself. The root is no entry.
+    /// The record of the directory itself. The root has none.
     own: Option<Result<Record, Unverified>>,
-    nodes: Nodes,
-    /// What is behind `nodes` in a directory that was shared: all of them parts of [`PART`] names, save the last. They
-    /// are not joined, since then a large directory would be there twice for a moment.
-    more: Vec<Nodes>,
+    nodes: DirEntries,
+    /// The names after `nodes` in a directory that several workers shared: chunks of [`CHUNK`] names, except for the
+    /// last. They are not joined, because then a large directory would be in memory twice for a moment.
+    more: Vec<DirEntries>,
 }
 
 impl Listing {
-    fn node(&self, index: usize) -> Option<(&[u8], &State)> {
+    fn node(&self, index: usize) -> Option<(&[u8], &EntryState)> {
         match index.checked_sub(self.nodes.len()) {
             None => self.nodes.get(index),
-            Some(behind) => self.more.get(behind / PART)?.get(behind % PART),
+            Some(behind) => self.more.get(behind / CHUNK)?.get(behind % CHUNK),
         }
     }
 }
 
 /// Everything that a walk found below one root.
 ///
-/// It is put together when it is first asked for, since what is known to be as it was is not asked for.
+/// It is assembled on first use: a check whose entries are all unchanged never uses it.
 #[derive(Debug)]
 pub struct Tree {
     kind: Kind,
-    /// How many directories there are.
+    /// The number of directories.
     count: usize,
-    pieces: Mutex<Vec<Pieces>>,
+    partial: Mutex<Vec<PartialTree>>,
     directories: OnceLock<Vec<Listing>>,
-    /// What to say of what was not looked at.
+    /// Why entries that were not inspected are unverified.
     left: Unverified,
 }
 
 impl Tree {
-    /// `pieces` are what all workers found: of each of `count` directories the names, sorted and then parted. Where not all
-    /// of that is there, `left` says why.
+    /// `trees` are the results of all workers, for `count` directories. If they are not complete, `left` is the reason.
     #[must_use]
-    pub fn new(kind: Kind, count: usize, pieces: Vec<Pieces>, left: Unverified) -> Self {
-        Self { kind, count, pieces: Mutex::new(pieces), directories: OnceLock::new(), left }
+    pub fn new(kind: Kind, count: usize, trees: Vec<PartialTree>, left: Unverified) -> Self {
+        Self { kind, count, partial: Mutex::new(trees), directories: OnceLock::new(), left }
     }
 
-    /// All entries in the one order of paths.
+    /// All entries, in the order of their paths.
     #[must_use]
     pub fn entries(&self) -> TreeEntries<'_> {
         TreeEntries {
@@ -106,45 +105,45 @@ impl Tree {
         }
     }
 
-    /// The paths of all that was touched during the run, in the one order.
+    /// The paths of all entries that were touched during the run, in order.
     #[must_use]
     pub fn touched(&self) -> Vec<Vec<u8>> {
         let mut entries = self.entries();
         let mut paths = Vec::new();
         while let Some(state) = entries.step() {
-            if matches!(state, State::Touched(_)) {
+            if matches!(state, EntryState::Touched(_)) {
                 paths.push(entries.path.clone());
             }
         }
         paths
     }
 
-    /// The directories by their numbers; the root is the first.
+    /// The directories by [`DirectoryId`].
     fn assemble(&self) -> Vec<Listing> {
         let mut directories: Vec<Listing> = (0..self.count).map(|_| Listing::default()).collect();
-        let mut parts = Vec::new();
-        for mut pieces in std::mem::take(&mut *self.pieces.lock().unwrap_or_else(PoisonError::into_inner)) {
-            for (id, own) in pieces.own {
+        let mut chunks = Vec::new();
+        for mut tree in std::mem::take(&mut *self.partial.lock().unwrap_or_else(PoisonError::into_inner)) {
+            for (id, own) in tree.directories {
                 directories[id as usize].own = Some(own);
             }
-            parts.append(&mut pieces.parts);
+            chunks.append(&mut tree.chunks);
         }
         for listing in &mut directories {
             listing.own.get_or_insert_with(|| Err(self.left.clone()));
         }
-        parts.sort_by_key(|part| (part.directory, part.number));
-        for part in parts {
-            let listing = &mut directories[part.directory as usize];
-            if part.number == 0 {
-                listing.nodes = part.nodes;
+        chunks.sort_by_key(|chunk| (chunk.directory, chunk.number));
+        for chunk in chunks {
+            let listing = &mut directories[chunk.directory as usize];
+            if chunk.number == 0 {
+                listing.nodes = chunk.nodes;
             } else {
-                listing.more.push(part.nodes);
+                listing.more.push(chunk.nodes);
             }
         }
         directories
     }
 
-    /// A `files` check records files, links and special files; of directories only those that could not be read.
+    /// Whether a directory is an entry. A `files` check records directories only if they could not be read.
     fn shows(&self, own: &Result<Record, Unverified>) -> bool {
         match own {
             Ok(record) => self.kind == Kind::Trees || !matches!(record.content, Content::Directory { .. }),
@@ -155,10 +154,10 @@ impl Tree {
 
 struct Frame {
     directory: DirectoryId,
-    /// The next node to show.
+    /// The next name to return.
     next: usize,
-    /// Directories among the nodes shown, whose contents still wait. Each is a prefix of the one behind it, so the
-    /// last one's contents come first.
+    /// Returned directories whose contents are still to come. Each is a prefix of the next, so the contents of the last
+    /// come first.
     waiting: Vec<usize>,
 }
 
@@ -168,7 +167,7 @@ pub struct TreeEntries<'a> {
     directories: &'a [Listing],
     path: Vec<u8>,
     frames: Vec<Frame>,
-    /// Length of the path of the directory that the last frame stands for.
+    /// Length of the path of the last frame's directory.
     parent: usize,
 }
 
@@ -178,8 +177,8 @@ fn contents_sort_before(directory: &[u8], name: &[u8]) -> bool {
 }
 
 impl<'a> TreeEntries<'a> {
-    /// The next entry of the tree, shown or not.
-    fn step(&mut self) -> Option<&'a State> {
+    /// The next entry of the tree, including those that are skipped.
+    fn step(&mut self) -> Option<&'a EntryState> {
         loop {
             let frame = self.frames.last_mut()?;
             let listing = &self.directories[frame.directory as usize];
@@ -189,7 +188,7 @@ impl<'a> TreeEntries<'a> {
                 && upcoming.is_none_or(|(name, _)| contents_sort_before(directory, name))
             {
                 frame.waiting.pop();
-                if let State::Directory(id) = state {
+                if let EntryState::Directory(id) = state {
                     self.path.truncate(self.parent);
                     push_name(&mut self.path, directory);
                     self.parent = self.path.len();
@@ -198,7 +197,7 @@ impl<'a> TreeEntries<'a> {
                 continue;
             }
             if let Some((name, state)) = upcoming {
-                if matches!(state, State::Directory(_)) {
+                if matches!(state, EntryState::Directory(_)) {
                     frame.waiting.push(frame.next);
                 }
                 frame.next += 1;
@@ -226,11 +225,11 @@ impl Entries for TreeEntries<'_> {
         let state = loop {
             match self.step() {
                 None => return Ok(None),
-                Some(State::Recorded(record)) => break Ok(record),
-                Some(State::Touched(record)) => break Ok(&**record),
-                Some(State::Unverified(reason)) => break Err(&**reason),
-                Some(State::Pending(_)) => break Err(&tree.left),
-                Some(State::Directory(id)) => {
+                Some(EntryState::Recorded(record)) => break Ok(record),
+                Some(EntryState::Touched(record)) => break Ok(&**record),
+                Some(EntryState::Unverified(reason)) => break Err(&**reason),
+                Some(EntryState::Pending(_)) => break Err(&tree.left),
+                Some(EntryState::Directory(id)) => {
                     let own = self.directories[*id as usize].own.as_ref();
                     if let Some(own) = own
                         && tree.shows(own)

@@ -1,70 +1,71 @@
-//! One worker: takes jobs until there are no more, and keeps what it found on its desk.
+//! One worker: takes jobs until there are none left, and stores the results in its [`WorkerState`].
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
-use super::desk::{Desk, LISTING, What};
+use super::cached::{self, Lookup};
 use super::hash::{self, Lanes};
-use super::known::{self, Looked};
+use super::inspect::{self, Inspected, refused};
 use super::listing;
 use super::notes::Notes;
-use super::observe::{self, Seen, refused};
 use super::open::Mount;
-use super::queue::{Job, Place, Work};
-use super::reading::{Named, Purpose};
-use super::tree::{DirectoryId, PART, Part, State};
-use super::{NarOf, Run, Task, module};
+use super::queue::{DirRef, Job, Work};
+use super::reading::{HashTag, OpenFile};
+use super::tree::{CHUNK, DirectoryId, EntryState, NameChunk};
+use super::worker_state::{HangTarget, LISTING_SLOT, WorkerState};
+use super::{NarOf, Run, Task, nar_walk};
 use crate::manifest::{Content, Kind, Record, Unverified};
 use crate::path::ROOT;
 use crate::stat_cache::listing::Listed;
 
-/// From this size on, in bytes, a file is not read by the thread that finds it, but queued for all
-/// ([`LargeFile`](super::queue::LargeFile)). Below it, a file takes less than a millisecond.
+/// A file of at least this many bytes is not read by the worker that finds it, but queued for all
+/// ([`LargeFile`](super::queue::LargeFile)). Smaller files take less than a millisecond.
 const LARGE: u64 = 1 << 20;
 
-/// Beside a file of which so many bytes are left, no small ones are read, as long as another core can do that: it takes a
-/// tenth of a second more, so it may well be what the run ends with, and they would hold it up.
+/// While a worker reads a file with at least this many bytes left, it starts no small files if another core can do
+/// that. Such a file takes a tenth of a second more, so it may be the last of the run, and small files beside it would
+/// slow it down.
 const LONG: u64 = 256 << 20;
 
-/// Where what becomes of a file belongs.
+/// Where to store the result for a file.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Slot {
-    /// Who found it.
+pub struct ResultSlot {
+    /// The worker that listed the file.
     pub worker: usize,
     pub task: usize,
-    part: usize,
+    chunk: usize,
     node: usize,
 }
 
-impl Slot {
-    /// Keeps what became of it.
-    pub fn put(self, run: &Run<'_>, state: State) {
-        run.desks[self.worker].pieces(self.task, |pieces| pieces.parts[self.part].nodes.put(self.node, state));
+impl ResultSlot {
+    /// Stores the result.
+    pub fn put(self, run: &Run<'_>, state: EntryState) {
+        run.states[self.worker].with_tree(self.task, |tree| tree.chunks[self.chunk].nodes.put(self.node, state));
     }
 }
 
-/// The files that a worker has before it.
+/// The files that a worker goes through.
 struct Batch {
-    place: Place,
+    dir: DirRef,
     directory: OwnedFd,
     mount: Mount,
-    /// Whose desk the names are on, and where.
+    /// The worker whose state has the names, and the chunk there.
     owner: usize,
-    part: usize,
-    /// The next node to look at.
+    chunk: usize,
+    /// The next name to inspect.
     next: usize,
 }
 
-/// Works until nothing is left to do, as the worker of this number. What it gives is beside what is on its desk, by task.
+/// Runs the worker `number` until no work is left. Returns its notes by task; the entries are in its [`WorkerState`].
 pub fn work(run: &Run<'_>, number: usize) -> Vec<Notes> {
-    let mut lanes: Lanes<Purpose> = Lanes::new(run.kernel, run.lanes);
+    let mut lanes: Lanes<HashTag> = Lanes::new(run.kernel, run.lanes);
     let matched = |task: &Task<'_>| Notes { matched: task.selection.unmatched_yet(), ..Notes::default() };
     let notes = run.tasks.iter().map(matched).collect();
-    let desk = &*run.desks[number];
+    let state = &*run.states[number];
     let (buffer, name) = (Vec::new(), Vec::new());
-    let mut worker = Worker { run, number, desk, notes, batch: None, recent: None, long: false, buffer, name };
+    let mut worker = Worker { run, number, state, notes, batch: None, recent: None, long: false, buffer, name };
     while let Some(work) = run.queue.take() {
         let mut first = match work {
             Work::Job(job) => {
@@ -74,13 +75,13 @@ pub fn work(run: &Run<'_>, number: usize) -> Vec<Notes> {
             Work::Large(file) => worker.open_large(file, 0),
         };
         let worker = std::cell::RefCell::new(&mut worker);
-        // Files keep coming from one job after another, so that the lanes are always full.
-        lanes.all(
-            |lane| desk.go_on(lane),
+        // One job after another supplies files, so that the lanes are always full.
+        lanes.hash_all(
+            |lane| state.tick(lane),
             |free| first.take().or_else(|| worker.borrow_mut().next_file(free)),
             |opened, hashed| worker.borrow_mut().settle(opened, hashed),
         );
-        desk.rest();
+        state.idle();
     }
     worker.notes
 }
@@ -88,124 +89,123 @@ pub fn work(run: &Run<'_>, number: usize) -> Vec<Notes> {
 pub struct Worker<'a> {
     pub run: &'a Run<'a>,
     pub number: usize,
-    pub desk: &'a Desk,
+    pub state: &'a WorkerState,
     /// By task.
     pub notes: Vec<Notes>,
     batch: Option<Batch>,
-    /// The directory that was gone through last, still open: the next one is often in it.
-    recent: Option<(Place, OwnedFd)>,
-    /// Whether it has a [`LONG`] file before it.
+    /// The last directory, still open: the next one is often in it.
+    recent: Option<(DirRef, OwnedFd)>,
+    /// Whether it reads a [`LONG`] file.
     long: bool,
-    /// For listings.
+    /// A buffer for listings.
     pub buffer: Vec<u8>,
-    /// For a name.
+    /// A buffer for a name.
     name: Vec<u8>,
 }
 
 impl Worker<'_> {
-    /// Starts a job. What it leaves behind is a batch of files, or nothing.
+    /// Starts a job. Afterwards there is a batch of files, or none.
     fn begin(&mut self, job: Job) {
         match job {
-            Job::Directory { place, parent } => self.directory(place, parent),
-            Job::Names { place, owner, part } => {
-                // The directory was noted when it was listed, so its mount is no news: no parent to compare with.
-                let task = &self.run.tasks[place.task];
-                let notes = &mut self.notes[place.task];
-                self.desk.begin(LISTING, place.task, What::Nowhere, &place.path, b"");
-                match listing::open(task, &place, None, None, &mut notes.mounts) {
+            Job::Directory { dir, parent } => self.directory(dir, parent),
+            Job::Names { dir, owner, chunk } => {
+                // A mount here was noted when the directory was listed, so there is no parent to compare with.
+                let task = &self.run.tasks[dir.task];
+                let notes = &mut self.notes[dir.task];
+                self.state.begin(LISTING_SLOT, dir.task, HangTarget::None, &dir.path, b"");
+                match listing::open(task, &dir, None, None, &mut notes.mounts) {
                     Ok(opened) => {
-                        known::opened_again(task, &place, &opened.status, &mut notes.learned);
-                        self.start_batch(place, opened.file, opened.mount, owner, part);
+                        cached::note_reopened(task, &dir, &opened.status, &mut notes.learned);
+                        self.start_batch(dir, opened.file, opened.mount, owner, chunk);
                     }
                     Err(closed) => {
-                        notes.learned.news = true;
+                        notes.learned.cache_miss = true;
                         let reason = closed.reason();
-                        self.run.desks[owner].pieces(place.task, |pieces| {
-                            for (_, state) in pieces.parts[part].nodes.iter_mut() {
-                                *state = State::unverified(reason.clone());
+                        self.run.states[owner].with_tree(dir.task, |tree| {
+                            for (_, state) in tree.chunks[chunk].nodes.iter_mut() {
+                                *state = EntryState::unverified(reason.clone());
                             }
                         });
                     }
                 }
             }
-            Job::Module { place, parent } => module::collect(self, place, parent),
+            Job::Module { dir, parent } => nar_walk::collect(self, dir, parent),
         }
         if self.batch.is_none() {
             self.run.queue.done();
         }
     }
 
-    fn directory(&mut self, place: Place, parent: Option<Mount>) {
-        let task = &self.run.tasks[place.task];
-        let notes = &mut self.notes[place.task];
-        self.desk.begin(LISTING, place.task, What::Directory(place.id), &place.path, b"");
-        let above = self.recent.as_ref().filter(|(recent, _)| recent.is_directly_above(&place));
+    fn directory(&mut self, dir: DirRef, parent: Option<Mount>) {
+        let task = &self.run.tasks[dir.task];
+        let notes = &mut self.notes[dir.task];
+        self.state.begin(LISTING_SLOT, dir.task, HangTarget::Directory(dir.id), &dir.path, b"");
+        let above = self.recent.as_ref().filter(|(recent, _)| recent.is_directly_above(&dir));
         let above = above.map(|(_, directory)| directory.as_fd());
-        let (opened, mut nodes) = match known::list(task, &place, above, parent, notes, &mut self.buffer) {
+        let (opened, mut nodes) = match cached::list(task, &dir, above, parent, notes, &mut self.buffer) {
             Ok(listed) => listed,
             Err(reason) => {
-                self.desk.pieces(place.task, |pieces| pieces.own.push((place.id, Err(reason))));
+                self.state.with_tree(dir.task, |tree| tree.directories.push((dir.id, Err(reason))));
                 return;
             }
         };
         let record = Record { content: Content::Directory { nar: None }, attributes: opened.attributes };
-        if place.id == 0 && record.attributes.is_some() {
-            nodes.push(ROOT, State::Recorded(record.clone()));
+        if dir.id == 0 && record.attributes.is_some() {
+            nodes.push(ROOT, EntryState::Recorded(record.clone()));
             nodes.sort();
         }
         self.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
-        // From the end: what is split off has room for itself alone, and what is left gives up the room for it, but for
-        // the names.
-        let number = nodes.len().div_ceil(PART);
-        let mut parts = Vec::new();
+        // Splits from the end: each chunk gets memory of its own size, and the rest releases that memory.
+        let number = nodes.len().div_ceil(CHUNK);
+        let mut chunks = Vec::new();
         for number in (1..number).rev() {
-            let part = nodes.split_off(number * PART);
+            let chunk = nodes.split_off(number * CHUNK);
             nodes.shrink_to_fit();
-            parts.push(Part { directory: place.id, number, nodes: part });
+            chunks.push(NameChunk { directory: dir.id, number, nodes: chunk });
         }
-        parts.push(Part { directory: place.id, number: 0, nodes });
-        let count = parts.len();
-        // All at once: where they are taken away, a directory has all of its names, or is not listed yet.
-        let first = self.desk.pieces(place.task, |pieces| {
-            pieces.own.push((place.id, Ok(record)));
-            pieces.parts.append(&mut parts);
-            pieces.parts.len() - count
+        chunks.push(NameChunk { directory: dir.id, number: 0, nodes });
+        let count = chunks.len();
+        // All chunks at once: if the walk is given up, a directory has all of its names or none.
+        let first = self.state.with_tree(dir.task, |tree| {
+            tree.directories.push((dir.id, Ok(record)));
+            tree.chunks.append(&mut chunks);
+            tree.chunks.len() - count
         });
         if count == 1 {
-            self.start_batch(place, opened.file, opened.mount, self.number, first);
+            self.start_batch(dir, opened.file, opened.mount, self.number, first);
             return;
         }
         let owner = self.number;
-        self.run.queue.add((first..first + count).map(|part| Job::Names { place: place.clone(), owner, part }));
+        self.run.queue.add((first..first + count).map(|chunk| Job::Names { dir: dir.clone(), owner, chunk }));
     }
 
-    /// Queues the directories among the names, and leaves the rest as the batch.
-    fn start_batch(&mut self, place: Place, directory: OwnedFd, mount: Mount, owner: usize, part: usize) {
+    /// Queues the directories among the names. The rest become the batch.
+    fn start_batch(&mut self, dir: DirRef, directory: OwnedFd, mount: Mount, owner: usize, chunk: usize) {
         let run = self.run;
         let mut jobs = Vec::new();
-        run.desks[owner].pieces(place.task, |pieces| {
-            for (name, state) in pieces.parts[part].nodes.iter_mut() {
-                if let State::Pending(listed) = *state
+        run.states[owner].with_tree(dir.task, |tree| {
+            for (name, state) in tree.chunks[chunk].nodes.iter_mut() {
+                if let EntryState::Pending(listed) = *state
                     && listed.file_type == FileType::Directory
                 {
-                    let (id, job) = below(run, &place, name, mount, Some(listed.inode));
-                    *state = State::Directory(id);
+                    let (id, job) = below(run, &dir, name, mount, Some(listed.inode));
+                    *state = EntryState::Directory(id);
                     jobs.push(job);
                 }
             }
         });
         run.queue.add(jobs.into_iter().rev());
-        self.batch = Some(Batch { place, directory, mount, owner, part, next: 0 });
+        self.batch = Some(Batch { dir, directory, mount, owner, chunk, next: 0 });
     }
 
-    /// The next file to read, from whatever there is to do.
+    /// The next file to read, from the batch, the large files or the next job.
     ///
-    /// The first half of the lanes takes large files as long as there are some, the others what is left beside them. So a
-    /// large file never waits for small ones, and two share a core only if no other core is free. Beside a [`LONG`] one the
-    /// others take nothing else than large ones once the batch is done, which no other thread can do, as long as
-    /// another core has none that long. More than two lanes hold each other up, so there they take large ones only if
-    /// the other cores have more of these before them than this one has of the long one.
-    fn next_file(&mut self, free: hash::Free) -> Option<hash::Opened<Purpose>> {
+    /// The first half of the lanes prefers large files; the other lanes take them only if nothing else is left. So a
+    /// large file never waits for small ones, and two large files share a core only if no other core is free. While a
+    /// [`LONG`] file is read, and some other core has none, the other lanes take only large files once the batch is
+    /// done, since no other worker can take over the batch. More than two lanes slow each other down. In that case the
+    /// other lanes take large files only if [`Run::shares_long`] says so.
+    fn next_file(&mut self, free: hash::FreeLane) -> Option<hash::FileToHash<HashTag>> {
         let busy = free.beside.is_some();
         let lane = free.lane;
         let long = free.beside.is_some_and(|left| left >= LONG);
@@ -238,7 +238,7 @@ impl Worker<'_> {
                     self.batch = Some(batch);
                     return opened;
                 }
-                self.recent = Some((batch.place, batch.directory));
+                self.recent = Some((batch.dir, batch.directory));
                 self.run.queue.done();
             }
             if let Some(job) = self.run.queue.take_now() {
@@ -252,16 +252,16 @@ impl Worker<'_> {
         }
     }
 
-    /// The next file in a batch that is to be read here and now.
-    fn next_in(&mut self, batch: &mut Batch, lane: usize) -> Option<hash::Opened<Purpose>> {
-        let task = batch.place.task;
+    /// The next file in a batch that this worker reads itself.
+    fn next_in(&mut self, batch: &mut Batch, lane: usize) -> Option<hash::FileToHash<HashTag>> {
+        let task = batch.dir.task;
         loop {
             let name = &mut self.name;
-            let listed = self.run.desks[batch.owner].pieces(task, |pieces| {
-                let nodes = &pieces.parts[batch.part].nodes;
+            let listed = self.run.states[batch.owner].with_tree(task, |tree| {
+                let nodes = &tree.chunks[batch.chunk].nodes;
                 while let Some((next, state)) = nodes.get(batch.next) {
                     batch.next += 1;
-                    if let &State::Pending(listed) = state {
+                    if let &EntryState::Pending(listed) = state {
                         name.clear();
                         name.extend_from_slice(next);
                         return Some(listed);
@@ -269,25 +269,25 @@ impl Worker<'_> {
                 }
                 None
             })?;
-            let slot = Slot { worker: batch.owner, task, part: batch.part, node: batch.next - 1 };
-            self.desk.begin(lane, task, What::Entry(slot), &batch.place.path, name);
-            let at = At { place: &batch.place, directory: batch.directory.as_fd(), mount: batch.mount };
-            match look(self.run, &at, name, listed, &mut self.notes[task]) {
+            let slot = ResultSlot { worker: batch.owner, task, chunk: batch.chunk, node: batch.next - 1 };
+            self.state.begin(lane, task, HangTarget::Entry(slot), &batch.dir.path, name);
+            let at = OpenDir { dir: &batch.dir, directory: batch.directory.as_fd(), mount: batch.mount };
+            match inspect_name(self.run, &at, name, listed, &mut self.notes[task]) {
                 Ok((file, status)) if status.stx_size < LARGE && status.stx_nlink == 1 => {
-                    return Some(hash::Opened { tag: Purpose::of(slot), file, status, repeated: false });
+                    return Some(hash::FileToHash { tag: HashTag::of(slot), file, status, repeated: false });
                 }
                 Ok((file, status)) => {
-                    let file = Named {
+                    let file = OpenFile {
                         file,
                         status,
-                        place: &batch.place,
+                        dir: &batch.dir,
                         mount: batch.mount,
                         name: self.name[..].into(),
                         slot,
                     };
                     if status.stx_size >= LARGE {
                         self.run.queue.add_large(file.queued());
-                    } else if let Some(opened) = self.unless_known(file) {
+                    } else if let Some(opened) = self.unless_read_elsewhere(file) {
                         return Some(opened);
                     }
                 }
@@ -297,53 +297,53 @@ impl Worker<'_> {
     }
 }
 
-/// A directory that is open.
-pub struct At<'a> {
-    pub place: &'a Place,
+/// An open directory.
+pub struct OpenDir<'a> {
+    pub dir: &'a DirRef,
     pub directory: BorrowedFd<'a>,
     pub mount: Mount,
 }
 
-/// Looks at a name in a directory: a file to read, or what became of it. A directory that was none when it was listed is
-/// queued.
-pub fn look(
+/// Inspects a name in a directory. Returns a file to read, or the final state as an error. Queues a directory that was
+/// listed as something else.
+pub fn inspect_name(
     run: &Run<'_>,
-    at: &At<'_>,
+    at: &OpenDir<'_>,
     name: &[u8],
     listed: Listed,
     notes: &mut Notes,
-) -> Result<(OwnedFd, Statx), State> {
-    let task = &run.tasks[at.place.task];
-    let looked = known::look(task, at.directory, name, listed, &mut notes.learned);
+) -> Result<(OwnedFd, Statx), EntryState> {
+    let task = &run.tasks[at.dir.task];
+    let looked = cached::look_up(task, at.directory, name, listed, &mut notes.learned);
     if let Some(status) = looked.status()
         && Mount::of(status) != at.mount
     {
-        listing::note_mount(task, &join(&at.place.path, name), status, Some(at.mount), &mut notes.mounts)
-            .map_err(State::unverified)?;
+        listing::note_mount(task, &join(&at.dir.path, name), status, Some(at.mount), &mut notes.mounts)
+            .map_err(EntryState::unverified)?;
     }
-    let settled = |state: State, notes: &mut Notes| {
-        notes.note_link(task, &at.place.path, name, &state);
+    let settled = |state: EntryState, notes: &mut Notes| {
+        notes.note_link(task, &at.dir.path, name, &state);
         Err(state)
     };
     match looked {
-        Looked::Known { record, .. } => settled(State::Recorded(record), notes),
-        Looked::Unknown(Seen::File(file, status)) => Ok((file, status)),
-        Looked::Unknown(Seen::Settled(State::Recorded(record), Some(status))) => {
-            let state = State::Recorded(record);
-            notes.note_link(task, &at.place.path, name, &state);
-            let State::Recorded(record) = state else { return Err(state) };
+        Lookup::Hit { record, .. } => settled(EntryState::Recorded(record), notes),
+        Lookup::Miss(Inspected::File(file, status)) => Ok((file, status)),
+        Lookup::Miss(Inspected::Settled(EntryState::Recorded(record), Some(status))) => {
+            let state = EntryState::Recorded(record);
+            notes.note_link(task, &at.dir.path, name, &state);
+            let EntryState::Recorded(record) = state else { return Err(state) };
             Err(task.state(record, &status, false, &mut notes.touched))
         }
-        Looked::Unknown(Seen::Settled(state, _)) => settled(state, notes),
-        Looked::Unknown(Seen::Directory) => {
-            let (id, job) = below(run, at.place, name, at.mount, None);
+        Lookup::Miss(Inspected::Settled(state, _)) => settled(state, notes),
+        Lookup::Miss(Inspected::Directory) => {
+            let (id, job) = below(run, at.dir, name, at.mount, None);
             run.queue.add([job]);
-            Err(State::Directory(id))
+            Err(EntryState::Directory(id))
         }
     }
 }
 
-/// The record of a regular file whose digest is known.
+/// The record of a regular file with this digest.
 pub fn file_record(
     file: &OwnedFd,
     status: &Statx,
@@ -351,29 +351,29 @@ pub fn file_record(
     attributes: crate::manifest::AttributeSet,
 ) -> Result<Record, Unverified> {
     let attributes =
-        observe::of_open(file.as_fd(), status, attributes).map_err(|errno| refused("read its attributes", errno))?;
+        inspect::of_open(file.as_fd(), status, attributes).map_err(|errno| refused("read its attributes", errno))?;
     Ok(Record { content: file_content(status, sha256), attributes })
 }
 
-/// The content of a regular file whose digest is known.
+/// The content of a regular file with this digest.
 pub const fn file_content(status: &Statx, sha256: crate::manifest::Sha256Digest) -> Content {
     Content::File { executable: status.stx_mode & 0o100 != 0, size: status.stx_size, sha256 }
 }
 
-/// A new directory below another, listed with this `inode`, and the job to collect it.
-fn below(run: &Run<'_>, above: &Place, name: &[u8], mount: Mount, inode: Option<u64>) -> (DirectoryId, Job) {
+/// Registers a directory below `above`, listed with this `inode`. Returns the job to collect it.
+fn below(run: &Run<'_>, above: &DirRef, name: &[u8], mount: Mount, inode: Option<u64>) -> (DirectoryId, Job) {
     let id = run.new_directory(above.task);
-    let place = Place { task: above.task, id, path: join(&above.path, name), inode };
+    let dir = DirRef { task: above.task, id, path: join(&above.path, name), inode };
     let task = &run.tasks[above.task];
     let job = if above.id == 0 && task.kind == Kind::Trees && task.nar == NarOf::Modules {
-        Job::Module { place, parent: Some(mount) }
+        Job::Module { dir, parent: Some(mount) }
     } else {
-        Job::Directory { place, parent: Some(mount) }
+        Job::Directory { dir, parent: Some(mount) }
     };
     (id, job)
 }
 
-/// A directory's path and a name in it.
+/// Joins a directory's path and a name.
 pub fn join(directory: &[u8], name: &[u8]) -> Box<[u8]> {
     if directory.is_empty() { name.into() } else { [directory, name].join(&b'/').into() }
 }

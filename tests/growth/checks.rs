@@ -11,7 +11,7 @@ use driftlock::manifest::{AttributeSet, Kind, List, Sha256Digest};
 use driftlock::report::{Outcome, text};
 use driftlock::stat_cache::file::{Origin, read, write};
 use driftlock::stat_cache::listing::{Listed, Names};
-use driftlock::stat_cache::{Fact, Facts, Moment, Stamp};
+use driftlock::stat_cache::{CachedDigest, CheckCache, Moment, Stamp};
 use driftlock::walk::{NarOf, Progress, Task, collect};
 use rustix::fs::{FileType, Mode, OFlags, mkdirat, openat};
 
@@ -60,7 +60,7 @@ fn of_names(names: &[usize], nar: NarOf) -> Input {
             nar,
             start: None,
             strict: false,
-            known: None,
+            cache: None,
             links_on_the_way: false,
             reach: None,
         };
@@ -91,29 +91,29 @@ fn stamp(inode: usize, size: usize) -> Stamp {
 }
 
 fn stat_caches() -> Vec<Case> {
-    let makes: [(&str, fn(usize) -> Vec<Facts>); 5] = [
+    let makes: [(&str, fn(usize) -> Vec<CheckCache>); 5] = [
         ("many-files", |size| {
-            let file = |number| Fact { stamp: stamp(number, 1), sha256: Sha256Digest([1; 32]) };
-            vec![Facts { files: (0..size / 72).map(file).collect(), ..Facts::default() }]
+            let file = |number| CachedDigest { stamp: stamp(number, 1), sha256: Sha256Digest([1; 32]) };
+            vec![CheckCache { files: (0..size / 72).map(file).collect(), ..CheckCache::default() }]
         }),
-        ("many-checks", |size| vec![Facts::default(); size / 80]),
+        ("many-checks", |size| vec![CheckCache::default(); size / 80]),
         ("many-directories", |size| {
-            let mut facts = Facts::default();
+            let mut facts = CheckCache::default();
             (0..size / 60).for_each(|number| facts.listings.push(stamp(number, 1), &names(1)));
             vec![facts]
         }),
         ("a-directory-with-many-names", |size| {
-            let mut facts = Facts::default();
+            let mut facts = CheckCache::default();
             facts.listings.push(stamp(1, 1), &names(size / 16));
             vec![facts]
         }),
         ("many-links", |size| {
-            let mut facts = Facts::default();
+            let mut facts = CheckCache::default();
             (0..size / 60).for_each(|number| facts.links.push(stamp(number, 4), b"../x"));
             vec![facts]
         }),
     ];
-    let case = |(name, make): (&'static str, fn(usize) -> Vec<Facts>)| {
+    let case = |(name, make): (&'static str, fn(usize) -> Vec<CheckCache>)| {
         Case::new(format!("stat-cache/{name}"), move |size| {
             let origin = Origin { binding: Sha256Digest([7; 32]), booted: 1 };
             let mut bytes = Vec::new();

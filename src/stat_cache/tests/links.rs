@@ -17,9 +17,9 @@ const LONG_AGO: Moment = Moment { seconds: 1000, nanoseconds: 0 };
 #[test]
 fn a_link_is_known_only_if_all_of_its_stamp_is_the_same() {
     let seen = link_status();
-    let stamp = Known::new(device(&seen), LONG_AGO, Facts::default()).link_holds(&seen).unwrap();
-    let facts = Facts { links: linked([(stamp, "a/b")]), ..Facts::default() };
-    let known = Known::new(device(&seen), LONG_AGO, facts);
+    let stamp = CacheView::new(device(&seen), LONG_AGO, CheckCache::default()).link_holds(&seen).unwrap();
+    let facts = CheckCache { links: linked([(stamp, "a/b")]), ..CheckCache::default() };
+    let known = CacheView::new(device(&seen), LONG_AGO, facts);
     assert_eq!(known.find_link(&seen), Some((0, &b"a/b"[..])));
     let edits: [Edit; 15] = [
         ("inode", |status| status.stx_ino += 1),
@@ -52,8 +52,8 @@ fn a_link_is_known_only_if_all_of_its_stamp_is_the_same() {
 fn what_is_known_of_one_type_says_nothing_of_another() {
     let seen = status();
     let stamp = Stamp::of(&seen).unwrap();
-    let facts = Facts {
-        files: vec![Fact { stamp, sha256: Sha256Digest([9; 32]) }],
+    let facts = CheckCache {
+        files: vec![CachedDigest { stamp, sha256: Sha256Digest([9; 32]) }],
         listings: listed([(stamp, vec![])]),
         links: {
             let mut links = Stamped::default();
@@ -62,7 +62,7 @@ fn what_is_known_of_one_type_says_nothing_of_another() {
         },
         equal: None,
     };
-    let known = Known::new(device(&seen), LONG_AGO, facts);
+    let known = CacheView::new(device(&seen), LONG_AGO, facts);
     for (mode, expected) in
         [(0o100_644, [true, false, false]), (0o040_755, [false, true, false]), (0o120_777, [false, false, true])]
     {
@@ -82,7 +82,7 @@ fn a_link_that_may_change_without_a_new_time_is_not_kept() {
     let started = Moment { seconds: 200, nanoseconds: 3 };
     let keeps = |edit: fn(&mut Statx)| {
         let mut status = link_status();
-        let known = Known::new(device(&status), started, Facts::default());
+        let known = CacheView::new(device(&status), started, CheckCache::default());
         edit(&mut status);
         known.link_holds(&status).is_some()
     };
@@ -111,15 +111,18 @@ fn targets_that_no_link_has_are_refused() {
         assert_eq!(listing::is_target(target, size), fits, "{target:?} {size}");
         let mut links = Stamped::default();
         links.push(Stamp { size, ..stamp(1) }, target);
-        let read = read_all(&written(&[Facts { links, ..Facts::default() }]));
+        let read = read_all(&written(&[CheckCache { links, ..CheckCache::default() }]));
         assert_eq!(read.is_ok(), fits, "{target:?} {size}: {read:?}");
         assert!(fits || matches!(read, Err(Unfit::Order)), "{target:?} {size}: {read:?}");
     }
     let mut twice = linked([(stamp(1), "a")]);
     twice.append(&mut linked([(stamp(1), "a")]));
-    assert!(matches!(read_all(&written(&[Facts { links: twice, ..Facts::default() }])), Err(Unfit::Order)));
+    assert!(matches!(read_all(&written(&[CheckCache { links: twice, ..CheckCache::default() }])), Err(Unfit::Order)));
     let backwards = linked([(stamp(2), "a"), (stamp(1), "b")]);
-    assert!(matches!(read_all(&written(&[Facts { links: backwards, ..Facts::default() }])), Err(Unfit::Order)));
+    assert!(matches!(
+        read_all(&written(&[CheckCache { links: backwards, ..CheckCache::default() }])),
+        Err(Unfit::Order)
+    ));
 }
 
 #[test]
@@ -164,17 +167,22 @@ fn what_is_stamped_is_found_by_all_of_its_stamp_after_any_append() {
 fn what_is_linked_afterwards_is_what_was_used_and_what_was_learnt() {
     let after = |used: &[u32], learned: &[(u64, &'static str)]| {
         let links = linked([(stamp(1), "a"), (stamp(2), "b"), (stamp(3), "c")]);
-        let known = Known::new((8, 1), LONG_AGO, Facts { links, ..Facts::default() });
+        let known = CacheView::new((8, 1), LONG_AGO, CheckCache { links, ..CheckCache::default() });
         // As two workers learnt it.
-        let mut all = Learned::default();
+        let mut all = CacheUpdates::default();
         for worker in 0..2 {
             let part = |at: usize| at % 2 == worker;
             let links = learned.iter().enumerate().filter(|(at, _)| part(*at));
             let links = linked(links.map(|(_, &(inode, target))| (stamp(inode), target)));
             let used = used.iter().enumerate().filter(|(at, _)| part(*at)).map(|(_, &place)| place);
-            all.append(&mut Learned { linked: used.collect(), links, news: worker == 0, ..Learned::default() });
+            all.append(&mut CacheUpdates {
+                linked: used.collect(),
+                links,
+                cache_miss: worker == 0,
+                ..CacheUpdates::default()
+            });
         }
-        assert!(all.news, "one worker's news is news");
+        assert!(all.cache_miss, "a miss of one worker is a miss of the walk");
         let (facts, changed) = known.after(all, None);
         let target = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let links: Vec<_> = facts.links.written().map(|(stamp, bytes)| (stamp.inode, target(bytes))).collect();
@@ -199,18 +207,18 @@ fn that_all_is_equal_is_remembered_until_it_is_not() {
     let all = [None, some(0, 0), some(3, 1), some(4, 1), some(3, 2)];
     for before in all {
         for now in all {
-            let facts = Facts { equal: before, ..of_files(vec![fact(1, 1)]) };
-            let known = Known::new((8, 1), LONG_AGO, facts.clone());
+            let facts = CheckCache { equal: before, ..of_files(vec![fact(1, 1)]) };
+            let known = CacheView::new((8, 1), LONG_AGO, facts.clone());
             assert_eq!(known.equal(), before);
-            let learned = Learned { trusted: vec![0], ..Learned::default() };
+            let learned = CacheUpdates { trusted: vec![0], ..CacheUpdates::default() };
             let (after, changed) = known.after(learned, now);
             assert_eq!((after.equal, after.files, changed), (now, facts.files, now != before), "{before:?} {now:?}");
         }
     }
-    let known = Known::new((8, 1), LONG_AGO, of_files(vec![fact(1, 1)]));
+    let known = CacheView::new((8, 1), LONG_AGO, of_files(vec![fact(1, 1)]));
     assert_eq!(
-        known.after(Learned::default(), None),
-        (Facts::default(), true),
+        known.after(CacheUpdates::default(), None),
+        (CheckCache::default(), true),
         "a file that is gone is a change still"
     );
 }
@@ -226,7 +234,7 @@ fn an_equal_that_would_not_be_written_is_not_read() {
         read_all(&[&bytes[..], &hasher.finish().0].concat())
     };
     let equal = Equal { entries: 5, lock: Sha256Digest([3; 32]) };
-    let one = |equal| written(&[Facts { equal, ..Facts::default() }]);
+    let one = |equal| written(&[CheckCache { equal, ..CheckCache::default() }]);
     assert_eq!(one(None).len(), 16 + 32 + 8 + 4 + 80 + 32);
     assert_eq!(one(None)[60..140], [[0; 40].as_slice(), &[0xff; 8], &[0; 32]].concat());
     assert_eq!(one(Some(equal))[60..140], [&[0; 40][..], &5_u64.to_le_bytes(), &[3; 32]].concat());

@@ -128,10 +128,10 @@ fn directory_status() -> Statx {
 #[test]
 fn a_directory_is_known_only_if_all_of_its_stamp_is_the_same() {
     let seen = directory_status();
-    let known = |device, facts| Known::new(device, Moment { seconds: 1000, nanoseconds: 0 }, facts);
-    let stamp = known(device(&seen), Facts::default()).listing_holds(&seen).unwrap();
+    let known = |device, facts| CacheView::new(device, Moment { seconds: 1000, nanoseconds: 0 }, facts);
+    let stamp = known(device(&seen), CheckCache::default()).listing_holds(&seen).unwrap();
     let pipe = (Listed { file_type: FileType::Fifo, inode: 77 }, b"pipe".to_vec());
-    let facts = Facts { listings: listed([(stamp, vec![pipe.clone()])]), ..Facts::default() };
+    let facts = CheckCache { listings: listed([(stamp, vec![pipe.clone()])]), ..CheckCache::default() };
     let known = known(device(&seen), facts);
     let found = |status: &Statx| {
         known
@@ -165,7 +165,7 @@ fn a_directory_whose_names_may_change_without_a_new_time_is_not_kept() {
     let started = Moment { seconds: 200, nanoseconds: 3 };
     let keeps = |edit: fn(&mut Statx)| {
         let mut status = directory_status();
-        let known = Known::new(device(&status), started, Facts::default());
+        let known = CacheView::new(device(&status), started, CheckCache::default());
         edit(&mut status);
         known.listing_holds(&status).is_some()
     };
@@ -182,15 +182,19 @@ fn a_directory_whose_names_may_change_without_a_new_time_is_not_kept() {
 fn what_is_listed_afterwards_is_what_was_used_and_what_was_learnt() {
     let after = |used: &[u32], learned: Vec<(Stamp, Entries)>| {
         let listings = listed([directory(1, &["a"]), directory(2, &["b", "c"]), directory(3, &[])]);
-        let facts = Facts { listings, ..Facts::default() };
-        let known = Known::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, facts);
+        let facts = CheckCache { listings, ..CheckCache::default() };
+        let known = CacheView::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, facts);
         // As two workers learnt it.
-        let mut all = Learned::default();
+        let mut all = CacheUpdates::default();
         for worker in 0..2 {
             let part = |at: usize| at % 2 == worker;
             let listed_by = learned.iter().enumerate().filter(|(at, _)| part(*at)).map(|(_, one)| one.clone());
             let used = used.iter().enumerate().filter(|(at, _)| part(*at)).map(|(_, &place)| place);
-            all.append(&mut Learned { listed: used.collect(), listings: listed(listed_by), ..Learned::default() });
+            all.append(&mut CacheUpdates {
+                listed: used.collect(),
+                listings: listed(listed_by),
+                ..CacheUpdates::default()
+            });
         }
         let (facts, changed) = known.after(all, None);
         let written: Vec<_> =

@@ -1,35 +1,35 @@
-//! The names in one directory, and what became of each.
+//! The names in one directory, and the state of each.
 
-use super::tree::State;
+use super::tree::EntryState;
 
-/// Names in one directory, and what became of each.
+/// The names in one directory, and the state of each.
 ///
-/// All names are in one piece of memory, since one of its own for each of a million takes time and room.
+/// All names share one allocation: a million small ones take time and memory.
 #[derive(Debug, Default)]
-pub struct Nodes {
+pub struct DirEntries {
     names: Vec<u8>,
-    nodes: Vec<Node>,
+    nodes: Vec<DirEntry>,
 }
 
 #[derive(Debug)]
-struct Node {
-    /// Where its name is.
+struct DirEntry {
+    /// Where its name starts in `names`.
     start: usize,
     length: u32,
-    state: State,
+    state: EntryState,
 }
 
-impl Node {
+impl DirEntry {
     fn name<'a>(&self, names: &'a [u8]) -> &'a [u8] {
         &names[self.start..][..self.length as usize]
     }
 }
 
-impl Nodes {
-    pub fn push(&mut self, name: &[u8], state: State) {
-        // The kernel's longest names have some hundred bytes.
+impl DirEntries {
+    pub fn push(&mut self, name: &[u8], state: EntryState) {
+        // The kernel's longest names have a few hundred bytes.
         let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
-        self.nodes.push(Node { start: self.names.len(), length, state });
+        self.nodes.push(DirEntry { start: self.names.len(), length, state });
         self.names.extend_from_slice(name);
     }
 
@@ -37,17 +37,17 @@ impl Nodes {
         self.nodes.len()
     }
 
-    pub fn get(&self, index: usize) -> Option<(&[u8], &State)> {
+    pub fn get(&self, index: usize) -> Option<(&[u8], &EntryState)> {
         let node = self.nodes.get(index)?;
         Some((node.name(&self.names), &node.state))
     }
 
-    /// Says what became of the name at a place where there is one.
-    pub fn put(&mut self, index: usize, state: State) {
+    /// Sets the state of the name at a valid index.
+    pub fn put(&mut self, index: usize, state: EntryState) {
         self.nodes[index].state = state;
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&[u8], &mut State)> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&[u8], &mut EntryState)> {
         self.nodes.iter_mut().map(|node| (node.name(&self.names), &mut node.state))
     }
 
@@ -57,13 +57,13 @@ impl Nodes {
         self.nodes.sort_unstable_by(|a, b| a.name(names).cmp(b.name(names)));
     }
 
-    /// Makes room for so many names, of so many bytes in all.
+    /// Reserves memory for so many names, of so many bytes together.
     pub fn reserve(&mut self, nodes: usize, bytes: usize) {
         self.nodes.reserve_exact(nodes);
         self.names.reserve_exact(bytes);
     }
 
-    /// Takes off what is behind `at`, with room for itself alone. The names of that stay here.
+    /// Splits off the names from `at` on, into an allocation of their own size. The bytes of their names stay here too.
     pub fn split_off(&mut self, at: usize) -> Self {
         let mut behind = Self::default();
         let bytes = self.nodes[at..].iter().map(|node| node.length as usize).sum();

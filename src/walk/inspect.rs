@@ -1,4 +1,4 @@
-//! Looking at one name in a directory: what it is now, without following or blocking.
+//! Inspects one name in a directory: what it is now, without following links and without blocking.
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -9,102 +9,107 @@ use rustix::fs::{FileType, Mode, OFlags, Statx};
 use rustix::io::Errno;
 
 use super::open;
-use super::tree::State;
+use super::tree::EntryState;
 use crate::manifest::{AttributeSet, Attributes, Content, Record, Unverified, Xattrs};
 
-/// How often something that does not hold still is looked at before it is called unstable.
+/// The number of attempts before something that keeps changing is reported as unstable.
 pub const ATTEMPTS: u32 = 3;
 
-/// How long the holder of a lease has to give it up, with some room: the kernel takes it away after 45 seconds, unless
-/// `fs.lease-break-time` is set to another number.
+/// How long to wait for a lease to end, with some margin: the kernel breaks a lease after 45 seconds, unless
+/// `fs.lease-break-time` says otherwise.
 const LEASE: Duration = Duration::from_secs(50);
 const LEASE_PAUSE: Duration = Duration::from_millis(50);
 
-/// How long to wait before looking again.
+/// Waits before the next attempt.
 pub fn pause(attempt: u32) {
     std::thread::sleep(Duration::from_millis(u64::from(attempt) * 20));
 }
 
-/// What a name turned out to be.
-pub enum Seen {
+/// The result of inspecting a name.
+pub enum Inspected {
     /// A regular file, open for reading.
     File(OwnedFd, Statx),
-    /// A directory. The walk goes into it.
+    /// A directory, which the walk enters.
     Directory,
-    /// Something that is known already, or could not be known.
-    Settled(State, Option<Statx>),
+    /// The final state, without reading contents.
+    Settled(EntryState, Option<Statx>),
 }
 
-/// Looks at a name, of which the directory's listing said that it is a `listed`.
-pub fn name(directory: BorrowedFd<'_>, name: &[u8], listed: FileType, attributes: AttributeSet) -> Seen {
+/// Inspects a name that its directory lists as `listed`.
+pub fn inspect(directory: BorrowedFd<'_>, name: &[u8], listed: FileType, attributes: AttributeSet) -> Inspected {
     let mut believed = listed;
     let mut leased = Duration::ZERO;
     let mut attempt = 0;
     while attempt <= ATTEMPTS {
-        match look(directory, name, believed, attributes) {
-            // The kernel has asked the holder of the lease to give it up.
-            Err(Look::Leased) if leased < LEASE => {
+        match try_inspect(directory, name, believed, attributes) {
+            // The kernel has asked the holder of the lease to release it.
+            Err(Retry::Leased) if leased < LEASE => {
                 std::thread::sleep(LEASE_PAUSE);
                 leased += LEASE_PAUSE;
                 continue;
             }
-            Err(Look::Leased) => return settled(Unverified::Leased),
+            Err(Retry::Leased) => return settled(Unverified::Leased),
             Ok(seen) => return seen,
-            Err(Look::Is(actual)) => believed = actual,
-            Err(Look::Gone) if attempt < ATTEMPTS => pause(attempt + 1),
-            Err(Look::Gone) => return settled(Unverified::Vanished),
-            Err(Look::Refused(action, errno)) => return settled(refused(action, errno)),
+            Err(Retry::OtherType(actual)) => believed = actual,
+            Err(Retry::Gone) if attempt < ATTEMPTS => pause(attempt + 1),
+            Err(Retry::Gone) => return settled(Unverified::Vanished),
+            Err(Retry::Refused(action, errno)) => return settled(refused(action, errno)),
         }
         attempt += 1;
     }
     settled(Unverified::Unstable { attempts: ATTEMPTS })
 }
 
-fn settled(reason: Unverified) -> Seen {
-    Seen::Settled(State::unverified(reason), None)
+fn settled(reason: Unverified) -> Inspected {
+    Inspected::Settled(EntryState::unverified(reason), None)
 }
 
-/// The reason that the kernel's error number stands for.
+/// The reason for an error number of the kernel.
 pub fn refused(action: &'static str, errno: Errno) -> Unverified {
     Unverified::Refused { action, errno: errno.raw_os_error() }
 }
 
-/// Why one look was not enough.
-enum Look {
-    /// It is of another type than it was believed to be.
-    Is(FileType),
+/// Why an attempt did not succeed.
+enum Retry {
+    /// It has another type than expected.
+    OtherType(FileType),
     Gone,
-    /// Another process has a lease on it.
+    /// Another process holds a lease on it.
     Leased,
     Refused(&'static str, Errno),
 }
 
-fn failed(action: &'static str) -> impl FnOnce(Errno) -> Look {
-    move |errno| if errno == Errno::NOENT { Look::Gone } else { Look::Refused(action, errno) }
+fn failed(action: &'static str) -> impl FnOnce(Errno) -> Retry {
+    move |errno| if errno == Errno::NOENT { Retry::Gone } else { Retry::Refused(action, errno) }
 }
 
-fn look(directory: BorrowedFd<'_>, name: &[u8], believed: FileType, attributes: AttributeSet) -> Result<Seen, Look> {
+fn try_inspect(
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    believed: FileType,
+    attributes: AttributeSet,
+) -> Result<Inspected, Retry> {
     match believed {
-        FileType::Directory => Ok(Seen::Directory),
+        FileType::Directory => Ok(Inspected::Directory),
         FileType::RegularFile => {
             let file = match open::file(directory, name) {
                 Ok(file) => file,
-                // A link, a socket, or a device without a driver: it was replaced after it was listed.
+                // A link, a socket, or a device without a driver: it was replaced after the listing.
                 Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Err(actual(directory, name)),
-                Err(Errno::AGAIN) => return Err(Look::Leased),
+                Err(Errno::AGAIN) => return Err(Retry::Leased),
                 Err(errno) => return Err(failed("open it")(errno)),
             };
             let status = open::status(&file).map_err(failed("read its status"))?;
             match open::file_type(&status) {
-                FileType::RegularFile => Ok(Seen::File(file, status)),
-                other => Err(Look::Is(other)),
+                FileType::RegularFile => Ok(Inspected::File(file, status)),
+                other => Err(Retry::OtherType(other)),
             }
         }
         _ => {
             let status = open::status_at(directory, name).map_err(failed("read its status"))?;
             let file_type = open::file_type(&status);
             if file_type != believed {
-                return Err(Look::Is(file_type));
+                return Err(Retry::OtherType(file_type));
             }
             let (major, minor) = (status.stx_rdev_major, status.stx_rdev_minor);
             let content = match file_type {
@@ -117,22 +122,22 @@ fn look(directory: BorrowedFd<'_>, name: &[u8], believed: FileType, attributes: 
                 FileType::Socket => Content::Socket,
                 FileType::CharacterDevice => Content::CharDevice { major, minor },
                 FileType::BlockDevice => Content::BlockDevice { major, minor },
-                _ => return Err(Look::Refused("tell its type", Errno::OPNOTSUPP)),
+                _ => return Err(Retry::Refused("tell its type", Errno::OPNOTSUPP)),
             };
             let attributes = of_name(directory, name, &status, attributes).map_err(failed("read its attributes"))?;
-            Ok(Seen::Settled(State::Recorded(Record { content, attributes }), Some(status)))
+            Ok(Inspected::Settled(EntryState::Recorded(Record { content, attributes }), Some(status)))
         }
     }
 }
 
-fn actual(directory: BorrowedFd<'_>, name: &[u8]) -> Look {
+fn actual(directory: BorrowedFd<'_>, name: &[u8]) -> Retry {
     match open::status_at(directory, name) {
-        Ok(status) => Look::Is(open::file_type(&status)),
+        Ok(status) => Retry::OtherType(open::file_type(&status)),
         Err(errno) => failed("read its status")(errno),
     }
 }
 
-/// The attributes of something open.
+/// The attributes of an open file or directory.
 pub fn of_open(file: BorrowedFd<'_>, status: &Statx, wanted: AttributeSet) -> Result<Option<Box<Attributes>>, Errno> {
     attributes(status, wanted, || {
         read_xattrs(
@@ -142,15 +147,15 @@ pub fn of_open(file: BorrowedFd<'_>, status: &Statx, wanted: AttributeSet) -> Re
     })
 }
 
-/// The attributes of something of which nothing but the status is at hand: all but the extended ones.
+/// The attributes that follow from the status: all except extended attributes.
 pub fn of_status(status: &Statx, wanted: AttributeSet) -> Option<Box<Attributes>> {
     attributes(status, AttributeSet { xattrs: false, ..wanted }, || Ok(Xattrs::new())).ok().flatten()
 }
 
 /// The attributes of a name that is never opened for reading: a link, FIFO, socket or device.
 ///
-/// Linux before 6.13 reads extended attributes by path only, and the one path that leads to exactly the thing that was
-/// looked at is that of an `O_PATH` handle in `/proc`.
+/// Linux before 6.13 reads the extended attributes of these by path only. The path of an `O_PATH` handle in `/proc`
+/// leads to exactly what was inspected.
 fn of_name(
     directory: BorrowedFd<'_>,
     name: &[u8],
@@ -183,7 +188,7 @@ fn attributes(
     })))
 }
 
-/// Reads all extended attributes; a file system that has none (`EOPNOTSUPP`) has none.
+/// Reads all extended attributes; none if the file system does not support them (`EOPNOTSUPP`).
 fn read_xattrs(
     list: impl Fn(&mut Vec<u8>) -> Result<usize, Errno>,
     get: impl Fn(CString, &mut Vec<u8>) -> Result<usize, Errno>,
@@ -202,7 +207,7 @@ fn read_xattrs(
     Ok(xattrs)
 }
 
-/// Calls with a buffer that grows up to the 64 KiB that Linux sets as the limit for both lists and values.
+/// Calls with larger and larger buffers, up to 64 KiB, Linux's limit for both lists and values.
 fn filled(call: &impl Fn(&mut Vec<u8>) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
     for capacity in [256, 4 << 10, 64 << 10] {
         let mut buffer = Vec::with_capacity(capacity);
