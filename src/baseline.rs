@@ -28,13 +28,13 @@ const TEXT_LIMIT: u64 = 1 << 30;
 #[derive(Debug)]
 pub enum Baseline {
     Json(Box<json::Reader<BufReader<File>>>),
-    Text(Text),
+    Text(TextLock),
     Old(Old),
 }
 
 /// A lock in the format of `sha256sum`.
 #[derive(Debug)]
-pub struct Text {
+pub struct TextLock {
     pub reader: text::Reader,
     /// The digest of the whole file.
     digest: Sha256Digest,
@@ -101,7 +101,7 @@ impl Baseline {
                     RootInPaths::NowhereOr(root) => Some(root),
                     RootInPaths::Nowhere => None,
                 };
-                Ok(Self::Text(Text { reader: text::Reader::of_lines(lines)?, digest, or_below }))
+                Ok(Self::Text(TextLock { reader: text::Reader::of_lines(lines)?, digest, or_below }))
             }
         }
     }
@@ -141,7 +141,7 @@ impl Baseline {
             LockFormat::Json => Self::Json(Box::new(json::Reader::new(BufReader::with_capacity(128 << 10, file))?)),
             LockFormat::Sha256sum => {
                 let (bytes, digest) = whole(file, TEXT_LIMIT)?;
-                Self::Text(Text { reader: text::Reader::new(&bytes)?, digest, or_below: None })
+                Self::Text(TextLock { reader: text::Reader::new(&bytes)?, digest, or_below: None })
             }
         })
     }
@@ -160,13 +160,19 @@ impl Baseline {
     ///
     /// # Errors
     /// Those of the stream, and one that needs more memory.
-    pub fn seen<'a, E: Entries>(&self, limit: usize, live: &'a mut E) -> Result<Seen<'a, E>, LockError> {
+    pub fn project_live<'a, E: Entries>(
+        &self,
+        limit: usize,
+        live: &'a mut E,
+    ) -> Result<ProjectedLive<'a, E>, LockError> {
         Ok(match self {
             Self::Old(Old { lock: OldLock::ModuleHashes, reader, spellings, .. }) => {
-                Seen::Modules(ModulesOf::new(reader, spellings, limit, live)?)
+                ProjectedLive::Modules(ModulesOf::new(reader, spellings, limit, live)?)
             }
-            Self::Old(Old { lock: OldLock::ContainerImages, .. }) => Seen::Images(ImagesOf::new(live)),
-            Self::Old(Old { lock: OldLock::FileHashes, .. }) | Self::Json(_) | Self::Text(_) => Seen::All(live),
+            Self::Old(Old { lock: OldLock::ContainerImages, .. }) => ProjectedLive::Images(ImagesOf::new(live)),
+            Self::Old(Old { lock: OldLock::FileHashes, .. }) | Self::Json(_) | Self::Text(_) => {
+                ProjectedLive::All(live)
+            }
         })
     }
 
@@ -201,7 +207,7 @@ impl Baseline {
     pub fn line(&self) -> u64 {
         match self {
             Self::Json(reader) => reader.line(),
-            Self::Text(Text { reader, .. }) | Self::Old(Old { reader, .. }) => reader.line(),
+            Self::Text(TextLock { reader, .. }) | Self::Old(Old { reader, .. }) => reader.line(),
         }
     }
 
@@ -220,7 +226,7 @@ impl Baseline {
     pub fn whole(&self) -> Option<Whole<'_>> {
         match self {
             Self::Json(reader) => Some(Whole::File(reader.input().get_ref())),
-            Self::Text(Text { digest, .. }) => Some(Whole::Digest(*digest)),
+            Self::Text(TextLock { digest, .. }) => Some(Whole::Digest(*digest)),
             Self::Old(_) => None,
         }
     }
@@ -230,7 +236,7 @@ impl Baseline {
     pub fn identity(&self) -> Vec<u8> {
         match self {
             Self::Json(reader) => reader.stated_digest().as_bytes().to_vec(),
-            Self::Text(Text { digest, .. }) | Self::Old(Old { digest, .. }) => digest.0.to_vec(),
+            Self::Text(TextLock { digest, .. }) | Self::Old(Old { digest, .. }) => digest.0.to_vec(),
         }
     }
 }
@@ -247,14 +253,14 @@ impl Entries for Baseline {
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
         match self {
             Self::Json(reader) => reader.next(),
-            Self::Text(Text { reader, .. }) | Self::Old(Old { reader, .. }) => reader.next(),
+            Self::Text(TextLock { reader, .. }) | Self::Old(Old { reader, .. }) => reader.next(),
         }
     }
 
-    fn pass(&mut self, same: &Observed<'_>) -> Result<bool, LockError> {
+    fn skip_if_equal(&mut self, same: &Observed<'_>) -> Result<bool, LockError> {
         match self {
-            Self::Json(reader) => reader.pass(same),
-            Self::Text(Text { reader, .. }) | Self::Old(Old { reader, .. }) => reader.pass(same),
+            Self::Json(reader) => reader.skip_if_equal(same),
+            Self::Text(TextLock { reader, .. }) | Self::Old(Old { reader, .. }) => reader.skip_if_equal(same),
         }
     }
 }
@@ -267,15 +273,15 @@ pub fn holds_images(file: &File) -> Result<bool, LockError> {
     Ok(old::is_images(&start(file)?))
 }
 
-/// See [`Baseline::seen`].
+/// See [`Baseline::project_live`].
 #[derive(Debug)]
-pub enum Seen<'a, E> {
+pub enum ProjectedLive<'a, E> {
     All(&'a mut E),
     Modules(ModulesOf),
     Images(ImagesOf<'a, E>),
 }
 
-impl<E: Entries> Entries for Seen<'_, E> {
+impl<E: Entries> Entries for ProjectedLive<'_, E> {
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
         match self {
             Self::All(live) => live.next(),

@@ -1,7 +1,7 @@
-//! An ordered merge of two streams of entries: what drifted, and what could not be told.
+//! Compares two streams of entries by an ordered merge: what drifted, and what could not be verified.
 //!
-//! Every path of either side ends as verified, drifted or unverified, and [`Counts`] adds up by construction: each
-//! path is counted once, where its verdict is given.
+//! Every path of either side ends as verified, drifted or unverified. Each path is counted once, where its verdict is
+//! decided, so [`Counts`] adds up.
 
 mod against;
 mod change;
@@ -11,7 +11,7 @@ mod excerpt;
 mod live;
 mod moves;
 mod room;
-mod unread;
+mod unreadable;
 
 pub use against::{against, against_within};
 pub use change::Change;
@@ -20,29 +20,29 @@ pub use excerpt::{Excerpt, Hidden, LINES, LONGEST};
 pub use live::LiveStatus;
 pub use room::{LeftOut, Room};
 
-use unread::Opaque;
+use unreadable::UnreadableDirs;
 
 use crate::manifest::{Attributes, Content, Entries, LockError, Observed, Record, Unverified};
 use crate::path::EntryPath;
 
-/// A difference between lock and live state.
+/// A difference between the lock and the live state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drift {
     pub path: EntryPath,
     pub change: Change,
-    /// What the lock says of the path (for a move: of `from`); nothing if the path was added.
+    /// The record in the lock (for a move, that of `from`); `None` if the path was added.
     pub expected: Option<Record>,
-    /// What is there; nothing if the path was removed.
+    /// The live record; `None` if the path was removed.
     pub actual: Option<Record>,
-    /// Where the content was before, if it moved.
+    /// The previous path, if the content moved.
     pub from: Option<EntryPath>,
-    /// When what is there was written, and whose it is, where that was looked at.
+    /// When the live entry was written, and by which owner, if that was read.
     pub live: Option<LiveStatus>,
-    /// The lines that changed, where they were asked for.
+    /// The lines that changed, if requested.
     pub diff: Option<Box<Excerpt>>,
 }
 
-/// The drift of a path, out of those of a comparison: they are in the order of their paths.
+/// Finds the drift of a path in a comparison's list, which is sorted by path.
 #[must_use]
 pub fn drift_of<'a>(drift: &'a [Drift], path: &EntryPath) -> Option<&'a Drift> {
     drift.binary_search_by(|item| item.path.cmp(path)).ok().and_then(|index| drift.get(index))
@@ -55,35 +55,35 @@ pub struct UnverifiedEntry {
     pub reason: Unverified,
 }
 
-/// How many entries ended as what. `verified + drifted + unverified == entries`.
+/// The number of entries by verdict. `verified + drifted + unverified == entries`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Paths in the lock, in the live state, or in both. A move counts its two paths.
+    /// Paths in the lock, in the live state, or in both. A move counts as two.
     pub entries: u64,
     pub verified: u64,
     pub drifted: u64,
     pub unverified: u64,
 }
 
-/// What a comparison found. Both lists are in the one order of paths.
+/// The result of a comparison. Both lists are sorted by path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
     pub drift: Vec<Drift>,
     pub unverified: Vec<UnverifiedEntry>,
     pub counts: Counts,
-    /// How much of what is counted the lists don't have.
+    /// Entries that are counted but not listed.
     pub left_out: LeftOut,
 }
 
 /// Compares two streams.
 ///
 /// # Errors
-/// A lock that turns out to be malformed; nothing that was found up to there counts.
+/// The lock is malformed. Nothing that was found before that counts.
 pub fn compare(expected: &mut impl Entries, actual: &mut impl Entries) -> Result<Comparison, LockError> {
     compare_in(&mut Room::of(usize::MAX), expected, actual)
 }
 
-/// Compares two streams, and leaves out of the lists what there is no room for.
+/// Compares two streams; differences that do not fit into `room` are only counted.
 ///
 /// # Errors
 /// Those of [`compare`].
@@ -95,8 +95,8 @@ pub fn compare_in(
     merge(room, true, expected, actual)
 }
 
-/// Compares two streams, one of which may have no end: gives up once the differences take more memory than `budget`, in
-/// bytes and roughly, and leaves in it what they did not take.
+/// Compares two streams, one of which may be endless. Gives up when the differences take more than about `budget` bytes
+/// of memory, and reduces `budget` by what they take.
 ///
 /// # Errors
 /// Those of [`compare`], and [`LockError::TooDifferent`].
@@ -117,7 +117,7 @@ fn merge(
     expected: &mut impl Entries,
     actual: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
-    let mut merge = Merge { found: Comparison::default(), opaque: Opaque::default(), room };
+    let mut merge = Merge { found: Comparison::default(), unreadable: UnreadableDirs::default(), room };
     let mut left = expected.next()?;
     let mut right = actual.next()?;
     loop {
@@ -146,9 +146,9 @@ fn merge(
                 std::cmp::Ordering::Equal => {
                     merge.both(before, now);
                     right = actual.next()?;
-                    // Nearly all of what is compared is the same; for that, its line in the lock need not be read.
+                    // Nearly all entries are equal. Their lines in the lock need not be parsed.
                     while let Some(now) = &right
-                        && expected.pass(now)?
+                        && expected.skip_if_equal(now)?
                     {
                         merge.found.verified();
                         right = actual.next()?;
@@ -163,13 +163,13 @@ fn merge(
 }
 
 impl Comparison {
-    /// What is found where so many entries are all the same on both sides.
+    /// The result for this many entries that are all equal.
     #[must_use]
     pub fn of_equal(entries: u64) -> Self {
         Self { counts: Counts { entries, verified: entries, ..Counts::default() }, ..Self::default() }
     }
 
-    /// How many entries there are, if all of them are the same on both sides.
+    /// The number of entries, if all of them are equal.
     #[must_use]
     pub fn equal(&self) -> Option<u64> {
         let Counts { entries, verified, .. } = self.counts;
@@ -182,31 +182,31 @@ impl Comparison {
     }
 }
 
-/// A comparison on its way.
+/// A comparison in progress.
 struct Merge<'a> {
     found: Comparison,
-    opaque: Opaque,
+    unreadable: UnreadableDirs,
     room: &'a mut Room,
 }
 
 impl Merge<'_> {
     fn only_expected(&mut self, entry: &Observed<'_>) {
-        match (self.opaque.actual.above(entry.path), entry.state) {
+        match (self.unreadable.actual.above(entry.path), entry.state) {
             (Some(above), _) => self.unverified(entry.path, Unverified::Below(above.into())),
             (None, Ok(record)) => self.drifted(entry.path, Change::Removed, Some(record), None),
             (None, Err(reason)) => {
-                self.opaque.expected.add(entry.path);
+                self.unreadable.expected.add(entry.path);
                 self.unverified(entry.path, reason.clone());
             }
         }
     }
 
     fn only_actual(&mut self, entry: &Observed<'_>) {
-        match (self.opaque.expected.above(entry.path), entry.state) {
+        match (self.unreadable.expected.above(entry.path), entry.state) {
             (Some(above), _) => self.unverified(entry.path, Unverified::Below(above.into())),
             (None, Ok(record)) => self.drifted(entry.path, Change::Added, None, Some(record)),
             (None, Err(reason)) => {
-                self.opaque.actual.add(entry.path);
+                self.unreadable.actual.add(entry.path);
                 self.unverified(entry.path, reason.clone());
             }
         }
@@ -221,7 +221,7 @@ impl Merge<'_> {
             (Ok(expected), Err(Unverified::Absent)) => self.drifted(now.path, Change::Removed, Some(expected), None),
             (Err(Unverified::Absent), Ok(actual)) => self.drifted(now.path, Change::Added, None, Some(actual)),
             (expected, actual) => {
-                for (side, of) in [(expected, &mut self.opaque.expected), (actual, &mut self.opaque.actual)] {
+                for (side, of) in [(expected, &mut self.unreadable.expected), (actual, &mut self.unreadable.actual)] {
                     if side.is_err() {
                         of.add(now.path);
                     }
@@ -237,7 +237,7 @@ impl Merge<'_> {
         self.found.counts.entries += 1;
         self.found.counts.drifted += 1;
         let weight = size_of::<Drift>() + path.len() + room::record(expected) + room::record(actual);
-        // Streams give valid paths only. What is not kept is not looked at once more, however long it is.
+        // Streams yield only valid paths. A path that is not kept is not validated again, since it may be long.
         match self.room.take(path, weight).then(|| EntryPath::new(path)) {
             Some(Ok(path)) => {
                 let (expected, actual) = (expected.cloned(), actual.cloned());
@@ -250,7 +250,7 @@ impl Merge<'_> {
     fn unverified(&mut self, path: &[u8], reason: Unverified) {
         self.found.counts.entries += 1;
         self.found.counts.unverified += 1;
-        // A path that could not be read is kept twice, to see what is below it.
+        // A path that could not be read is stored twice, to recognize paths below it.
         let weight = size_of::<UnverifiedEntry>() + 64 + 2 * path.len() + room::reason(&reason);
         match self.room.take(path, weight).then(|| EntryPath::new(path)) {
             Some(Ok(path)) => {
@@ -261,8 +261,8 @@ impl Merge<'_> {
     }
 }
 
-/// How two records of one path differ. What one side does not know (a `sha256sum` lock knows only digests) is no
-/// difference; a directory's `nar` follows from the entries below it and is not looked at.
+/// How two records of one path differ. What one side does not record is no difference: a `sha256sum` lock has only
+/// digests. A directory's `nar` is not compared, since it follows from the entries below.
 #[must_use]
 pub fn difference(expected: &Record, actual: &Record) -> Option<Change> {
     use Content::{BlockDevice, CharDevice, Checksum, Container, Directory, Fifo, File, Module, Socket, Symlink};
@@ -302,3 +302,6 @@ pub fn difference(expected: &Record, actual: &Record) -> Option<Change> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

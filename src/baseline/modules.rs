@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use super::spellings::Spellings;
 use crate::declaration::Selection;
 use crate::digest::Sha256;
-use crate::manifest::list::Found;
+use crate::manifest::list::EntryResult;
 use crate::manifest::{Cause, Content, Entries, Entry, LockError, Observed, Record, Sha256Digest, Unverified, text};
 use crate::path::{EntryPath, escaped};
 
@@ -110,7 +110,7 @@ impl Module {
 /// record what lies beside the modules.
 #[derive(Debug)]
 pub struct ModulesOf {
-    entries: Vec<(EntryPath, Found)>,
+    entries: Vec<(EntryPath, EntryResult)>,
     next: usize,
 }
 

@@ -1,4 +1,4 @@
-//! A lock, whichever it is, against what is there: of the latter, an old lock is shown what it can tell.
+//! Compares a lock of any format with the live entries. For an old lock, these are reduced to what it can record.
 
 use std::collections::HashSet;
 
@@ -7,15 +7,15 @@ use crate::baseline::Baseline;
 use crate::manifest::{Entries, LockError, text};
 use crate::path::{EntryPath, escaped};
 
-/// Compares a lock with a stream of what is there, and leaves out of the lists what there is no room for.
+/// Compares a lock with live entries; differences that do not fit into `room` are only counted.
 ///
 /// # Errors
-/// A lock that turns out to be malformed, or can be read in two ways.
+/// The lock is malformed, or its paths are ambiguous.
 pub fn against(room: &mut Room, lock: &mut Baseline, live: &mut impl Entries) -> Result<Comparison, LockError> {
-    compared(room, true, lock, live)
+    compare_with(room, true, lock, live)
 }
 
-/// The same of a stream that may have no end, within a budget as that of [`compare_within`](super::compare_within).
+/// Likewise for a stream that may be endless, with a budget as in [`compare_within`](super::compare_within).
 ///
 /// # Errors
 /// Those of [`against`], and [`LockError::TooDifferent`].
@@ -25,12 +25,12 @@ pub fn against_within(
     live: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
     let mut room = Room::of(*budget);
-    let found = compared(&mut room, false, lock, live);
+    let found = compare_with(&mut room, false, lock, live);
     *budget = room.bytes;
     found
 }
 
-fn compared(
+fn compare_with(
     room: &mut Room,
     may_leave_out: bool,
     lock: &mut Baseline,
@@ -38,21 +38,21 @@ fn compared(
 ) -> Result<Comparison, LockError> {
     if lock.old().is_some() {
         let limit = if may_leave_out { usize::MAX } else { room.bytes };
-        let mut seen = lock.seen(limit, live)?;
+        let mut seen = lock.project_live(limit, live)?;
         return merge(room, may_leave_out, lock, &mut seen);
     }
     let found = merge(room, may_leave_out, lock, live)?;
     if let Baseline::Text(text) = lock
         && let Some(root) = &text.or_below
     {
-        told_apart(root, &text.reader, &found)?;
+        refuse_if_ambiguous(root, &text.reader, &found)?;
     }
     Ok(found)
 }
 
-/// Refuses a lock whose paths were read as relative to the root, if nothing of it is there, and something new is where
-/// its paths would be if they began with `root`: it can't be told whether all of it moved, or is the scripts'.
-fn told_apart(root: &[u8], lock: &text::Reader, found: &Comparison) -> Result<(), LockError> {
+/// Refuses a lock whose paths were read as relative to the root if none of them exist, and a new entry is where one of
+/// them would be if it began with `root`. Either everything moved, or it is a lock of the scripts.
+fn refuse_if_ambiguous(root: &[u8], lock: &text::Reader, found: &Comparison) -> Result<(), LockError> {
     let gone: HashSet<&[u8]> = found
         .drift
         .iter()
@@ -70,10 +70,9 @@ fn told_apart(root: &[u8], lock: &text::Reader, found: &Comparison) -> Result<()
     }
     Err(LockError::Old {
         problem: format!(
-            "its paths could be relative to the root as well as begin with it, as {}, since the globs of the check pick \
-             both; nothing of it is there if they are relative",
+            "its paths may be relative to the root or start with it, as {}, because the globs of the check match both; if they are relative, none of them exist",
             escaped(root)
         ),
-        remedy: "write `include` so that it picks the paths below the root alone, such as `*/docker-compose*.yml`",
+        remedy: "change `include` so that it matches only paths below the root, such as `*/docker-compose*.yml`",
     })
 }

@@ -1,44 +1,44 @@
-//! What a difference is called.
+//! The kinds of differences.
 
 use crate::manifest::Kind;
 
-/// How an entry differs from its lock. Where several hold, the first in this order is named; `expected` and `actual`
-/// of the [`Drift`](super::Drift) show them all.
+/// How an entry differs from its lock. If several apply, it is the first in this order; `expected` and `actual` of the
+/// [`Drift`](super::Drift) show all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
     Added,
     Removed,
-    /// A file, link, directory and so on in place of something of another type.
+    /// The type of the entry changed.
     TypeChanged,
-    /// Other bytes in a file, another target of a link, another number of a device.
+    /// The bytes of a file, the target of a link, or the number of a device changed.
     Modified,
-    /// The same content under another name.
+    /// The same content has another path.
     Moved,
     ExecutableChanged,
     ModeChanged,
     OwnerChanged,
     XattrsChanged,
-    /// A container that was made from an image of another name, another tag for example.
+    /// The container was created from an image with another name, such as another tag.
     ImageChanged,
-    /// A container that was made from another image of the same name.
+    /// The container was created from another image with the same name.
     ImageRebuilt,
-    /// A container's image is the same, and registries know it by other digests.
+    /// The image is the same, but its registry digests changed.
     DigestsChanged,
-    /// Privileges, capabilities, namespaces and the like: before what is less of a danger.
+    /// Privileges, capabilities, namespaces and so on. It comes before less dangerous changes.
     SecurityChanged,
     StateChanged,
     MountsChanged,
     NetworksChanged,
     PortsChanged,
     LabelsChanged,
-    /// Other names of environment variables; their values are not recorded.
+    /// The names of environment variables changed. Values are not recorded.
     EnvChanged,
-    /// Another project, service or configuration of Docker Compose's.
+    /// The Compose project, service or configuration changed.
     ComposeChanged,
 }
 
 impl Change {
-    /// All of them, in their order.
+    /// All changes, in order.
     pub const ALL: [Self; 20] = [
         Self::Added,
         Self::Removed,
@@ -62,7 +62,7 @@ impl Change {
         Self::ComposeChanged,
     ];
 
-    /// Those that the entries of a check of this kind can undergo, in their order.
+    /// The changes that entries of this kind can have, in order.
     pub fn of(kind: Kind) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |change| match change {
             Self::Added | Self::Removed => true,

@@ -1,4 +1,4 @@
-//! How two records of one container differ.
+//! Compares two records of one container.
 
 use super::Change;
 use crate::manifest::Container;

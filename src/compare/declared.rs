@@ -1,15 +1,15 @@
-//! What is there against what Compose files declare, and against the lock in what they do not say.
+//! Compares live containers with what Compose files declare, and with the lock for what they do not declare.
 
 use std::mem::size_of;
 
 use super::{Comparison, Room, against, against_within, merge, room};
 use crate::baseline::Baseline;
 use crate::compose::Project;
-use crate::manifest::list::Found;
+use crate::manifest::list::EntryResult;
 use crate::manifest::{Entries, List, LockError};
 use crate::path::EntryPath;
 
-/// [`against()`] of a check that may have a project.
+/// Like [`against()`], for a check that may have a Compose project.
 ///
 /// # Errors
 /// Those of [`against()`].
@@ -28,7 +28,7 @@ pub fn with_declared(
     }
 }
 
-/// [`against_within`] of a check that may have a project.
+/// Like [`against_within`], for a check that may have a Compose project.
 ///
 /// # Errors
 /// Those of [`against_within`].
@@ -40,10 +40,10 @@ pub fn with_declared_within(
 ) -> Result<Comparison, LockError> {
     let Some(project) = project else { return against_within(budget, lock, live) };
     let mut room = Room::of(*budget);
-    // All of it is kept, the same and what differs.
-    let mut entries: Vec<(EntryPath, Found)> = Vec::new();
+    // All entries are kept in memory, not only the differences.
+    let mut entries: Vec<(EntryPath, EntryResult)> = Vec::new();
     while let Some(entry) = live.next()? {
-        let weight = size_of::<(EntryPath, Found)>() + room::record(entry.state.ok());
+        let weight = size_of::<(EntryPath, EntryResult)>() + room::record(entry.state.ok());
         // Streams give valid paths only.
         match room.take(entry.path, entry.path.len() + weight).then(|| EntryPath::new(entry.path)) {
             Some(Ok(path)) => entries.push((path, entry.state.cloned().map_err(Clone::clone))),

@@ -1,13 +1,13 @@
-//! The lines that changed in a file, as a report has them where that was asked for.
+//! The changed lines of a file, for reports that show them.
 
-/// How many lines a report has of one file, and the longest of them, in characters.
+/// The most lines that a report has of one file, and the longest of them, in characters.
 pub const LINES: usize = 20;
 pub const LONGEST: usize = 400;
 
-/// What a report shows of the contents of a file that drifted. Raw: whatever shows it makes it harmless.
+/// The part of a drifted file that a report shows. Not escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Excerpt {
-    /// The first lines of a unified diff from its `@@` on, without their line feeds, and how many there are more.
+    /// The first lines of a unified diff, from `@@` on, without line feeds; and how many more there are.
     Lines {
         lines: Vec<String>,
         left_out: u64,
@@ -18,19 +18,19 @@ pub enum Excerpt {
 /// Why the lines are not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hidden {
-    /// It is no text.
+    /// It is not text.
     Binary,
-    /// Its name or its contents are those of a secret.
+    /// Its name or its contents look like a secret.
     Secret,
-    /// It has more than a report shows.
+    /// It is too large for a report.
     Large,
-    /// Nothing has what is locked.
+    /// No reference has the locked contents.
     NoReference,
-    /// It is not what it was when it was checked, or can't be read.
+    /// It changed after it was checked, or can't be read.
     Unread,
-    /// The server gives no contents.
+    /// The server does not give contents.
     NotGiven,
-    /// So many others are shown.
+    /// The report already shows the most files.
     Enough,
 }
 
@@ -52,17 +52,17 @@ impl Hidden {
         }
     }
 
-    /// The same for people.
+    /// The phrase in text reports.
     #[must_use]
     pub const fn phrase(self) -> &'static str {
         match self {
             Self::Binary => "a binary file",
             Self::Secret => "not shown: it may be a secret",
             Self::Large => "not shown: it is larger than 64 KiB",
-            Self::NoReference => "not shown: no reference has what is locked",
-            Self::Unread => "not shown: it could not be read again as it was",
+            Self::NoReference => "not shown: no reference has the locked contents",
+            Self::Unread => "not shown: it changed meanwhile, or could not be read again",
             Self::NotGiven => "not shown: the server gives contents only to `driftlock collect --contents`",
-            Self::Enough => "not shown: a report shows 100 files of a check, and 64 MiB of a server",
+            Self::Enough => "not shown: a report shows at most 100 files of a check, and 64 MiB of a server",
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What the file system says of an entry that drifted, beside what locks hold: when it was written, and whose it is.
+//! When a drifted entry was written, and its owner.
 
 use jiff::Timestamp;
 
-/// The status of what is there, a moment after it was compared.
+/// The status of a live entry, read shortly after the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveStatus {
     mtime: Timestamp,
@@ -11,7 +11,7 @@ pub struct LiveStatus {
 }
 
 impl LiveStatus {
-    /// `mtime` is in seconds since 1970; nothing where no calendar has a date for it (years beyond 9999).
+    /// `mtime` is in seconds since 1970; `None` for years after 9999.
     #[must_use]
     pub fn new(mtime: i64, uid: u32, gid: u32) -> Option<Self> {
         Timestamp::from_second(mtime).ok().map(|mtime| Self { mtime, uid, gid })
@@ -23,13 +23,13 @@ impl LiveStatus {
         self.mtime.as_second()
     }
 
-    /// The same in RFC 3339, in UTC.
+    /// The last modification in RFC 3339, in UTC.
     #[must_use]
     pub fn mtime(&self) -> String {
         self.mtime.to_string()
     }
 
-    /// Out of what [`mtime`](Self::mtime) gives; nothing for any other spelling.
+    /// Parses the form of [`mtime`](Self::mtime), and no other.
     #[must_use]
     pub fn restored(mtime: &str, uid: u32, gid: u32) -> Option<Self> {
         let parsed: Timestamp = mtime.parse().ok()?;

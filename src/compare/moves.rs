@@ -1,34 +1,34 @@
-//! Moves: content that was under one name and is under another, told only where it is unambiguous.
+//! Finds moves: content whose path changed, only if that is unambiguous.
 
 use std::collections::HashMap;
 
 use super::{Change, Drift};
 use crate::manifest::{Record, Sha256Digest};
 
-/// Where a content stands, as long as there is only one such place.
+/// Where a content occurs.
 #[derive(Clone, Copy)]
-enum Place {
-    At(usize),
+enum Occurrence {
+    Once(usize),
     Several,
 }
 
-/// Turns removals and additions of the same content into moves, and two files that swapped their contents too.
+/// Turns a removal and an addition of the same content into a move, and two files that were swapped into two moves.
 ///
-/// A content counts as moved only if exactly one drifted path has lost it and exactly one other has it now. Empty
+/// A content counts as moved only if exactly one drifted path lost it and exactly one other path has it now. Empty
 /// files are all alike and never count.
 pub fn pair(drift: &mut Vec<Drift>) {
-    let lost = places(drift, |item| (item.change != Change::Added).then_some(item.expected.as_ref()).flatten());
-    let gained = places(drift, |item| (item.change != Change::Removed).then_some(item.actual.as_ref()).flatten());
+    let lost = occurrences(drift, |item| (item.change != Change::Added).then_some(item.expected.as_ref()).flatten());
+    let gained = occurrences(drift, |item| (item.change != Change::Removed).then_some(item.actual.as_ref()).flatten());
     let mut moves = Vec::new();
     for (digest, from) in &lost {
-        if let (Place::At(from), Some(Place::At(to))) = (*from, gained.get(digest)) {
+        if let (Occurrence::Once(from), Some(Occurrence::Once(to))) = (*from, gained.get(digest)) {
             moves.push((from, *to));
         }
     }
     let is_move: HashMap<usize, usize> = moves.iter().copied().collect();
     moves.retain(|&(from, to)| match (drift[from].change, drift[to].change) {
         (Change::Removed, Change::Added) => true,
-        // Two files that were swapped are two moves, each one's new content being the other's old one.
+        // Two swapped files are two moves: the new content of each is the old content of the other.
         (Change::Modified, Change::Modified) => is_move.get(&to) == Some(&from),
         _ => false,
     });
@@ -48,16 +48,22 @@ pub fn pair(drift: &mut Vec<Drift>) {
     });
 }
 
-fn places<'a>(drift: &'a [Drift], record: impl Fn(&'a Drift) -> Option<&'a Record>) -> HashMap<Sha256Digest, Place> {
-    let mut places = HashMap::new();
+fn occurrences<'a>(
+    drift: &'a [Drift],
+    record: impl Fn(&'a Drift) -> Option<&'a Record>,
+) -> HashMap<Sha256Digest, Occurrence> {
+    let mut occurrences = HashMap::new();
     for (index, item) in drift.iter().enumerate() {
         if let Some(digest) = record(item).and_then(|record| record.content.sha256())
             && digest != EMPTY
         {
-            places.entry(digest).and_modify(|place| *place = Place::Several).or_insert(Place::At(index));
+            occurrences
+                .entry(digest)
+                .and_modify(|occurrence| *occurrence = Occurrence::Several)
+                .or_insert(Occurrence::Once(index));
         }
     }
-    places
+    occurrences
 }
 
 /// SHA-256 of no bytes.

@@ -1,18 +1,18 @@
-//! How much of the differences is kept: all are counted, and those that there is no room for are not listed.
+//! Limits the memory for differences. All are counted, and those that do not fit are not listed.
 //!
-//! A user who may write below a root decides how many differences there are and how long their paths: 4,000 directories in each
-//! other are a megabyte of names and two gigabytes of paths.
+//! A user who can write below a root decides how many differences there are and how long their paths are: 4,000 nested
+//! directories are a megabyte of names and two gigabytes of paths.
 
 use crate::manifest::{Attributes, Content, Record, Unverified, json};
 
-/// The memory for the differences of a run, in bytes and roughly: some 300,000 entries.
+/// The approximate memory for the differences of a run, in bytes: about 300,000 entries.
 const MOST: usize = 64 << 20;
 
-/// Paths that are longer than this, in bytes, are hardly ever there for a good reason; and what all of them may take.
+/// Longer paths, in bytes, are rarely legitimate; all of them together get this much.
 const LONG: usize = 1024;
 const MOST_LONG: usize = 1 << 20;
 
-/// What differences may still take.
+/// The memory that is left for differences.
 #[derive(Debug)]
 pub struct Room {
     pub(super) bytes: usize,
@@ -26,12 +26,12 @@ impl Default for Room {
 }
 
 impl Room {
-    /// So many bytes, however long a path is.
+    /// A limit in bytes, without a limit for long paths.
     pub(super) const fn of(bytes: usize) -> Self {
         Self { bytes, long: usize::MAX }
     }
 
-    /// Takes room for a difference, if there is some.
+    /// Reserves memory for a difference; returns whether it fits.
     pub(super) fn take(&mut self, path: &[u8], weight: usize) -> bool {
         let long = if path.len() > LONG { self.long.checked_sub(path.len()) } else { Some(self.long) };
         let (Some(bytes), Some(long)) = (self.bytes.checked_sub(weight), long) else { return false };
@@ -40,7 +40,7 @@ impl Room {
     }
 }
 
-/// What was counted and is not listed.
+/// Entries that were counted but not listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     pub drifted: u64,
@@ -54,7 +54,7 @@ impl LeftOut {
     }
 }
 
-/// Roughly what one side of a difference takes, in bytes.
+/// The approximate memory of one side of a difference, in bytes.
 pub(super) fn record(record: Option<&Record>) -> usize {
     let Some(record) = record else { return 0 };
     let target = match &record.content {
@@ -70,7 +70,7 @@ pub(super) fn record(record: Option<&Record>) -> usize {
     target + attributes
 }
 
-/// The same of a reason.
+/// The approximate memory of a reason, in bytes.
 pub(super) fn reason(reason: &Unverified) -> usize {
     match reason {
         Unverified::Reported(_, text) => text.len(),

@@ -4,16 +4,16 @@ use super::{Entries, LockError, Observed, Record, Unverified};
 use crate::path::EntryPath;
 
 /// The record of a path, or why it is not known.
-pub type Found = Result<Record, Unverified>;
+pub type EntryResult = Result<Record, Unverified>;
 
 /// Entries in the order of paths, without duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct List(Vec<(EntryPath, Found)>);
+pub struct List(Vec<(EntryPath, EntryResult)>);
 
 impl List {
     /// Sorts the entries. If two have the same path, the first one is kept.
     #[must_use]
-    pub fn new(mut entries: Vec<(EntryPath, Found)>) -> Self {
+    pub fn new(mut entries: Vec<(EntryPath, EntryResult)>) -> Self {
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         entries.dedup_by(|(a, _), (b, _)| a == b);
         Self(entries)
@@ -35,7 +35,7 @@ impl List {
     }
 
     /// All of them, in the order of paths.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&EntryPath, &Found)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&EntryPath, &EntryResult)> {
         self.0.iter().map(|(path, found)| (path, found))
     }
 
@@ -48,7 +48,7 @@ impl List {
 
 /// See [`List::entries`].
 #[derive(Debug)]
-pub struct ListEntries<'a>(std::slice::Iter<'a, (EntryPath, Found)>);
+pub struct ListEntries<'a>(std::slice::Iter<'a, (EntryPath, EntryResult)>);
 
 impl Entries for ListEntries<'_> {
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {

@@ -320,7 +320,7 @@ pub trait Entries {
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
-    fn pass(&mut self, _same: &Observed<'_>) -> Result<bool, LockError> {
+    fn skip_if_equal(&mut self, _same: &Observed<'_>) -> Result<bool, LockError> {
         Ok(false)
     }
 }

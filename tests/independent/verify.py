@@ -370,7 +370,7 @@ def parse_json_lock(raw):
             raise Refused("the last entry has a comma")
         exactly(b"}")
         if next(lines, None) is not None:
-            raise Refused("there is something behind the end")
+            raise Refused("there is data after the end")
     except (Refused, UnicodeDecodeError, binascii.Error) as error:
         raise Refused("line %d: %s" % (number, error)) from error
     if digest.digest() != stated:

@@ -174,7 +174,7 @@ impl<R: BufRead> Reader<R> {
             self.expect_line("}\n")?;
             if !self.input.fill_buf()?.is_empty() {
                 self.number += 1;
-                return Err(self.not_canonical("there is something behind the end"));
+                return Err(self.not_canonical("there is data after the end"));
             }
             self.finished = true;
             let actual = std::mem::take(&mut self.hasher).finish().sri();
@@ -237,7 +237,7 @@ impl<R: BufRead> Entries for Reader<R> {
 
     /// An entry has only one encoding, so a line equals this entry if it has the bytes that we would write. Unusual
     /// entries, and a line that is not completely in the buffer, are left to [`read_entry`](Self::read_entry).
-    fn pass(&mut self, same: &Observed<'_>) -> Result<bool, LockError> {
+    fn skip_if_equal(&mut self, same: &Observed<'_>) -> Result<bool, LockError> {
         let Ok(record) = same.state else { return Ok(false) };
         // This format has no line for a checksum alone.
         if matches!(record.content, Content::Checksum { .. } | Content::Module { .. })

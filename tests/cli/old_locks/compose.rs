@@ -154,12 +154,7 @@ fn what_could_be_read_in_two_ways_is_refused() {
     let any = CHECK.replace("*/docker", "**/docker");
     // Nothing of it is there if its paths are relative to the root, and everything if they are not.
     let world = stacks(&any, &script("infra/stacks"));
-    refused(
-        &world,
-        "compose_hashes",
-        LOCK,
-        "its paths could be relative to the root as well as begin with it, as infra/stacks",
-    );
+    refused(&world, "compose_hashes", LOCK, "its paths may be relative to the root or start with it, as infra/stacks");
     // Some of it is there: they are relative to the root, which is what they are for `sha256sum` too.
     let world = stacks(&any, "mkdir -p infra/stacks/infra/stacks; cp -r infra/stacks/odoo infra/stacks/infra/stacks");
     bash(&world, &format!("lock=$PWD/{LOCK}; cd infra/stacks; find infra -type f -exec sha256sum {{}} + >$lock"));

@@ -155,7 +155,7 @@ fn what_is_not_shown_is_said() {
     assert_eq!(diff(&report, "wide")["lines"][3], format!("+{}…", "w".repeat(399)));
     let text = world.driftlock(["check", "--show-changes"]).code(1).stdout();
     says(&text, &["      (a binary file)\n", "(not shown: it is larger than 64 KiB)", "      … and 31 lines more\n"]);
-    says(&text, &["(not shown: no reference has what is locked)", "-\\u{1b}[31m\\u{202e}"]);
+    says(&text, &["(not shown: no reference has the locked contents)", "-\\u{1b}[31m\\u{202e}"]);
     assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));
     // A link in the reference leads nowhere.
     fs::remove_file(world.path("reference/binary")).unwrap();
