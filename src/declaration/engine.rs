@@ -1,19 +1,19 @@
-//! The keys of checks that ask a container engine.
+//! The keys of checks that query a container engine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::section::{Section, Text};
+use super::section::{Section, StringValue};
 use super::value::{Data, Key, Value};
 use super::{ComposeFiles, DeclarationError, Engine, Problem};
 use crate::manifest::Kind;
 use crate::path;
 
 const SOCKET: &str = "\"/var/run/docker.sock\"";
-/// The longest path that the kernel takes for a socket, in bytes (`unix(7)`: `sun_path` has room for a NUL as well).
+/// The longest path of a socket, in bytes (`unix(7)`: `sun_path` also needs room for a NUL).
 pub const LONGEST_SOCKET: usize = 107;
 
-/// `socket`, and `containers` or `container` if the kind has them; nothing for kinds that ask none.
+/// `socket`, and `containers` or `container` if the kind has them; `None` for kinds without an engine.
 pub fn engine(section: Section<'_>, kind: Kind) -> Result<Option<Engine>, DeclarationError> {
     let containers = match kind {
         Kind::Files | Kind::Trees => return Ok(None),
@@ -40,7 +40,7 @@ pub fn engine(section: Section<'_>, kind: Kind) -> Result<Option<Engine>, Declar
     Ok(Some(Engine { socket: socket(section)?, containers, labels, one_off }))
 }
 
-/// The files of a check of kind `compose`; nothing for other kinds.
+/// The files of a check of kind `compose`; `None` for other kinds.
 pub fn compose(section: Section<'_>, kind: Kind) -> Result<Option<ComposeFiles>, DeclarationError> {
     const EXAMPLE: &str = "\"infra/shop.compose.json\"";
     if kind != Kind::Compose {
@@ -51,7 +51,7 @@ pub fn compose(section: Section<'_>, kind: Kind) -> Result<Option<ComposeFiles>,
     Ok(Some(ComposeFiles { config: config.text.into(), hashes: hashes.map(|hashes| hashes.text.into()) }))
 }
 
-/// Names of containers, and patterns for them.
+/// Container names and patterns.
 fn patterns(section: Section<'_>, key: &str) -> Result<Vec<String>, DeclarationError> {
     let names = section.strings(key, "[\"traefik\", \"shop-*\"]")?.unwrap_or_default();
     names
@@ -63,7 +63,7 @@ fn patterns(section: Section<'_>, key: &str) -> Result<Vec<String>, DeclarationE
         .collect()
 }
 
-/// Labels, each with the one value that is meant, which may be empty.
+/// Labels, each with its value, which may be empty.
 fn labels(section: Section<'_>) -> Result<BTreeMap<String, String>, DeclarationError> {
     const EXAMPLE: &str = "{ \"com.docker.compose.project\" = \"shop\" }";
     let Some((_, value)) = section.get("labels") else { return Ok(BTreeMap::new()) };
@@ -82,7 +82,7 @@ fn labels(section: Section<'_>) -> Result<BTreeMap<String, String>, DeclarationE
 }
 
 fn socket(section: Section<'_>) -> Result<PathBuf, DeclarationError> {
-    let Some(Text { at, text }) = section.string("socket", SOCKET)? else {
+    let Some(StringValue { at, text }) = section.string("socket", SOCKET)? else {
         return Err(section.missing("socket", SOCKET));
     };
     let problem = match text.split_once("://") {
@@ -94,26 +94,26 @@ fn socket(section: Section<'_>) -> Result<PathBuf, DeclarationError> {
     Err(section.error(at, "socket", problem))
 }
 
-/// Engines give containers names of `[a-zA-Z0-9][a-zA-Z0-9_.-]*`.
+/// Container names match `[a-zA-Z0-9][a-zA-Z0-9_.-]*`.
 ///
 /// Source: `RestrictedNamePattern` in Moby's `daemon/names`, and `NameRegex` in Podman's `libpod/define`.
-fn container(section: Section<'_>, key: &str, name: &Text<'_>) -> Result<String, DeclarationError> {
+fn container(section: Section<'_>, key: &str, name: &StringValue<'_>) -> Result<String, DeclarationError> {
     if is_container_name(name.text) {
         return Ok(name.text.to_owned());
     }
     Err(section.error(name.at, key, Problem::ContainerName { name: name.text.to_owned() }))
 }
 
-/// Whether an engine would give a container this name.
+/// Whether this is a valid container name.
 pub fn is_container_name(name: &str) -> bool {
     name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
-/// The directory in the container: absolute, and without names that lead elsewhere.
+/// The directory in the container: absolute, and without `.` and `..`.
 pub fn root(section: Section<'_>) -> Result<PathBuf, DeclarationError> {
     const EXAMPLE: &str = "\"/etc/nginx\"";
-    let Some(Text { at, text }) = section.string("root", EXAMPLE)? else {
+    let Some(StringValue { at, text }) = section.string("root", EXAMPLE)? else {
         return Err(section.missing("root", EXAMPLE));
     };
     let fits = text == "/"

@@ -1,4 +1,4 @@
-//! What can be wrong with a declaration, and what to write instead.
+//! The errors of a declaration, and what to write instead.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use super::Format;
 use crate::manifest::Spoiled;
 use crate::path::escaped;
 
-/// Names of what is declared that a message lists.
+/// The most declared names that a message lists.
 const MOST_NAMES: usize = 20;
 
-/// The first thing that is wrong with a declaration: where, what, and what to write instead, in one line.
+/// The first error of a declaration: where it is, what it is, and what to write instead, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {problem}{}", self.place(), self.remedy())]
+#[error("{}: {problem}{}", self.location(), self.remedy())]
 pub struct DeclarationError {
-    /// The declaration's name, as it was given.
+    /// The declaration's name, as given.
     pub file: String,
-    /// Remedies are written in the declaration's own format.
+    /// Remedies use the declaration's format.
     pub format: Format,
-    /// From 1; `None` where the whole file is meant.
+    /// From 1; `None` for an error about the whole file.
     pub line: Option<usize>,
-    /// From 1, in characters; only where no key tells the place in the line.
+    /// From 1, in characters; only for errors without a key.
     pub column: Option<usize>,
-    /// Dotted, with names quoted where TOML would need it.
+    /// Dotted, with names quoted where TOML requires it.
     pub key: Option<String>,
     pub problem: Box<Problem>,
 }
 
-/// What is wrong. Values from the file are kept as they are, and are made harmless where they are shown.
+/// What is wrong. Values are as they are in the file; messages escape them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     #[error("byte {offset} is not UTF-8")]
@@ -37,27 +37,27 @@ pub enum Problem {
     ByteOrderMark,
     #[error("{0}")]
     Spoiled(Spoiled),
-    #[error("a typographic quote, `{quote}`, which is no quote to TOML or JSON")]
+    #[error("a typographic quote, `{quote}`, which TOML and JSON do not accept as a quote")]
     TypographicQuote { quote: char },
     #[error("the file is empty")]
     Empty,
-    #[error("{}", shown(.message))]
+    #[error("{}", excerpt(.message))]
     Syntax { message: String },
     /// `kind = files`
-    #[error("`{}` is neither a string in quotes nor any other value", shown(.word))]
+    #[error("`{}` is not a value: a string needs quotes", excerpt(.word))]
     Unquoted { word: String },
-    #[error("nested too deep")]
+    #[error("nested too deeply")]
     TooDeep,
     #[error("duplicate key{}", first_on(*.first))]
     DuplicateKey { first: Option<usize> },
-    #[error("two checks of one name{}", first_on(*.first))]
+    #[error("two checks have this name{}", first_on(*.first))]
     DuplicateCheck { first: Option<usize> },
     #[error("no checks are declared")]
     NoChecks,
     #[error("unknown key")]
     UnknownKey { nearest: Option<&'static str>, known: &'static [&'static str] },
-    /// `[check.a.b]`, which is a table `b` in the check `a`.
-    #[error("unknown key, or a {table}'s name with an unquoted dot in it")]
+    /// `[check.a.b]`: a table `b` in the check `a`.
+    #[error("unknown key, or a {table} name with an unquoted dot")]
     UnquotedDot { table: &'static str, name: String },
     #[error("missing")]
     Missing { example: &'static str },
@@ -68,106 +68,106 @@ pub enum Problem {
     NotATable { found: &'static str },
     #[error("empty string")]
     EmptyString,
-    #[error("a NUL character, which no path and no name can hold")]
+    #[error("contains a NUL character, which paths and names can't have")]
     Nul,
-    #[error("`{}` can't name a {what}", shown(.name))]
+    #[error("`{}` is not a valid {what} name", excerpt(.name))]
     Name { what: &'static str, name: String },
-    #[error("`{}` can't be a host", shown(.host))]
+    #[error("`{}` is not a valid host", excerpt(.host))]
     Host { host: String },
-    #[error("{}", shown(&format!("`{host}` has the port {port} behind it")))]
+    #[error("{}", excerpt(&format!("`{host}` includes the port {port}")))]
     HostWithPort { host: String, port: String },
-    #[error("`{}` can't be a user", shown(.user))]
+    #[error("`{}` is not a valid user name", excerpt(.user))]
     User { user: String },
-    #[error("{number} is no port")]
+    #[error("{number} is not a port number")]
     Port { number: i64 },
-    #[error("{number} reports can't be kept: the one that was just made is")]
+    #[error("can't keep {number} reports: the newest one is always kept")]
     KeepsNothing { number: i64 },
-    #[error("`{}` is not absolute, and a server has nothing that it could be relative to", shown(.path))]
+    #[error("`{}` is relative, but a path on a server must be absolute", excerpt(.path))]
     NotAbsolute { path: String },
     #[error("no check has this name")]
     NoSuchCheck { checks: Vec<String> },
-    #[error("no {what} is called `{}`", shown(.name))]
+    #[error("there is no {what} named `{}`", excerpt(.name))]
     NotDeclared { what: &'static str, name: String, nearest: Option<String>, known: Vec<String> },
-    #[error("the check `{}` is for this machine alone, as its `modes` say", shown(.check))]
+    #[error("the `modes` of the check `{}` do not include `server`", excerpt(.check))]
     NotForServers { check: String },
-    #[error("a check with a lock for each server is for servers alone")]
+    #[error("a check with `lock_per_server` applies only to servers")]
     LocalLockPerServer,
-    #[error("the locks of `{}` would lie in a folder that has the name of the lock of check `{}`", shown(.server), shown(.check))]
+    #[error("the folder for the locks of `{}` would have the same name as the lock of check `{}`", excerpt(.server), excerpt(.check))]
     ServerIsALock { server: String, check: String },
-    #[error("empty: it would be asked for nothing")]
+    #[error("empty: nothing would be checked")]
     EmptyChecks,
     #[error("empty: a group without servers")]
     EmptyGroup,
-    #[error("`{name}` is a reserved name: reports use it themselves")]
+    #[error("`{name}` is a reserved name in reports")]
     ReservedName { name: &'static str },
-    #[error("unknown {what} `{}`", shown(.value))]
+    #[error("unknown {what} `{}`", excerpt(.value))]
     UnknownWord { what: &'static str, value: String, nearest: Option<&'static str>, known: &'static [&'static str] },
-    #[error("`{kind}` takes no `{}`, which is a key of `{other}`", shown(.key))]
+    #[error("`{kind}` has no key `{}`, which is a key of `{other}`", excerpt(.key))]
     KeyOfOtherKind { key: String, kind: &'static str, other: &'static str, known: &'static [&'static str] },
-    #[error("empty: it would pick no container")]
+    #[error("empty: it would select no containers")]
     EmptyContainers,
-    #[error("empty: it would leave no container out")]
+    #[error("empty: it would not filter anything")]
     EmptyLabels,
-    #[error("`{}` can't be a container's name", shown(.name))]
+    #[error("`{}` is not a valid container name", excerpt(.name))]
     ContainerName { name: String },
-    #[error("`{}` is no absolute path in a container without `.` and `..`", shown(.root))]
+    #[error("`{}` is not an absolute path without `.` and `..`", excerpt(.root))]
     ContainerRoot { root: String },
-    /// `unix://…`, whose path is the one to write, or what is no UNIX socket at all.
-    #[error("the address of an engine, and not the path of its UNIX socket")]
+    /// `path`: the path in `unix://…`; `None` for other addresses.
+    #[error("an address instead of the path of a UNIX socket")]
     SocketScheme { path: Option<String> },
-    #[error("longer than {} bytes, which no path of a socket may be", super::engine::LONGEST_SOCKET)]
+    #[error("longer than {} bytes, the limit for the path of a socket", super::engine::LONGEST_SOCKET)]
     SocketTooLong,
-    #[error("`trees` takes no `include`: it records everything below its root")]
+    #[error("`trees` has no key `include`: it records everything below its root")]
     IncludeOnTrees,
-    #[error("empty: it would pick nothing")]
+    #[error("empty: it would select nothing")]
     EmptyInclude,
     #[error("empty: the check would never run")]
     EmptyModes,
-    #[error("`{}` is listed twice", shown(.value))]
+    #[error("`{}` is listed twice", excerpt(.value))]
     ListedTwice { value: String },
-    /// `below`: what is left of it without the root that it starts with.
-    #[error("glob `{}` is absolute", shown(.glob))]
+    /// `below`: the rest after the root, if the glob starts with it.
+    #[error("glob `{}` is absolute", excerpt(.glob))]
     GlobAbsolute { glob: String, below: Option<String> },
-    #[error("glob `{}` has `**` inside of a name, where it is no more than `*`", shown(.glob))]
+    #[error("glob `{}` has `**` within a name, where it means the same as `*`", excerpt(.glob))]
     GlobStars { glob: String, instead: String },
-    #[error("glob `{}` begins with `!`, and globs can't be negated", shown(.glob))]
+    #[error("glob `{}` starts with `!`, but globs can't be negated", excerpt(.glob))]
     GlobNegated { glob: String },
-    #[error("glob `{}` has the name `{name}` in it, which no path below a root has", shown(.glob))]
+    #[error("glob `{}` contains `{name}`, which no path below a root does", excerpt(.glob))]
     GlobDots { glob: String, name: &'static str },
-    #[error("glob `{}` has an empty name in it (`//`, or `/` at its end)", shown(.glob))]
+    #[error("glob `{}` contains an empty name (`//`, or a trailing `/`)", excerpt(.glob))]
     GlobEmptyName { glob: String },
-    #[error("glob `{}` is malformed: {}", shown(.glob), shown(.reason))]
+    #[error("glob `{}` is malformed: {}", excerpt(.glob), excerpt(.reason))]
     GlobMalformed { glob: String, reason: String },
-    #[error("glob `{}` has a character outside of ASCII between brackets, where it would never match", shown(.glob))]
+    #[error("glob `{}` has a non-ASCII character between brackets, which would never match", excerpt(.glob))]
     GlobClass { glob: String },
-    #[error("glob `{}` has too many bytes, slashes or braces", shown(.glob))]
+    #[error("glob `{}` has too many bytes, slashes or braces", excerpt(.glob))]
     GlobTooLarge { glob: String },
-    #[error("with these, the globs of all checks have more than {most} bytes")]
+    #[error("the globs of all checks together have more than {most} bytes")]
     GlobsTooLarge { most: usize },
-    #[error("`{}` is no name for a lock file: {reason}", shown(.lock))]
+    #[error("`{}` is not a valid name for a lock file: {reason}", excerpt(.lock))]
     LockName { lock: String, reason: &'static str },
-    #[error("`{}` is a lock in sha256sum's format, which can't hold {what}", shown(.lock))]
+    #[error("`{}` has the sha256sum format, which does not support {what}", excerpt(.lock))]
     TextLock { lock: String, what: &'static str },
-    #[error("lock file `{}` is already that of check `{}`{}", shown(.lock), shown(.check), on(*.line))]
+    #[error("lock file `{}` is already used by check `{}`{}", excerpt(.lock), excerpt(.check), on(*.line))]
     LockTaken { lock: String, check: String, line: usize },
 }
 
 impl DeclarationError {
-    fn place(&self) -> Place<'_> {
-        Place(self)
+    fn location(&self) -> ErrorLocation<'_> {
+        ErrorLocation(self)
     }
 
-    /// What to write instead, after a semicolon; nothing where the problem says it already.
+    /// What to write instead, after a semicolon; empty if the problem already says it.
     fn remedy(&self) -> String {
         let remedy = self.problem.remedy(self.format, self.key.as_deref().unwrap_or_default());
         if remedy.is_empty() { remedy } else { format!("; {remedy}") }
     }
 }
 
-/// `driftlock.toml:7:1: check.a.kind`, as far as it is known.
-struct Place<'a>(&'a DeclarationError);
+/// `driftlock.toml:7:1: check.a.kind`, as far as known.
+struct ErrorLocation<'a>(&'a DeclarationError);
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for ErrorLocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = self.0;
         escaped(error.file.as_bytes()).fmt(f)?;
@@ -190,23 +190,23 @@ impl Problem {
         match self {
             Self::NotUtf8 { .. } | Self::Utf16 => "save it as UTF-8".to_owned(),
             Self::Spoiled(spoiled) => spoiled.remedy().to_owned(),
-            Self::TypographicQuote { .. } => "write the plain one, `\"`".to_owned(),
-            Self::ByteOrderMark => "save it as UTF-8 without one".to_owned(),
+            Self::TypographicQuote { .. } => "use plain quotes, `\"`".to_owned(),
+            Self::ByteOrderMark => "save it as UTF-8 without it".to_owned(),
             Self::Empty | Self::NoChecks => {
-                format!("write {}, or let `driftlock init` write an example", a_check(format))
+                format!("write {}, or run `driftlock init` for an example", a_check(format))
             }
             Self::Syntax { .. } => String::new(),
-            Self::Unquoted { word } => format!("write `\"{}\"`", shown(word)),
+            Self::Unquoted { word } => format!("write `\"{}\"`", excerpt(word)),
             Self::TooDeep => match format {
-                Format::Toml => "give each check a table of its own, `[check.NAME]`, with plain keys".to_owned(),
+                Format::Toml => "write each check as its own table, `[check.NAME]`, with plain keys".to_owned(),
                 Format::Json => "a declaration is an object of checks, which are objects".to_owned(),
             },
             Self::DuplicateKey { .. } => "keep one of the two".to_owned(),
             Self::DuplicateCheck { .. } => "give one of them another name".to_owned(),
             Self::UnknownKey { nearest, known } | Self::UnknownWord { nearest, known, .. } => instead(*nearest, known),
             Self::UnquotedDot { table, name } => match format {
-                Format::Toml => format!("write `[{table}.\"{}\"]`", shown(name)),
-                Format::Json => format!("write a {table} named `{}`", shown(name)),
+                Format::Toml => format!("write `[{table}.\"{}\"]`", excerpt(name)),
+                Format::Json => format!("write a {table} named `{}`", excerpt(name)),
             },
             Self::Missing { example } | Self::WrongType { example, .. } => {
                 format!("write `{}`", setting(format, last, example))
@@ -221,23 +221,23 @@ impl Problem {
                 format!("write {}", a_group(format))
             }
             Self::NotATable { .. } => format!("write {}", a_check(format)),
-            Self::EmptyString => "write something, or leave the key out".to_owned(),
+            Self::EmptyString => "write a value, or remove the key".to_owned(),
             Self::Nul => "remove it".to_owned(),
-            Self::Name { .. } => "write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),
+            Self::Name { .. } => "use 1 to 100 characters of `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),
             Self::Host { .. } => {
                 "write a name, an address, or an alias from `~/.ssh/config`, without user and port".to_owned()
             }
             Self::HostWithPort { host, port } => {
                 format!(
                     "write `{}` and `{}`",
-                    setting(format, "host", &format!("\"{}\"", shown(host))),
-                    setting(format, "port", &shown(port))
+                    setting(format, "host", &format!("\"{}\"", excerpt(host))),
+                    setting(format, "port", &excerpt(port))
                 )
             }
             Self::User { .. } => "write the name of a user on the server".to_owned(),
             Self::Port { .. } => "write a number from 1 to 65535".to_owned(),
-            Self::KeepsNothing { .. } => "write a number from 1 on, or leave it out to keep all".to_owned(),
-            Self::NotAbsolute { path } => format!("write where it lies there, like `/srv/{}`", shown(path)),
+            Self::KeepsNothing { .. } => "write a number of at least 1, or remove the key to keep all reports".to_owned(),
+            Self::NotAbsolute { path } => format!("write an absolute path, such as `/srv/{}`", excerpt(path)),
             Self::NoSuchCheck { checks } => {
                 let checks: Vec<_> = checks.iter().map(String::as_str).collect();
                 instead(None, &checks)
@@ -252,15 +252,15 @@ impl Problem {
             Self::NotForServers { .. } => {
                 format!("remove it, or write `{}` in the check", setting(format, "modes", "[\"local\", \"server\"]"))
             }
-            Self::LocalLockPerServer => "write `server` alone, or leave `modes` out".to_owned(),
+            Self::LocalLockPerServer => "write only `server`, or remove `modes`".to_owned(),
             Self::ServerIsALock { .. } => "give the server another name".to_owned(),
-            Self::EmptyChecks => "name checks, or leave `checks` out for all of them".to_owned(),
+            Self::EmptyChecks => "name checks, or remove `checks` for all of them".to_owned(),
             Self::EmptyGroup => "name servers, or remove the group".to_owned(),
             Self::ReservedName { .. } => "give the check another name".to_owned(),
             Self::KeyOfOtherKind { known, .. } => format!("remove it, or {}", instead(None, known)),
-            Self::EmptyContainers => "name containers, or leave `containers` out for all of them".to_owned(),
+            Self::EmptyContainers => "name containers, or remove `containers` for all of them".to_owned(),
             Self::EmptyLabels => format!(
-                "write `{}`, or leave `labels` out",
+                "write `{}`, or remove `labels`",
                 match format {
                     Format::Toml => "labels = { \"com.docker.compose.project\" = \"shop\" }",
                     Format::Json => "\"labels\": {\"com.docker.compose.project\": \"shop\"}",
@@ -270,55 +270,54 @@ impl Problem {
                 Some(name) if super::engine::is_container_name(name) => format!("write `{name}`"),
                 _ => "write the name that `docker ps` shows: `A-Z a-z 0-9 _ . -`, the first a letter or a digit".to_owned(),
             },
-            Self::ContainerRoot { .. } => format!("write it like `{}`", setting(format, "root", "\"/etc/nginx\"")),
-            Self::SocketScheme { path: Some(path) } => format!("write `{}`", shown(path)),
+            Self::ContainerRoot { .. } => format!("write a path such as `{}`", setting(format, "root", "\"/etc/nginx\"")),
+            Self::SocketScheme { path: Some(path) } => format!("write `{}`", excerpt(path)),
             Self::SocketScheme { path: None } => {
-                "driftlock reaches no network: write the path of the engine's socket, and run it on the engine's machine".to_owned()
+                "write the path of the engine's socket, and run driftlock on the engine's machine: it opens no network connections".to_owned()
             }
-            Self::SocketTooLong => "write a shorter one: a relative path, or that of a link".to_owned(),
-            Self::IncludeOnTrees => "remove `include`, and name what to leave out in `exclude`".to_owned(),
+            Self::SocketTooLong => "use a shorter path: a relative one, or a link".to_owned(),
+            Self::IncludeOnTrees => "remove `include`, and list what to leave out in `exclude`".to_owned(),
             Self::EmptyInclude => {
                 format!("write `{}`, or `[\"**\"]` for everything", setting(format, "include", "[\"*.conf\"]"))
             }
-            Self::EmptyModes => "write `local`, `server` or both, or leave `modes` out".to_owned(),
+            Self::EmptyModes => "write `local`, `server` or both, or remove `modes`".to_owned(),
             Self::ListedTwice { .. } => "remove one".to_owned(),
-            Self::GlobAbsolute { below: Some(below), .. } => format!("write `{}`, without the check's root", shown(below)),
+            Self::GlobAbsolute { below: Some(below), .. } => format!("write `{}`, without the check's root", excerpt(below)),
             Self::GlobAbsolute { below: None, .. } => {
-                "it has to be relative to the check's root: write what is left of it without the root's path".to_owned()
+                "write it relative to the check's root, without the root's path".to_owned()
             }
-            Self::GlobStars { instead, .. } => format!("write `{}`", shown(instead)),
+            Self::GlobStars { instead, .. } => format!("write `{}`", excerpt(instead)),
             Self::GlobNegated { glob } => {
-                let name = shown(glob.trim_start_matches('!'));
+                let name = excerpt(glob.trim_start_matches('!'));
                 let wanted = match format {
                     Format::Toml => format!("'\\!{name}'"),
                     Format::Json => format!("\"\\\\!{name}\""),
                 };
                 format!(
-                    "write `{wanted}` for a name that begins with `!`; for all but some, let `include` name those that are \
-                     wanted, in a check of kind `files`"
+                    "write `{wanted}` for a name that starts with `!`; to select all except some, list the wanted ones in `include` of a `files` check"
                 )
             }
             Self::GlobDots { name, .. } => match *name {
                 ".." => "write it relative to the check's root, or choose a root further up".to_owned(),
-                _ => "leave it out".to_owned(),
+                _ => "remove it".to_owned(),
             },
             Self::GlobEmptyName { glob } => match glob.strip_suffix('/') {
                 Some(directory) if !directory.is_empty() && !directory.ends_with('/') => {
-                    format!("write `{0}`, or `{0}/**` for all below it", shown(directory))
+                    format!("write `{0}`, or `{0}/**` for all below it", excerpt(directory))
                 }
                 _ => "write single slashes between names".to_owned(),
             },
-            Self::GlobMalformed { .. } => "put `\\` before a character that stands for itself".to_owned(),
+            Self::GlobMalformed { .. } => "put `\\` before a special character to use it literally".to_owned(),
             Self::GlobClass { .. } => "write alternatives in braces: `{é,x}`".to_owned(),
             Self::GlobTooLarge { .. } => "write several shorter globs".to_owned(),
-            Self::GlobsTooLarge { .. } => "write fewer, with `*` and `**` for what they have in common".to_owned(),
+            Self::GlobsTooLarge { .. } => "write fewer globs, with `*` and `**` for what they have in common".to_owned(),
             Self::LockName { lock, .. } if lock.ends_with(".hash.txt") => {
-                "write it in a check of kind `trees`, or another name".to_owned()
+                "use it in a check of kind `trees`, or choose another name".to_owned()
             }
             Self::LockName { .. } => "write a plain name that ends in `.lock.json` or `.lock.txt`".to_owned(),
             Self::TextLock { .. } => "write a name that ends in `.lock.json`".to_owned(),
             Self::LockTaken { .. } => {
-                format!("give one of them its own: `{}`", setting(format, "lock", "\"NAME.lock.json\""))
+                format!("give each check its own lock: `{}`", setting(format, "lock", "\"NAME.lock.json\""))
             }
         }
     }
@@ -377,8 +376,8 @@ fn on(line: usize) -> String {
     format!(" (line {line})")
 }
 
-/// A value from the file, harmless and of a length that leaves the message readable.
-fn shown(value: &str) -> String {
+/// A value from the file, escaped, and cut if it is long.
+fn excerpt(value: &str) -> String {
     const LONGEST: usize = 120;
     let (start, end) = match value.char_indices().nth(LONGEST) {
         Some((cut, _)) => (&value[..cut], "…"),

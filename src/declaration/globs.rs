@@ -1,22 +1,22 @@
-//! Which globs could match a path below a root at all.
+//! Refuses globs that can't match any path below a root.
 //!
-//! A glob is matched against relative paths without `.`, `..` and empty names ([`crate::path`]), so one that asks for
-//! such a name matches nothing, and its author believes that something is watched which isn't. Braces can hold
-//! names and slashes (`a{/..,b}`), so this follows all alternatives at once: after each character it knows the set of
-//! what the name so far can be.
+//! A glob is matched against relative paths without `.`, `..` and empty names ([`crate::path`]). A glob that requires
+//! such a name matches nothing, though its author believes that something is watched. Braces can contain names and
+//! slashes (`a{/..,b}`), so this follows all alternatives at once: after each character it knows the set of possible
+//! forms of the current name.
 
 use super::Problem;
 
-/// As long as the longest path that Linux takes in one piece.
+/// The longest path that Linux accepts in one call.
 const LONGEST: usize = 4096;
-/// Braces in braces cost stack when `globset` compiles them.
+/// Nested braces use stack when `globset` compiles them.
 const MOST_BRACES: usize = 64;
-/// For each slash, the directories that lead there become a glob of their own.
+/// Each slash adds a glob for the directory before it.
 const MOST_SLASHES: usize = 128;
 
-/// What the name so far can be, as a set of bits.
+/// The possible forms of the current name, as a set of bits.
 type Names = u8;
-/// At the very start of the glob.
+/// At the start of the glob.
 const START: Names = 1;
 /// Right after a slash.
 const EMPTY: Names = 1 << 1;
@@ -24,7 +24,7 @@ const DOT: Names = 1 << 2;
 const DOT_DOT: Names = 1 << 3;
 const OTHER: Names = 1 << 4;
 
-/// Checks one glob, but for its syntax, which `globset` knows best.
+/// Checks one glob, except for its syntax, which `globset` checks.
 pub fn check(glob: &str) -> Result<(), Problem> {
     let count = |character| glob.matches(character).count();
     if glob.len() > LONGEST || count('{') > MOST_BRACES || count('/') > MOST_SLASHES {
@@ -34,10 +34,10 @@ pub fn check(glob: &str) -> Result<(), Problem> {
         return Err(Problem::GlobNegated { glob: glob.to_owned() });
     }
     let mut names = START;
-    // For each open brace: what the name could be before it, and after the alternatives that are past.
+    // For each open brace: the possible forms before it, and after the alternatives so far.
     let mut braces: Vec<(Names, Names)> = Vec::new();
     let mut rest = glob.chars();
-    // Whether `**` may stand here: where a name or an alternative begins.
+    // Whether `**` is allowed here: at the start of a name or an alternative.
     let mut begins = true;
     while let Some(character) = rest.next() {
         let began = std::mem::replace(&mut begins, matches!(character, '/' | '{' | ','));
@@ -81,7 +81,7 @@ pub fn check(glob: &str) -> Result<(), Problem> {
     ends(glob, names)
 }
 
-/// A glob with `**` inside of names, with that as a name of its own: `a/**.conf` as `a/**/*.conf`.
+/// Rewrites `**` within a name as a name of its own: `a/**.conf` becomes `a/**/*.conf`.
 fn in_own_names(glob: &str) -> String {
     let name = |name: &str| {
         let parts: Vec<_> = name.split("**").map(|part| part.trim_matches('*')).collect();
@@ -96,7 +96,7 @@ fn in_own_names(glob: &str) -> String {
     glob.split('/').map(name).collect::<Vec<_>>().join("/")
 }
 
-/// What the names can be after one more character.
+/// The possible forms after one more character.
 fn then(names: Names, character: char) -> Names {
     if character != '.' {
         return OTHER;
@@ -110,7 +110,7 @@ fn then(names: Names, character: char) -> Names {
     next
 }
 
-/// Refuses a name that ends while it can be one that no path has.
+/// Refuses the glob if the name that ends here can be one that no path has.
 fn ends(glob: &str, names: Names) -> Result<(), Problem> {
     let glob = glob.to_owned();
     if names & START != 0 {
@@ -126,8 +126,8 @@ fn ends(glob: &str, names: Names) -> Result<(), Problem> {
     }
 }
 
-/// Goes past a class, in which a `]` right after `[`, `[!` or `[^` stands for itself, and gives whether all in it is
-/// ASCII. Globs match bytes, so a class stands for one byte, and a character of several in it would never match.
+/// Skips a character class; a `]` right after `[`, `[!` or `[^` is literal. Returns whether the class is all ASCII.
+/// Globs match bytes, so a multi-byte character in a class would never match.
 fn skip_class(rest: &mut std::str::Chars<'_>) -> bool {
     let mut ahead = rest.clone();
     if matches!(ahead.next(), Some('!' | '^')) {
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// `globset` takes them for `*`, so what lies deeper would be passed over.
+    /// `globset` treats them as `*`, so deeper paths would be missed.
     #[test]
     fn two_stars_inside_of_a_name_are_refused() {
         for (glob, instead) in [

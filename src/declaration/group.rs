@@ -1,32 +1,32 @@
-//! `[group.NAME]`: servers that are named together, and the checks that they are asked for; and those of a single server.
+//! `[group.NAME]`: named sets of servers, and the checks that they run; also the `checks` of a single server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::section::{Section, Text, nearest};
+use super::section::{Section, StringValue, nearest};
 use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
 use super::{Check, DeclarationError, Group, Problem, Server};
 
 const KEYS: &[&str] = &["servers", "checks"];
 
-/// The checks of a declaration, and the place of each by its name.
+/// The checks of a declaration, and the index of each by its name.
 #[derive(Clone, Copy)]
-pub struct Known<'a> {
+pub struct CheckIndex<'a> {
     pub checks: &'a [Check],
-    pub places: &'a HashMap<&'a str, usize>,
+    pub indices: &'a HashMap<&'a str, usize>,
 }
 
-/// Checks all groups, and tells their servers what they are asked for. `name` is the rule for their names.
+/// Validates all groups, and adds their checks to their servers. `name` validates group names.
 pub fn groups(
     source: Source<'_>,
     declared: &[(Key, Value)],
-    known: Known<'_>,
+    known: CheckIndex<'_>,
     servers: &mut [Server],
     name: impl Fn(&str) -> Result<(), Problem>,
 ) -> Result<Vec<Group>, DeclarationError> {
-    let places: HashMap<String, usize> =
-        servers.iter().enumerate().map(|(place, server)| (server.name.clone(), place)).collect();
+    let indices: HashMap<String, usize> =
+        servers.iter().enumerate().map(|(index, server)| (server.name.clone(), index)).collect();
     let group = |(key, value): &(Key, Value)| {
         let path = dotted("group", &key.name);
         name(&key.name).map_err(|problem| source.error(key.span.start, &path, problem))?;
@@ -40,49 +40,49 @@ pub fn groups(
         if named.is_empty() {
             return Err(section.error(at(section, "servers"), "servers", Problem::EmptyGroup));
         }
-        let place = |Text { at, text }: &Text<'_>| match places.get(*text) {
-            Some(place) => Ok(*place),
+        let index = |StringValue { at, text }: &StringValue<'_>| match indices.get(*text) {
+            Some(index) => Ok(*index),
             None => {
                 let all = servers.iter().map(|server| server.name.as_str());
                 Err(section.error(*at, "servers", not_declared("server", text, all)))
             }
         };
-        let members = named.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        let members = named.iter().map(index).collect::<Result<Vec<_>, _>>()?;
         Ok((Group { name: key.name.clone(), servers: members }, checks(section, known)?))
     };
     let found = declared.iter().map(group).collect::<Result<Vec<_>, _>>()?;
     let tell = |(group, checks): (Group, Option<Arc<[usize]>>)| {
-        for &place in group.servers.iter().filter(|_| checks.is_some()) {
-            servers[place].checks.extend(checks.clone());
+        for &index in group.servers.iter().filter(|_| checks.is_some()) {
+            servers[index].checks.extend(checks.clone());
         }
         group
     };
     Ok(found.into_iter().map(tell).collect())
 }
 
-/// What `checks` names, by the places of the checks, sorted; nothing if it is not there.
-pub fn checks(section: Section<'_>, known: Known<'_>) -> Result<Option<Arc<[usize]>>, DeclarationError> {
+/// The indices of the checks that `checks` names, sorted; `None` if the key is missing.
+pub fn checks(section: Section<'_>, known: CheckIndex<'_>) -> Result<Option<Arc<[usize]>>, DeclarationError> {
     let Some(named) = section.strings("checks", "[\"compose_hashes\"]")? else { return Ok(None) };
     if named.is_empty() {
         return Err(section.error(at(section, "checks"), "checks", Problem::EmptyChecks));
     }
-    let place = |Text { at, text }: &Text<'_>| {
-        let Some(&place) = known.places.get(text) else {
+    let index = |StringValue { at, text }: &StringValue<'_>| {
+        let Some(&index) = known.indices.get(text) else {
             let all = known.checks.iter().map(|check| check.name.as_str());
             return Err(section.error(*at, "checks", not_declared("check", text, all)));
         };
-        if known.checks[place].modes.server {
-            Ok(place)
+        if known.checks[index].modes.server {
+            Ok(index)
         } else {
             Err(section.error(*at, "checks", Problem::NotForServers { check: (*text).to_owned() }))
         }
     };
-    let mut places = named.iter().map(place).collect::<Result<Vec<_>, _>>()?;
-    places.sort_unstable();
-    Ok(Some(places.into()))
+    let mut indices = named.iter().map(index).collect::<Result<Vec<_>, _>>()?;
+    indices.sort_unstable();
+    Ok(Some(indices.into()))
 }
 
-/// Where the value of a key stands.
+/// The position of a key's value.
 fn at(section: Section<'_>, name: &str) -> usize {
     section.get(name).map_or(section.at, |(_, value)| value.span.start)
 }

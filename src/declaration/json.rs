@@ -1,7 +1,8 @@
 //! JSON → [`Value`].
 //!
-//! `serde_json` says where an error is, but not where a value is. So each table and array is read into slices of the
-//! text, whose addresses tell, and each slice is then read in the same way. Nesting is bounded, so this stays linear.
+//! `serde_json` reports positions of errors, but not of values. So each table and array is read into slices of the
+//! text, whose addresses give the positions, and each slice is read the same way. Nesting is bounded, so this stays
+//! linear.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ pub fn parse(source: Source<'_>) -> Result<Value, DeclarationError> {
     value(source, raw.get(), &Path::Root, 0)
 }
 
-/// Reads one value, which is a slice of `source.text`.
+/// Reads one value from a slice of `source.text`.
 fn value(source: Source<'_>, raw: &str, path: &Path<'_>, depth: usize) -> Result<Value, DeclarationError> {
     let start = offset(source, raw);
     let span = start..start + raw.len();
@@ -65,7 +66,7 @@ fn table(source: Source<'_>, raw: &str, path: &Path<'_>, depth: usize) -> Result
     Ok(entries)
 }
 
-/// The pairs of an object as they stand there, repeated keys too.
+/// The pairs of an object in order, including duplicate keys.
 struct Pairs<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
@@ -90,12 +91,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
-/// Where a slice of the text starts in it.
+/// The position of a slice in the text.
 fn offset(source: Source<'_>, slice: &str) -> usize {
     slice.as_ptr().addr().saturating_sub(source.text.as_ptr().addr())
 }
 
-/// What `serde_json` says of `slice`, at its place in the whole text.
+/// An error of `serde_json` about `slice`, with its position in the whole text.
 fn syntax(source: Source<'_>, slice: &str, error: &serde_json::Error) -> DeclarationError {
     let line_start = match error.line() {
         0 | 1 => 0,
@@ -104,7 +105,7 @@ fn syntax(source: Source<'_>, slice: &str, error: &serde_json::Error) -> Declara
     let within = (line_start + error.column().saturating_sub(1)).min(slice.len());
     let message = error.to_string();
     let message = match message.rsplit_once(" at line ") {
-        // Said of `{"a": 1,}` too.
+        // `serde_json` says this of `{"a": 1,}` too.
         Some(("key must be a string", _)) if slice.as_bytes().get(within) == Some(&b'}') => "trailing comma",
         Some((message, _)) => message,
         None => &message,

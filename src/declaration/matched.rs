@@ -1,4 +1,4 @@
-//! Which globs of a check have matched something, so that one that matches nothing can be named.
+//! Tracks which globs of a check have matched, to report those that match nothing.
 
 use globset::{Candidate, GlobSet};
 
@@ -8,20 +8,20 @@ use crate::manifest::{GlobList, Uncovered};
 /// Which globs of a selection have matched so far.
 #[derive(Clone, Debug, Default)]
 pub struct Matched {
-    include: Seen,
-    exclude: Seen,
+    include: MatchedGlobs,
+    exclude: MatchedGlobs,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Seen {
+struct MatchedGlobs {
     seen: Vec<bool>,
-    /// How many have matched nothing so far. At 0 nothing is asked any more.
+    /// The number of globs without a match. At 0, no glob is tested any more.
     left: usize,
-    /// For the places of those that match.
+    /// A buffer for the indices of matching globs.
     buffer: Vec<usize>,
 }
 
-impl Seen {
+impl MatchedGlobs {
     fn of(globs: usize) -> Self {
         Self { seen: vec![false; globs], left: globs, buffer: Vec::new() }
     }
@@ -31,8 +31,8 @@ impl Seen {
             return;
         }
         globs.matches_candidate_into(&Candidate::from_bytes(path), &mut self.buffer);
-        for &place in &self.buffer {
-            if let Some(seen) = self.seen.get_mut(place)
+        for &index in &self.buffer {
+            if let Some(seen) = self.seen.get_mut(index)
                 && !std::mem::replace(seen, true)
             {
                 self.left -= 1;
@@ -52,7 +52,7 @@ impl Seen {
 }
 
 impl Matched {
-    /// Adds what another part of the same walk has seen.
+    /// Adds the matches of another part of the same walk.
     pub fn merge(&mut self, other: &Self) {
         self.include.merge(&other.include);
         self.exclude.merge(&other.exclude);
@@ -60,14 +60,14 @@ impl Matched {
 }
 
 impl Selection {
-    /// That none of the globs has matched. Where everything is included, no glob is asked.
+    /// The state before any match. If everything is included, include globs are not tracked.
     #[must_use]
     pub fn unmatched_yet(&self) -> Matched {
         let include = if self.included.is_some() { self.include.len() } else { 0 };
-        Matched { include: Seen::of(include), exclude: Seen::of(self.exclude.len()) }
+        Matched { include: MatchedGlobs::of(include), exclude: MatchedGlobs::of(self.exclude.len()) }
     }
 
-    /// [`excludes`](Self::excludes), and notes by which globs.
+    /// Like [`excludes`](Self::excludes); also notes the matching globs.
     pub fn excludes_noting(&self, path: &[u8], matched: &mut Matched) -> bool {
         let excludes = self.excludes(path);
         if excludes {
@@ -76,7 +76,7 @@ impl Selection {
         excludes
     }
 
-    /// [`includes`](Self::includes), and notes by which globs.
+    /// Like [`includes`](Self::includes); also notes the matching globs.
     pub fn includes_noting(&self, path: &[u8], matched: &mut Matched) -> bool {
         let includes = self.includes(path);
         if includes && let Some(included) = &self.included {
@@ -85,11 +85,11 @@ impl Selection {
         includes
     }
 
-    /// The globs that have matched nothing. One that excludes something at any depth (`**/__pycache__`) is a precaution,
-    /// and nothing that it leaves out is missing where it matches nothing: it is not named.
+    /// The globs that have matched nothing. Globs that exclude something at any depth (`**/__pycache__`) are a
+    /// precaution, so these are not reported.
     #[must_use]
     pub fn unmatched(&self, matched: &Matched) -> Vec<Uncovered> {
-        let of = |list, globs: &[String], seen: &Seen| {
+        let of = |list, globs: &[String], seen: &MatchedGlobs| {
             let unseen = globs
                 .iter()
                 .zip(&seen.seen)

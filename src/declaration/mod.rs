@@ -1,7 +1,7 @@
 //! The declaration, `driftlock.toml` or the same keys as JSON: which checks, over which roots.
 //!
-//! Data flows bytes → [`value`] (a tree that knows its lines, the same for both formats) → [`validate`] →
-//! [`Declaration`], whose types can't hold what is refused. Nothing here reads a file.
+//! Data flows: bytes → [`value`] (a tree with positions, the same for both formats) → [`validate`] → [`Declaration`],
+//! whose types can't hold invalid values. Nothing here reads a file.
 
 pub(crate) mod engine;
 mod error;
@@ -40,7 +40,7 @@ pub struct Declaration {
     pub locks: PathBuf,
     /// Where reports go, one folder a run.
     pub reports: PathBuf,
-    /// How many of them are kept: older ones are removed. All, if nothing says so.
+    /// How many reports are kept; older ones are removed. `None`: all are kept.
     pub reports_keep: Option<NonZeroUsize>,
     /// In the order in which they are declared.
     pub checks: Vec<Check>,
@@ -50,51 +50,50 @@ pub struct Declaration {
     pub groups: Vec<Group>,
 }
 
-/// A host on which the checks can be carried out.
+/// A host that can run the checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// As the operator calls it.
+    /// The name in the declaration.
     pub name: String,
-    /// As OpenSSH knows it. It starts with no `-`, and has no blank, quote or slash in it.
+    /// The host for OpenSSH. It does not start with `-` and contains no blank, quote or slash.
     pub host: String,
     pub user: Option<String>,
     /// The private key, as declared.
     pub key: Option<PathBuf>,
     pub port: Option<u16>,
-    /// Where roots lie on this server and not where the checks say, by check. Absolute.
+    /// Roots on this server that differ from those of the checks, by check. Absolute.
     pub roots: BTreeMap<String, PathBuf>,
-    /// What it and each of its groups name of the checks, by their places in the declaration, sorted. Empty: it is asked for
-    /// all that are for servers.
+    /// The checks that the server and each of its groups name, by index, sorted. Empty: all checks for servers.
     pub checks: Vec<Arc<[usize]>>,
 }
 
-/// Servers that are named together.
+/// A named set of servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     pub name: String,
-    /// By their places in the declaration, in the order in which the group names them.
+    /// By index in the declaration, in the order of the group.
     pub servers: Vec<usize>,
 }
 
 impl Server {
-    /// The checks that it is asked for, by their places in the declaration, sorted: all that it or one of its groups names.
-    /// Nothing if none of them names any: then it is asked for all that are for servers.
+    /// The checks that the server or any of its groups names, by index, sorted. `None` if none of them names any: then
+    /// the server runs all checks for servers.
     #[must_use]
     pub fn named_checks(&self) -> Option<Vec<usize>> {
-        let mut places = self.checks.iter().flat_map(|named| named.iter().copied()).collect::<Vec<_>>();
-        places.sort_unstable();
-        places.dedup();
-        (!self.checks.is_empty()).then_some(places)
+        let mut indices = self.checks.iter().flat_map(|named| named.iter().copied()).collect::<Vec<_>>();
+        indices.sort_unstable();
+        indices.dedup();
+        (!self.checks.is_empty()).then_some(indices)
     }
 
-    /// Whether it is asked for the check in this place of the declaration, if that is one for servers.
+    /// Whether the server runs the check with this index, if that is a check for servers.
     #[must_use]
-    pub fn is_asked_for(&self, place: usize) -> bool {
-        self.checks.is_empty() || self.checks.iter().any(|named| named.binary_search(&place).is_ok())
+    pub fn is_asked_for(&self, index: usize) -> bool {
+        self.checks.is_empty() || self.checks.iter().any(|named| named.binary_search(&index).is_ok())
     }
 
-    /// Where the root of a check lies on this server, if anything says so; that of an engine's check is its own, and the
-    /// socket has to be absolute.
+    /// The root of a check on this server, if one is declared. For an engine's check it is the check's own root, and
+    /// the socket must be absolute.
     #[must_use]
     pub fn root<'a>(&'a self, check: &'a Check) -> Option<&'a Path> {
         if let Some(engine) = &check.engine {
@@ -109,15 +108,14 @@ impl Server {
 #[derive(Debug)]
 pub struct Check {
     pub name: String,
-    /// Where its name stands in the declaration, from 1.
+    /// The line of its name in the declaration, from 1.
     pub line: usize,
     pub kind: Kind,
-    /// The directory: on this machine, or for `container_files` in the container. Empty for `containers` and `compose`,
-    /// whose entries lie in no directory.
+    /// The directory: on this machine, or for `container_files` in the container. Empty for `containers` and `compose`.
     pub root: PathBuf,
-    /// Where the same root lies on a server. Absolute.
+    /// The same root on a server. Absolute.
     pub server_root: Option<PathBuf>,
-    /// A tree that may have what is locked, in the place of the root.
+    /// A tree that may have the locked contents, instead of the root.
     pub reference: Option<PathBuf>,
     /// Whether reports show the lines that changed.
     pub show_changes: bool,
@@ -125,29 +123,29 @@ pub struct Check {
     pub attributes: AttributeSet,
     pub lock: LockFile,
     pub modes: Modes,
-    /// Whether a check that finds nothing at all is fine.
+    /// Whether a check that finds nothing passes.
     pub allow_empty: bool,
-    /// Whether another file system mounted below the root is refused instead of noted.
+    /// Whether another file system below the root is refused instead of noted.
     pub one_file_system: bool,
     /// Whether what is uncovered is trouble instead of a warning.
     pub uncovered_is_trouble: bool,
-    /// What was touched during the run is unverified.
+    /// Whether entries that are touched during the run are unverified.
     pub strict: bool,
-    /// For `containers`, `container_files` and `compose`, and for no others.
+    /// Only for `containers`, `container_files` and `compose`.
     pub engine: Option<Engine>,
-    /// For `compose`, and for no others.
+    /// Only for `compose`.
     pub compose: Option<ComposeFiles>,
 }
 
 impl Check {
-    /// Whether a link on the way of a glob is an entry, too. A lock in the format of `sha256sum` can't hold it.
+    /// Whether a link that stands where a glob has a directory is an entry. A `sha256sum` lock can't hold links.
     #[must_use]
     pub const fn records_links_on_the_way(&self) -> bool {
         matches!(self.lock.format, LockFormat::Json)
     }
 
-    /// Where its entries are, as the operator knows it: the root, or `nginx:/etc/nginx` as `docker cp` would have it. Not
-    /// made harmless; empty for containers, which are known by their names alone.
+    /// The location of its entries, for messages: the root, or `nginx:/etc/nginx` as in `docker cp`. Not escaped; empty
+    /// for containers, which have only names.
     #[must_use]
     pub fn place(&self) -> String {
         // A declaration is UTF-8, so nothing is replaced here.
@@ -166,21 +164,21 @@ impl Check {
 pub struct Engine {
     /// The UNIX socket of its API.
     pub socket: PathBuf,
-    /// Names and patterns; all if there are none. For `container_files` the one.
+    /// Names and patterns; empty: all containers. For `container_files`, its one container.
     pub containers: Vec<String>,
-    /// Labels that a container has to have, with these values. Of `compose` the one that names the project, once a run has read
-    /// the name of it.
+    /// Labels that a container must have, with these values. For `compose`, the label with the project's name, once the
+    /// run has read that name.
     pub labels: BTreeMap<String, String>,
-    /// Whether what `docker compose run` has started is recorded too.
+    /// Whether to record containers that `docker compose run` started.
     pub one_off: bool,
 }
 
-/// What Docker Compose says of its own files, as declared.
+/// Files with the output of Docker Compose, as declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComposeFiles {
-    /// What `docker compose config --format json` prints.
+    /// The output of `docker compose config --format json`.
     pub config: PathBuf,
-    /// What `docker compose config --hash '*'` prints.
+    /// The output of `docker compose config --hash '*'`.
     pub hashes: Option<PathBuf>,
 }
 
@@ -189,17 +187,17 @@ pub struct ComposeFiles {
 pub struct LockFile {
     pub name: String,
     pub format: LockFormat,
-    /// A lock of modules of the scripts, `<name>.hash.txt`, which counts as long as there is no other. It is only read.
+    /// An old lock of modules, `<name>.hash.txt`. It is only read, and only if there is no other lock.
     pub old: Option<String>,
-    /// Whether each server has one of its own, in a folder of its name.
+    /// Whether each server has its own lock, in a folder with its name.
     pub per_server: bool,
 }
 
 impl LockFile {
-    /// What stands in a path for the name of a server that is not known.
+    /// Stands for an unknown server in a path.
     pub const ANY_SERVER: &str = "<server>";
 
-    /// Its path below the locks directory. `server` counts where each server has a lock of its own.
+    /// The path below the locks directory. `server` matters if each server has its own lock.
     #[must_use]
     pub fn path(&self, server: Option<&str>) -> String {
         if self.per_server {
@@ -226,7 +224,7 @@ pub struct Modes {
     pub server: bool,
 }
 
-/// The formats of a declaration; the ending of the file's name tells them apart.
+/// The formats of a declaration, by file name extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Toml,
@@ -234,7 +232,7 @@ pub enum Format {
 }
 
 impl Declaration {
-    /// Where roots lie on servers of which the declaration says so, by check.
+    /// The roots that servers declare, by check.
     #[must_use]
     pub fn roots_on_servers(&self) -> HashMap<&str, Vec<&Path>> {
         let mut roots: HashMap<&str, Vec<&Path>> = HashMap::new();
@@ -244,12 +242,12 @@ impl Declaration {
         roots
     }
 
-    /// Reads and checks a declaration.
+    /// Parses and validates a declaration.
     ///
-    /// `file` is the name to say in errors.
+    /// `file` is the name for errors.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line, its key and what to write instead.
+    /// The first error, with its line, its key and what to write instead.
     pub fn parse(file: &str, format: Format, bytes: &[u8]) -> Result<Self, DeclarationError> {
         let lines = Lines::of(bytes);
         let source = Source::new(file, format, bytes, &lines)?;

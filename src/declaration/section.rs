@@ -6,41 +6,41 @@ use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
 use super::{DeclarationError, Problem};
 
-/// A table, and where it stands.
+/// A table, and its position.
 #[derive(Clone, Copy)]
 pub struct Section<'a> {
     pub source: Source<'a>,
     /// The table's dotted key.
     pub path: &'a str,
-    /// Where its key stands: the place of what is missing in it.
+    /// The position of its key, for errors about missing keys.
     pub at: usize,
     pub entries: &'a [(Key, Value)],
 }
 
-/// A string from the declaration, and where it stands.
+/// A string, and its position.
 #[derive(Clone, Copy)]
-pub struct Text<'a> {
+pub struct StringValue<'a> {
     pub at: usize,
     pub text: &'a str,
 }
 
 impl<'a> Section<'a> {
-    /// Looks up a key: where it stands, and its value.
+    /// Looks up a key and its value.
     pub fn get(&self, name: &str) -> Option<(&'a Key, &'a Value)> {
         self.entries.iter().find(|(key, _)| key.name == name).map(|(key, value)| (key, value))
     }
 
-    /// A problem with the value of a key, at a place.
+    /// An error about a key, at a position.
     pub fn error(&self, at: usize, name: &str, problem: Problem) -> DeclarationError {
         self.source.error(at, &dotted(self.path, name), problem)
     }
 
-    /// A key that must be there and isn't.
+    /// An error about a missing key.
     pub fn missing(&self, name: &str, example: &'static str) -> DeclarationError {
         self.error(self.at, name, Problem::Missing { example })
     }
 
-    /// Refuses keys that aren't known.
+    /// Refuses unknown keys.
     pub fn only(&self, known: &'static [&'static str]) -> Result<(), DeclarationError> {
         for (key, value) in self.entries {
             if known.contains(&key.name.as_str()) {
@@ -62,13 +62,13 @@ impl<'a> Section<'a> {
         Ok(())
     }
 
-    /// A string; never an empty one, nor one with NUL in it.
-    pub fn string(&self, name: &str, example: &'static str) -> Result<Option<Text<'a>>, DeclarationError> {
+    /// A string; refuses an empty one, and one with NUL.
+    pub fn string(&self, name: &str, example: &'static str) -> Result<Option<StringValue<'a>>, DeclarationError> {
         let Some((_, value)) = self.get(name) else { return Ok(None) };
         self.text(name, value, "a string", example).map(Some)
     }
 
-    /// `true` or `false`, which is also what an absent key is.
+    /// A boolean; `false` if the key is missing.
     pub fn boolean(&self, name: &str) -> Result<bool, DeclarationError> {
         match self.get(name) {
             None => Ok(false),
@@ -77,8 +77,8 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// An array of strings, of which no two are the same.
-    pub fn strings(&self, name: &str, example: &'static str) -> Result<Option<Vec<Text<'a>>>, DeclarationError> {
+    /// An array of different strings.
+    pub fn strings(&self, name: &str, example: &'static str) -> Result<Option<Vec<StringValue<'a>>>, DeclarationError> {
         const EXPECTED: &str = "an array of strings";
         let Some((_, value)) = self.get(name) else { return Ok(None) };
         let Data::Array(elements) = &value.data else {
@@ -96,24 +96,24 @@ impl<'a> Section<'a> {
         Ok(Some(texts))
     }
 
-    /// The same of a value that was looked up.
+    /// The string in a value that was looked up.
     pub fn text<'v>(
         &self,
         name: &str,
         value: &'v Value,
         expected: &'static str,
         example: &'static str,
-    ) -> Result<Text<'v>, DeclarationError> {
+    ) -> Result<StringValue<'v>, DeclarationError> {
         let at = value.span.start;
         match &value.data {
             Data::String(text) if text.is_empty() => Err(self.error(at, name, Problem::EmptyString)),
             Data::String(text) if text.contains('\0') => Err(self.error(at, name, Problem::Nul)),
-            Data::String(text) => Ok(Text { at, text }),
+            Data::String(text) => Ok(StringValue { at, text }),
             _ => Err(self.wrong_type(name, value, expected, example)),
         }
     }
 
-    /// A value of a type that the key doesn't take.
+    /// An error about a value of the wrong type.
     pub fn wrong_type(
         &self,
         name: &str,
@@ -128,7 +128,7 @@ impl<'a> Section<'a> {
 
 /// The known word that was most likely meant.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    /// Below this, a suggestion misleads more often than it helps; found by trying the slips in the tests.
+    /// Below this, a suggestion misleads more often than it helps; determined from the typos in the tests.
     const LIKELY: f64 = 0.8;
     let word = word.to_lowercase();
     known

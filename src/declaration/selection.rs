@@ -1,6 +1,6 @@
 //! Which paths below a root a check records: include and exclude globs.
 //!
-//! Globs are `globset`'s, anchored at both ends, with `/` matched by `**` only.
+//! Globs are `globset`'s, anchored at both ends; only `**` matches `/`.
 
 use globset::{Candidate, Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -13,9 +13,9 @@ pub struct Selection {
     /// `None`: everything is included.
     pub(super) included: Option<GlobSet>,
     pub(super) excluded: GlobSet,
-    /// All that lies below what is excluded.
+    /// Everything below excluded directories.
     below_excluded: GlobSet,
-    /// Directories that may hold something included: where there is no use in looking, nothing is opened.
+    /// Directories that may contain included entries; others are not opened.
     leads: GlobSet,
 }
 
@@ -23,7 +23,7 @@ pub struct Selection {
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
 pub struct GlobError {
-    /// The glob, as it was declared.
+    /// The glob, as declared.
     pub glob: String,
     pub reason: String,
 }
@@ -43,12 +43,12 @@ impl Selection {
         let included = set(&include)?;
         let excluded = set(&exclude)?;
         let below_excluded = set(&exclude.iter().map(|glob| format!("{glob}/**")).collect::<Vec<_>>());
-        // `**` is every path.
+        // `**` matches every path.
         let everything = include.is_empty() || include.iter().any(|glob| glob == "**");
         Ok(Self {
             included: (!everything).then_some(included),
             excluded,
-            // Those that are no globs are told above, as they were declared.
+            // Malformed globs were reported above, as declared.
             below_excluded: below_excluded.map_err(|error| GlobError { glob: exclude.join(", "), ..error })?,
             leads: leads.build().map_err(|error| GlobError { glob: include.join(", "), reason: error.to_string() })?,
             include,
@@ -56,7 +56,7 @@ impl Selection {
         })
     }
 
-    /// Everything.
+    /// Selects everything.
     #[must_use]
     pub fn everything() -> Self {
         Self {
@@ -75,31 +75,31 @@ impl Selection {
         self.included.is_none() && self.excluded.is_empty()
     }
 
-    /// Whether an entry at this path is passed over, with everything below it.
+    /// Whether an entry at this path is skipped, with everything below it.
     #[must_use]
     pub fn excludes(&self, path: &[u8]) -> bool {
         !self.excluded.is_empty() && self.excluded.is_match_candidate(&Candidate::from_bytes(path))
     }
 
-    /// Whether an entry at this path, which no glob excludes, is picked.
+    /// Whether an entry at this path, which no glob excludes, is included.
     #[must_use]
     pub fn includes(&self, path: &[u8]) -> bool {
         self.included.as_ref().is_none_or(|set| set.is_match_candidate(&Candidate::from_bytes(path)))
     }
 
-    /// Whether a check of single files records what lies at this path.
+    /// Whether a check of kind `files` records an entry at this path.
     #[must_use]
     pub fn picks(&self, path: &[u8]) -> bool {
         self.includes(path) && !self.excludes(path) && !self.is_below_excluded(path)
     }
 
-    /// Whether an entry at this path is passed over since a directory that it lies below is.
+    /// Whether an entry at this path is skipped because a directory above it is excluded.
     #[must_use]
     pub fn is_below_excluded(&self, path: &[u8]) -> bool {
         !self.below_excluded.is_empty() && self.below_excluded.is_match_candidate(&Candidate::from_bytes(path))
     }
 
-    /// Whether a directory at this path, which no glob excludes, can have something picked below it.
+    /// Whether a directory at this path, which no glob excludes, can contain included entries.
     #[must_use]
     pub fn descends(&self, path: &[u8]) -> bool {
         self.included.is_none() || self.leads.is_match_candidate(&Candidate::from_bytes(path))
@@ -129,13 +129,13 @@ fn unreadable(glob: &str) -> GlobError {
     GlobError { glob: glob.to_owned(), reason }
 }
 
-/// The glob for the directories on the way to what `glob` picks: `a/*/c.yml` leads through `a` and `a/*`, which is
-/// `a{,/*}`. It takes no more room than `glob` itself, however many directories there are.
+/// The glob for the directories above what `glob` matches: `a/*/c.yml` leads through `a` and `a/*`, which is `a{,/*}`.
+/// It is not larger than `glob`, however many directories there are.
 ///
-/// A glob whose `/` can't be told from one in braces or brackets, or which has `**`, leads everywhere below the names
-/// before it: looking in vain is slow, not looking would miss drift.
+/// A glob with `**`, or with a `/` that may be in braces or brackets, leads everywhere below the names before that:
+/// searching in vain is slow, but not searching would miss drift.
 fn leads_of(glob: &str) -> Option<String> {
-    /// Braces nest no deeper in what is compiled; below so many names a glob leads everywhere.
+    /// Limits the nesting of braces; below this many names, a glob leads everywhere.
     const DEEPEST: usize = 32;
     let mut lead = String::new();
     let mut open = 0;
@@ -150,7 +150,7 @@ fn leads_of(glob: &str) -> Option<String> {
             lead.push_str("{,/");
             open += 1;
         }
-        // Between braces, a comma is none of the name's own.
+        // Between braces, a comma of the name must be escaped.
         lead.push_str(&if everywhere { "**".to_owned() } else { name.replace(',', "\\,") });
         if everywhere {
             break;
@@ -183,7 +183,7 @@ mod tests {
         assert!(!selection.includes(b"u3.conf"), "adversarial row 25: a glob is not a prefix");
     }
 
-    /// It is not asked about, and what it would say is known.
+    /// It is not tested, because the result is known.
     #[test]
     fn two_stars_are_everything() {
         let stars = selection(&["a", "**"], &[]);
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// A long glob has a long way, and each step of it is one of its names.
+    /// Each step on the way is one of the glob's names.
     #[test]
     fn leads_nowhere_else() {
         for (glob, path) in
@@ -229,7 +229,7 @@ mod tests {
         assert!(selection.descends("d/".repeat(119).trim_end_matches('/').as_bytes()));
     }
 
-    /// Every directory above a picked path must be gone through, whatever the glob.
+    /// Every directory above an included path must be entered, for any glob.
     #[test]
     fn never_passes_over_a_directory_that_leads_to_something_picked() {
         for (glob, path) in [
@@ -256,7 +256,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is told at once is what asking for each directory above tells.
+        /// The direct test gives the same result as testing each directory above.
         #[test]
         fn what_is_below_an_excluded_directory_is_not_picked(
             globs in prop::collection::vec("(\\*\\*/|a/|b/|\\*/|[ab]x?/|\\{a,b\\}/){0,3}(\\*\\*|a|b|\\*x|a\\*|\\[ab\\]|\\?)", 1..3),

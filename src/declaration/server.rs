@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::group::{self, Known};
-use super::section::{Section, Text};
+use super::group::{self, CheckIndex};
+use super::section::{Section, StringValue};
 use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
 use super::{DeclarationError, Problem, Server};
 
 const KEYS: &[&str] = &["host", "user", "key", "port", "roots", "checks"];
 
-/// Longer than any name of the DNS.
+/// Longer than any DNS name.
 const LONGEST_HOST: usize = 255;
 
 impl Server {
-    /// A host that no declaration names, as it was given on the command line: `host` or `user@host`.
+    /// A host from the command line that is not declared: `host` or `user@host`.
     ///
     /// # Errors
-    /// Why that can't be a host.
+    /// It is not a valid host.
     pub fn undeclared(given: &str) -> Result<Self, Problem> {
         let (user, host) = match given.rsplit_once('@') {
             Some((user, host)) => (Some(user), host),
@@ -38,11 +38,11 @@ impl Server {
     }
 }
 
-/// Checks all servers. `name` is the rule for their names, which are those of folders.
+/// Validates all servers. `name` validates their names, which are folder names too.
 pub fn servers(
     source: Source<'_>,
     declared: &[(Key, Value)],
-    known: Known<'_>,
+    known: CheckIndex<'_>,
     name: impl Fn(&str) -> Result<(), Problem>,
 ) -> Result<Vec<Server>, DeclarationError> {
     let server = |(key, value): &(Key, Value)| {
@@ -62,7 +62,7 @@ pub fn servers(
             name: key.name.clone(),
             host: self::host(host.text).map_err(|problem| section.error(host.at, "host", problem))?,
             user: user.transpose()?,
-            key: section.string("key", "\"keys/web\"")?.map(|Text { text, .. }| text.into()),
+            key: section.string("key", "\"keys/web\"")?.map(|StringValue { text, .. }| text.into()),
             port: port(section)?,
             roots: roots(section, known)?,
             checks: group::checks(section, known)?.into_iter().collect(),
@@ -71,13 +71,13 @@ pub fn servers(
     declared.iter().map(server).collect()
 }
 
-/// What can stand behind `ssh --`: a name, an address, or an alias from ssh's configuration. Brackets around an address
-/// are taken off.
+/// A valid argument after `ssh --`: a name, an address, or an alias from ssh's configuration. Removes brackets around
+/// an address.
 fn host(host: &str) -> Result<String, Problem> {
     let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, "")) => return self::host(address),
         Some((address, rest)) => (address, rest.strip_prefix(':')),
-        // An address of several colons stands for itself: `::1`.
+        // An IPv6 address has several colons: `::1`.
         None => host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port))),
     };
     if let Some(port) = port
@@ -96,10 +96,10 @@ fn host(host: &str) -> Result<String, Problem> {
     }
 }
 
-/// What ssh takes for a user, and a shell does not take for anything else.
+/// A user name that ssh accepts and no shell interprets.
 ///
 /// # Errors
-/// That it is something else.
+/// It is not a valid user name.
 pub fn user(user: &str) -> Result<String, Problem> {
     let fits = !user.is_empty()
         && !user.starts_with('-')
@@ -119,7 +119,7 @@ fn port(section: Section<'_>) -> Result<Option<u16>, DeclarationError> {
     }
 }
 
-fn roots(section: Section<'_>, known: Known<'_>) -> Result<BTreeMap<String, PathBuf>, DeclarationError> {
+fn roots(section: Section<'_>, known: CheckIndex<'_>) -> Result<BTreeMap<String, PathBuf>, DeclarationError> {
     let Some((key, value)) = section.get("roots") else { return Ok(BTreeMap::new()) };
     let path = dotted(section.path, "roots");
     let Data::Table(entries) = &value.data else {
@@ -129,7 +129,7 @@ fn roots(section: Section<'_>, known: Known<'_>) -> Result<BTreeMap<String, Path
     entries
         .iter()
         .map(|(key, value)| {
-            if !known.places.contains_key(key.name.as_str()) {
+            if !known.indices.contains_key(key.name.as_str()) {
                 let checks = known.checks.iter().map(|check| check.name.clone()).collect();
                 return Err(table.error(key.span.start, &key.name, Problem::NoSuchCheck { checks }));
             }
@@ -138,9 +138,9 @@ fn roots(section: Section<'_>, known: Known<'_>) -> Result<BTreeMap<String, Path
         .collect()
 }
 
-/// A path on a server, where there is nothing that it could be relative to.
+/// A path on a server, which must be absolute.
 pub fn absolute(section: Section<'_>, name: &str, value: &Value) -> Result<PathBuf, DeclarationError> {
-    let Text { at, text } = section.text(name, value, "a string", "\"/srv/stacks\"")?;
+    let StringValue { at, text } = section.text(name, value, "a string", "\"/srv/stacks\"")?;
     if text.starts_with('/') {
         Ok(text.into())
     } else {

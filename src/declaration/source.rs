@@ -1,10 +1,10 @@
-//! The declaration's text, and what an error says of a place in it.
+//! The declaration's text, and errors with positions in it.
 
 use super::{DeclarationError, Format, Problem};
 use crate::manifest::Spoiled;
 use crate::path::escaped;
 
-/// The text that is read, and its name.
+/// The text, and its name.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     pub file: &'a str,
@@ -13,7 +13,7 @@ pub struct Source<'a> {
     lines: &'a Lines,
 }
 
-/// Where the lines of a text begin, but for the first.
+/// The positions where lines begin, without the first.
 #[derive(Debug)]
 pub struct Lines(Vec<usize>);
 
@@ -30,13 +30,13 @@ impl Lines {
 }
 
 impl<'a> Source<'a> {
-    /// Takes bytes as text.
+    /// Decodes bytes as text.
     ///
     /// # Errors
-    /// They are no UTF-8, start with a byte order mark, or hold nothing.
+    /// They are not UTF-8, start with a byte order mark, or are empty.
     pub fn new(file: &'a str, format: Format, bytes: &'a [u8], lines: &'a Lines) -> Result<Self, DeclarationError> {
         let nowhere = Self { file, format, text: "", lines };
-        // What "Unicode" was in older editors. Such a file is no UTF-8 either, but saying so would help less.
+        // Older editors call this "Unicode". It is not UTF-8 either, but this error is more helpful.
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(nowhere.error_in_file(Problem::Utf16));
         }
@@ -53,7 +53,7 @@ impl<'a> Source<'a> {
         let mut at = 0;
         for (number, line) in text.split_inclusive('\n').enumerate() {
             match Spoiled::of_line(line.as_bytes(), number == 0) {
-                // Both formats take these ends of lines.
+                // Both formats accept these line ends.
                 None | Some(Spoiled::LineEnds) => at += line.len(),
                 Some(spoiled) => return Err(source.error(at, "", Problem::Spoiled(spoiled))),
             }
@@ -76,7 +76,7 @@ impl<'a> Source<'a> {
         1 + String::from_utf8_lossy(before).chars().count()
     }
 
-    /// A problem with a key.
+    /// An error about a key.
     pub fn error(&self, offset: usize, key: &str, problem: Problem) -> DeclarationError {
         DeclarationError {
             line: Some(self.line(offset)),
@@ -85,8 +85,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// A problem with the text itself, before there are keys. Quotes that a word processor has made are the cause of
-    /// whatever a parser says of their line.
+    /// An error about the text itself. If its line has typographic quotes, they are the cause of any parser error.
     pub fn error_at(&self, offset: usize, problem: Problem) -> DeclarationError {
         let start = self.text.get(..offset).map_or(0, |before| before.rfind('\n').map_or(0, |newline| newline + 1));
         let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
@@ -102,7 +101,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// A problem with the whole file.
+    /// An error about the whole file.
     pub fn error_in_file(&self, problem: Problem) -> DeclarationError {
         DeclarationError {
             file: self.file.to_owned(),
@@ -114,7 +113,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// A key used a second time. `parent` is the dotted key of the table that holds it.
+    /// An error about a duplicate key. `parent` is the dotted key of its table.
     pub fn duplicate(&self, offset: usize, parent: &str, name: &str, first: Option<usize>) -> DeclarationError {
         let first = first.map(|offset| self.line(offset));
         let problem = match parent {
@@ -125,7 +124,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The names that lead to a table, from the outside. It is put into words only where something is wrong.
+/// The names that lead to a table, outermost first. It is formatted only for errors.
 #[derive(Clone, Copy)]
 pub enum Path<'a> {
     Root,
@@ -142,8 +141,7 @@ impl Path<'_> {
     }
 }
 
-/// The dotted key of `name` in the table `parent`. A name that TOML would want in quotes gets them, so that no two keys
-/// look the same.
+/// The dotted key of `name` in the table `parent`. Names are quoted as in TOML, so that different keys look different.
 pub fn dotted(parent: &str, name: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let name = if !name.is_empty() && name.bytes().all(bare) {

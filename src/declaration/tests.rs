@@ -144,7 +144,7 @@ fn a_refusal_is_typed() {
 
 #[test]
 fn refuses_unknown_keys() {
-    const DOT: &str = "unknown key, or a check's name with an unquoted dot in it";
+    const DOT: &str = "unknown key, or a check name with an unquoted dot";
     const CHECK: &str = "`kind`, `root`, `server_root`, `reference`, `include`, `exclude`, `attributes`, `lock`, `lock_per_server`, \
                          `modes`, `allow_empty`, `one_file_system`, `uncovered`, `strict` or `show_changes`";
     for (written, remedy) in [
@@ -200,7 +200,7 @@ fn refuses_what_is_missing() {
         ),
         (
             "[check.a]\nkind = 'files'\nroot = 'r'\ninclude = []",
-            "4: check.a.include: empty: it would pick nothing; write `include = [\"*.conf\"]`, or `[\"**\"]` for everything",
+            "4: check.a.include: empty: it would select nothing; write `include = [\"*.conf\"]`, or `[\"**\"]` for everything",
         ),
     ] {
         refuses(text, message);
@@ -211,12 +211,12 @@ fn refuses_what_is_missing() {
     );
     refuses(
         &tree_with("include = ['*']"),
-        "4: check.a.include: `trees` takes no `include`: it records everything below its root; \
-         remove `include`, and name what to leave out in `exclude`",
+        "4: check.a.include: `trees` has no key `include`: it records everything below its root; \
+         remove `include`, and list what to leave out in `exclude`",
     );
     refuses(
         &with("modes = []"),
-        "5: check.a.modes: empty: the check would never run; write `local`, `server` or both, or leave `modes` out",
+        "5: check.a.modes: empty: the check would never run; write `local`, `server` or both, or remove `modes`",
     );
 }
 
@@ -270,17 +270,17 @@ fn refuses_wrong_types() {
 #[test]
 fn refuses_strings_that_say_nothing_or_hold_nul() {
     for key in ["server_root", "lock"] {
-        let empty = format!("5: check.a.{key}: empty string; write something, or leave the key out");
+        let empty = format!("5: check.a.{key}: empty string; write a value, or remove the key");
         refuses(&with(&format!("{key} = ''")), &empty);
-        let nul = format!("5: check.a.{key}: a NUL character, which no path and no name can hold; remove it");
+        let nul = format!("5: check.a.{key}: contains a NUL character, which paths and names can't have; remove it");
         refuses(&with(&format!("{key} = \"a\\u0000b\"")), &nul);
     }
     let listed = "[\n'a', '']";
     for key in ["exclude", "attributes", "modes"] {
-        let empty = format!("6: check.a.{key}: empty string; write something, or leave the key out");
+        let empty = format!("6: check.a.{key}: empty string; write a value, or remove the key");
         refuses(&with(&format!("{key} = {listed}")), &empty);
     }
-    refuses("locks = ''", "1: locks: empty string; write something, or leave the key out");
+    refuses("locks = ''", "1: locks: empty string; write a value, or remove the key");
 }
 
 #[test]
@@ -289,21 +289,21 @@ fn refuses_globs() {
         (
             "/etc/*",
             "glob `/etc/*` is absolute; \
-             it has to be relative to the check's root: write what is left of it without the root's path",
+             write it relative to the check's root, without the root's path",
         ),
         (
             "/",
             "glob `/` is absolute; \
-             it has to be relative to the check's root: write what is left of it without the root's path",
+             write it relative to the check's root, without the root's path",
         ),
         (
             "a/../b",
-            "glob `a/../b` has the name `..` in it, which no path below a root has; \
+            "glob `a/../b` contains `..`, which no path below a root does; \
              write it relative to the check's root, or choose a root further up",
         ),
-        ("./a", "glob `./a` has the name `.` in it, which no path below a root has; leave it out"),
-        ("a//b", "glob `a//b` has an empty name in it (`//`, or `/` at its end); write single slashes between names"),
-        ("a/", "glob `a/` has an empty name in it (`//`, or `/` at its end); write `a`, or `a/**` for all below it"),
+        ("./a", "glob `./a` contains `.`, which no path below a root does; remove it"),
+        ("a//b", "glob `a//b` contains an empty name (`//`, or a trailing `/`); write single slashes between names"),
+        ("a/", "glob `a/` contains an empty name (`//`, or a trailing `/`); write `a`, or `a/**` for all below it"),
     ] {
         refuses(&with(&format!("exclude = ['x',\n'{glob}']")), &format!("6: check.a.exclude: {message}"));
     }
@@ -319,7 +319,7 @@ fn refuses_globs() {
             &with(&format!("exclude = ['{glob}']")),
             &format!(
                 "5: check.a.exclude: glob `{shown}` is malformed: {reason}; \
-                 put `\\` before a character that stands for itself"
+                 put `\\` before a special character to use it literally"
             ),
         );
     }

@@ -10,7 +10,7 @@ use super::source::{Path, Source, dotted};
 use super::value::{Data, Key, MAX_DEPTH, Value};
 use super::{DeclarationError, Problem};
 
-/// Reads a TOML text.
+/// Parses TOML.
 ///
 /// # Errors
 /// It is malformed, has a key twice in one table, or is nested deeper than [`MAX_DEPTH`].
@@ -27,7 +27,7 @@ fn table(
     depth: usize,
 ) -> Result<Vec<(Key, Value)>, DeclarationError> {
     let mut entries: Vec<_> = table.iter().collect();
-    // The crate sorts by name. What is wrong first in the file should be reported first.
+    // The crate sorts by name, but the first error in the file should be reported first.
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
         .into_iter()
@@ -67,10 +67,10 @@ fn value(
     Ok(Value { span: value.span(), data })
 }
 
-/// Refuses keys that would nest tables deeply: many dots on a line (a key can't go on in the next), or many braces.
+/// Refuses deeply nested tables: many dots on one line (a key can't span lines), or many braces.
 ///
-/// The parser bounds brackets in brackets, but not the names of a dotted key, and what it builds of those takes stack to
-/// drop. What gets past this and is still too deep is refused by [`MAX_DEPTH`].
+/// The parser bounds nested brackets, but not the names of a dotted key, and dropping such a value uses stack. Anything
+/// else that is too deep is refused by [`MAX_DEPTH`].
 fn bound_nesting(source: Source<'_>) -> Result<(), DeclarationError> {
     const MOST_BRACES: usize = 8;
     let (mut dots, mut braces) = (0, 0_usize);
@@ -93,7 +93,7 @@ fn wrong(source: Source<'_>, error: &Error) -> DeclarationError {
     let at = error.span().unwrap_or_default();
     let problem = match error.message() {
         "duplicate key" => return duplicate(source, at),
-        // Said of `kind = files`, for its `f`.
+        // The parser says this of `kind = files`, because of its `f`.
         message if message.starts_with("invalid boolean") || message.starts_with("string values must be quoted") => {
             let ends = |character: char| character.is_whitespace() || ",]}#".contains(character);
             match source.text[at.start..].split(ends).next().unwrap_or_default() {
@@ -106,10 +106,10 @@ fn wrong(source: Source<'_>, error: &Error) -> DeclarationError {
     source.error_at(at.start, problem)
 }
 
-/// Says which key the one at `at` repeats, and where that one is.
+/// Reports which key the one at `at` duplicates, and where the first one is.
 ///
-/// The parser says only where the second is. It can go on from the error: a table's header that comes twice takes the
-/// place of the first, and of two values the first is kept.
+/// The parser reports only the second. It can continue after the error: a duplicate table header replaces the first,
+/// and of duplicate values the first is kept.
 fn duplicate(source: Source<'_>, at: Range<usize>) -> DeclarationError {
     let keys = keys(source.text, at.start);
     if let Some(header) = keys.0.iter().find(|key| key.span.start == at.start) {
@@ -127,7 +127,7 @@ fn duplicate(source: Source<'_>, at: Range<usize>) -> DeclarationError {
     source.duplicate(at.start, &keys.dotted(parent), name, first)
 }
 
-/// Keys, each with the place of that whose table it is in.
+/// Keys, each with the index of the key whose table it is in.
 struct Keys(Vec<Listed>);
 
 struct Listed {
@@ -137,13 +137,13 @@ struct Listed {
 }
 
 impl Keys {
-    /// The dotted key of one of them; of none it is that of the whole text.
+    /// The dotted key of one of them; `None` is the whole text.
     fn dotted(&self, key: Option<usize>) -> String {
         let key = key.and_then(|key| self.0.get(key));
         key.map_or_else(String::new, |key| dotted(&self.dotted(key.parent), &key.name))
     }
 
-    /// Whether a key has the same dotted key as one of others.
+    /// Whether a key has the same dotted key as one of `others`.
     fn same(&self, mut key: Option<usize>, others: &Self, mut other: Option<usize>) -> bool {
         while let (Some(one), Some(two)) = (key.and_then(|at| self.0.get(at)), other.and_then(|at| others.0.get(at))) {
             if one.name != two.name {
@@ -166,7 +166,7 @@ impl Keys {
     }
 }
 
-/// All keys of a text that need not be valid, but for those of inline tables that `at` doesn't lie in.
+/// All keys of a text that may be invalid, without those of inline tables that do not contain `at`.
 fn keys(text: &str, at: usize) -> Keys {
     let mut keys = Keys(Vec::new());
     keys.list(text, DeTable::parse_recoverable(text).0.get_ref(), None, at, 0);

@@ -1,10 +1,10 @@
-//! The rules of a declaration: values → [`Declaration`], or the first rule that is broken.
+//! The rules of a declaration: values → [`Declaration`], or the first error.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use super::section::{Section, Text, nearest};
+use super::section::{Section, StringValue, nearest};
 use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
 use super::{
@@ -63,15 +63,15 @@ const COMPOSE_KEYS: &[&str] =
 const KINDS: &[&str] = &["files", "trees", "containers", "container_files", "compose"];
 const MODES: &[&str] = &["local", "server"];
 const UNCOVERED: &[&str] = &["warn", "trouble"];
-/// What reports call checks of their own: whether the locks are there, and whether servers were reached.
+/// Names of checks that reports add: whether the locks exist, and whether servers were reached.
 const RESERVED: &[&str] = &["lock_files_exist", "server_collection", "live"];
 const LONGEST_CHECK_NAME: usize = 100;
-/// Bytes of all globs together: each takes a kilobyte of memory once it is compiled.
+/// The size of all globs together, in bytes: each needs a kilobyte of memory when compiled.
 pub(super) const MOST_GLOBS: usize = 128 << 10;
-/// Linux takes names of 255 bytes; a lock is first written under a longer, temporary one.
+/// Linux allows 255 bytes; a lock is first written under a longer, temporary name.
 const LONGEST_LOCK_NAME: usize = 200;
 
-/// Checks a whole declaration.
+/// Validates a whole declaration.
 pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, DeclarationError> {
     let Data::Table(entries) = &root.data else {
         return Err(source.error(root.span.start, "", Problem::NotATable { found: root.data.type_name() }));
@@ -86,7 +86,7 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
         return Err(source.error_in_file(Problem::NoChecks));
     }
     let mut checks: Vec<Check> = Vec::with_capacity(declared.len());
-    // Which check has a lock file, and the line that says so.
+    // The check that uses a lock file, and the line that declares it.
     let mut taken: HashMap<String, (&str, usize)> = HashMap::with_capacity(declared.len());
     let mut room_for_globs = MOST_GLOBS;
     for (key, value) in declared {
@@ -100,17 +100,17 @@ pub fn declaration(source: Source<'_>, root: &Value) -> Result<Declaration, Decl
         }
         checks.push(check);
     }
-    let places = checks.iter().enumerate().map(|(place, check)| (check.name.as_str(), place)).collect();
-    let known = group::Known { checks: &checks, places: &places };
+    let indices = checks.iter().enumerate().map(|(index, check)| (check.name.as_str(), index)).collect();
+    let known = group::CheckIndex { checks: &checks, indices: &indices };
     let servers = tables(top, "server")?;
     let mut servers = server::servers(source, servers, known, |name| self::name("server", name))?;
-    apart(top, &servers, &checks)?;
+    distinct_folders(top, &servers, &checks)?;
     let groups = group::groups(source, tables(top, "group")?, known, &mut servers, |name| self::name("group", name))?;
     Ok(Declaration { locks, reports, reports_keep, checks, servers, groups })
 }
 
 /// Refuses a server whose folder of locks would have the name of a lock.
-fn apart(top: Section<'_>, servers: &[Server], checks: &[Check]) -> Result<(), DeclarationError> {
+fn distinct_folders(top: Section<'_>, servers: &[Server], checks: &[Check]) -> Result<(), DeclarationError> {
     if !checks.iter().any(|check| check.lock.per_server) {
         return Ok(());
     }
@@ -125,7 +125,7 @@ fn apart(top: Section<'_>, servers: &[Server], checks: &[Check]) -> Result<(), D
     Ok(())
 }
 
-/// What has a name of its own below a key; nothing if the key is not there.
+/// The named tables below a key; empty if the key is missing.
 fn tables<'a>(top: Section<'a>, name: &str) -> Result<&'a [(Key, Value)], DeclarationError> {
     match top.get(name) {
         None => Ok(&[]),
@@ -134,7 +134,7 @@ fn tables<'a>(top: Section<'a>, name: &str) -> Result<&'a [(Key, Value)], Declar
     }
 }
 
-/// How many reports are kept: at least the one that was just made.
+/// How many reports are kept: at least the newest one.
 fn reports_keep(top: Section<'_>) -> Result<Option<NonZeroUsize>, DeclarationError> {
     let Some((_, value)) = top.get("reports_keep") else { return Ok(None) };
     let Data::Integer(number) = value.data else {
@@ -146,7 +146,7 @@ fn reports_keep(top: Section<'_>) -> Result<Option<NonZeroUsize>, DeclarationErr
     }
 }
 
-/// Checks one check. Also says where its lock file is declared, or the check itself.
+/// Validates one check. Also returns where its lock file is declared, or the check itself.
 fn check(
     source: Source<'_>,
     key: &Key,
@@ -159,7 +159,7 @@ fn check(
         return Err(not_a_table(source, key, &path, value));
     };
     let section = Section { source, path: &path, at: key.span.start, entries };
-    // Before the other keys: which of them there are follows from it.
+    // Comes first, because it determines the other keys.
     let kind = kind(section)?;
     keys(section, kind)?;
     let Some(kind) = kind else { return Err(section.missing("kind", "\"files\"")) };
@@ -200,7 +200,7 @@ fn check(
     Ok((check, lock_at))
 }
 
-/// Refuses keys that the kind doesn't take, and keys that no kind takes.
+/// Refuses keys of other kinds, and unknown keys.
 fn keys(section: Section<'_>, kind: Option<Kind>) -> Result<(), DeclarationError> {
     let known = keys_of(kind.unwrap_or(Kind::Files));
     for (key, _) in section.entries {
@@ -238,7 +238,7 @@ fn not_a_table(source: Source<'_>, key: &Key, path: &str, value: &Value) -> Decl
     source.error(key.span.start, path, Problem::NotATable { found: value.data.type_name() })
 }
 
-/// `[A-Za-z0-9][A-Za-z0-9_.-]{0,99}`, and not reserved. It names a file or a folder, and stands in reports as it is.
+/// `[A-Za-z0-9][A-Za-z0-9_.-]{0,99}`, and not reserved. It names a file or a folder, and appears in reports unchanged.
 fn name(what: &'static str, name: &str) -> Result<(), Problem> {
     let bytes = name.as_bytes();
     let fits = bytes.first().is_some_and(u8::is_ascii_alphanumeric)
@@ -254,11 +254,11 @@ fn name(what: &'static str, name: &str) -> Result<(), Problem> {
 }
 
 fn path(section: Section<'_>, name: &str, example: &'static str) -> Result<Option<PathBuf>, DeclarationError> {
-    Ok(section.string(name, example)?.map(|Text { text, .. }| text.into()))
+    Ok(section.string(name, example)?.map(|StringValue { text, .. }| text.into()))
 }
 
 fn kind(section: Section<'_>) -> Result<Option<Kind>, DeclarationError> {
-    let Some(Text { at, text }) = section.string("kind", "\"files\"")? else { return Ok(None) };
+    let Some(StringValue { at, text }) = section.string("kind", "\"files\"")? else { return Ok(None) };
     match Kind::ALL.into_iter().find(|kind| kind.name() == text) {
         Some(kind) => Ok(Some(kind)),
         None => Err(section.error(at, "kind", unknown("kind", text, KINDS))),
@@ -272,10 +272,10 @@ fn unknown(what: &'static str, value: &str, known: &'static [&'static str]) -> P
 fn attributes(section: Section<'_>, kind: Kind) -> Result<AttributeSet, DeclarationError> {
     let known = attributes_of(kind);
     let example = if kind == Kind::Containers { "[\"state\", \"mounts\"]" } else { "[\"mode\", \"owner\"]" };
-    // What a check of kind `compose` is about.
+    // A check of kind `compose` always compares these.
     let is_compose = kind == Kind::Compose;
     let mut attributes = AttributeSet { state: is_compose, compose: is_compose, ..AttributeSet::default() };
-    for Text { at, text } in section.strings("attributes", example)?.unwrap_or_default() {
+    for StringValue { at, text } in section.strings("attributes", example)?.unwrap_or_default() {
         match attributes.named(text) {
             Some(wanted) if known.contains(&text) => *wanted = true,
             _ => return Err(section.error(at, "attributes", unknown("attribute", text, known))),
@@ -284,11 +284,11 @@ fn attributes(section: Section<'_>, kind: Kind) -> Result<AttributeSet, Declarat
     Ok(attributes)
 }
 
-/// Whether what is uncovered is trouble.
+/// Whether uncovered entries are trouble.
 fn uncovered(section: Section<'_>) -> Result<bool, DeclarationError> {
     match section.string("uncovered", "\"trouble\"")? {
         None => Ok(false),
-        Some(Text { at, text }) => match text {
+        Some(StringValue { at, text }) => match text {
             "warn" => Ok(false),
             "trouble" => Ok(true),
             _ => Err(section.error(at, "uncovered", unknown("word", text, UNCOVERED))),
@@ -296,14 +296,14 @@ fn uncovered(section: Section<'_>) -> Result<bool, DeclarationError> {
     }
 }
 
-/// Where a check applies. One with a lock for each server is for servers alone.
+/// Where a check applies. With `lock_per_server`, it applies only to servers.
 fn modes(section: Section<'_>) -> Result<Modes, DeclarationError> {
     let per_server = section.boolean("lock_per_server")?;
     let Some(declared) = section.strings("modes", "[\"local\", \"server\"]")? else {
         return Ok(Modes { local: !per_server, server: true });
     };
     let mut modes = Modes { local: false, server: false };
-    for Text { at, text } in declared {
+    for StringValue { at, text } in declared {
         match text {
             "local" if per_server => return Err(section.error(at, "modes", Problem::LocalLockPerServer)),
             "local" => modes.local = true,
@@ -327,7 +327,7 @@ fn lock(
     attributes: AttributeSet,
 ) -> Result<(LockFile, usize), DeclarationError> {
     let per_server = section.boolean("lock_per_server")?;
-    let Some(Text { at, text }) = section.string("lock", "\"NAME.lock.json\"")? else {
+    let Some(StringValue { at, text }) = section.string("lock", "\"NAME.lock.json\"")? else {
         return Ok((
             LockFile { name: format!("{check}.lock.json"), format: LockFormat::Json, old: None, per_server },
             section.at,
@@ -335,7 +335,7 @@ fn lock(
     };
     let refuse = |reason| Err(section.error(at, "lock", Problem::LockName { lock: text.to_owned(), reason }));
     if text.contains('/') {
-        return refuse("it has a `/` in it, and locks lie directly in `locks`");
+        return refuse("it contains `/`, but locks are directly in the `locks` directory");
     }
     if text.starts_with('.') {
         return refuse("it starts with `.`");
@@ -345,14 +345,12 @@ fn lock(
     }
     if text.ends_with(".hash.txt") {
         return match kind {
-            _ if per_server => {
-                refuse("a name that ends in `.hash.txt` is that of an old lock, which is one for all servers")
-            }
+            _ if per_server => refuse("`.hash.txt` is for old locks, which all servers share"),
             Kind::Trees => {
                 let (name, old) = (format!("{check}.lock.json"), Some(text.to_owned()));
                 Ok((LockFile { name, format: LockFormat::Json, old, per_server: false }, at))
             }
-            _ => refuse("a name that ends in `.hash.txt` is that of an old lock of `trees`"),
+            _ => refuse("`.hash.txt` is for old locks of `trees`"),
         };
     }
     let format = if text.ends_with(".lock.json") {

@@ -1,12 +1,12 @@
-//! What both formats are read into: a tree of values that knows where each key and value stands.
+//! The values of both formats: a tree with the position of each key and value.
 
 use std::ops::Range;
 
-/// How deep tables and arrays may lie in each other. A declaration needs three; the rest is room for the message about
-/// the key that is wrong. Without a bound, a hostile file could exhaust the stack.
+/// The nesting limit of tables and arrays. A declaration needs three levels; the others allow a message about the wrong
+/// key. Without a limit, a hostile file could exhaust the stack.
 pub const MAX_DEPTH: usize = 32;
 
-/// A value, with its bytes in the file.
+/// A value, with its position in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Value {
     pub span: Range<usize>,
@@ -18,14 +18,14 @@ pub enum Data {
     String(String),
     Boolean(bool),
     Integer(i64),
-    /// What no key takes (floats, dates, null, huge numbers), by its name, for the message.
+    /// Types that no key accepts (floats, dates, null, huge numbers), by name, for messages.
     Other(&'static str),
     Array(Vec<Value>),
-    /// In the order in which the keys stand in the file; no name twice.
+    /// In the order of the file; names are unique.
     Table(Vec<(Key, Value)>),
 }
 
-/// A key, with its bytes in the file.
+/// A key, with its position in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     pub span: Range<usize>,
@@ -33,7 +33,7 @@ pub struct Key {
 }
 
 impl Data {
-    /// The type, with its article, as messages say it.
+    /// The type with its article, for messages.
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::String(_) => "a string",

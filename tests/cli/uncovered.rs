@@ -171,18 +171,18 @@ fn globs_that_seem_to_mean_more_are_refused() {
         (
             "include",
             "**.conf",
-            "glob `**.conf` has `**` inside of a name, where it is no more than `*`; write `**/*.conf`",
+            "glob `**.conf` has `**` within a name, where it means the same as `*`; write `**/*.conf`",
         ),
         ("include", "nginx/**.conf", "write `nginx/**/*.conf`"),
         ("exclude", "**cache", "write `**/*cache`"),
         (
             "exclude",
             "!x",
-            "begins with `!`, and globs can't be negated; write `'\\!x'` for a name that begins with `!`",
+            "starts with `!`, but globs can't be negated; write `'\\!x'` for a name that starts with `!`",
         ),
         ("include", "/root/*.conf", "glob `/root/*.conf` is absolute; write `*.conf`, without the check's root"),
         ("include", "/srv/far/*.conf", "write `*.conf`, without the check's root"),
-        ("include", "/etc/*.conf", "it has to be relative to the check's root"),
+        ("include", "/etc/*.conf", "write it relative to the check's root"),
     ] {
         let list = format!("{list} = ['{glob}']\n");
         let include = if list.starts_with("include") { "" } else { "include = [\"*\"]\n" };

@@ -46,10 +46,10 @@ fn a_server_is_asked_for_what_it_and_its_groups_name() {
 #[test]
 fn refuses_checks_of_servers() {
     let server = |line: &str| servers_and(&format!("host = \"h\"\n{line}"));
-    refuses(&server("checks = [\"bb\", \"x\"]"), "15: server.db.checks: no check is called `bb`; write `b`");
+    refuses(&server("checks = [\"bb\", \"x\"]"), "15: server.db.checks: there is no check named `bb`; write `b`");
     refuses(
         &server("checks = []"),
-        "15: server.db.checks: empty: it would be asked for nothing; name checks, or leave `checks` out for all of them",
+        "15: server.db.checks: empty: nothing would be checked; name checks, or remove `checks` for all of them",
     );
     refuses(&server("checks = [\"a\", \"a\"]"), "15: server.db.checks: `a` is listed twice; remove one");
     refuses(
@@ -58,7 +58,7 @@ fn refuses_checks_of_servers() {
     );
     refuses(
         &server("checks = [\"a\",\n \"c\"]"),
-        "16: server.db.checks: the check `c` is for this machine alone, as its `modes` say; remove it, or write `modes = \
+        "16: server.db.checks: the `modes` of the check `c` do not include `server`; remove it, or write `modes = \
          [\"local\", \"server\"]` in the check",
     );
 }
@@ -71,23 +71,26 @@ fn refuses_groups() {
         &group("servers = []"),
         "16: group.all.servers: empty: a group without servers; name servers, or remove the group",
     );
-    refuses(&group("servers = [\"web\", \"web2\"]"), "16: group.all.servers: no server is called `web2`; write `web`");
+    refuses(
+        &group("servers = [\"web\", \"web2\"]"),
+        "16: group.all.servers: there is no server named `web2`; write `web`",
+    );
     refuses(
         &group("servers = [\"web\"]\nchecks = [\"c\"]"),
-        "17: group.all.checks: the check `c` is for this machine alone, as its `modes` say; remove it, or write `modes = [\"local\", \"server\"]` in the check",
+        "17: group.all.checks: the `modes` of the check `c` do not include `server`; remove it, or write `modes = [\"local\", \"server\"]` in the check",
     );
     refuses(&group("server = [\"web\"]"), "16: group.all.server: unknown key; write `servers`");
     refuses(
         "[check.a]\nkind = \"trees\"\nroot = \"/r\"\n[group.g]\nservers = [\"w\"]",
-        "5: group.g.servers: no server is called `w`; declare it: `[server.NAME]` with its `host`",
+        "5: group.g.servers: there is no server named `w`; declare it: `[server.NAME]` with its `host`",
     );
     refuses(
         "[check.a]\nkind = \"trees\"\nroot = \"/r\"\n[group.\"a/b\"]\n",
-        "4: group.\"a/b\": `a/b` can't name a group; write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit",
+        "4: group.\"a/b\": `a/b` is not a valid group name; use 1 to 100 characters of `A-Z a-z 0-9 _ . -`, the first a letter or a digit",
     );
     refuses(
         "[check.a]\nkind = \"trees\"\nroot = \"/r\"\n[group.a.b]\nservers = []",
-        "4: group.a.b: unknown key, or a group's name with an unquoted dot in it; write `[group.\"a.b\"]`",
+        "4: group.a.b: unknown key, or a group name with an unquoted dot; write `[group.\"a.b\"]`",
     );
     refuses(
         "group = 1\n[check.a]\nkind = \"trees\"\nroot = \"/r\"",
@@ -101,7 +104,7 @@ fn refuses_groups() {
     let many = (0..100).fold(String::new(), |text, number| text + &format!("[server.s{number}]\nhost = \"h\"\n"));
     let message =
         refused(toml(&format!("{many}[check.a]\nkind = \"trees\"\nroot = \"/r\"\n[group.g]\nservers = [\"x\"]")));
-    assert!(message.contains("no server is called `x`; write one of `s0`") && message.len() < 300, "{message}");
+    assert!(message.contains("there is no server named `x`; write one of `s0`") && message.len() < 300, "{message}");
 }
 
 #[test]
@@ -121,12 +124,11 @@ fn a_check_with_a_lock_for_each_server_is_for_servers_alone() {
 
     refuses(
         &tree_with("lock_per_server = true\nmodes = [\"server\", \"local\"]"),
-        "5: check.a.modes: a check with a lock for each server is for servers alone; write `server` alone, or leave `modes` out",
+        "5: check.a.modes: a check with `lock_per_server` applies only to servers; write only `server`, or remove `modes`",
     );
     refuses(
         &tree_with("lock_per_server = true\nlock = \"modules.hash.txt\""),
-        "5: check.a.lock: `modules.hash.txt` is no name for a lock file: a name that ends in `.hash.txt` is that of an old \
-         lock, which is one for all servers; write it in a check of kind `trees`, or another name",
+        "5: check.a.lock: `modules.hash.txt` is not a valid name for a lock file: `.hash.txt` is for old locks, which all servers share; use it in a check of kind `trees`, or choose another name",
     );
     refuses(
         &tree_with("lock_per_server = \"yes\""),
@@ -136,7 +138,7 @@ fn a_check_with_a_lock_for_each_server_is_for_servers_alone() {
     let server = "[check.b]\nkind = \"trees\"\nroot = \"r\"\n[server.\"b.lock.json\"]\nhost = \"h\"";
     refuses(
         &tree_with(&format!("lock_per_server = true\n{server}")),
-        "8: server.\"b.lock.json\": the locks of `b.lock.json` would lie in a folder that has the name of the lock of check `b`; \
+        "8: server.\"b.lock.json\": the folder for the locks of `b.lock.json` would have the same name as the lock of check `b`; \
          give the server another name",
     );
     assert!(toml(&tree_with(server)).is_ok(), "there are no such folders");

@@ -31,17 +31,17 @@ fn refuses_hosts() {
     const REMEDY: &str = "write a name, an address, or an alias from `~/.ssh/config`, without user and port";
     assert!(
         refused(toml(&server_with("").replace("\"h\"", &format!("\"{}\"", "h".repeat(256)))))
-            .contains("can't be a host")
+            .contains("is not a valid host")
     );
     for host in ["-oProxyCommand=x", "", ".", "a b", "a;b", "a/b", "u@h", "h:22 x", "$(x)", "`x`", "ä", "%h"] {
         let text = server_with("").replace("\"h\"", &format!("\"{host}\""));
-        let empty = "5: server.web.host: empty string; write something, or leave the key out".to_owned();
-        let message = format!("5: server.web.host: `{host}` can't be a host; {REMEDY}");
+        let empty = "5: server.web.host: empty string; write a value, or remove the key".to_owned();
+        let message = format!("5: server.web.host: `{host}` is not a valid host; {REMEDY}");
         refuses(&text, if host.is_empty() { &empty } else { &message });
     }
     refuses(
         &server_with("").replace("\"h\"", "\"a\\nb\""),
-        &format!("5: server.web.host: `a\\nb` can't be a host; {REMEDY}"),
+        &format!("5: server.web.host: `a\\nb` is not a valid host; {REMEDY}"),
     );
     refuses(
         &server_with("").replace("host = \"h\"", ""),
@@ -52,18 +52,19 @@ fn refuses_hosts() {
 #[test]
 fn refuses_users_ports_and_keys() {
     for user in ["-l", "a b", "a;b", "a|b", "a/b", "$a", "a'b", "a&b", "a`b", "a(b"] {
-        let message = format!("6: server.web.user: `{user}` can't be a user; write the name of a user on the server");
+        let message =
+            format!("6: server.web.user: `{user}` is not a valid user name; write the name of a user on the server");
         refuses(&server_with(&format!("user = \"{user}\"")), &message);
     }
     for port in ["0", "65536", "-1", "9223372036854775807"] {
-        let message = format!("6: server.web.port: {port} is no port; write a number from 1 to 65535");
+        let message = format!("6: server.web.port: {port} is not a port number; write a number from 1 to 65535");
         refuses(&server_with(&format!("port = {port}")), &message);
     }
     refuses(&server_with("port = \"22\""), "6: server.web.port: must be an integer, not a string; write `port = 22`");
     refuses(&server_with("key = 1"), "6: server.web.key: must be a string, not an integer; write `key = \"keys/web\"`");
     refuses(
         &server_with("key = \"a\\u0000\""),
-        "6: server.web.key: a NUL character, which no path and no name can hold; remove it",
+        "6: server.web.key: contains a NUL character, which paths and names can't have; remove it",
     );
 }
 
@@ -73,8 +74,7 @@ fn refuses_roots() {
     refuses(&server_with("roots = \"/x\""), &format!("6: server.web.roots: must be a table, not a string; {ROOTS}"));
     refuses(
         &server_with("roots = { a = \"x\" }"),
-        "6: server.web.roots.a: `x` is not absolute, and a server has nothing that it could be relative to; write where it \
-         lies there, like `/srv/x`",
+        "6: server.web.roots.a: `x` is relative, but a path on a server must be absolute; write an absolute path, such as `/srv/x`",
     );
     refuses(&server_with("roots = { b = \"/x\" }"), "6: server.web.roots.b: no check has this name; write `a`");
     refuses(
@@ -85,17 +85,17 @@ fn refuses_roots() {
 
 #[test]
 fn refuses_names_and_keys_of_servers() {
-    const NAME: &str = "write 1 to 100 of `A-Z a-z 0-9 _ . -`, the first a letter or a digit";
+    const NAME: &str = "use 1 to 100 characters of `A-Z a-z 0-9 _ . -`, the first a letter or a digit";
     // Each is a folder of a report.
     for name in ["..", ".", "", "-a", "a/b", "a b", "ä", &"x".repeat(101)] {
         let text = server_with("").replace("server.web", &format!("server.\"{name}\""));
         let message = refused(toml(&text));
-        assert!(message.contains(&format!("`{name}` can't name a server; {NAME}")), "{message}");
+        assert!(message.contains(&format!("`{name}` is not a valid server name; {NAME}")), "{message}");
     }
     refuses(&server_with("hots = 1"), "6: server.web.hots: unknown key; write `host`");
     refuses(
         "[check.a]\nkind = \"trees\"\nroot = \"r\"\n[server.a.b]\nhost = \"h\"",
-        "4: server.a.b: unknown key, or a server's name with an unquoted dot in it; write `[server.\"a.b\"]`",
+        "4: server.a.b: unknown key, or a server name with an unquoted dot; write `[server.\"a.b\"]`",
     );
     refuses(
         "server = 1\n[check.a]\nkind = \"trees\"\nroot = \"r\"",

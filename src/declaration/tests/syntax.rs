@@ -4,13 +4,13 @@ use super::*;
 
 #[test]
 fn refuses_what_is_no_text() {
-    const REMEDY: &str = "or let `driftlock init` write an example";
+    const REMEDY: &str = "or run `driftlock init` for an example";
     let parse = |bytes: &[u8]| refused(Declaration::parse("d\n.toml", Format::Toml, bytes));
     assert_eq!(parse(b"#\n\n#\xff"), "d\\n.toml:3: byte 4 is not UTF-8; save it as UTF-8");
     assert_eq!(parse(b"\xff\xfea\0"), "d\\n.toml: the file is UTF-16; save it as UTF-8");
     assert_eq!(
         parse(b"\xef\xbb\xbf[check.a]"),
-        "d\\n.toml: the file starts with a byte order mark (EF BB BF); save it as UTF-8 without one"
+        "d\\n.toml: the file starts with a byte order mark (EF BB BF); save it as UTF-8 without it"
     );
     for empty in ["", " \n\r\n\t"] {
         refuses(empty, &format!(" the file is empty; write `[check.NAME]` with its `kind` and `root`, {REMEDY}"));
@@ -30,8 +30,8 @@ fn refuses_malformed_toml() {
         ("\"ü\" = \"", "1:8: malformed TOML: invalid basic string, expected `\"`"),
         ("a = [1,", "1:8: malformed TOML: unclosed array, expected `]`"),
         ("a = 1\na.b = 1", "2:1: malformed TOML: cannot extend value of type integer with a dotted key"),
-        ("kind = files # x", "1:8: `files` is neither a string in quotes nor any other value; write `\"files\"`"),
-        ("modes = [local]", "1:10: `local` is neither a string in quotes nor any other value; write `\"local\"`"),
+        ("kind = files # x", "1:8: `files` is not a value: a string needs quotes; write `\"files\"`"),
+        ("modes = [local]", "1:10: `local` is not a value: a string needs quotes; write `\"local\"`"),
     ] {
         refuses(text, message);
     }
@@ -57,11 +57,11 @@ fn refuses_duplicate_keys() {
     for (text, message) in [
         (
             "[check.a]\n[check.b]\n[check.a]",
-            "3: check.a: two checks of one name, the first on line 1; give one of them another name",
+            "3: check.a: two checks have this name, the first on line 1; give one of them another name",
         ),
         (
             "check.a.kind = 1\n[check.a]\nkind = 1",
-            "2: check.a: two checks of one name, the first on line 1; give one of them another name",
+            "2: check.a: two checks have this name, the first on line 1; give one of them another name",
         ),
         (
             "[check.\"a.b\"]\nkind=1\nroot=2\n\"kind\"=3",
@@ -74,7 +74,7 @@ fn refuses_duplicate_keys() {
     }
     refuses_json(
         "{\"check\": {\n\"a\": {},\n\"\\u0061\": {}}}",
-        "3: check.a: two checks of one name, the first on line 2; give one of them another name",
+        "3: check.a: two checks have this name, the first on line 2; give one of them another name",
     );
     refuses_json(
         "{\"check\": {\"a\": {\n\"kind\": 1,\n\"kind\": 1}}}",
@@ -85,8 +85,8 @@ fn refuses_duplicate_keys() {
 /// No input may take the stack down: neither while it is read, nor when what was read is dropped.
 #[test]
 fn bounds_nesting() {
-    const JSON: &str = "nested too deep; a declaration is an object of checks, which are objects";
-    const TOML: &str = "nested too deep; give each check a table of its own, `[check.NAME]`, with plain keys";
+    const JSON: &str = "nested too deeply; a declaration is an object of checks, which are objects";
+    const TOML: &str = "nested too deeply; write each check as its own table, `[check.NAME]`, with plain keys";
     let deep = |open: &str, close: &str, count: usize| format!("{}1{}", open.repeat(count), close.repeat(count));
     refuses_json(&format!("{{\n\"a\": {}}}", deep("[", "]", 100_000)), &format!("2: a: {JSON}"));
     assert!(refused(json(&deep("{\"a\":", "}", 100_000))).ends_with(JSON));

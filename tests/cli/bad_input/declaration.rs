@@ -50,7 +50,7 @@ fn malformed_json() {
     json("{\"check\": {\"tree\": {\"kind\": \"trees\", \"root\": \"root\",}}}", &["driftlock.json:1", "JSON"]);
     json("{\"check\": {\"tree\": {\"kind\": \"trees\", \"root\": \"root\"}}} x", &["driftlock.json:1", "JSON"]);
     json("[]", &["must be a table, not an array"]);
-    json("{\"check\": {\"a\": {}, \"a\": {}}}", &["two checks of one name"]);
+    json("{\"check\": {\"a\": {}, \"a\": {}}}", &["two checks have this name"]);
     json("{\n\"check\": {\"tree\": {\"kind\": \"tree\", \"root\": \"root\"}}}", &["driftlock.json:2", "write `trees`"]);
     json(&format!("{{\"check\":{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_001)), &["deep"]);
 }
@@ -59,7 +59,7 @@ fn malformed_json() {
 fn other_encodings() {
     is_refused("driftlock.toml", b"locks = \"\xff\"\n", &["byte 9 is not UTF-8", "save it as UTF-8"]);
     let with_mark = [b"\xef\xbb\xbf", TREES.as_bytes()].concat();
-    is_refused("driftlock.toml", &with_mark, &["byte order mark", "without one"]);
+    is_refused("driftlock.toml", &with_mark, &["byte order mark", "without it"]);
     let utf16: Vec<u8> = TREES.encode_utf16().flat_map(u16::to_le_bytes).collect();
     is_refused("driftlock.toml", &[&b"\xff\xfe"[..], &utf16].concat(), &["UTF-16", "save it as UTF-8"]);
     is_refused("driftlock.toml", b"locks = \"a\\u0000b\"\n", &["NUL", "remove it"]);
@@ -88,18 +88,18 @@ fn values_that_make_no_sense() {
     toml("[check.tree]\nkind = \"files\"\nroot = \"root\"\n", &["include", "missing"]);
     toml("[check.tree]\nroot = \"root\"\n", &["check.tree.kind", "missing", "kind = \"files\""]);
     toml("[check.tree]\nkind = \"trees\"\n", &["check.tree.root", "missing"]);
-    toml("[check.tree]\nkind = \"trees\"\nroot = \"root\"\ninclude = [\"**\"]\n", &["toml:4", "takes no `include`"]);
-    toml("[check.\"a/b\"]\nkind = \"trees\"\nroot = \"root\"\n", &["toml:1", "`a/b` can't name a check"]);
+    toml("[check.tree]\nkind = \"trees\"\nroot = \"root\"\ninclude = [\"**\"]\n", &["toml:4", "has no key `include`"]);
+    toml("[check.\"a/b\"]\nkind = \"trees\"\nroot = \"root\"\n", &["toml:1", "`a/b` is not a valid check name"]);
     toml("[check.lock_files_exist]\nkind = \"trees\"\nroot = \"root\"\n", &["reserved"]);
-    toml("[check.c]\nkind = \"containers\"\nroot = \"s\"\n", &["toml:3", "`containers` takes no `root`"]);
+    toml("[check.c]\nkind = \"containers\"\nroot = \"s\"\n", &["toml:3", "`containers` has no key `root`"]);
 }
 
 #[test]
 fn two_checks_of_one_name_or_with_one_lock() {
     let a = "[check.a]\nkind = \"trees\"\nroot = \"root\"\n";
-    toml(&format!("{a}{a}"), &["toml:4: check.a", "two checks of one name", "line 1", "another name"]);
+    toml(&format!("{a}{a}"), &["toml:4: check.a", "two checks have this name", "line 1", "another name"]);
     let b = "[check.b]\nkind = \"trees\"\nroot = \"root\"\nlock = \"a.lock.json\"\n";
-    toml(&format!("{a}{b}"), &["toml:7: check.b.lock", "already that of check `a`", "give one of them its own"]);
+    toml(&format!("{a}{b}"), &["toml:7: check.b.lock", "already used by check `a`", "give each check its own lock"]);
     toml(&b.replace("a.lock", "../../a.lock"), &["toml:4", "is no name for a lock file", "plain name"]);
 }
 
@@ -165,7 +165,7 @@ fn hostile_text_in_a_declaration_is_shown_harmless() {
     let hostile = "[check.\"\\u001b[2J\\nOVERALL: PASS\"]\nkind = \"trees\"\nroot = \"root\"\n";
     fs::write(world.path("driftlock.toml"), hostile).unwrap();
     let before = snapshot(&world, &["."]);
-    let finished = refused(world.driftlock(["check"]), &["can't name a check"]);
+    let finished = refused(world.driftlock(["check"]), &["is not a valid check name"]);
     assert!(!finished.stderr().contains('\u{1b}'));
     assert!(!finished.stderr().lines().any(|line| line.starts_with("OVERALL")), "{}", finished.stderr());
     assert_eq!(snapshot(&world, &["."]), before);

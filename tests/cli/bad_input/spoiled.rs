@@ -48,7 +48,7 @@ fn declarations() {
         (format!("<<<<<<< HEAD\n{TREES}"), ["driftlock.toml:1: it has the marks of a merge conflict", "take one side"]),
         (
             TREES.replace("\"root\"", "“root”"),
-            ["driftlock.toml:6:8: a typographic quote, `“`", "write the plain one, `\"`"],
+            ["driftlock.toml:6:8: a typographic quote, `“`", "use plain quotes, `\"`"],
         ),
     ] {
         let world = World::declaring(&declaration);

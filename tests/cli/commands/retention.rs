@@ -158,8 +158,8 @@ fn the_report_of_the_run_itself_is_never_removed() {
 #[test]
 fn what_can_not_be_a_number_of_reports_is_refused() {
     for (most, expected) in [
-        ("0", "0 reports can't be kept: the one that was just made is; write a number from 1 on"),
-        ("-1", "-1 reports can't be kept"),
+        ("0", "can't keep 0 reports: the newest one is always kept; write a number of at least 1"),
+        ("-1", "can't keep -1 reports"),
         ("\"30\"", "must be an integer, not a string; write `reports_keep = 30`"),
     ] {
         let (world, days) = world(1, most);

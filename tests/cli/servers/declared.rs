@@ -47,13 +47,13 @@ fn servers_that_can_not_be_are_refused_before_anything_runs() {
     world.write("m/a", "a");
     world.lock();
     for (arguments, problem) in [
-        (&["--server=-oProxyCommand=touch x"][..], "`-oProxyCommand=touch x` can't be a host"),
-        (&["--server", "a b"], "`a b` can't be a host"),
-        (&["--server", "a;reboot"], "`a;reboot` can't be a host"),
-        (&["--server", "../x"], "`../x` can't be a host"),
-        (&["--server", ""], "`` can't be a host"),
-        (&["--server=-l@web"], "`-l` can't be a user"),
-        (&["--server", "web", "--ssh-user", "a\nb"], "`a\\nb` can't be a user"),
+        (&["--server=-oProxyCommand=touch x"][..], "`-oProxyCommand=touch x` is not a valid host"),
+        (&["--server", "a b"], "`a b` is not a valid host"),
+        (&["--server", "a;reboot"], "`a;reboot` is not a valid host"),
+        (&["--server", "../x"], "`../x` is not a valid host"),
+        (&["--server", ""], "`` is not a valid host"),
+        (&["--server=-l@web"], "`-l` is not a valid user name"),
+        (&["--server", "web", "--ssh-user", "a\nb"], "`a\\nb` is not a valid user name"),
         (&["--server", "web", "--push-binary", "driftlock.toml"], "driftlock.toml is no 64-bit ELF program"),
         (&["--server", "web", "--push-binary", "/nowhere/x"], "/nowhere/x could not be read"),
         (&["--server", "root@web", "--server", "web"], "there is another server web in this run"),

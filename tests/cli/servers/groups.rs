@@ -233,7 +233,10 @@ fn what_is_not_declared_is_refused_before_anything_runs() {
         world.driftlock([&["check"], arguments].concat()).code(2);
     }
     declare("[server.a]\nhost = \"h\"\nchecks = [\"tre\"]\n");
-    refused(world.driftlock(["check", "--server", "a"]), &["server.a.checks: no check is called `tre`; write `tree`"]);
+    refused(
+        world.driftlock(["check", "--server", "a"]),
+        &["server.a.checks: there is no check named `tre`; write `tree`"],
+    );
 }
 
 /// A server that is not asked for what is named counts as one that was named, and is told.
