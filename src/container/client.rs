@@ -1,6 +1,6 @@
-//! The engine's API: its version, agreed on first, and answers in JSON.
+//! A client of the engine's API: negotiates the version, and reads JSON responses.
 //!
-//! Source: <https://docs.docker.com/reference/api/engine/>, which Podman's service keeps to for what is asked here.
+//! Source: <https://docs.docker.com/reference/api/engine/>. Podman's service is compatible for these requests.
 
 use std::os::fd::BorrowedFd;
 
@@ -9,19 +9,19 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::error::EngineError;
-use super::http::{self, Body, Head, Target};
+use super::http::{self, Body, Head, RequestTarget};
 use super::stream::{Patience, Stream};
 
-/// The versions of the API that this knows. All that is asked for has been there since the first one; Podman has
-/// accepted none before it, and Docker 29 none before the last one.
+/// The supported API versions. All requests exist since the first one. Podman accepts none before it, and Docker 29
+/// none before the last one.
 const OLDEST: Version = Version(1, 24);
 const NEWEST: Version = Version(1, 44);
 
-/// The largest answer in JSON, in bytes. A container takes some 5 KiB.
+/// The largest JSON response, in bytes. A container takes about 5 KiB.
 const JSON_LIMIT: usize = 32 << 20;
-/// The largest message of an error that is read, in bytes.
+/// The largest error response, in bytes.
 const MESSAGE_LIMIT: usize = 64 << 10;
-/// The longest message that is shown, in characters.
+/// The longest error message to show, in characters.
 const MESSAGE_SHOWN: usize = 300;
 
 const NOT_FOUND: u16 = 404;
@@ -34,7 +34,7 @@ impl Version {
     fn parse(text: &str) -> Result<Self, EngineError> {
         let parts =
             text.split_once('.').and_then(|(major, minor)| Some(Self(major.parse().ok()?, minor.parse().ok()?)));
-        parts.ok_or_else(|| EngineError::malformed(format!("{text:?} is no version of the API")))
+        parts.ok_or_else(|| EngineError::malformed(format!("`{text}` is not an API version")))
     }
 }
 
@@ -65,24 +65,24 @@ struct Message {
     message: String,
 }
 
-/// A client that has agreed on a version.
+/// A client with a negotiated version.
 #[derive(Debug)]
 pub struct Client<'a> {
     stream: Stream<'a>,
     /// `v1.41`.
     version: String,
-    /// Whether the engine is Podman, which differs where it can.
+    /// Whether the engine is Podman.
     pub is_podman: bool,
 }
 
 impl<'a> Client<'a> {
-    /// Agrees on a version with the engine behind a connected socket.
+    /// Negotiates a version with the engine at a connected socket.
     ///
     /// # Errors
-    /// An engine that does not answer, or with which there is no version in common.
+    /// The engine does not respond, or there is no common version.
     pub fn new(socket: BorrowedFd<'a>, patience: Patience) -> Result<Self, EngineError> {
         let mut stream = Stream::new(socket, patience);
-        let (head, body) = http::get(&mut stream, &Target::new(&["version"]))?;
+        let (head, body) = http::get(&mut stream, &RequestTarget::new(&["version"]))?;
         let answer: VersionAnswer = parse(&found(&head, body)?.whole(JSON_LIMIT)?)?;
         let newest = Version::parse(&answer.newest)?;
         let oldest = answer.oldest.as_deref().map(Version::parse).transpose()?.unwrap_or(OLDEST);
@@ -96,16 +96,16 @@ impl<'a> Client<'a> {
         Ok(Self { stream, version: format!("v{}", newest.min(NEWEST)), is_podman })
     }
 
-    /// A path below the agreed version.
-    pub fn target(&self, names: &[&str]) -> Target {
-        Target::new(&[&[self.version.as_str()], names].concat())
+    /// A request target below the version's path.
+    pub fn target(&self, names: &[&str]) -> RequestTarget {
+        RequestTarget::new(&[&[self.version.as_str()], names].concat())
     }
 
-    /// An answer in JSON; nothing if the engine does not have what was asked for.
+    /// Requests JSON; `None` if the engine responds with "not found".
     ///
     /// # Errors
-    /// No answer, or one that is not what it should be.
-    pub fn json<T: DeserializeOwned>(&mut self, target: &Target) -> Result<Option<T>, EngineError> {
+    /// There is no response, or it is not valid.
+    pub fn json<T: DeserializeOwned>(&mut self, target: &RequestTarget) -> Result<Option<T>, EngineError> {
         let (head, body) = http::get(&mut self.stream, target)?;
         if head.status == NOT_FOUND {
             body.whole(MESSAGE_LIMIT)?;
@@ -114,11 +114,11 @@ impl<'a> Client<'a> {
         parse(&found(&head, body)?.whole(JSON_LIMIT)?).map(Some)
     }
 
-    /// An answer that is an archive; nothing if the engine does not have what was asked for.
+    /// Requests an archive; `None` if the engine responds with "not found".
     ///
     /// # Errors
-    /// No answer, or that of an error.
-    pub fn archive(&mut self, target: &Target) -> Result<Option<(Head, Body<'_, 'a>)>, EngineError> {
+    /// There is no response, or it is an error.
+    pub fn archive(&mut self, target: &RequestTarget) -> Result<Option<(Head, Body<'_, 'a>)>, EngineError> {
         self.stream.allow(self.stream.patience.archive);
         let (head, body) = http::get(&mut self.stream, target)?;
         if head.status == NOT_FOUND {
@@ -130,7 +130,7 @@ impl<'a> Client<'a> {
     }
 }
 
-/// The body of an answer that is what was asked for, or what the engine says instead.
+/// The body of a successful response, or the engine's error message.
 fn found<'s, 'a>(head: &Head, body: Body<'s, 'a>) -> Result<Body<'s, 'a>, EngineError> {
     if head.status == OK {
         return Ok(body);
@@ -141,13 +141,16 @@ fn found<'s, 'a>(head: &Head, body: Body<'s, 'a>) -> Result<Body<'s, 'a>, Engine
     Err(EngineError::Status { status: head.status, message: message.trim().chars().take(MESSAGE_SHOWN).collect() })
 }
 
-/// Reads JSON. The error does not quote it: there are values of environment variables in it.
+/// Parses JSON. The error does not quote it, because it contains values of environment variables.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, EngineError> {
     serde_json::from_slice(bytes).map_err(|error| {
         let what = match error.classify() {
-            Category::Data => "it lacks a key, or has something else than it should",
-            Category::Syntax | Category::Eof | Category::Io => "it is no JSON",
+            Category::Data => "a key is missing or has the wrong type",
+            Category::Syntax | Category::Eof | Category::Io => "it is not JSON",
         };
         EngineError::malformed(format!("{what}, at line {}, column {}", error.line(), error.column()))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,13 @@
-//! Files in a container → entries, hashed from the engine's archive as it comes; nothing touches the disk.
+//! Files in a container → entries. They are hashed from the engine's archive as it arrives; nothing is written to disk.
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 
 use serde::Deserialize;
 
-use super::answers::Inspected;
 use super::client::Client;
 use super::error::EngineError;
+use super::responses::ContainerDetails;
 use super::stream::Patience;
 use super::tar::{Archive, EntryKind, Header, Source};
 use crate::declaration::{Matched, Selection};
@@ -15,28 +15,28 @@ use crate::digest::Sha256;
 use crate::manifest::{AttributeSet, Attributes, Content, List, Record, Uncovered};
 use crate::path::{EntryPath, ROOT};
 
-/// The most entries of an archive, and the most bytes that their paths and links take.
+/// The most entries of an archive, and the most bytes of their paths and links together.
 const MOST_ENTRIES: usize = 1_000_000;
 const MOST_NAMES: usize = 64 << 20;
 /// The most contents of an archive, in bytes.
 const MOST_CONTENTS: u64 = 64 << 30;
 
-/// Which files.
+/// Which files to collect.
 #[derive(Clone, Copy, Debug)]
 pub struct Files<'a> {
     /// The container's name.
     pub container: &'a str,
-    /// A directory in it, absolute.
+    /// An absolute directory in the container.
     pub root: &'a str,
     pub selection: &'a Selection,
     pub attributes: AttributeSet,
 }
 
-/// What the engine says of the root, in Base64, before it sends the archive.
+/// What the engine reports about the root, in Base64, before the archive.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PathStat {
-    /// As Go has it: the type is in the upper bits.
+    /// A mode of Go: the type is in the upper bits.
     mode: u32,
     #[serde(default)]
     link_target: String,
@@ -46,11 +46,11 @@ struct PathStat {
 const MODE_DIRECTORY: u32 = 1 << 31;
 const MODE_SYMLINK: u32 = 1 << 27;
 
-/// Collects files in a container through a connected socket: all that are below the root and that the selection picks, and
-/// links and special files, but no directories.
+/// Collects the selected files below a root in a container, through a connected socket; also links and special files,
+/// but no directories.
 ///
 /// # Errors
-/// An engine that can't be asked, or gives no sense; a container or a root that is not there.
+/// The engine does not respond, its responses are invalid, or the container or the root is missing.
 pub fn files(
     socket: BorrowedFd<'_>,
     files: &Files<'_>,
@@ -62,24 +62,24 @@ pub fn files(
     }
     let no_container = || EngineError::NoContainer(files.container.to_owned());
     let target = client.target(&["containers", files.container, "json"]);
-    let inspected: Inspected = client.json(&target)?.ok_or_else(no_container)?;
-    // An engine takes the beginning of an id for a name, too.
+    let inspected: ContainerDetails = client.json(&target)?.ok_or_else(no_container)?;
+    // Engines also accept the prefix of an id as a name.
     if inspected.name.strip_prefix('/') != Some(files.container) {
         return Err(no_container());
     }
-    // With `/.` names come without the root's own, and with Docker the root may be a link, as that of any other check.
+    // With `/.`, paths do not start with the root's name, and for Docker the root may be a link, as for other checks.
     let below = format!("{}/.", files.root.trim_end_matches('/'));
     let target = client.target(&["containers", &inspected.id, "archive"]).query("path", &below);
     let no_root = || EngineError::NoRoot { container: files.container.to_owned(), root: files.root.to_owned() };
     let answer = match client.archive(&target) {
-        // Docker's answer where the root is a file.
+        // Docker responds so if the root is a file.
         Err(EngineError::Status { message, .. }) if message.contains("not a directory") => return Err(no_root()),
         answer => answer?,
     };
     let (head, body) = answer.ok_or_else(no_root)?;
     let stat = path_stat(head.path_stat.as_deref())?;
     if stat.mode & MODE_SYMLINK != 0 {
-        // Docker has followed it by now, and Podman sends what it leads to without saying whether that is a directory.
+        // Docker follows links. Podman sends the target, without saying whether it is a directory.
         return Err(EngineError::RootIsLink { root: files.root.to_owned(), target: stat.link_target });
     }
     if stat.mode & MODE_DIRECTORY == 0 {
@@ -91,10 +91,10 @@ pub fn files(
 fn path_stat(stat: Option<&str>) -> Result<PathStat, EngineError> {
     let decoded = stat.and_then(|stat| data_encoding::BASE64.decode(stat.as_bytes()).ok());
     let stat = decoded.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    stat.ok_or_else(|| EngineError::malformed("it does not say what the root of the archive is"))
+    stat.ok_or_else(|| EngineError::malformed("it does not describe the root of the archive"))
 }
 
-/// Reads a whole archive. What is not selected is read, too: a hard link to it may be.
+/// Reads a whole archive, including entries that are not selected: hard links may refer to them.
 fn collect(
     source: impl Source,
     selection: &Selection,
@@ -106,7 +106,7 @@ fn collect(
     while let Some(header) = archive.next()? {
         let path = match path(&header.path)? {
             Some(path) => path,
-            // The root itself has nothing but attributes to record.
+            // The root itself has only attributes to record.
             None if attributes.is_empty() || !matches!(header.kind, EntryKind::Directory) => continue,
             None => EntryPath::new(ROOT).map_err(|error| EngineError::malformed(error.to_string()))?,
         };
@@ -135,19 +135,19 @@ fn collect(
     }
     let mut matched = selection.unmatched_yet();
     let picked = |(path, record): &(EntryPath, Record)| {
-        path.as_bytes() == ROOT || picks(selection, path.as_bytes(), &record.content, &mut matched)
+        path.as_bytes() == ROOT || is_recorded(selection, path.as_bytes(), &record.content, &mut matched)
     };
     let mut kept: Vec<_> = all.into_iter().filter(picked).map(|(path, record)| (path, Ok(record))).collect();
-    // The root alone is nothing that was found.
+    // The root alone does not count as a finding.
     if kept.iter().all(|(path, _)| path.as_bytes() == ROOT) {
         kept.clear();
     }
     Ok((List::new(kept), selection.unmatched(&matched)))
 }
 
-/// Whether a path is recorded: as below a root on this machine, with the links on the way of a glob.
-fn picks(selection: &Selection, path: &[u8], content: &Content, matched: &mut Matched) -> bool {
-    // A directory that is excluded is in the archive itself, and is noted there.
+/// Whether a path is recorded, by the rules for a root on this machine, with links where a glob has directories.
+fn is_recorded(selection: &Selection, path: &[u8], content: &Content, matched: &mut Matched) -> bool {
+    // An excluded directory is in the archive too, and the glob is noted there.
     if selection.excludes_noting(path, matched) || selection.is_below_excluded(path) {
         return false;
     }
@@ -158,7 +158,7 @@ fn picks(selection: &Selection, path: &[u8], content: &Content, matched: &mut Ma
     }
 }
 
-/// A path in the archive as one below the root; nothing for the root itself.
+/// Converts a path of the archive to one below the root; `None` for the root itself.
 fn path(bytes: &[u8]) -> Result<Option<EntryPath>, EngineError> {
     let bytes = bytes.strip_suffix(b"/").unwrap_or(bytes);
     let bytes = bytes.strip_prefix(b"./").unwrap_or(bytes);
@@ -166,7 +166,7 @@ fn path(bytes: &[u8]) -> Result<Option<EntryPath>, EngineError> {
         return Ok(None);
     }
     let path = EntryPath::new(bytes);
-    path.map(Some).map_err(|error| EngineError::malformed(format!("the archive has a path that is none: {error}")))
+    path.map(Some).map_err(|error| EngineError::malformed(format!("the archive has an invalid path: {error}")))
 }
 
 fn content(
@@ -189,7 +189,9 @@ fn content(
         EntryKind::HardLink(target) => {
             let target = path(target)?.and_then(|target| all.get(&target)).map(|record| &record.content);
             let target = target.filter(|content| !matches!(content, Content::Directory { .. }));
-            target.ok_or_else(|| EngineError::malformed("the archive has a hard link to what is not in it"))?.clone()
+            target
+                .ok_or_else(|| EngineError::malformed("the archive has a hard link to an entry that is not in it"))?
+                .clone()
         }
         EntryKind::Symlink(target) => Content::Symlink { target: target.as_slice().into() },
         EntryKind::Directory => Content::Directory { nar: None },
@@ -198,3 +200,6 @@ fn content(
         EntryKind::Fifo => Content::Fifo,
     })
 }
+
+#[cfg(test)]
+mod tests;

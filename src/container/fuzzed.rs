@@ -1,11 +1,11 @@
-//! What an engine sends, from any bytes.
+//! Fuzz targets for data from an engine.
 
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use super::containers::containers;
 use super::error::EngineError;
-use super::http::{self, Target};
+use super::http::{self, RequestTarget};
 use super::picks::Picks;
 use super::stream::{Patience, Stream};
 use super::tar::{Archive, EntryKind, Source};
@@ -38,7 +38,7 @@ pub fn archive(data: &[u8]) {
     }
 }
 
-/// What is recorded of all containers; nothing where an answer is refused, or tells of one alone that it failed.
+/// The records of all containers; `None` if a response is refused or an inspection failed.
 pub fn recorded(socket: BorrowedFd<'_>, time: Duration, attributes: AttributeSet) -> Option<List> {
     let everything = Selection::everything();
     let patience = Patience { silence: time, answers: time, archive: time };
@@ -50,10 +50,10 @@ pub fn recorded(socket: BorrowedFd<'_>, time: Duration, attributes: AttributeSet
     Some(list)
 }
 
-/// Asks again and again over a connection, until an answer is refused.
+/// Sends requests over a connection until a response is refused.
 pub fn answers(socket: BorrowedFd<'_>, time: Duration) {
     let mut stream = Stream::new(socket, Patience { silence: time, answers: time, archive: time });
-    let target = Target::new(&["containers", "json"]).query("all", "1");
+    let target = RequestTarget::new(&["containers", "json"]).query("all", "1");
     while let Ok((_, body)) = http::get(&mut stream, &target) {
         if body.whole(1 << 16).is_err() {
             break;

@@ -1,8 +1,8 @@
-//! HTTP/1.1 as a client of one engine: GET requests, one after another, over one connection.
+//! An HTTP/1.1 client for one engine: GET requests, one after another, over one connection.
 //!
-//! Source: RFC 9112. The only request that can be written is a GET without a body. An answer has to say where it ends, by
-//! `Content-Length` or by chunks; one that says both, or neither, is refused, so that the next answer can't be taken
-//! for a part of this one.
+//! Source: RFC 9112. The only possible request is a GET without a body. A response must state its length, by
+//! `Content-Length` or by chunks. A response with both or neither is refused, so that no response can be mistaken for
+//! part of another.
 
 use std::fmt::Write as _;
 
@@ -11,74 +11,75 @@ use httparse::Status;
 use super::error::EngineError;
 use super::stream::Stream;
 
-/// The longest head of an answer, and the longest trailer, in bytes.
+/// The longest head of a response, and the longest trailer, in bytes.
 const HEAD_LIMIT: usize = 16 << 10;
-/// The most fields in a head.
+/// The most header fields.
 const FIELDS: usize = 64;
-/// The longest line with the size of a chunk, in bytes.
+/// The longest line with a chunk size, in bytes.
 const CHUNK_LINE_LIMIT: usize = 1 << 10;
 
-/// What is asked for: a path and a query, all of it encoded.
+/// A request target: a path and a query, percent-encoded.
 #[derive(Debug)]
-pub struct Target(String);
+pub struct RequestTarget(String);
 
-impl Target {
+impl RequestTarget {
     /// A path of these names.
     pub fn new(names: &[&str]) -> Self {
         let mut target = String::new();
         for name in names {
             target.push('/');
-            encode(&mut target, name);
+            percent_encode(&mut target, name);
         }
         Self(target)
     }
 
-    /// Adds the one parameter.
+    /// Adds a query with one parameter.
     pub fn query(mut self, name: &str, value: &str) -> Self {
         self.0.push('?');
-        encode(&mut self.0, name);
+        percent_encode(&mut self.0, name);
         self.0.push('=');
-        encode(&mut self.0, value);
+        percent_encode(&mut self.0, value);
         self
     }
 }
 
-/// Percent-encodes all but what RFC 3986 calls unreserved, and the colon of `sha256:`, which paths and queries may have.
-fn encode(out: &mut String, text: &str) {
+/// Percent-encodes everything except what RFC 3986 calls unreserved, and the colon of `sha256:`, which paths and
+/// queries allow.
+fn percent_encode(out: &mut String, text: &str) {
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            // Writing into a string can't fail.
+            // Writing to a `String` can't fail.
             let _ = write!(out, "%{byte:02X}");
         }
     }
 }
 
-/// What stands before the body of an answer.
+/// The head of a response.
 #[derive(Debug)]
 pub struct Head {
     pub status: u16,
-    /// The field `X-Docker-Container-Path-Stat`.
+    /// The header field `X-Docker-Container-Path-Stat`.
     pub path_stat: Option<String>,
     framing: Framing,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Framing {
-    /// So many bytes are left.
+    /// This many bytes are left.
     Length(u64),
-    /// So many bytes are left of this chunk; another line with a size follows.
+    /// This many bytes are left of this chunk; another chunk size line follows.
     Chunk(u64),
-    /// A line with a size is next, after the end of a chunk if there was one.
+    /// A chunk size line is next, after the end of a chunk unless it is the first.
     ChunkLine {
         first: bool,
     },
     End,
 }
 
-/// Asks, and reads the head of the answer. The body has to be read to its end before the next request.
-pub fn get<'s, 'a>(stream: &'s mut Stream<'a>, target: &Target) -> Result<(Head, Body<'s, 'a>), EngineError> {
+/// Sends a request and reads the head of the response. Read the body to its end before the next request.
+pub fn get<'s, 'a>(stream: &'s mut Stream<'a>, target: &RequestTarget) -> Result<(Head, Body<'s, 'a>), EngineError> {
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: driftlock/{}\r\nAccept: */*\r\n\r\n",
         target.0,
@@ -95,7 +96,7 @@ fn head(stream: &mut Stream<'_>) -> Result<Head, EngineError> {
     loop {
         let before = bytes.len();
         bytes.extend_from_slice(stream.fill()?);
-        // What has no end yet is parsed again with each line only, however few bytes come at a time.
+        // An incomplete head is parsed again only after each line, however few bytes arrive at a time.
         if !bytes[before..].contains(&b'\n') && bytes.len() <= HEAD_LIMIT {
             stream.take(bytes.len() - before);
             continue;
@@ -104,7 +105,7 @@ fn head(stream: &mut Stream<'_>) -> Result<Head, EngineError> {
         let mut response = httparse::Response::new(&mut fields);
         match response.parse(&bytes) {
             Ok(Status::Complete(length)) => {
-                let head = understand(&response)?;
+                let head = parse_head(&response)?;
                 stream.take(length - before);
                 return Ok(head);
             }
@@ -112,15 +113,15 @@ fn head(stream: &mut Stream<'_>) -> Result<Head, EngineError> {
                 return Err(EngineError::TooLarge { what: "bytes before the body", limit: HEAD_LIMIT as u64 });
             }
             Ok(Status::Partial) => stream.take(bytes.len() - before),
-            Err(error) => return Err(EngineError::malformed(format!("it is no HTTP: {error}"))),
+            Err(error) => return Err(EngineError::malformed(format!("it is not HTTP: {error}"))),
         }
     }
 }
 
-fn understand(response: &httparse::Response<'_, '_>) -> Result<Head, EngineError> {
+fn parse_head(response: &httparse::Response<'_, '_>) -> Result<Head, EngineError> {
     let status = response.code.unwrap_or_default();
     if response.version != Some(1) || !(200..600).contains(&status) {
-        return Err(EngineError::malformed(format!("it is no final answer in HTTP/1.1 (status {status})")));
+        return Err(EngineError::malformed(format!("it is not a final HTTP/1.1 response (status {status})")));
     }
     let mut length = None;
     let mut chunked = false;
@@ -131,14 +132,14 @@ fn understand(response: &httparse::Response<'_, '_>) -> Result<Head, EngineError
         if field.name.eq_ignore_ascii_case("content-length") {
             let digits = value.bytes().all(|byte| byte.is_ascii_digit());
             let number = value.parse().ok().filter(|_| digits && length.is_none());
-            length = Some(number.ok_or_else(|| EngineError::malformed("its Content-Length is no single number"))?);
+            length = Some(number.ok_or_else(|| EngineError::malformed("its Content-Length is not a single number"))?);
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
             if chunked || !value.eq_ignore_ascii_case("chunked") {
-                return Err(EngineError::malformed("it is encoded in another way than in chunks"));
+                return Err(EngineError::malformed("its transfer encoding is not `chunked`"));
             }
             chunked = true;
         } else if field.name.eq_ignore_ascii_case("content-encoding") && !value.eq_ignore_ascii_case("identity") {
-            return Err(EngineError::malformed("it is compressed, which was not asked for"));
+            return Err(EngineError::malformed("it is compressed, which was not requested"));
         } else if field.name.eq_ignore_ascii_case("x-docker-container-path-stat") {
             path_stat = Some(value.to_owned());
         }
@@ -147,13 +148,13 @@ fn understand(response: &httparse::Response<'_, '_>) -> Result<Head, EngineError
         (Some(0), false) => Framing::End,
         (Some(length), false) => Framing::Length(length),
         (None, true) => Framing::ChunkLine { first: true },
-        (Some(_), true) => return Err(EngineError::malformed("it has a Content-Length and chunks")),
-        (None, false) => return Err(EngineError::malformed("it does not say where it ends")),
+        (Some(_), true) => return Err(EngineError::malformed("it has both a Content-Length and chunks")),
+        (None, false) => return Err(EngineError::malformed("it does not state its length")),
     };
     Ok(Head { status, path_stat, framing })
 }
 
-/// The body of an answer, as it comes.
+/// The body of a response, as a stream.
 #[derive(Debug)]
 pub struct Body<'s, 'a> {
     stream: &'s mut Stream<'a>,
@@ -161,7 +162,7 @@ pub struct Body<'s, 'a> {
 }
 
 impl Body<'_, '_> {
-    /// Reads some bytes; none at the end of the body alone.
+    /// Reads some bytes; 0 only at the end of the body.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, EngineError> {
         loop {
             let left = match self.framing {
@@ -187,7 +188,7 @@ impl Body<'_, '_> {
         }
     }
 
-    /// Reads all that is left, if it is not more than `limit` bytes.
+    /// Reads the rest, if it has at most `limit` bytes.
     pub fn whole(mut self, limit: usize) -> Result<Vec<u8>, EngineError> {
         let mut bytes = Vec::new();
         let mut buffer = [0; 8 << 10];
@@ -204,11 +205,11 @@ impl Body<'_, '_> {
 
     fn chunk_line(&mut self, first: bool) -> Result<(), EngineError> {
         if !first && !self.line()?.is_empty() {
-            return Err(EngineError::malformed("a chunk is longer than it says"));
+            return Err(EngineError::malformed("a chunk is longer than stated"));
         }
         let line = self.line()?;
         let Ok(Status::Complete((_, size))) = httparse::parse_chunk_size(&[&line[..], b"\r\n"].concat()) else {
-            return Err(EngineError::malformed("a chunk does not say how long it is"));
+            return Err(EngineError::malformed("a chunk does not state its length"));
         };
         if size > 0 {
             self.framing = Framing::Chunk(size);
@@ -223,10 +224,10 @@ impl Body<'_, '_> {
             }
             trailer += line.len() + 2;
         }
-        Err(EngineError::TooLarge { what: "bytes behind the body", limit: HEAD_LIMIT as u64 })
+        Err(EngineError::TooLarge { what: "bytes after the body", limit: HEAD_LIMIT as u64 })
     }
 
-    /// A line, without its CR and LF.
+    /// Reads a line, without its CR and LF.
     fn line(&mut self) -> Result<Vec<u8>, EngineError> {
         let mut line = Vec::new();
         loop {
@@ -236,14 +237,17 @@ impl Body<'_, '_> {
             let taken = end.map_or(ready.len(), |end| end + 1);
             self.stream.take(taken);
             if line.len() > CHUNK_LINE_LIMIT {
-                return Err(EngineError::malformed("a line between its chunks has no end"));
+                return Err(EngineError::malformed("a line between its chunks is too long"));
             }
             if end.is_some() {
                 return match line.strip_suffix(b"\r\n") {
                     Some(line) => Ok(line.to_vec()),
-                    None => Err(EngineError::malformed("a line between its chunks ends in LF alone")),
+                    None => Err(EngineError::malformed("a line between its chunks ends with LF alone")),
                 };
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! What else an engine has: images, networks and volumes, for `driftlock export`.
+//! Everything that an engine has: containers, images, networks and volumes, for `driftlock export`.
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
@@ -16,8 +16,8 @@ use crate::declaration::Selection;
 use crate::manifest::container::sorted;
 use crate::manifest::{AttributeSet, List, json};
 
-/// All that an engine has, in a canonical order. As in a lock, nothing in here changes by itself, and nothing is the value
-/// of a variable, a label or an option.
+/// Everything that an engine has, in a canonical order. As in a lock, it has nothing that changes by itself, and no
+/// values of variables, labels or options.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// All containers, with all attributes.
@@ -27,7 +27,7 @@ pub struct Inventory {
     pub volumes: Vec<Volume>,
 }
 
-/// What is asked of each container of an inventory: all that there is to know.
+/// All attributes of containers.
 pub const EVERYTHING: AttributeSet = AttributeSet {
     state: true,
     mounts: true,
@@ -42,7 +42,7 @@ pub const EVERYTHING: AttributeSet = AttributeSet {
     xattrs: false,
 };
 
-/// Labels: the SHA-256 of each one's value, in hexadecimal digits.
+/// Labels, each with the SHA-256 of its value in hexadecimal digits.
 pub type Labels = BTreeMap<String, String>;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub struct Network {
     pub labels: Labels,
 }
 
-/// A volume that has a name of its own.
+/// A volume with a name that a user chose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Volume {
@@ -111,17 +111,17 @@ struct VolumeAnswer {
     labels: Option<BTreeMap<String, String>>,
 }
 
-/// Asks an engine for all of it, through a connected socket.
+/// Collects an engine's inventory through a connected socket.
 ///
 /// # Errors
-/// An engine that can't be asked, or gives no sense.
+/// The engine does not respond, or its responses are invalid.
 pub fn inventory(socket: BorrowedFd<'_>, patience: Patience) -> Result<Inventory, EngineError> {
     let mut client = Client::new(socket, patience)?;
     let everything = Selection::everything();
     let (containers, _) = collect(&mut client, Picks::all(&everything), EVERYTHING)?;
     let images: Vec<ImageAnswer> = ask(&mut client, &["images", "json"])?;
     if let Some(ImageAnswer { id, .. }) = images.iter().find(|answer| json::parse_image_id(&answer.id).is_none()) {
-        return Err(EngineError::malformed(format!("{id:?} is no id of an image")));
+        return Err(EngineError::malformed(format!("`{id}` is not an image id")));
     }
     let image = |answer: ImageAnswer| Image {
         id: answer.id,

@@ -1,10 +1,9 @@
-//! What a container engine says of its containers, and the files in them: over a socket that was connected before the
-//! sandbox was entered, and with nothing but GET requests.
+//! Collects containers, and files in them, from a container engine: over a socket that was connected before the sandbox
+//! was entered, and only with GET requests.
 //!
-//! An engine is asked like any other stranger: its answers are malformed until proven otherwise, and there is a bound on
-//! the time that they take and on the memory. Where one breaks the rules, the check is trouble, and the others go on.
+//! Engines are not trusted: responses are validated, and their time and memory are limited. If an engine breaks the
+//! rules, its check is trouble, and other checks continue.
 
-mod answers;
 mod client;
 mod containers;
 mod error;
@@ -16,6 +15,9 @@ mod inventory;
 mod names;
 mod picks;
 mod record;
+mod responses;
+#[cfg(test)]
+mod scripted;
 mod security;
 mod stream;
 mod tar;

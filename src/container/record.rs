@@ -1,18 +1,17 @@
-//! What an engine says of one container → its record: what stays the same for as long as nothing is changed, and no
-//! value that could be a secret.
+//! The details of one container → its record: only what stays the same until something is changed, and no values that
+//! could be secret.
 
 use std::collections::{HashMap, HashSet};
 
-use super::answers::{Inspected, MountPoint};
 use super::error::EngineError;
+use super::responses::{ContainerDetails, MountPoint};
 use super::security;
 use crate::compose::PROJECT;
 use crate::digest::Sha256;
 use crate::manifest::container::{Compose, Container, Mount, sorted};
 use crate::manifest::{AttributeSet, Content, Record, Sha256Digest, json};
 
-/// Labels that an engine makes up anew for each container: the id of the one that it took the place of, and those of
-/// a task and its service.
+/// Labels that engines generate for each container: the ids of the replaced container, of a task and of its service.
 const LABELS_OF_ONE_CONTAINER: &[&str] = &[
     "com.docker.compose.replace",
     "com.docker.swarm.service.id",
@@ -20,10 +19,10 @@ const LABELS_OF_ONE_CONTAINER: &[&str] = &[
     "com.docker.swarm.task.name",
 ];
 
-/// The id of the image; nothing for a container without one, of which Podman says `sha256:` and no digits.
+/// The id of the image; `None` for a container without one, for which Podman reports `sha256:` without digits.
 ///
 /// # Errors
-/// An id that is none.
+/// The id is malformed.
 pub(super) fn image_id(text: &str) -> Result<Option<Sha256Digest>, EngineError> {
     if matches!(text, "" | "sha256:") {
         return Ok(None);
@@ -32,16 +31,17 @@ pub(super) fn image_id(text: &str) -> Result<Option<Sha256Digest>, EngineError> 
     json::parse_image_id(text).map(Some).ok_or_else(wrong)
 }
 
-/// The record of a container, whose image has this id and these digests. `names` are those of all containers, by id.
+/// The record of a container whose image has this id and these digests. `names` are the names of all containers, by id.
 pub(super) fn record(
-    inspected: Inspected,
+    inspected: ContainerDetails,
     image_id: Option<Sha256Digest>,
     mut repo_digests: Vec<Box<str>>,
     attributes: AttributeSet,
     names: &HashMap<String, String>,
 ) -> Record {
     if let Some(id) = &image_id {
-        // With containerd's image store the id is the digest of the manifest, and every local tag makes a line of it.
+        // With containerd's image store, the id is the digest of the manifest, and each local tag adds it to the
+        // digests.
         let id = json::image_id(id);
         repo_digests.retain(|digest| digest.rsplit('@').next() != Some(&*id));
     }
@@ -71,8 +71,8 @@ pub(super) fn record(
     Record { content: Content::Container(Box::new(container)), attributes: None }
 }
 
-/// What Compose says of a container that it made.
-fn compose(inspected: &Inspected) -> Compose {
+/// The Compose labels of a container.
+fn compose(inspected: &ContainerDetails) -> Compose {
     let label = |name: &str| -> Box<str> {
         let labels = inspected.config.labels.as_ref();
         labels.and_then(|labels| labels.get(name)).map_or("", String::as_str).into()
@@ -90,27 +90,27 @@ pub(super) fn digest(bytes: &[u8]) -> Sha256Digest {
     hasher.finish()
 }
 
-/// The names of the networks. A container that is in none has a mode, which Docker lists as a network and Podman does not.
-fn networks(inspected: &Inspected, names: &HashMap<String, String>) -> Vec<Box<str>> {
+/// The names of the networks. Without any, the network mode, which Docker lists as a network and Podman does not.
+fn networks(inspected: &ContainerDetails, names: &HashMap<String, String>) -> Vec<Box<str>> {
     let networks = inspected.network_settings.networks.iter().flatten();
     let networks: Vec<Box<str>> = networks.map(|(name, _)| name.as_str().into()).collect();
     if !networks.is_empty() {
         return sorted(networks);
     }
     let mode = inspected.host_config.network_mode.as_str();
-    if mode.is_empty() { Vec::new() } else { vec![of_other(mode, names)] }
+    if mode.is_empty() { Vec::new() } else { vec![namespace_mode(mode, names)] }
 }
 
-/// A mode, which can be that of another container: by its name, since an id is another one each time that the
-/// container is made anew.
-pub(super) fn of_other(mode: &str, names: &HashMap<String, String>) -> Box<str> {
+/// A namespace mode. One that refers to another container uses its name, because its id changes when that container is
+/// recreated.
+pub(super) fn namespace_mode(mode: &str, names: &HashMap<String, String>) -> Box<str> {
     let Some(other) = mode.strip_prefix("container:") else { return mode.into() };
     let name = names.get(other).map_or(if is_id(other) { "?" } else { other }, String::as_str);
     format!("container:{name}").into()
 }
 
-/// What was asked to be published: a port of the host that the engine picks is another one each time.
-fn ports(inspected: &Inspected) -> Vec<Box<str>> {
+/// The ports that were requested. A host port that the engine chooses changes each time.
+fn ports(inspected: &ContainerDetails) -> Vec<Box<str>> {
     let mut ports = Vec::new();
     for (port, bindings) in inspected.host_config.port_bindings.iter().flatten() {
         for binding in bindings.iter().flatten() {
@@ -128,13 +128,13 @@ fn ports(inspected: &Inspected) -> Vec<Box<str>> {
     sorted(ports)
 }
 
-fn mounts(inspected: &Inspected) -> Vec<Mount> {
+fn mounts(inspected: &ContainerDetails) -> Vec<Mount> {
     let mount = |point: &MountPoint| Mount {
         destination: point.destination.as_str().into(),
         kind: point.kind.as_str().into(),
         source: match point.kind.as_str() {
             "bind" => Some(point.source.as_str().into()),
-            // The engine makes up the name of a volume that has none.
+            // The engine generates a name for an anonymous volume.
             _ => Some(point.name.as_str()).filter(|name| !name.is_empty() && !is_id(name)).map(Into::into),
         },
         read_only: !point.writable,
@@ -151,7 +151,7 @@ fn mounts(inspected: &Inspected) -> Vec<Mount> {
     sorted(mounts)
 }
 
-/// Whether this is a name that an engine makes up: 64 hexadecimal digits.
+/// Whether this is a generated name: 64 hexadecimal digits.
 pub(super) fn is_id(name: &str) -> bool {
     Sha256Digest::from_hex(name).is_some()
 }

@@ -1,12 +1,13 @@
-//! What an engine says of how a container is kept apart from its host.
+//! The isolation of a container from its host.
 
 use std::collections::HashMap;
 
-use super::answers::{Device, HostConfig, RestartPolicy};
-use super::record::{digest, of_other};
+use super::record::{digest, namespace_mode};
+use super::responses::{Device, HostConfig, RestartPolicy};
 use crate::manifest::container::Security;
 
-/// In the same words for Docker and Podman, as far as they say the same. `names` are those of all containers, by id.
+/// Normalizes the settings of Docker and Podman, as far as they mean the same. `names` are the names of all containers,
+/// by id.
 pub(super) fn of(user: &str, host: &HostConfig, names: &HashMap<String, String>) -> Security {
     let list = |list: &Option<Vec<String>>, one: fn(&str) -> Box<str>| -> Vec<Box<str>> {
         list.iter().flatten().map(|text| one(text)).collect()
@@ -18,9 +19,9 @@ pub(super) fn of(user: &str, host: &HostConfig, names: &HashMap<String, String>)
         cap_add: list(&host.cap_add, capability),
         cap_drop: list(&host.cap_drop, capability),
         user: user.into(),
-        pid_mode: of_other(&host.pid_mode, names),
-        ipc_mode: of_other(&host.ipc_mode, names),
-        userns_mode: of_other(&host.userns_mode, names),
+        pid_mode: namespace_mode(&host.pid_mode, names),
+        ipc_mode: namespace_mode(&host.ipc_mode, names),
+        userns_mode: namespace_mode(&host.userns_mode, names),
         security_opt: list(&host.security_opt, option),
         devices,
         read_only_root: host.readonly_rootfs,
@@ -29,13 +30,13 @@ pub(super) fn of(user: &str, host: &HostConfig, names: &HashMap<String, String>)
     security.canonical()
 }
 
-/// `NET_ADMIN`, which some engines keep as `CAP_NET_ADMIN`.
+/// `NET_ADMIN`, which some engines report as `CAP_NET_ADMIN`.
 fn capability(name: &str) -> Box<str> {
     let name = name.to_ascii_uppercase();
     name.strip_prefix("CAP_").unwrap_or(&name).into()
 }
 
-/// A security option. Docker's client hands over the whole of a profile, which is recorded by its digest.
+/// A security option. Docker's client passes whole profiles, which are recorded by their digest.
 fn option(option: &str) -> Box<str> {
     match option.split_once(['=', ':']) {
         Some((name, profile)) if profile.trim_start().starts_with('{') => {

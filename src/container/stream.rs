@@ -1,7 +1,7 @@
-//! The engine's socket, read and written with a bound on the time that takes.
+//! The engine's socket, with time limits.
 //!
-//! Plain `read` and `write` on the handle: the sandbox lets neither `recv` nor `poll` through. What bounds a single call is
-//! the timeout that the socket was given before the sandbox was entered; what bounds all of them is the deadline.
+//! Uses plain `read` and `write`, because the sandbox allows neither `recv` nor `poll`. The socket's timeout, which was
+//! set before the sandbox was entered, limits a single call; the deadline limits all of them.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -10,12 +10,12 @@ use rustix::io::Errno;
 
 use super::error::EngineError;
 
-/// How long an engine may take. Memory is bounded where it is used.
+/// The time limits for an engine. Memory is limited where it is used.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Without a byte from it. The socket's own timeout is to be the same.
+    /// Without receiving a byte. The socket's own timeout should be the same.
     pub silence: Duration,
-    /// For all answers about one check, save archives.
+    /// For all responses for one check, except archives.
     pub answers: Duration,
     /// For one archive.
     pub archive: Duration,
@@ -25,7 +25,7 @@ pub struct Patience {
 pub const PATIENCE: Patience =
     Patience { silence: Duration::from_secs(20), answers: Duration::from_secs(60), archive: Duration::from_secs(600) };
 
-/// How many bytes are read at once.
+/// The bytes to read at once.
 const BUFFER: usize = 64 << 10;
 
 #[derive(Debug)]
@@ -45,14 +45,14 @@ impl<'a> Stream<'a> {
         Self { socket, patience, started: Instant::now(), allowed: patience.answers, buffer, start: 0, end: 0 }
     }
 
-    /// Gives the engine this long from now on.
+    /// Sets the deadline to this much time from now.
     pub fn allow(&mut self, time: Duration) {
         (self.started, self.allowed) = (Instant::now(), time);
     }
 
     pub fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), EngineError> {
         while !bytes.is_empty() {
-            self.in_time()?;
+            self.check_deadline()?;
             match rustix::io::write(self.socket, bytes) {
                 Ok(written) => bytes = &bytes[written..],
                 Err(errno) => self.failed(errno)?,
@@ -61,10 +61,10 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// What was read and not taken yet; reads if that is nothing. Never empty.
+    /// The bytes that were read and not taken yet; reads more if there are none. Never empty.
     pub fn fill(&mut self) -> Result<&[u8], EngineError> {
         while self.start == self.end {
-            self.in_time()?;
+            self.check_deadline()?;
             match rustix::io::read(self.socket, &mut self.buffer[..]) {
                 Ok(0) => return Err(EngineError::Closed),
                 Ok(read) => (self.start, self.end) = (0, read),
@@ -74,12 +74,12 @@ impl<'a> Stream<'a> {
         Ok(&self.buffer[self.start..self.end])
     }
 
-    /// Takes bytes of what [`fill`](Self::fill) gave.
+    /// Takes bytes that [`fill`](Self::fill) returned.
     pub fn take(&mut self, bytes: usize) {
         self.start = (self.start + bytes).min(self.end);
     }
 
-    fn in_time(&self) -> Result<(), EngineError> {
+    fn check_deadline(&self) -> Result<(), EngineError> {
         if self.started.elapsed() < self.allowed { Ok(()) } else { Err(EngineError::TooSlow(self.allowed)) }
     }
 

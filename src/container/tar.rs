@@ -1,24 +1,24 @@
-//! The archives in which engines send files, read as a stream.
+//! Reads the tar archives of engines, as a stream.
 //!
 //! Source: POSIX.1-2017, `pax`, "ustar Interchange Format" and "pax Interchange Format", and GNU tar's manual, "Basic Tar
 //! Format", for long names and large numbers. Engines write with Go's `archive/tar`, which uses all of these.
 //!
-//! An archive is read as one from a stranger. What this does not know (sparse files, several volumes, global headers)
-//! is refused, as is an archive that ends before its end is marked; names are bounded, and contents never kept.
+//! Archives are not trusted. Unsupported features (sparse files, several volumes, global headers) are refused, and so
+//! is an archive without an end marker. Names are limited, and contents are not stored.
 
 use super::error::EngineError;
 
-/// Headers and contents come in blocks of so many bytes.
+/// The size of a block; headers and contents consist of blocks.
 const BLOCK: usize = 512;
-/// The longest name, and the most extended attributes of one entry, in bytes.
+/// The longest name, and the largest extended header of one entry, in bytes.
 const EXTENSION_LIMIT: u64 = 1 << 20;
-/// The most zeros that are read behind the end, in bytes. Go writes none; GNU tar fills up 10 KiB.
+/// The most zeros after the end marker, in bytes. Go writes none; GNU tar pads to 10 KiB.
 const PADDING_LIMIT: usize = 1 << 20;
 
-/// Where an archive comes from: some bytes at a time, none at the end alone.
+/// A source of bytes; reads 0 bytes only at the end.
 pub trait Source {
     /// # Errors
-    /// Those of whatever is behind it.
+    /// Those of the source.
     fn read(&mut self, into: &mut [u8]) -> Result<usize, EngineError>;
 }
 
@@ -28,12 +28,12 @@ impl Source for super::http::Body<'_, '_> {
     }
 }
 
-/// What stands before the contents of an entry.
+/// The header of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub path: Vec<u8>,
     pub kind: EntryKind,
-    /// Bytes of contents, which only files have.
+    /// The size of the contents, which only files have.
     pub size: u64,
     /// Permission bits with set-user-ID, set-group-ID and sticky.
     pub mode: u16,
@@ -43,7 +43,7 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     File,
-    /// Another name of the file that came under this one before.
+    /// Another name of an earlier entry.
     HardLink(Vec<u8>),
     Symlink(Vec<u8>),
     Directory,
@@ -52,17 +52,17 @@ pub enum EntryKind {
     Fifo,
 }
 
-/// An archive that is being read.
+/// A reader of an archive.
 pub struct Archive<S> {
     source: S,
-    /// Contents of the current entry that were not read yet, and the zeros behind them.
+    /// The unread contents of the current entry, and the zeros after them.
     left: u64,
     padding: u64,
 }
 
-/// What headers before an entry's own say of it.
+/// Fields from extended headers before an entry's own header.
 #[derive(Default)]
-struct Extended {
+struct ExtendedHeader {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
     size: Option<u64>,
@@ -75,20 +75,20 @@ impl<S: Source> Archive<S> {
         Self { source, left: 0, padding: 0 }
     }
 
-    /// The next entry, whether the contents of the one before were read or not; nothing at the end.
+    /// The next entry, even if the contents of the previous one were not read; `None` at the end.
     ///
     /// # Errors
-    /// An archive that is malformed or cut off.
+    /// The archive is malformed or truncated.
     pub fn next(&mut self) -> Result<Option<Header>, EngineError> {
-        let mut extended = Extended::default();
+        let mut extended = ExtendedHeader::default();
         let mut extends = false;
         loop {
             self.skip()?;
             let mut block = [0; BLOCK];
-            self.exactly(&mut block)?;
+            self.read_exact(&mut block)?;
             if block == [0; BLOCK] {
                 if extends {
-                    return Err(malformed("it ends behind a header that belongs to the next entry"));
+                    return Err(malformed("it ends after a header for another entry"));
                 }
                 return self.end().map(|()| None);
             }
@@ -104,17 +104,17 @@ impl<S: Source> Archive<S> {
         }
     }
 
-    /// Reads contents of the current entry; nothing at their end.
+    /// Reads contents of the current entry; 0 at their end.
     ///
     /// # Errors
-    /// An archive that is cut off.
+    /// The archive is truncated.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, EngineError> {
         let most = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         if most == 0 {
             return Ok(0);
         }
         match self.source.read(&mut into[..most])? {
-            0 => Err(malformed("it is cut off")),
+            0 => Err(malformed("it is truncated")),
             read => {
                 self.left -= read as u64;
                 Ok(read)
@@ -122,10 +122,16 @@ impl<S: Source> Archive<S> {
         }
     }
 
-    fn entry(&mut self, block: &[u8; BLOCK], flag: u8, size: u64, extended: Extended) -> Result<Header, EngineError> {
+    fn entry(
+        &mut self,
+        block: &[u8; BLOCK],
+        flag: u8,
+        size: u64,
+        extended: ExtendedHeader,
+    ) -> Result<Header, EngineError> {
         let size = extended.size.unwrap_or(size);
-        let link = || extended.link.clone().unwrap_or_else(|| text(&block[157..257]).to_vec());
-        let device = || Ok::<_, EngineError>((small(number(&block[329..337])?)?, small(number(&block[337..345])?)?));
+        let link = || extended.link.clone().unwrap_or_else(|| until_nul(&block[157..257]).to_vec());
+        let device = || Ok::<_, EngineError>((to_u32(number(&block[329..337])?)?, to_u32(number(&block[337..345])?)?));
         let kind = match flag {
             b'0' | 0 => EntryKind::File,
             b'1' => EntryKind::HardLink(link()),
@@ -137,9 +143,9 @@ impl<S: Source> Archive<S> {
             other => return Err(malformed(format!("it has an entry of type {:?}", char::from(other)))),
         };
         if kind != EntryKind::File && size != 0 {
-            return Err(malformed("something that is no file has contents"));
+            return Err(malformed("an entry that is not a file has contents"));
         }
-        self.expect(size)?;
+        self.begin_contents(size)?;
         let mode = number(&block[100..108])?;
         let user = extended.user.map_or_else(|| number(&block[108..116]), Ok)?;
         let group = extended.group.map_or_else(|| number(&block[116..124]), Ok)?;
@@ -147,14 +153,14 @@ impl<S: Source> Archive<S> {
             path: extended.path.unwrap_or_else(|| own_path(block)),
             kind,
             size,
-            // Only the lower bits: older writers put the file's type above them.
+            // Older writers put the file type into the upper bits.
             mode: (mode & 0o7777) as u16,
-            owner: (small(user)?, small(group)?),
+            owner: (to_u32(user)?, to_u32(group)?),
         })
     }
 
-    /// Sets how much there is to read, or to pass over, before the next header.
-    fn expect(&mut self, size: u64) -> Result<(), EngineError> {
+    /// Sets the size of the contents before the next header.
+    fn begin_contents(&mut self, size: u64) -> Result<(), EngineError> {
         if size > u64::MAX / 2 {
             return Err(malformed("an entry is larger than any file"));
         }
@@ -162,7 +168,7 @@ impl<S: Source> Archive<S> {
         Ok(())
     }
 
-    /// Passes over what is left of the current entry.
+    /// Skips the rest of the current entry.
     fn skip(&mut self) -> Result<(), EngineError> {
         let mut buffer = [0; 8 << 10];
         self.left += std::mem::take(&mut self.padding);
@@ -170,25 +176,25 @@ impl<S: Source> Archive<S> {
         Ok(())
     }
 
-    fn exactly(&mut self, into: &mut [u8]) -> Result<(), EngineError> {
+    fn read_exact(&mut self, into: &mut [u8]) -> Result<(), EngineError> {
         let mut have = 0;
         while have < into.len() {
             match self.source.read(&mut into[have..])? {
-                0 => return Err(malformed("it is cut off")),
+                0 => return Err(malformed("it is truncated")),
                 read => have += read,
             }
         }
         Ok(())
     }
 
-    /// The second block of zeros, and nothing but zeros up to where the source ends.
+    /// Reads the second zero block, and only zeros up to the end of the source.
     fn end(&mut self) -> Result<(), EngineError> {
         let mut block = [0; BLOCK];
-        self.exactly(&mut block)?;
+        self.read_exact(&mut block)?;
         let mut zeros = 0;
         loop {
             if block != [0; BLOCK] || zeros > PADDING_LIMIT {
-                return Err(malformed("there is something behind its end"));
+                return Err(malformed("there is data after its end"));
             }
             match self.source.read(&mut block)? {
                 0 => return Ok(()),
@@ -200,47 +206,47 @@ impl<S: Source> Archive<S> {
         }
     }
 
-    /// The contents of an entry that says something of the next one.
+    /// The contents of an extended header.
     fn extension(&mut self, size: u64) -> Result<Vec<u8>, EngineError> {
         if size > EXTENSION_LIMIT {
             return Err(EngineError::TooLarge { what: "bytes for one name in an archive", limit: EXTENSION_LIMIT });
         }
-        self.expect(size)?;
+        self.begin_contents(size)?;
         let mut bytes = vec![0; usize::try_from(size).unwrap_or_default()];
-        self.exactly(&mut bytes)?;
+        self.read_exact(&mut bytes)?;
         self.left = 0;
         Ok(bytes)
     }
 
-    /// A name that is too long for a header, as GNU tar writes it.
+    /// A long name in GNU tar's format.
     fn name(&mut self, size: u64) -> Result<Vec<u8>, EngineError> {
-        Ok(text(&self.extension(size)?).to_vec())
+        Ok(until_nul(&self.extension(size)?).to_vec())
     }
 
-    /// Records `<length> <key>=<value>\n`, the length being that of the whole record.
-    fn pax(&mut self, size: u64, extended: &mut Extended) -> Result<(), EngineError> {
+    /// Parses pax records, `<length> <key>=<value>\n`, where the length is that of the whole record.
+    fn pax(&mut self, size: u64, extended: &mut ExtendedHeader) -> Result<(), EngineError> {
         let bytes = self.extension(size)?;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             let (record, behind) = record(rest).ok_or_else(|| malformed("an extended header is malformed"))?;
             let (key, value) = record;
             let number = || std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-            let number = || number().ok_or_else(|| malformed("an extended header has no number where one should be"));
+            let number = || number().ok_or_else(|| malformed("an extended header has an invalid number"));
             match key {
                 b"path" => extended.path = Some(value.to_vec()),
                 b"linkpath" => extended.link = Some(value.to_vec()),
                 b"size" => extended.size = Some(number()?),
                 b"uid" => extended.user = Some(number()?),
                 b"gid" => extended.group = Some(number()?),
-                _ if key.starts_with(b"GNU.sparse") => return Err(malformed("it has a sparse file")),
-                // Times, names of owners, extended attributes: none of these is recorded.
+                _ if key.starts_with(b"GNU.sparse") => return Err(malformed("it contains a sparse file")),
+                // Times, names of owners and extended attributes are not recorded.
                 _ => {}
             }
             rest = behind;
         }
         let has_nul = |bytes: &Option<Vec<u8>>| bytes.as_ref().is_some_and(|bytes| bytes.contains(&0));
         if has_nul(&extended.path) || has_nul(&extended.link) {
-            return Err(malformed("a name has a NUL byte in it"));
+            return Err(malformed("a name contains a NUL byte"));
         }
         Ok(())
     }
@@ -262,20 +268,20 @@ fn malformed(problem: impl Into<String>) -> EngineError {
     EngineError::Malformed(format!("the archive: {}", problem.into()))
 }
 
-/// Bytes up to the first NUL.
-fn text(field: &[u8]) -> &[u8] {
+/// The bytes up to the first NUL.
+fn until_nul(field: &[u8]) -> &[u8] {
     field.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
-/// The path in a header: in the format of POSIX with a prefix.
+/// The path in a header, with the prefix of the POSIX format.
 fn own_path(block: &[u8; BLOCK]) -> Vec<u8> {
-    let (name, prefix) = (text(&block[..100]), text(&block[345..500]));
+    let (name, prefix) = (until_nul(&block[..100]), until_nul(&block[345..500]));
     if &block[257..263] == b"ustar\0" && !prefix.is_empty() { [prefix, b"/", name].concat() } else { name.to_vec() }
 }
 
-/// A number: octal digits, or with the highest bit set a number in base 256, as GNU tar and Go write large ones.
+/// A number: octal digits, or, if the highest bit is set, base 256, which GNU tar and Go use for large numbers.
 fn number(field: &[u8]) -> Result<u64, EngineError> {
-    let wrong = || malformed("a header has no number where one should be");
+    let wrong = || malformed("a header has an invalid number");
     if let [first, rest @ ..] = field
         && first & 0x80 != 0
     {
@@ -285,7 +291,7 @@ fn number(field: &[u8]) -> Result<u64, EngineError> {
         }
         return Ok(number);
     }
-    let digits = text(field).trim_ascii();
+    let digits = until_nul(field).trim_ascii();
     if digits.is_empty() {
         return Ok(0);
     }
@@ -293,11 +299,11 @@ fn number(field: &[u8]) -> Result<u64, EngineError> {
     u64::from_str_radix(digits.ok_or_else(wrong)?, 8).map_err(|_| wrong())
 }
 
-fn small(number: u64) -> Result<u32, EngineError> {
+fn to_u32(number: u64) -> Result<u32, EngineError> {
     u32::try_from(number).map_err(|_| malformed("a header has a number that is too large"))
 }
 
-/// The sum of all bytes of a header, those of the sum itself taken for blanks.
+/// Verifies the sum of all bytes of a header, with blanks in place of the sum itself.
 fn checksum(block: &[u8; BLOCK]) -> Result<(), EngineError> {
     let stated = number(&block[148..156])?;
     let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();

@@ -47,31 +47,34 @@ fn answers_that_are_none() {
     let nested = format!("HTTP/1.1 200 OK\r\nContent-Length: 20005\r\n\r\n{{\"x\":{}", "[".repeat(20_000));
     let fields = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1000));
     for (raw, problem) in [
-        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "it is no HTTP"),
-        ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", "no final answer in HTTP/1.1"),
-        ("HTTP/1.1 100 Continue\r\n\r\n", "no final answer"),
-        ("HTTP/1.1 200 OK\r\n\r\n{}", "it does not say where it ends"),
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "it is not HTTP"),
+        ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", "not a final HTTP/1.1 response"),
+        ("HTTP/1.1 100 Continue\r\n\r\n", "not a final HTTP/1.1 response"),
+        ("HTTP/1.1 200 OK\r\n\r\n{}", "it does not state its length"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "and chunks"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "no single number"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}", "no single number"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n{}", "no single number"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "in another way"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}", "not a single number"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}", "not a single number"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n{}", "not a single number"),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            "its transfer encoding is not `chunked`",
+        ),
         ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", "compressed"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "it is no JSON"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "it lacks a key"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "it is not JSON"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "a key is missing"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", "closed the connection"),
         ("HTTP/1.1 200", "closed the connection"),
         ("HTTP/1.1 500 x\r\nContent-Length: 22\r\n\r\n{\"message\":\"\\u001b[x\"}", "status 500: \\u{1b}[x"),
         ("HTTP/1.1 404 x\r\nContent-Length: 2\r\n\r\n{}", "status 404"),
         ("HTTP/1.1 302 x\r\nLocation: http://evil/\r\nContent-Length: 0\r\n\r\n", "status 302"),
-        (&format!("{CHUNKED}zz\r\n"), "how long it is"),
-        (&format!("{CHUNKED}fffffffffffffffff\r\n"), "how long it is"),
-        (&format!("{CHUNKED}-1\r\n"), "how long it is"),
-        (&format!("{CHUNKED}1\r\n{{}}\r\n"), "longer than it says"),
+        (&format!("{CHUNKED}zz\r\n"), "a chunk does not state its length"),
+        (&format!("{CHUNKED}fffffffffffffffff\r\n"), "a chunk does not state its length"),
+        (&format!("{CHUNKED}-1\r\n"), "a chunk does not state its length"),
+        (&format!("{CHUNKED}1\r\n{{}}\r\n"), "longer than stated"),
         (&format!("{CHUNKED}1\n{{\n"), "LF alone"),
         (&format!("{CHUNKED}2\r\n{{}}\r\n"), "closed the connection"),
-        (&nested, "it is no JSON"),
-        (&fields, "it is no HTTP: too many headers"),
+        (&nested, "it is not JSON"),
+        (&fields, "it is not HTTP: too many headers"),
     ] {
         let bytes = raw.as_bytes().to_vec();
         let said = told(&world, "/version", move || Reply::Last(bytes.clone()));
@@ -84,11 +87,14 @@ fn answers_that_are_none() {
 fn versions_that_do_not_fit() {
     let world = world();
     for (version, problem) in [
-        (r#"{"ApiVersion":"1.12"}"#, "version 1.12 of the API at most, and driftlock needs 1.24"),
-        (r#"{"ApiVersion":"1.99","MinAPIVersion":"1.60"}"#, "before 1.60, and driftlock none after 1.44"),
-        (r#"{"ApiVersion":"x\u001b"}"#, "is no version"),
-        (r#"{"ApiVersion":"1.99999999999"}"#, "is no version"),
-        (r#"{"ApiVersion":1.41}"#, "it lacks a key, or has something else"),
+        (r#"{"ApiVersion":"1.12"}"#, "its newest API version is 1.12, and driftlock needs at least 1.24"),
+        (
+            r#"{"ApiVersion":"1.99","MinAPIVersion":"1.60"}"#,
+            "its oldest API version is 1.60, and driftlock supports up to 1.44",
+        ),
+        (r#"{"ApiVersion":"x\u001b"}"#, "is not an API version"),
+        (r#"{"ApiVersion":"1.99999999999"}"#, "is not an API version"),
+        (r#"{"ApiVersion":1.41}"#, "a key is missing or has the wrong type"),
     ] {
         let said = told(&world, "/version", move || answer(200, version));
         assert!(said.contains(problem) && !said.contains('\u{1b}'), "{said}");
@@ -111,10 +117,10 @@ fn containers_that_can_t_be() {
     let world = world();
     let many: Vec<_> = (0..10_001).map(|number| format!(r#"{{"Id":"{number}"}}"#)).collect();
     for (body, problem) in [
-        ("{}".to_owned(), "it lacks a key"),
-        (r#"[{"Id":1}]"#.to_owned(), "it lacks a key"),
-        ("[{}]".to_owned(), "it lacks a key"),
-        ("[] x".to_owned(), "it is no JSON"),
+        ("{}".to_owned(), "a key is missing"),
+        (r#"[{"Id":1}]"#.to_owned(), "a key is missing"),
+        ("[{}]".to_owned(), "a key is missing"),
+        ("[] x".to_owned(), "it is not JSON"),
         (format!("[{}]", many.join(",")), "more than 10000 containers"),
         (format!("[{0},{0}]", list().trim_matches(['[', ']'])), "two containers are named web"),
     ] {
@@ -122,14 +128,14 @@ fn containers_that_can_t_be() {
         assert!(said.contains(problem), "{said}");
     }
     for (from, to, problem) in [
-        (ID, "another", "another container than was asked for"),
-        ("/web", "/../../etc/passwd", "no name that an engine"),
-        ("/web", "web", "no name that an engine"),
-        ("/web", "/a\\nb", "no name that an engine"),
-        ("/web", "/", "no name that an engine"),
+        (ID, "another", "another container than the requested one"),
+        ("/web", "/../../etc/passwd", "a container has no valid name"),
+        ("/web", "web", "a container has no valid name"),
+        ("/web", "/a\\nb", "a container has no valid name"),
+        ("/web", "/", "a container has no valid name"),
         (IMAGE, "sha256:abc", "the id of an image"),
         (IMAGE, "sha256", "the id of an image"),
-        ("[\"A=b\"]", "[\"A=b\", 1]", "it lacks a key, or has something else"),
+        ("[\"A=b\"]", "[\"A=b\", 1]", "a key is missing or has the wrong type"),
     ] {
         let body = inspected().replace(from, to);
         let target = "/v1.41/containers/1def";
@@ -191,8 +197,8 @@ fn answers_without_an_end() {
     let world = world();
     for (start, again, problem) in [
         (CHUNKED.to_owned() + "8\r\n[\"aaaaa\"\r\n", "8\r\n,\"aaaaa\"\r\n".repeat(10_000), "more than 33554432 bytes"),
-        (CHUNKED.to_owned() + "1;", "x".repeat(10_000), "has no end"),
-        (CHUNKED.to_owned() + "0\r\n", "x: y\r\n".repeat(10_000), "bytes behind the body"),
+        (CHUNKED.to_owned() + "1;", "x".repeat(10_000), "is too long"),
+        (CHUNKED.to_owned() + "0\r\n", "x: y\r\n".repeat(10_000), "bytes after the body"),
         ("HTTP/1.1 200 OK\r\nX: ".to_owned(), "x".repeat(10_000), "bytes before the body"),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\n".to_owned(),
@@ -223,7 +229,7 @@ fn an_engine_that_hangs() {
     let world = world();
     let started = Instant::now();
     let said = told(&world, "/v1.41/containers/json", || Reply::Silence);
-    assert!(said.contains("it said nothing for 20 seconds"), "{said}");
+    assert!(said.contains("it did not respond for 20 seconds"), "{said}");
     assert!(started.elapsed() >= Duration::from_secs(20));
 }
 

@@ -338,9 +338,9 @@ fn files_inside(engine: &Engine) {
     }
     if !engine.is_docker() {
         declare(&world, engine, "container_files", "container = \"box\"\nroot = \"/to-tree\"");
-        assert!(world.driftlock(["lock"]).code(2).stderr().contains("/to-tree is one to /tree"));
+        assert!(world.driftlock(["lock"]).code(2).stderr().contains("/to-tree is a link to /tree"));
         declare(&world, engine, "container_files", "container = \"box\"\nroot = \"/tree\"\nattributes = [\"owner\"]");
-        assert!(world.driftlock(["lock"]).code(2).stderr().contains("Podman does not tell"));
+        assert!(world.driftlock(["lock"]).code(2).stderr().contains("Podman does not report"));
     }
     // The beginning of an id is no name.
     let id = engine.run(&["inspect", "--format", "{{.Id}}", "box"]);

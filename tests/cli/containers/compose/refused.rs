@@ -18,14 +18,14 @@ fn declarations() {
         (format!("{DECLARATION}hashes = true"), "check.tree.hashes: must be a string"),
         (
             format!("{DECLARATION}containers = [\"a\"]"),
-            "`compose` takes no `containers`, which is a key of `containers`",
+            "`compose` has no key `containers`, which is a key of `containers`",
         ),
-        (format!("{DECLARATION}attributes = [\"state\"]"), "`compose` takes no `attributes`"),
+        (format!("{DECLARATION}attributes = [\"state\"]"), "`compose` has no key `attributes`"),
         (format!("{DECLARATION}configs = \"a\""), "7: check.tree.configs: unknown key; write `config`"),
-        (format!("{DECLARATION}lock = \"a.lock.txt\""), "which can't hold `compose`"),
+        (format!("{DECLARATION}lock = \"a.lock.txt\""), "which does not support `compose`"),
         (
             DECLARATION.replace("\"compose\"", "\"containers\""),
-            "`containers` takes no `config`, which is a key of `compose`",
+            "`containers` has no key `config`, which is a key of `compose`",
         ),
     ] {
         let world = World::declaring(&text);
@@ -60,9 +60,9 @@ fn configurations() {
     };
     for (config, problem) in [
         (String::new(), "shop.json is refused: it is empty"),
-        ("name: shop\nservices: {}\n".to_owned(), "shop.json is refused: it is no JSON, at line 1, column 2"),
+        ("name: shop\nservices: {}\n".to_owned(), "shop.json is refused: it is not JSON, at line 1, column 2"),
         ("{\"name\": \"shop\", \"services\": {}}".to_owned(), "shop.json is refused: it has no services"),
-        (CONFIG.replacen("\"web\": {", "\"web\": {\"image\": \"a\"}, \"web\": {", 1), "the service web is there twice"),
+        (CONFIG.replacen("\"web\": {", "\"web\": {\"image\": \"a\"}, \"web\": {", 1), "the service web appears twice"),
         (" ".repeat((16 << 20) + 1), "shop.json is refused: it is larger than 16777216 bytes"),
     ] {
         write(&world, "shop.json", &config);

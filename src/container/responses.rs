@@ -1,16 +1,16 @@
-//! The parts of an engine's answers that are read; all else in them is passed over.
+//! The parts of an engine's responses that driftlock reads; everything else is ignored.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// One of `GET /containers/json`.
+/// An item of `GET /containers/json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Listed {
+pub struct ContainerSummary {
     pub id: String,
-    /// With a slash before them. A container has one, and Docker's legacy links add others.
+    /// With a leading slash. A container has one name, and Docker's legacy links add others.
     #[serde(default)]
     pub names: Vec<String>,
     #[serde(default)]
@@ -23,19 +23,19 @@ pub struct Listed {
     pub created: i64,
 }
 
-impl Listed {
+impl ContainerSummary {
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.as_ref()?.get(name).map(String::as_str)
     }
 }
 
-/// One of `GET /libpod/pods/json`, which Podman alone has.
+/// An item of `GET /libpod/pods/json`, which only Podman has.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Pod {
     pub id: String,
     pub name: String,
-    /// The container that holds the pod's namespaces; empty if it has none.
+    /// The container that holds the pod's namespaces; empty if there is none.
     #[serde(default)]
     pub infra_id: String,
 }
@@ -43,14 +43,14 @@ pub struct Pod {
 /// `GET /containers/{id}/json`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Inspected {
+pub struct ContainerDetails {
     pub id: String,
-    /// With a slash before it.
+    /// With a leading slash.
     pub name: String,
     /// The image's id.
     pub image: String,
-    pub state: State,
-    pub config: Config,
+    pub state: ContainerState,
+    pub config: ContainerConfig,
     pub host_config: HostConfig,
     #[serde(default)]
     pub mounts: Option<Vec<MountPoint>>,
@@ -59,17 +59,17 @@ pub struct Inspected {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct State {
+pub struct ContainerState {
     pub status: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Config {
-    /// As it was asked for; empty for the one of the image.
+pub struct ContainerConfig {
+    /// As requested; empty for the image's user.
     #[serde(default)]
     pub user: String,
-    /// The image as it was named when the container was created.
+    /// The image name that was used to create the container.
     pub image: String,
     /// `NAME=value`.
     pub env: Option<Vec<String>>,
@@ -81,11 +81,11 @@ pub struct Config {
 pub struct HostConfig {
     #[serde(default)]
     pub network_mode: String,
-    /// By the port in the container, `80/tcp`.
-    pub port_bindings: Option<BTreeMap<String, Option<Vec<Binding>>>>,
+    /// By the port in the container, such as `80/tcp`.
+    pub port_bindings: Option<BTreeMap<String, Option<Vec<PortBinding>>>>,
     #[serde(default)]
     pub publish_all_ports: bool,
-    /// Options by where they are mounted.
+    /// Options by mount point.
     pub tmpfs: Option<BTreeMap<String, IgnoredAny>>,
     #[serde(default)]
     pub privileged: bool,
@@ -128,7 +128,7 @@ pub struct RestartPolicy {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Binding {
+pub struct PortBinding {
     #[serde(default)]
     pub host_ip: String,
     #[serde(default)]
@@ -140,7 +140,7 @@ pub struct Binding {
 pub struct MountPoint {
     #[serde(rename = "Type", default)]
     pub kind: String,
-    /// Of a volume.
+    /// For a volume.
     #[serde(default)]
     pub name: String,
     #[serde(default)]
@@ -153,7 +153,7 @@ pub struct MountPoint {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct NetworkSettings {
-    /// By their names.
+    /// By name.
     pub networks: Option<BTreeMap<String, IgnoredAny>>,
 }
 
