@@ -1,8 +1,8 @@
-//! The same manifests, collected on a server: what is said over the connection, and how the answer is read.
+//! Collects the same manifests on a server: the protocol, and both sides of it.
 //!
-//! The side of the operator writes one line ([`request`]): a declaration as JSON, of the checks alone, with the roots as
-//! they lie on the server. `driftlock collect` on the server checks it as every declaration, opens the roots, enters the
-//! sandbox, walks, and answers ([`answer`]) in lines of JSON:
+//! The client sends one line ([`request`]): a declaration as JSON, with only the checks, and with the roots on the
+//! server. On the server, `driftlock collect` validates it like every declaration, opens the roots, enters the sandbox,
+//! walks, and responds ([`answer`]) with lines of JSON:
 //!
 //! ```text
 //! {"driftlock_collect":5,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
@@ -19,11 +19,11 @@
 //! {"done":1}                                                                    how many of these there were; then nothing
 //! ```
 //!
-//! or with `{"failed":{"problem":"…","remedy":"…"}}` instead of what it can't give. Entries and unverified entries share
-//! the one order of paths.
+//! It sends `{"failed":{"problem":"…","remedy":"…"}}` instead of a part that it can't send. Entries and unverified
+//! entries are sorted by path together.
 //!
-//! Where an export is asked for, modules have their `nar`, and behind the checks comes what else each of their engines
-//! has, in the order in which the request names them first, before the end counts these too:
+//! For an export, modules have their `nar`. After the checks comes the inventory of each engine, in the order of its
+//! first mention in the request. The final count includes these:
 //!
 //! ```text
 //! {"engine":"/var/run/docker.sock","failed":null}
@@ -34,8 +34,9 @@
 //! {"end":"/var/run/docker.sock","lines":4,"digest":"sha256-…"}
 //! ```
 //!
-//! Behind an answer that is no export, there may be a second request: a line that names entries of it, in the order of the checks
-//! and of paths, and wants contents of files, which `collect --contents` has to allow, or the status alone. The answer to that:
+//! After an answer that is not an export, the client may send a second request. It lists entries of the answer, in the
+//! order of the checks and of paths, and requests the contents of files, which `collect --contents` must allow, or only
+//! their status. The answer:
 //!
 //! ```text
 //! {"further":[{"check":"compose_hashes","path":"web/docker-compose.yml","contents":true},{"check":"…","path_base64":"…","contents":false}]}
@@ -45,9 +46,9 @@
 //! {"done":2}
 //! ```
 //!
-//! Nothing of an answer is believed ([`Answer`]): it may come from a server that was taken over. Lines and the whole are
-//! bounded, every line is in the one form that it can have, order and names are those that were asked for, and an answer
-//! that is not whole is none. What no reader can see is a server that lies well: it can always say what the lock says.
+//! No answer is trusted ([`Answer`]): the server may be compromised. The sizes of lines and answers are limited. Every
+//! line must be in canonical form, the order and the names must be those of the request, and an incomplete answer
+//! counts as none. No client can detect a server that lies consistently: it can always send what the lock says.
 
 pub mod answer;
 pub mod connection;
@@ -62,8 +63,8 @@ pub mod ssh;
 pub use error::AnswerError;
 pub use read::{Answer, Beside, Collected, Head};
 
-/// The version of what is said over the connection. It changes with the form of request or answer.
+/// The version of the protocol. It changes with the form of a request or an answer.
 pub const PROTOCOL: u64 = 5;
 
-/// The longest line of either side, in bytes: that of an entry in a lock.
+/// The longest line of either side, in bytes: the limit of an entry in a lock.
 const LINE_LIMIT: u64 = 16 << 20;

@@ -1,4 +1,4 @@
-//! The answer, as `driftlock collect` writes it.
+//! Encodes the answer of `driftlock collect`.
 
 use std::io::{self, Write};
 
@@ -13,7 +13,7 @@ use crate::sandbox::Enforced;
 use crate::session::Collected;
 use crate::trouble::Trouble;
 
-/// Writes the first line: who answers, and which layers of the sandbox hold there.
+/// Writes the first line: the version, and which layers of the sandbox hold.
 ///
 /// # Errors
 /// Those of `out`.
@@ -36,7 +36,7 @@ pub fn hello(out: &mut impl Write, enforced: &Enforced) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes how far the walk is, which also says that the connection is alive.
+/// Writes the progress of the walk, which also shows that the connection is alive.
 ///
 /// # Errors
 /// Those of `out`.
@@ -45,7 +45,7 @@ pub fn progress(out: &mut impl Write, entries: u64, bytes: u64) -> io::Result<()
     out.flush()
 }
 
-/// Writes that there is no answer, and why.
+/// Writes why there is no answer.
 ///
 /// # Errors
 /// Those of `out`.
@@ -54,7 +54,7 @@ pub fn failed(out: &mut impl Write, trouble: &Trouble) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes one check: all its lines, or why there are none.
+/// Writes one check: all its lines, or why it failed.
 ///
 /// # Errors
 /// Those of `out`.
@@ -66,7 +66,7 @@ pub fn check(
 ) -> io::Result<()> {
     let trouble = collection.as_ref().err().map(trouble_value);
     let mut lines = Lines { out, hasher: Sha256::new(), count: 0 };
-    // Not through `json!`, which would sort the keys.
+    // `json!` would sort the keys.
     let (quoted, resolved, trouble) = (json!(name), json!(resolved_root), json!(trouble));
     writeln!(lines.out, "{{\"check\":{quoted},\"resolved_root\":{resolved},\"failed\":{trouble}}}")?;
     if let Ok(collection) = collection {
@@ -114,7 +114,7 @@ pub fn check(
     lines.end(&quoted)
 }
 
-/// Writes what else an engine has: all its lines, or why there are none.
+/// Writes the inventory of an engine: all its lines, or why it failed.
 ///
 /// # Errors
 /// Those of `out`.
@@ -128,7 +128,7 @@ pub fn engine(out: &mut impl Write, socket: &str, inventory: &Result<Inventory, 
     lines.end(&quoted)
 }
 
-/// Writes the end of the answer, and how many checks and engines there were.
+/// Writes the end of the answer, with the number of checks and engines.
 ///
 /// # Errors
 /// Those of `out`.
@@ -141,7 +141,7 @@ fn trouble_value(trouble: &Trouble) -> Value {
     json!({ "problem": trouble.problem, "remedy": trouble.remedy })
 }
 
-/// The lines of a check or an engine between the one that names it and the one that ends it.
+/// The lines of a check or an engine, between its first and last line.
 struct Lines<'a, W> {
     out: &'a mut W,
     hasher: Sha256,
@@ -158,7 +158,7 @@ impl<W: Write> Lines<'_, W> {
         Ok(())
     }
 
-    /// Writes the line that ends them.
+    /// Writes the last line.
     fn end(self, name: &Value) -> io::Result<()> {
         let (count, digest) = (self.count, self.hasher.finish().sri());
         writeln!(self.out, "{{\"end\":{name},\"lines\":{count},\"digest\":\"{digest}\"}}")

@@ -1,7 +1,7 @@
-//! One conversation with a server, over the streams of an `ssh` that is started for it, and the clocks that bound it.
+//! Conversations with servers, each over the streams of an `ssh` process, with time limits.
 
 mod cause;
-mod said;
+mod ssh_stderr;
 
 use std::cell::RefCell;
 use std::io::{self, BufReader, Read};
@@ -17,65 +17,66 @@ use crate::capability::launcher::{Ended, Launcher, Streams, TICK};
 use crate::sandbox::Requirement;
 use crate::trouble::Trouble;
 use cause::Cause;
-use said::Said;
+use ssh_stderr::SshStderr;
 
-/// How long a server may take.
+/// The time limits for a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Until something is heard, at the beginning and at any time after.
+    /// Without receiving anything, at the start and later.
     pub idle: Duration,
-    /// For all of it.
+    /// For the whole conversation.
     pub total: Duration,
 }
 
-/// How long an `ssh` has to end after it was asked to, before it is made to; and how long after that it is waited for.
+/// How long an `ssh` process has to terminate before it is killed, and how long to wait after that.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Where a conversation stands.
+/// The timing of a conversation.
 #[derive(Clone, Copy, Debug, Default)]
 struct Clock {
     started: Option<Instant>,
-    /// When something was heard from it, if we wait for more.
+    /// When something was last received, while waiting for the server.
     heard: Option<Instant>,
-    /// Which limit it went over, and whether its `ssh` was killed since.
-    over: Option<(Over, Instant, bool)>,
+    /// Which limit it exceeded and when, and whether its `ssh` was killed.
+    exceeded: Option<(Exceeded, Instant, bool)>,
     ended: Option<Ended>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Over {
+enum Exceeded {
     Idle,
     Total,
-    /// We have heard enough.
+    /// The answer was refused.
     Refused,
 }
 
-/// All conversations of a run: who has them, and since when. The limits hold whatever becomes of the launcher: a thread that
-/// waits, for a stream or for the end of an `ssh`, looks at the clock itself, and goes away when its time is over.
+/// All conversations of a run. The limits hold even if the launcher fails: each waiting thread checks the clock itself,
+/// and stops when its time is up.
 #[derive(Debug)]
 pub struct Watch<'a> {
     launcher: &'a Launcher,
     limits: Limits,
-    state: Mutex<State>,
+    state: Mutex<WatchState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct WatchState {
     clocks: Vec<Clock>,
-    /// Whether the launcher is gone, and nothing will ever be heard of an `ssh` again.
-    alone: bool,
+    /// Whether the launcher is gone, so that no end of an `ssh` will be reported.
+    launcher_gone: bool,
     done: bool,
 }
 
-/// Does `work`, which can have a conversation with each of so many servers, and notes meanwhile which have ended.
+/// Runs `work`, which can have a conversation with each of `servers` servers. Meanwhile, a thread tracks which `ssh`
+/// processes have ended.
 pub fn watching<T>(launcher: &Launcher, servers: usize, limits: Limits, work: impl FnOnce(&Watch<'_>) -> T) -> T {
-    let state = State { clocks: vec![Clock::default(); servers], alone: false, done: false };
+    let state = WatchState { clocks: vec![Clock::default(); servers], launcher_gone: false, done: false };
     let watch = Watch { launcher, limits, state: Mutex::new(state), changed: Condvar::new() };
     std::thread::scope(|scope| {
-        // On a machine that has no thread for it, no end would be heard of, so there are no conversations.
+        // Without this thread, no end would be reported, so there are no conversations.
         let listener = std::thread::Builder::new().spawn_scoped(scope, || watch.listen());
-        watch.state().alone |= listener.is_err();
+        watch.state().launcher_gone |= listener.is_err();
         let result = work(&watch);
         watch.state().done = true;
         launcher.quit();
@@ -84,11 +85,11 @@ pub fn watching<T>(launcher: &Launcher, servers: usize, limits: Limits, work: im
 }
 
 impl Watch<'_> {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WatchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what the launcher says.
+    /// Tracks the reports of the launcher.
     fn listen(&self) {
         while !self.state().done {
             match self.launcher.ended() {
@@ -98,29 +99,29 @@ impl Watch<'_> {
                         clock.ended = Some(ended);
                     }
                 }
-                Err(_) => self.state().alone = true,
+                Err(_) => self.state().launcher_gone = true,
             }
             self.changed.notify_all();
-            if self.state().alone {
+            if self.state().launcher_gone {
                 break;
             }
         }
     }
 
-    /// Looks at the clock of a conversation, and has it ended if it took too long. Called by the thread that waits for it, every
-    /// [`TICK`].
+    /// Checks the time limits of a conversation, and terminates it if one is exceeded. The thread that waits for it
+    /// calls this every [`TICK`].
     ///
     /// # Errors
-    /// Nothing more is to be waited for, whether its `ssh` ends or not.
-    fn look(&self, index: usize) -> io::Result<()> {
+    /// Stop waiting, even if the `ssh` has not ended.
+    fn check_limits(&self, index: usize) -> io::Result<()> {
         let mut state = self.state();
-        let alone = state.alone;
+        let launcher_gone = state.launcher_gone;
         let Some(clock) = state.clocks.get_mut(index) else { return Ok(()) };
-        if clock.ended.is_none() && alone {
+        if clock.ended.is_none() && launcher_gone {
             return Err(io::Error::other("the launcher is gone"));
         }
         let now = Instant::now();
-        if let Some((_, since, killed)) = &mut clock.over {
+        if let Some((_, since, killed)) = &mut clock.exceeded {
             let since = now.duration_since(*since);
             if since > 2 * GRACE {
                 return Err(io::ErrorKind::TimedOut.into());
@@ -131,54 +132,57 @@ impl Watch<'_> {
             return Ok(());
         }
         let past = |since: Option<Instant>, limit| since.is_some_and(|since| now.duration_since(since) > limit);
-        let over = if past(clock.started, self.limits.total) {
-            Over::Total
+        let exceeded = if past(clock.started, self.limits.total) {
+            Exceeded::Total
         } else if past(clock.heard, self.limits.idle) {
-            Over::Idle
+            Exceeded::Idle
         } else {
             return Ok(());
         };
-        clock.over = Some((over, now, false));
+        clock.exceeded = Some((exceeded, now, false));
         let _ = self.launcher.terminate(index);
         Ok(())
     }
 
-    /// Notes that we wait for the server from now on, or don't. A server that waits for us is not idle.
+    /// Notes whether we wait for the server from now on. A server that waits for us is not idle.
     fn wait_for(&self, index: usize, waits: bool) {
         if let Some(clock) = self.state().clocks.get_mut(index) {
             clock.heard = waits.then(Instant::now);
         }
     }
 
-    /// Ends a conversation that is no use.
+    /// Terminates a conversation whose answer was refused.
     fn refuse(&self, index: usize) {
         if let Some(clock) = self.state().clocks.get_mut(index)
-            && clock.over.is_none()
+            && clock.exceeded.is_none()
             && clock.ended.is_none()
         {
-            clock.over = Some((Over::Refused, Instant::now(), false));
+            clock.exceeded = Some((Exceeded::Refused, Instant::now(), false));
             let _ = self.launcher.terminate(index);
         }
     }
 
-    /// Waits for the end of an `ssh`: how it ended, if anybody knows, and which limit it went over.
-    fn end(&self, index: usize) -> (Option<Ended>, Option<Over>) {
+    /// Waits for the end of an `ssh`. Returns how it ended, if known, and which limit it exceeded.
+    fn end(&self, index: usize) -> (Option<Ended>, Option<Exceeded>) {
         loop {
-            let given_up = self.look(index).is_err();
+            let given_up = self.check_limits(index).is_err();
             let state = self.state();
             match state.clocks.get(index) {
                 Some(clock) if clock.ended.is_none() && !given_up => {}
-                clock => return clock.map_or((None, None), |clock| (clock.ended, clock.over.map(|(over, ..)| over))),
+                clock => {
+                    return clock
+                        .map_or((None, None), |clock| (clock.ended, clock.exceeded.map(|(exceeded, ..)| exceeded)));
+                }
             }
             drop(self.changed.wait_timeout(state, TICK));
         }
     }
 
-    /// Asks a server, and lets `read` read the answer up to its end, and ask further where that was said. What answered, if
-    /// something did.
+    /// Sends a request to a server. `read` reads the answer to its end, and may send a second request if `asking`
+    /// allows that. Returns the head of the answer, if there is one.
     ///
     /// # Errors
-    /// Why there is no answer, or it counts for nothing, in words that name no server.
+    /// Why there is no valid answer, without the server's name.
     pub fn ask(
         &self,
         index: usize,
@@ -188,34 +192,35 @@ impl Watch<'_> {
     ) -> (Option<Head>, Result<(), Trouble>) {
         let Asking { request, program, requirement, goes_on } = *asking;
         let Streams { stdin, stdout, stderr } = streams;
-        if self.state().alone || self.launcher.launch(index).is_err() {
+        if self.state().launcher_gone || self.launcher.launch(index).is_err() {
             return (None, Err(no_launcher()));
         }
         let now = Some(Instant::now());
         if let Some(clock) = self.state().clocks.get_mut(index) {
             (clock.started, clock.heard) = (now, now);
         }
-        let said = RefCell::new(Said::new(stderr));
-        // An `ssh` that has ended does not read; what it says about that is worth more than the broken pipe.
-        let _ = self.send(index, &stdin, request, program, &said);
-        // Where nothing more is asked, the end of it is heard on the other side.
-        let further = goes_on.then_some(stdin).map(|stdin| Further { stdin, watch: self, index, said: &said });
+        let stderr = RefCell::new(SshStderr::new(stderr));
+        // If the `ssh` has ended, its messages explain more than the broken pipe.
+        let _ = self.send(index, &stdin, request, program, &stderr);
+        // Without a second request, dropping `stdin` signals the end to the server.
+        let further = goes_on.then_some(stdin).map(|stdin| Further { stdin, watch: self, index, stderr: &stderr });
         let input =
-            BufReader::with_capacity(64 << 10, Heard { stdout, watch: self, index, said: &said, answers: false });
+            BufReader::with_capacity(64 << 10, Heard { stdout, watch: self, index, stderr: &stderr, received: false });
         let mut head = None;
         let answered = Answer::new(input).and_then(|(answer, hello)| {
             let held = hello.fits(requirement);
             head = Some(hello);
             held.and_then(|()| read(answer, further))
         });
-        // Where the stream has ended, so will the `ssh`, and how it does says why. All else needs no more hearing.
+        // If the stream has ended, the `ssh` will end too, and its exit code explains why. Other errors end the
+        // conversation.
         if answered.as_ref().is_err_and(|error| !error.is_end()) {
             self.refuse(index);
         }
         self.wait_for(index, true);
-        let (ended, over) = self.end(index);
-        let mut said = said.into_inner();
-        let result = answered.map_err(|error| self.explain(&error, ended, over, program.is_some(), &mut said));
+        let (ended, exceeded) = self.end(index);
+        let mut stderr = stderr.into_inner();
+        let result = answered.map_err(|error| self.explain(&error, ended, exceeded, program.is_some(), &mut stderr));
         (head, result)
     }
 
@@ -225,12 +230,12 @@ impl Watch<'_> {
         stdin: &OwnedFd,
         request: &[u8],
         program: Option<&Program>,
-        said: &RefCell<Said>,
+        stderr: &RefCell<SshStderr>,
     ) -> io::Result<()> {
         let write = |mut bytes: &[u8]| -> io::Result<()> {
             while !bytes.is_empty() {
-                self.look(index)?;
-                said.borrow_mut().listen();
+                self.check_limits(index)?;
+                stderr.borrow_mut().read_available();
                 match rustix::io::write(stdin, bytes) {
                     Err(Errno::AGAIN | Errno::INTR) => {}
                     written => {
@@ -260,35 +265,36 @@ impl Watch<'_> {
         &self,
         error: &AnswerError,
         ended: Option<Ended>,
-        over: Option<Over>,
+        exceeded: Option<Exceeded>,
         pushed: bool,
-        said: &mut Said,
+        stderr: &mut SshStderr,
     ) -> Trouble {
-        let cause = said.cause();
-        let user = said.refused_user();
-        let said = &*said.shown();
+        let cause = stderr.cause();
+        let user = stderr.refused_user();
+        let said = &*stderr.last_lines();
         let because = |problem: String| if said.is_empty() { problem } else { format!("{problem}: {said}") };
-        match (error, over, ended) {
+        match (error, exceeded, ended) {
             (AnswerError::Told(_), ..) => {}
-            (_, Some(Over::Idle), _) => {
+            (_, Some(Exceeded::Idle), _) => {
                 let seconds = self.limits.idle.as_secs();
                 return Trouble::new(
-                    because(format!("nothing was heard from it for {seconds} seconds")),
-                    "see whether the machine and its disks respond, and whether a forced command (`ForceCommand`, \
-                     `command=` in authorized_keys) runs something else than `driftlock collect`, or give it longer with \
-                     --idle-timeout",
+                    because(format!("it sent nothing for {seconds} seconds")),
+                    "check that the machine and its disks respond, and that no forced command (`ForceCommand`, `command=` in authorized_keys) runs something other than `driftlock collect`; or allow more time with --idle-timeout",
                 );
             }
-            (_, Some(Over::Total), _) => {
+            (_, Some(Exceeded::Total), _) => {
                 let seconds = self.limits.total.as_secs();
                 return Trouble::new(
                     because(format!("it had not finished after {seconds} seconds")),
-                    "give it longer with --timeout, or check less of it at once with --check",
+                    "allow more time with --timeout, or run fewer checks at a time with --check",
                 );
             }
-            (_, _, None) if self.state().alone => return no_launcher(),
+            (_, _, None) if self.state().launcher_gone => return no_launcher(),
             (_, _, Some(Ended::NotStarted(errno))) => {
-                return Trouble::new(format!("ssh could not be started: {errno}"), "install OpenSSH's client, on PATH");
+                return Trouble::new(
+                    format!("ssh could not be started: {errno}"),
+                    "install the OpenSSH client, and make sure that it is on PATH",
+                );
             }
             (error, None, Some(Ended::Code(255))) if error.is_end() => {
                 let problem = cause.problem().map_or_else(|| format!("{error}, and ssh failed"), str::to_owned);
@@ -306,14 +312,14 @@ impl Watch<'_> {
             }
             (AnswerError::Nothing, None, Some(Ended::Code(126 | 127))) => {
                 let remedy = if pushed {
-                    "see what its shell and its `sh` say"
+                    "check that `sh -c true` works for this user there"
                 } else {
-                    "install driftlock there, on the PATH that sshd gives, or send this one along with --push"
+                    "install driftlock there, on the PATH of non-interactive ssh sessions, or send this one with --push"
                 };
                 return Trouble::new(because("it has no driftlock to start".to_owned()), remedy);
             }
             (AnswerError::Nothing, None, Some(Ended::Code(2))) if pushed && !said.is_empty() => {
-                return Trouble::new(said.to_owned(), "mend that there, or install driftlock on it");
+                return Trouble::new(said.to_owned(), "fix that on the server, or install driftlock there");
             }
             _ => {}
         }
@@ -322,67 +328,70 @@ impl Watch<'_> {
 }
 
 fn no_launcher() -> Trouble {
-    Trouble::new("the launcher, which starts ssh, is gone", "see whether something ends it, and check again")
+    Trouble::new(
+        "the launcher, which starts ssh, is gone",
+        "check again; if this repeats, look in the system log for what ended it",
+    )
 }
 
-/// What a server is asked, and how.
+/// A request to a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Asking<'a> {
     /// The line of the request.
     pub request: &'a [u8],
-    /// The program that is sent behind it.
+    /// The program to send after it.
     pub program: Option<&'a Program>,
     pub requirement: Requirement,
-    /// Whether there may be a second request on the same connection.
+    /// Whether a second request may follow.
     pub goes_on: bool,
 }
 
-/// The way to the server, which is open for one request more.
+/// The open stream to the server, for a second request.
 #[derive(Debug)]
 pub struct Further<'a> {
     stdin: OwnedFd,
     watch: &'a Watch<'a>,
     index: usize,
-    said: &'a RefCell<Said>,
+    stderr: &'a RefCell<SshStderr>,
 }
 
 impl Further<'_> {
-    /// Asks further, for the last time.
+    /// Sends the second request.
     ///
     /// # Errors
-    /// A connection that is gone.
+    /// The connection is closed.
     pub fn ask(self, request: &[u8]) -> io::Result<()> {
-        self.watch.send(self.index, &self.stdin, request, None, self.said)
+        self.watch.send(self.index, &self.stdin, request, None, self.stderr)
     }
 }
 
-/// What a server sends, with a note of when we wait for it.
+/// The output of a server. Tracks when we wait for it.
 #[derive(Debug)]
 pub struct Heard<'a> {
     stdout: OwnedFd,
     watch: &'a Watch<'a>,
     index: usize,
-    said: &'a RefCell<Said>,
-    /// Whether something was heard.
-    answers: bool,
+    stderr: &'a RefCell<SshStderr>,
+    /// Whether something was received.
+    received: bool,
 }
 
 impl Read for Heard<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.watch.wait_for(self.index, true);
         let read = loop {
-            self.watch.look(self.index)?;
-            self.said.borrow_mut().listen();
+            self.watch.check_limits(self.index)?;
+            self.stderr.borrow_mut().read_available();
             match rustix::io::read(&self.stdout, &mut *buffer) {
-                // What asks for a password would wait for as long as more could come from here.
-                Err(Errno::AGAIN) if !self.answers && self.said.borrow_mut().cause() == Cause::Password => {
+                // A password prompt would wait as long as input could come from here.
+                Err(Errno::AGAIN) if !self.received && self.stderr.borrow_mut().cause() == Cause::Password => {
                     return Err(io::ErrorKind::PermissionDenied.into());
                 }
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 read => break read?,
             }
         };
-        self.answers = true;
+        self.received = true;
         self.watch.wait_for(self.index, false);
         Ok(read)
     }

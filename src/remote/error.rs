@@ -1,4 +1,4 @@
-//! Why an answer is refused.
+//! The errors of answers.
 
 use std::io;
 
@@ -6,43 +6,43 @@ use super::PROTOCOL;
 use crate::path::{EntryPath, Prose, escaped};
 use crate::trouble::Trouble;
 
-/// Why an answer counts for nothing. The caller adds the server's name; [`remedy`](Self::remedy) says what to do.
+/// Why an answer is refused. The caller adds the server's name; [`remedy`](Self::remedy) says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     #[error("its answer could not be read: {0}")]
     Io(#[from] io::Error),
     #[error("it sent nothing")]
     Nothing,
-    /// The first line is none of driftlock's.
-    #[error("it sent something else than an answer: \"{}\"", start(.found))]
+    /// The first line is not from driftlock.
+    #[error("it sent something other than an answer: \"{}\"", start(.found))]
     NotAnAnswer { found: Vec<u8> },
-    #[error("its driftlock speaks version {found} of `collect`, and this one speaks {PROTOCOL}")]
+    #[error("its driftlock uses version {found} of the protocol, and this one uses {PROTOCOL}")]
     Version { found: u64 },
-    #[error("a full sandbox is required, and there is none on it: {missing} did not hold")]
+    #[error("a full sandbox is required, and {missing} did not hold there")]
     Unsandboxed { missing: String },
-    #[error("its answer ends in the middle, after line {line}")]
+    #[error("its answer ends early, after line {line}")]
     Truncated { line: u64 },
     #[error("line {line} of its answer is longer than {limit} bytes")]
     LineTooLong { line: u64, limit: u64 },
     #[error("its answer is longer than {limit} bytes")]
     TooLong { limit: u64 },
-    /// The problem is harmless, and not long.
+    /// The problem is escaped, and short.
     #[error("line {line} of its answer is not what driftlock writes: {problem}")]
     Malformed { line: u64, problem: String },
-    #[error("what it says of the check {check} differs from what is expected in more than is kept of one server")]
+    #[error("its answer about the check {check} has more differences than are kept in memory")]
     TooDifferent { check: String },
-    #[error("what it sent as the contents of {} is not what it told of the check {check}", escaped(.path.as_bytes()))]
+    #[error("the contents that it sent of {} do not have the digest that it stated for the check {check}", escaped(.path.as_bytes()))]
     OtherContents { check: String, path: EntryPath },
-    /// Its reader has gone away.
+    /// Its reader stopped early.
     #[error("its answer was not read to the end")]
     Abandoned,
-    /// It says itself that it can't, and why.
+    /// The server reports why it can't answer.
     #[error("it says: {}", Prose(&.0.problem))]
     Told(Trouble),
 }
 
 impl AnswerError {
-    /// Whether the stream has ended, early.
+    /// Whether the stream ended early.
     #[must_use]
     pub const fn is_end(&self) -> bool {
         matches!(self, Self::Io(_) | Self::Nothing | Self::Truncated { .. })
@@ -52,35 +52,32 @@ impl AnswerError {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            Self::Nothing => "see whether `driftlock collect` starts there, and whether a forced command (`ForceCommand`, \
-                              `command=` in authorized_keys) runs something else"
+            Self::Nothing => "run `ssh HOST driftlock collect </dev/null` by hand; check that it starts, and that no forced command (`ForceCommand`, `command=` in authorized_keys) runs something else"
                 .to_owned(),
             Self::NotAnAnswer { .. } => {
-                "let its shell print nothing when it is not interactive, and `driftlock` there be this program; if a \
-                 forced command is set (`ForceCommand`, `command=` in authorized_keys), it has to be `driftlock collect`"
+                "make sure that its shell prints nothing when it is not interactive, that `driftlock` there is this program, and that a forced command (`ForceCommand`, `command=` in authorized_keys) is `driftlock collect`"
                     .to_owned()
             }
             Self::Version { .. } => {
-                "install the same version on both sides, or send this one along with --push".to_owned()
+                "install the same version on both sides, or send this one with --push".to_owned()
             }
             Self::Io(_) | Self::Truncated { .. } => {
-                "the connection or the program there ended early: check again, and see its system's log".to_owned()
+                "the connection or the program there ended early: check again; if this repeats, look in the server's system log".to_owned()
             }
             Self::TooLong { .. } => {
-                "ask for some of the checks at a time, with --check; if they are not so large there, don't trust that \
-                 machine"
+                "run fewer checks at a time, with --check; if they are not that large there, don't trust that machine"
                     .to_owned()
             }
-            Self::OtherContents { .. } => "don't trust that machine: the program there sends no such thing".to_owned(),
+            Self::OtherContents { .. } => "don't trust that machine: driftlock never sends this".to_owned(),
             Self::LineTooLong { .. } | Self::Malformed { .. } => {
                 "install the same version on both sides; if that is so, don't trust that machine".to_owned()
             }
             Self::Unsandboxed { .. } => {
-                "see what `driftlock capabilities` says there, or check it without --require-sandbox".to_owned()
+                "run `driftlock capabilities` there to see why, or check it without --require-sandbox".to_owned()
             }
-            Self::Abandoned => "see what is said beside it".to_owned(),
+            Self::Abandoned => "look at the other error of this server".to_owned(),
             Self::TooDifferent { .. } => {
-                "see whether `server_root` names the same tree there; if it does, don't trust that machine".to_owned()
+                "check that `server_root` is the same tree there; if it is, don't trust that machine".to_owned()
             }
             Self::Told(trouble) => Prose(&trouble.remedy).to_string(),
         }

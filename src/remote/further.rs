@@ -1,8 +1,8 @@
-//! The second request of a conversation, about entries that were collected: their status, and the contents of files.
+//! The second request of a conversation: the status of collected entries, and the contents of files.
 //!
-//! Both sides hold to the same bounds. The server tells of what it has collected and nothing else, and gives contents only where
-//! `collect --contents` allows it. Who asked knows the digest of each file: contents that have another are a lie, and end the
-//! answer.
+//! Both sides enforce the same limits. The server reports only on entries that it has collected, and sends contents
+//! only if `collect --contents` allows it. The client knows the digest of each file: contents with another digest are a
+//! lie, and end the answer.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
@@ -21,66 +21,66 @@ use crate::manifest::bytes::{joined, split};
 use crate::path::{EntryPath, escaped};
 use crate::trouble::Trouble;
 
-/// How many entries may be asked about.
+/// The most entries of a request.
 pub const MOST: usize = 1000;
 
-/// The largest file that is given. As Base64 it fits into a line.
+/// The largest file to send. As Base64, it fits into a line.
 pub use crate::patch::LARGEST;
 
-/// How much is given of all files, in bytes.
+/// The size limit of all contents together, in bytes.
 pub const ALL: usize = 64 << 20;
 
 /// The longest request, in bytes.
 pub const LIMIT: u64 = LINE_LIMIT;
 
-/// What a server says that gives no contents.
+/// The reason of a server that does not send contents. Part of the protocol.
 pub const NOT_GIVEN: &str = "contents of files are not given here";
 
-/// An entry that is asked about.
+/// A requested entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted<'a> {
     pub check: &'a str,
     pub path: &'a EntryPath,
-    /// What the collection said of the contents, where those are wanted.
+    /// The digest in the first answer, if contents are requested.
     pub contents: Option<Sha256Digest>,
 }
 
-/// What a server told of the entries that it was asked about.
+/// The answer to a second request.
 #[derive(Debug, Default)]
 pub struct Received {
-    /// The status of each, in the order of the request.
+    /// The status of each entry, in the order of the request.
     pub live: Vec<Option<LiveStatus>>,
-    /// Contents, by their digests, or why they were not given.
+    /// Contents by digest, or why they were not sent.
     contents: HashMap<Sha256Digest, Result<Vec<u8>, String>>,
 }
 
 impl Received {
-    /// The same, where they were asked for.
+    /// The contents with this digest, if they were requested.
     #[must_use]
     pub fn given(&self, sha256: Sha256Digest) -> Option<Result<&[u8], &str>> {
         self.contents.get(&sha256).map(|found| found.as_deref().map_err(|reason| &**reason))
     }
 
-    /// The contents that have this digest.
+    /// The contents with this digest.
     ///
     /// # Errors
-    /// Why they are not there.
+    /// Why there are none.
     pub fn contents(&self, sha256: Sha256Digest) -> Result<&[u8], String> {
         match self.contents.get(&sha256) {
             Some(Ok(bytes)) => Ok(bytes),
             Some(Err(reason)) => Err(reason.clone()),
             None => Err(format!(
-                "a server sends {MOST} files at most, {LARGEST} bytes of each and {ALL} of all; name some of them with --check"
+                "a server sends at most {MOST} files, {LARGEST} bytes of each and {ALL} bytes in all; select fewer with --check"
             )),
         }
     }
 }
 
-/// What may still be asked about in one request.
+/// The remaining capacity of a request.
 #[derive(Debug)]
 pub struct Budget {
     entries: usize,
-    /// Bytes of contents, and of the request itself.
+    /// In bytes: of contents, and of the request itself.
     contents: u64,
     line: u64,
 }
@@ -91,13 +91,13 @@ impl Default for Budget {
     }
 }
 
-/// More than what stands around a path in the request: the keys, and the name of its check.
+/// An upper bound for the rest of an item in the request: the keys, and the name of its check.
 const ITEM: u64 = 512;
 
 impl Budget {
-    /// Takes the room for an entry, and for contents of so many bytes if those are wanted; says whether there was room.
+    /// Reserves capacity for an entry, and for contents of this size if requested; returns whether it fits.
     pub fn take(&mut self, path: &EntryPath, contents: Option<u64>) -> bool {
-        // An escaped byte takes six; Base64 takes less.
+        // An escaped byte takes six bytes; Base64 takes less.
         let line = 6 * path.as_bytes().len() as u64 + ITEM;
         let contents = contents.unwrap_or(0);
         let fits = self.entries > 0 && line <= self.line && contents <= self.contents.min(LARGEST as u64);
@@ -125,28 +125,29 @@ struct Item {
     contents: bool,
 }
 
-/// An entry that a request is about, as the server reads it.
+/// A requested entry, as the server reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskedAbout {
-    /// The place of its check in the first request.
+    /// The index of its check in the first request.
     pub check: usize,
     pub path: EntryPath,
-    /// Whether its contents are wanted.
+    /// Whether its contents are requested.
     pub contents: bool,
 }
 
-/// The line that asks about these entries, with its line feed. They are in the order of the checks and of paths.
+/// The line that requests these entries, with its line feed. They are in the order of the checks and of paths.
 ///
 /// # Errors
-/// A request that no server would take, for its size.
+/// The request is too large.
 pub fn line(wanted: &[Wanted<'_>]) -> Result<Vec<u8>, Trouble> {
     let item = |wanted: &Wanted<'_>| {
         let (path, path_base64) = split(wanted.path.as_bytes());
         Item { check: wanted.check.to_owned(), path, path_base64, contents: wanted.contents.is_some() }
     };
     let request = Request { further: wanted.iter().map(item).collect() };
-    let failed =
-        |problem: String| Trouble::new(format!("what drifted can't be asked about: {problem}"), "name fewer checks");
+    let failed = |problem: String| {
+        Trouble::new(format!("the drifted entries can't be requested: {problem}"), "select fewer checks with --check")
+    };
     let mut line = serde_json::to_vec(&request).map_err(|error| failed(error.to_string()))?;
     line.push(b'\n');
     if line.len() as u64 > LIMIT {
@@ -155,15 +156,15 @@ pub fn line(wanted: &[Wanted<'_>]) -> Result<Vec<u8>, Trouble> {
     Ok(line)
 }
 
-/// Reads a request about these checks.
+/// Parses a request about these checks.
 ///
 /// # Errors
-/// What is no request, asks for too much, or is not in order.
+/// The request is malformed, too large, or not in order.
 pub fn parse(line: &[u8], checks: &[&str]) -> Result<Vec<AskedAbout>, Trouble> {
     let refused = |problem: &str| {
         Trouble::new(
             format!("the second request is refused: {}", escaped(problem.as_bytes())),
-            "let `driftlock` write it, of the same version as this one",
+            "send it with driftlock of the same version as this one",
         )
     };
     let request: Request = serde_json::from_slice(line).map_err(|error| refused(&error.to_string()))?;
@@ -173,19 +174,19 @@ pub fn parse(line: &[u8], checks: &[&str]) -> Result<Vec<AskedAbout>, Trouble> {
     let places: HashMap<&str, usize> = checks.iter().enumerate().map(|(place, check)| (*check, place)).collect();
     let mut asked: Vec<AskedAbout> = Vec::with_capacity(request.further.len());
     for Item { check, path, path_base64, contents } in request.further {
-        let check = *places.get(&*check).ok_or_else(|| refused("it names a check that was not asked for"))?;
+        let check = *places.get(&*check).ok_or_else(|| refused("it names a check that was not requested"))?;
         let path = joined(path, path_base64).ok().and_then(|bytes| EntryPath::new(bytes).ok());
-        let path = path.ok_or_else(|| refused("it has what is no path"))?;
+        let path = path.ok_or_else(|| refused("it has an invalid path"))?;
         if asked.last().is_some_and(|before| (before.check, &before.path) >= (check, &path)) {
-            return Err(refused("what it asks about is not in order"));
+            return Err(refused("its entries are not in order"));
         }
         asked.push(AskedAbout { check, path, contents });
     }
     Ok(asked)
 }
 
-/// Writes what there is to say of the entry that is the `index`th of those asked about: its status, and where they were wanted
-/// its contents, or why they are not given.
+/// Writes the answer for the requested entry `index`: its status, and, if requested, its contents or why they are not
+/// sent.
 ///
 /// # Errors
 /// Those of `out`.
@@ -201,7 +202,7 @@ pub fn write(
         None => {}
         Some(Ok(bytes)) => {
             out.write_all(b",\"base64\":\"")?;
-            // Whole groups of three bytes, so that pieces can be put one behind the other.
+            // Whole groups of three bytes, so that the encoded parts can be concatenated.
             bytes.chunks(48 << 10).try_for_each(|bytes| out.write_all(BASE64.encode(bytes).as_bytes()))?;
             out.write_all(b"\"")?;
         }
@@ -228,11 +229,11 @@ struct LiveItem {
 }
 
 impl<R: BufRead> Answer<R> {
-    /// Asks about entries on the same connection and reads what is said of them, up to the end of the answer. Where it does not
-    /// go on, or nothing is wanted, the answer has to end here.
+    /// Sends a second request on the same connection and reads the answer to its end. Without `way`, or if nothing is
+    /// wanted, the answer must end here.
     ///
     /// # Errors
-    /// A request that no server would take, and those of [`further`](Self::further).
+    /// The request is too large, and the errors of [`further`](Self::further).
     pub fn ask_further(mut self, way: Option<Further<'_>>, wanted: &[Wanted<'_>]) -> Result<Received, AnswerError> {
         let Some(way) = way.filter(|_| !wanted.is_empty()) else {
             return self.nothing_more().map(|()| Received::default());
@@ -241,10 +242,10 @@ impl<R: BufRead> Answer<R> {
         self.further(wanted)
     }
 
-    /// Reads what is said of the entries that were asked about, up to the end of the answer.
+    /// Reads the answer about the requested entries, to its end.
     ///
     /// # Errors
-    /// Contents that are not those of the file that the collection told of, and whatever else is no answer.
+    /// Contents do not have the digest in the first answer, or the answer is invalid.
     pub fn further(mut self, wanted: &[Wanted<'_>]) -> Result<Received, AnswerError> {
         let mut received = Received::default();
         let mut left = ALL;
@@ -253,15 +254,15 @@ impl<R: BufRead> Answer<R> {
             self.told()?;
             let FurtherLine { further, live, base64, failed } = self.parse()?;
             if further != index as u64 {
-                return Err(self.malformed(format!("it is about entry {further}, and it is the turn of {index}")));
+                return Err(self.malformed(format!("it is about entry {further} instead of {index}")));
             }
             received.live.push(live.and_then(|LiveItem { mtime, uid, gid }| LiveStatus::new(mtime, uid, gid)));
             let (sha256, found) = match (sha256, base64, failed) {
                 (None, None, None) => continue,
-                (None, ..) => return Err(self.malformed("it has contents that were not asked for".to_owned())),
+                (None, ..) => return Err(self.malformed("it has contents that were not requested".to_owned())),
                 (Some(sha256), Some(base64), None) => {
                     let bytes = BASE64.decode(base64.as_bytes());
-                    let bytes = bytes.map_err(|_| self.malformed("it has what is no Base64".to_owned()))?;
+                    let bytes = bytes.map_err(|_| self.malformed("it has invalid Base64".to_owned()))?;
                     let mut hasher = Sha256::new();
                     hasher.update(&bytes);
                     if hasher.finish() != *sha256 {
@@ -274,10 +275,10 @@ impl<R: BufRead> Answer<R> {
                 }
                 (Some(sha256), None, Some(reason)) => (sha256, Err(self.text(&reason)?)),
                 (Some(_), ..) => {
-                    return Err(self.malformed("it needs contents, or why they are not given".to_owned()));
+                    return Err(self.malformed("it has neither contents nor the reason why there are none".to_owned()));
                 }
             };
-            // Of several files with the same contents one is enough.
+            // Identical contents are stored once.
             if found.is_ok() || !received.contents.contains_key(sha256) {
                 received.contents.insert(*sha256, found);
             }
@@ -286,7 +287,7 @@ impl<R: BufRead> Answer<R> {
         self.told()?;
         let DoneLine { done } = self.parse()?;
         if done != wanted.len() as u64 {
-            return Err(self.malformed(format!("it counts {done} entries, and there were {}", wanted.len())));
+            return Err(self.malformed(format!("it counts {done} entries instead of {}", wanted.len())));
         }
         self.nothing_more()?;
         Ok(received)
@@ -348,11 +349,14 @@ mod tests {
         for (items, problem) in [
             (item("b") + "," + &item("a"), "not in order"),
             (item("a") + "," + &item("a"), "not in order"),
-            (item("../a"), "no path"),
-            (item("/etc/shadow"), "no path"),
-            ("{\"check\":\"a\",\"contents\":true}".to_owned(), "no path"),
-            ("{\"check\":\"a\",\"path\":\"x\",\"path_base64\":\"eA==\",\"contents\":true}".to_owned(), "no path"),
-            ("{\"check\":\"b\",\"path\":\"x\",\"contents\":false}".to_owned(), "a check that was not asked for"),
+            (item("../a"), "an invalid path"),
+            (item("/etc/shadow"), "an invalid path"),
+            ("{\"check\":\"a\",\"contents\":true}".to_owned(), "an invalid path"),
+            (
+                "{\"check\":\"a\",\"path\":\"x\",\"path_base64\":\"eA==\",\"contents\":true}".to_owned(),
+                "an invalid path",
+            ),
+            ("{\"check\":\"b\",\"path\":\"x\",\"contents\":false}".to_owned(), "a check that was not requested"),
             ("{\"check\":\"a\",\"path\":\"x\",\"more\":1}".to_owned(), "unknown field"),
             (many.join(","), "more than 1000 entries"),
         ] {

@@ -1,4 +1,4 @@
-//! What else an engine has, line by line.
+//! The lines of an engine's inventory.
 
 use std::borrow::Cow;
 use std::io;
@@ -9,7 +9,7 @@ use crate::container::{Image, Inventory, Labels, Network, Volume};
 use crate::manifest::container::sorted;
 use crate::manifest::{Entries as _, Sha256Digest, json};
 
-/// A line of what is no container; those are as a lock has them.
+/// A line of anything but a container. Container lines are as in a lock.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Line<'a> {
@@ -18,7 +18,7 @@ enum Line<'a> {
     Volume(Cow<'a, Volume>),
 }
 
-/// Gives every line of an inventory to `each`. A container that is gone since it was listed has none.
+/// Calls `each` with every line of an inventory, except for containers that were removed meanwhile.
 ///
 /// # Errors
 /// Those of `each`.
@@ -38,14 +38,14 @@ pub(super) fn lines(inventory: &Inventory, mut each: impl FnMut(&str) -> io::Res
     Ok(())
 }
 
-/// Reads a line of what is no container, and adds it to what was read before.
+/// Parses a line of anything but a container, and adds it.
 ///
 /// # Errors
-/// What is wrong with it, in words: it has another form than the one that [`lines`] gives it, or another place.
+/// The problem: it is not in the form that [`lines`] writes, or out of order.
 pub(super) fn add(inventory: &mut Inventory, line: &[u8]) -> Result<(), String> {
     let read: Line<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     if serde_json::to_vec(&read).is_ok_and(|written| written != line) {
-        return Err("it is written in another way".to_owned());
+        return Err("it is not in canonical form".to_owned());
     }
     let later = !inventory.volumes.is_empty();
     match read {
@@ -55,7 +55,7 @@ pub(super) fn add(inventory: &mut Inventory, line: &[u8]) -> Result<(), String> 
             }
             let lists = [&image.repo_tags, &image.repo_digests];
             if !lists.into_iter().all(is_sorted) {
-                return Err("a list is not in order, or has something twice".to_owned());
+                return Err("a list is not sorted, or has a duplicate".to_owned());
             }
             push(&mut inventory.images, image.into_owned(), later || !inventory.networks.is_empty())
         }
@@ -72,7 +72,7 @@ pub(super) fn add(inventory: &mut Inventory, line: &[u8]) -> Result<(), String> 
 
 fn push<T: Ord>(list: &mut Vec<T>, item: T, late: bool) -> Result<(), String> {
     if late || list.last().is_some_and(|last| *last >= item) {
-        return Err("it is not where it belongs".to_owned());
+        return Err("it is out of order".to_owned());
     }
     list.push(item);
     Ok(())
@@ -82,7 +82,7 @@ fn is_sorted(list: &Vec<String>) -> bool {
     sorted(list.clone()) == *list
 }
 
-/// A label's value could be a secret, so it must not come over as it is, not even from a server that is out of order.
+/// A label's value may be secret, so only digests are accepted, even from a faulty server.
 fn are_digests(labels: &Labels) -> Result<(), String> {
     if labels.values().all(|value| Sha256Digest::from_hex(value).is_some()) {
         Ok(())
@@ -153,21 +153,21 @@ mod tests {
                 } else {
                     lines.swap(first, second);
                 }
-                assert_eq!(read(&lines), Err("it is not where it belongs".to_owned()), "{first} {second}");
+                assert_eq!(read(&lines), Err("it is out of order".to_owned()), "{first} {second}");
             }
         }
         for (line, from, to, problem) in [
             (0, "sha256:1", "sha256:x", "the id of an image"),
-            (0, "[\"a\",\"b\"]", "[\"b\",\"a\"]", "a list is not in order"),
-            (0, "[\"a\",\"b\"]", "[\"a\",\"a\"]", "a list is not in order"),
+            (0, "[\"a\",\"b\"]", "[\"b\",\"a\"]", "a list is not sorted"),
+            (0, "[\"a\",\"b\"]", "[\"a\",\"a\"]", "a list is not sorted"),
             (0, "}}", ",\"more\":1}}", "unknown field `more`"),
-            (0, ":{", ": {", "written in another way"),
+            (0, ":{", ": {", "not in canonical form"),
             (0, "image", "engine", "unknown variant `engine`"),
             (0, "}}", "}}{}", "trailing characters"),
             (2, "000\"", "00x\"", "the value of a label"),
             (2, "000\"", "00\"", "the value of a label"),
             (2, "\"internal\":false", "\"internal\":0", "invalid type"),
-            (2, "\\n", "\\u000a", "written in another way"),
+            (2, "\\n", "\\u000a", "not in canonical form"),
             (4, &"0".repeat(64), "hunter2", "the value of a label"),
         ] {
             let mut lines = good.clone();

@@ -1,14 +1,13 @@
-//! Sending this program along, to a server that has none.
+//! Sends this program to a server that has no driftlock.
 //!
-//! The server runs a script of POSIX shell which takes the request from the first line of its stdin and the program from
-//! all behind it. It puts the program into a private directory (`umask 077`, `mktemp -d`) of a file system that lets
-//! programs run, runs it, and removes the directory however that ends. What no script survives, SIGKILL or a power cut,
-//! leaves the directory behind.
+//! The server runs a POSIX shell script. It reads the request from the first line of stdin, and the program from the
+//! rest. It writes the program into a private directory (`umask 077`, `mktemp -d`) on a file system that allows
+//! execution, runs it, and removes the directory in any case, except after SIGKILL or a power failure.
 //!
-//! The script has no single quote, backslash, exclamation mark or line feed in it: whatever shell the user has there (sh,
-//! bash, zsh, fish, csh) hands it to `sh` as it is.
+//! The script contains no single quote, backslash, exclamation mark or line feed, so that every login shell (sh, bash,
+//! zsh, fish, csh) passes it to `sh` unchanged.
 //!
-//! Whether a file system lets programs run is tried with an empty file, which the shell then takes for a script.
+//! An empty file, which the shell runs as a script, shows whether a file system allows execution.
 
 use std::io;
 
@@ -17,9 +16,9 @@ use data_encoding::HEXLOWER;
 use crate::capability::Program;
 use crate::digest::Sha256;
 
-/// The script, with `%TOOL%`, `%TAKE%`, `%MORE%` and `%COLLECT%` where [`command`] says how it goes on, `%SIZE%` where the
-/// program's size in bytes belongs, and `%SHA256%` for its digest. The command is fixed before the first server is asked, so what
-/// one of them may do to this process does not send another program to the rest.
+/// The script, with `%TOOL%`, `%TAKE%`, `%MORE%` and `%COLLECT%`, which depend on whether a second request may follow,
+/// and with `%SIZE%` and `%SHA256%` for the program. The command is fixed before the first conversation, so no server
+/// can change which program the others get.
 const SCRIPT: &str = "umask 077; \
     say() { echo \"driftlock --push: $1\" >&2; exit 2; }; \
     for tool in cat chmod%TOOL% mktemp rm wc; do command -v $tool >/dev/null || say \"it has no $tool\"; done; \
@@ -33,22 +32,22 @@ const SCRIPT: &str = "umask 077; \
         { : >\"$d/try\" && chmod 700 \"$d/try\" && \"$d/try\"; } 2>/dev/null && break; \
         rm -rf \"$d\"; d=; \
     done; \
-    [ -n \"$d\" ] || say \"there is no directory to put it where programs may run: \
+    [ -n \"$d\" ] || say \"there is no directory for the program: \
 XDG_RUNTIME_DIR, TMPDIR, /tmp, /var/tmp and HOME are missing, full, not writable or mounted noexec\"; \
     %TAKE% >\"$d/driftlock\" || say \"the program could not be written to $d\"; \
-    [ $(wc -c <\"$d/driftlock\") -eq %SIZE% ] || say \"the program did not arrive whole\"; \
+    [ $(wc -c <\"$d/driftlock\") -eq %SIZE% ] || say \"the program arrived incomplete\"; \
     if command -v sha256sum >/dev/null; then \
-        case $(sha256sum <\"$d/driftlock\") in %SHA256%*) ;; *) say \"another program has arrived than was sent\";; esac; \
+        case $(sha256sum <\"$d/driftlock\") in %SHA256%*) ;; *) say \"the program that arrived is not the one that was sent\";; esac; \
     fi; \
     chmod 700 \"$d/driftlock\"; \
     \"$d/driftlock\" --version >/dev/null 2>&1 || say \"the program does not run on this machine ($(uname -s -m))\"; \
     { printf \"%s\" \"$request\"; echo%MORE%; } | \"$d/driftlock\" %COLLECT%";
 
-/// The command that takes a request, then this program, and runs it. Where the conversation `goes_on`, what comes behind the
-/// program is for that.
+/// The command that reads a request, then this program, and runs it. With `goes_on`, the rest of the input is a second
+/// request.
 ///
 /// # Errors
-/// A program that can't be read, or not as large as it was.
+/// The program can't be read, or its size has changed.
 pub fn command(program: &Program, goes_on: bool) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 << 10];

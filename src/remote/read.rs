@@ -1,4 +1,4 @@
-//! Reads an answer, line by line and without believing it.
+//! Decodes an answer line by line, without trusting it.
 
 mod collected;
 mod engine;
@@ -18,33 +18,33 @@ use crate::trouble::Trouble;
 pub(super) use lines::DoneLine;
 use lines::{CheckLine, FailedLine, HelloLine, ProgressLine, TroubleItem, Version};
 
-/// The longest answer that is read, in bytes: some five million entries.
+/// The longest answer, in bytes: about five million entries.
 const ANSWER_LIMIT: u64 = 1 << 30;
 
-/// The longest answer to an export, in bytes, all of which is kept in memory: some 600,000 entries.
+/// The longest answer to an export, in bytes, since all of it is kept in memory: about 600,000 entries.
 const EXPORT_LIMIT: u64 = 128 << 20;
 
-/// The longest text for people in an answer, in bytes.
+/// The longest message in an answer, in bytes.
 const TEXT_LIMIT: usize = 4096;
 
-/// The longest account of what is wrong with a line, in characters: the line itself may be in it.
+/// The longest description of a malformed line, in characters, since it may quote the line.
 const PROBLEM_LIMIT: usize = 500;
 
-/// What the first line of an answer says.
+/// The first line of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The version of the driftlock there. Harmless.
+    /// The server's version of driftlock. Escaped.
     pub driftlock: String,
-    /// The ABI of the Landlock that held there.
+    /// The ABI of Landlock on the server.
     pub landlock: Option<u32>,
     pub seccomp: bool,
 }
 
 impl Head {
-    /// Checks that as much of a sandbox holds there as is required here.
+    /// Checks that the server's sandbox meets the requirement.
     ///
     /// # Errors
-    /// Which layers are missing.
+    /// Layers are missing.
     pub fn fits(&self, requirement: Requirement) -> Result<(), AnswerError> {
         let missing: Vec<_> = self.missing().collect();
         if requirement == Requirement::AsAvailable || missing.is_empty() {
@@ -53,25 +53,25 @@ impl Head {
         Err(AnswerError::Unsandboxed { missing: missing.join(" and ") })
     }
 
-    /// The layers of the sandbox that do not hold there.
+    /// The layers of the sandbox that are missing on the server.
     pub fn missing(&self) -> impl Iterator<Item = &'static str> {
         let layers = [("Landlock", self.landlock.is_some()), ("seccomp", self.seccomp)];
         layers.into_iter().filter_map(|(layer, holds)| (!holds).then_some(layer))
     }
 }
 
-/// An answer that is being read. What is read counts only if [`end`](Self::end) succeeds.
+/// A reader of an answer. Use what was read only if [`end`](Self::end) succeeds.
 #[derive(Debug)]
 pub struct Answer<R> {
     input: R,
     line: Vec<u8>,
     number: u64,
-    /// The longest that it may be, and what is left of that, in bytes.
+    /// The size limit, and what is left of it, in bytes.
     limit: u64,
     left: u64,
-    /// Whether an export was asked for.
+    /// Whether this is the answer to an export.
     export: bool,
-    /// How many checks and engines there were.
+    /// The number of checks and engines so far.
     sections: u64,
     bytes: u64,
 }
@@ -80,7 +80,7 @@ impl<R: BufRead> Answer<R> {
     /// Reads the first line.
     ///
     /// # Errors
-    /// What is no answer, one of another version, and the server's own word that it can't.
+    /// It is not an answer, it has another version, or the server reports a failure.
     pub fn new(input: R) -> Result<(Self, Head), AnswerError> {
         let mut answer = Self {
             input,
@@ -109,22 +109,22 @@ impl<R: BufRead> Answer<R> {
         Ok((answer, head))
     }
 
-    /// The same as the answer to an export.
+    /// Treats this as the answer to an export.
     #[must_use]
     pub fn of_export(self) -> Self {
         let read = self.limit - self.left;
         Self { limit: EXPORT_LIMIT, left: EXPORT_LIMIT.saturating_sub(read), export: true, ..self }
     }
 
-    /// What was read there of files' contents, in bytes, as far as the server has said so.
+    /// The bytes of files that the server has reported as read.
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Goes on to the next check, which has to be this one.
+    /// Reads the start of the next check, which must be this one.
     ///
     /// # Errors
-    /// Anything else. The outer error ends the answer; the inner one is the server's word that this check failed there.
+    /// The outer error ends the answer; the inner one is the failure of this check on the server.
     pub fn check<'a>(&'a mut self, check: &'a Check) -> Result<Result<Collected<'a, R>, Trouble>, AnswerError> {
         loop {
             self.next_line()?;
@@ -137,7 +137,7 @@ impl<R: BufRead> Answer<R> {
         }
         let CheckLine { check: name, resolved_root, failed } = self.parse()?;
         if name != check.name {
-            return Err(self.malformed(format!("it is about the check {name}, and {} was asked for", check.name)));
+            return Err(self.malformed(format!("it is about the check {name} instead of {}", check.name)));
         }
         if let Some(root) = &resolved_root {
             self.text(root)?;
@@ -151,38 +151,38 @@ impl<R: BufRead> Answer<R> {
         }
     }
 
-    /// Reads the end: all checks were there, and nothing comes after them.
+    /// Reads the end: all checks were there, and nothing follows.
     ///
     /// # Errors
-    /// An answer that is not whole, or goes on.
+    /// The answer is incomplete, or continues.
     pub fn end(mut self) -> Result<(), AnswerError> {
         self.checks_end()?;
         self.nothing_more()
     }
 
-    /// Reads the end of the checks, behind which there is a second answer, to a second request.
+    /// Reads the end of the checks, which the answer to a second request may follow.
     ///
     /// # Errors
-    /// An answer that is not whole.
+    /// The answer is incomplete.
     pub fn checks_end(&mut self) -> Result<(), AnswerError> {
         self.next_line()?;
         self.told()?;
         let DoneLine { done } = self.parse()?;
         if done != self.sections {
-            let problem = format!("it counts {done} checks and engines, and there were {}", self.sections);
+            let problem = format!("it counts {done} checks and engines instead of {}", self.sections);
             return Err(self.malformed(problem));
         }
         Ok(())
     }
 
-    /// Makes sure that the answer has ended.
+    /// Checks that the answer has ended.
     ///
     /// # Errors
-    /// An answer that goes on.
+    /// The answer continues.
     pub fn nothing_more(&mut self) -> Result<(), AnswerError> {
         if !self.input.fill_buf()?.is_empty() {
             self.number += 1;
-            return Err(self.malformed("there is something behind the end".to_owned()));
+            return Err(self.malformed("there is data after the end".to_owned()));
         }
         Ok(())
     }
@@ -207,7 +207,7 @@ impl<R: BufRead> Answer<R> {
         serde_json::from_slice(&self.line).map_err(|error| self.malformed(error.to_string()))
     }
 
-    /// The server's own word that it can't go on.
+    /// Returns an error if the line reports a failure of the server.
     pub(super) fn told(&self) -> Result<(), AnswerError> {
         if !self.line.starts_with(b"{\"failed\"") {
             return Ok(());
@@ -223,7 +223,7 @@ impl<R: BufRead> Answer<R> {
         Ok(Trouble::new(self.text(&item.problem)?, self.text(&item.remedy)?))
     }
 
-    /// A text for people: of a bearable length, and made harmless.
+    /// A message: limited in length, and escaped.
     pub(super) fn text(&self, text: &str) -> Result<String, AnswerError> {
         if text.len() > TEXT_LIMIT {
             return Err(self.malformed(format!("a text in it is longer than {TEXT_LIMIT} bytes")));

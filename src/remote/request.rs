@@ -1,4 +1,4 @@
-//! The request: one line, which holds a declaration.
+//! The request: one line with a declaration.
 
 use std::path::Path;
 
@@ -12,24 +12,24 @@ use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::trouble::Trouble;
 
-/// The longest request that is read, in bytes: that of a declaration.
+/// The longest request, in bytes: the limit of a declaration.
 pub const LIMIT: u64 = 4 << 20;
 
-/// A check, and where its root lies on the server.
+/// A check, and its root on the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     pub check: &'a Check,
     pub root: &'a Path,
 }
 
-/// How much of the checks is asked for.
+/// What to collect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// Their entries, to compare them.
+    /// The entries, to compare them.
     Entries,
-    /// Those with the `nar` of each module, to make locks of them, and what else the engines have.
+    /// The entries with the `nar` of each module, to write locks, and the inventories of engines.
     Export,
-    /// Their entries, and behind those, where a second request asks for them, contents of files.
+    /// The entries, and contents of files after a second request.
     Contents,
 }
 
@@ -45,11 +45,11 @@ impl Extent {
     }
 }
 
-/// A request that was read.
+/// A parsed request.
 #[derive(Debug)]
 pub struct Request {
     pub declaration: Declaration,
-    /// Whether it wants a full sandbox or nothing.
+    /// Whether it requires a full sandbox.
     pub require_sandbox: bool,
     pub extent: Extent,
 }
@@ -78,14 +78,15 @@ struct Read<'a> {
     declaration: &'a RawValue,
 }
 
-/// The line that asks for these checks, with its line feed.
+/// The line that requests these checks, with its line feed.
 ///
 /// # Errors
-/// A request that no server would take, for its size.
+/// The request is too large.
 pub fn line(asked: &[Asked<'_>], require_sandbox: bool, extent: Extent) -> Result<Vec<u8>, Trouble> {
     let extent = extent.name();
     let request = Written { driftlock_collect: PROTOCOL, require_sandbox, extent, declaration: Checks(asked) };
-    let failed = |problem: String| Trouble::new(format!("the checks can't be asked for: {problem}"), "declare less");
+    let failed =
+        |problem: String| Trouble::new(format!("the checks can't be requested: {problem}"), "declare fewer checks");
     let mut line = serde_json::to_vec(&request).map_err(|error| failed(error.to_string()))?;
     line.push(b'\n');
     if line.len() as u64 > LIMIT {
@@ -94,21 +95,21 @@ pub fn line(asked: &[Asked<'_>], require_sandbox: bool, extent: Extent) -> Resul
     Ok(line)
 }
 
-/// Reads a request.
+/// Parses a request.
 ///
 /// # Errors
-/// What is no request, one of another version, and whatever is wrong with its checks.
+/// The request is malformed, has another version, or its checks are invalid.
 pub fn parse(line: &[u8]) -> Result<Request, Trouble> {
     let refused = |problem: String| {
         Trouble::new(
             format!("the request is refused: {}", escaped(problem.as_bytes())),
-            "let `driftlock check --server` write it, of the same version as this one",
+            "send it with `driftlock check --server` of the same version as this one",
         )
     };
     let version: Version = serde_json::from_slice(line).map_err(|error| refused(error.to_string()))?;
     if version.driftlock_collect != PROTOCOL {
         return Err(refused(format!(
-            "its version is {}, and only {PROTOCOL} is known here",
+            "its version is {}, and this driftlock supports only {PROTOCOL}",
             version.driftlock_collect
         )));
     }
@@ -121,11 +122,11 @@ pub fn parse(line: &[u8]) -> Result<Request, Trouble> {
         return Err(refused(format!("the root or the socket of the check {} is not absolute", check.name)));
     }
     let extent = Extent::ALL.into_iter().find(|known| known.name() == request.extent);
-    let extent = extent.ok_or_else(|| refused("what it asks for is not known".to_owned()))?;
+    let extent = extent.ok_or_else(|| refused("its extent is unknown".to_owned()))?;
     Ok(Request { declaration, require_sandbox: request.require_sandbox, extent })
 }
 
-/// The checks as a declaration has them, in their order.
+/// The checks as in a declaration, in order.
 struct Checks<'a>(&'a [Asked<'a>]);
 
 impl Serialize for Checks<'_> {
@@ -148,7 +149,7 @@ impl Serialize for Keys<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Asked { check, root } = self.0;
         let mut table = serializer.serialize_map(None)?;
-        // What Compose files declare is known on this side alone; there it is containers with a label.
+        // Only the client knows the Compose files; for the server, these are containers with a label.
         let kind = if check.kind == Kind::Compose { Kind::Containers } else { check.kind };
         table.serialize_entry("kind", kind.name())?;
         match &check.engine {
@@ -183,11 +184,11 @@ impl Serialize for Keys<'_> {
             }
             table.serialize_entry("exclude", &check.selection.exclude)?;
         }
-        // Which entries there are depends on the format.
+        // The format determines which entries there are.
         if check.lock.format == LockFormat::Sha256sum {
             table.serialize_entry("lock", &check.lock.name)?;
         }
-        // Where nothing has to be there, no pattern need match.
+        // With `allow_empty`, no pattern need match.
         if kind != Kind::Containers || check.allow_empty {
             table.serialize_entry("allow_empty", &check.allow_empty)?;
         }
@@ -266,10 +267,10 @@ mod tests {
         let good = r#"{"driftlock_collect":5,"require_sandbox":false,"extent":"entries","declaration":{"check":{"a":{"kind":"trees","root":"/a"}}}}"#;
         assert!(parse(good.as_bytes()).is_ok());
         for (from, to, problem) in [
-            ("5,", "1,", "its version is 1, and only 5 is known here"),
+            ("5,", "1,", "its version is 1, and this driftlock supports only 5"),
             ("{\"driftlock_collect\":5,", "{", "missing field `driftlock_collect`"),
             ("\"extent\":\"entries\",", "", "missing field `extent`"),
-            ("entries", "everything", "what it asks for is not known"),
+            ("entries", "everything", "its extent is unknown"),
             ("false,", "false,\"more\":1,", "unknown field `more`"),
             ("\"root\":\"/a\"", "\"root\":\"a\"", "the root or the socket of the check a is not absolute"),
             ("trees", "forest", "unknown kind `forest`"),

@@ -1,4 +1,4 @@
-//! The command that opens a connection: OpenSSH, so that its configuration, agents and jump hosts work.
+//! The `ssh` command for a connection. OpenSSH's configuration, agents and jump hosts work.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,47 +7,47 @@ use std::time::Duration;
 use crate::declaration::Server;
 use crate::shell;
 
-/// What every connection gets, before the operator's own configuration. See `ssh_config(5)`.
+/// Options of every connection, which override the user's configuration. See `ssh_config(5)`.
 const OPTIONS: [&str; 15] = [
-    // No question is ever asked, so no run hangs on one: no password, no passphrase, no unknown host key.
+    // Never ask a question, since a run would hang: no password, no passphrase, no unknown host key.
     "BatchMode=yes",
     "StrictHostKeyChecking=yes",
-    // A server that is gone without a word is noticed after three of these.
+    // Detect a dead server after three of these.
     "ServerAliveInterval=15",
     "ServerAliveCountMax=3",
-    // Nothing of this machine is lent to the server.
+    // Forward nothing to the server.
     "ForwardAgent=no",
     "ForwardX11=no",
     "GSSAPIDelegateCredentials=no",
     "ClearAllForwardings=yes",
     "Tunnel=no",
     "PermitLocalCommand=no",
-    // A server that was taken over adds no keys to those that are known.
+    // A compromised server must not add known host keys.
     "UpdateHostKeys=no",
-    // A connection that is there is shared, but none is kept open for others: it would end with this one.
+    // Use a shared connection, but do not create one for others: it would end with this one.
     "ControlMaster=no",
-    // What is said is about errors, and not what a server has to say to everybody who comes.
+    // Print errors, but no banners.
     "LogLevel=ERROR",
-    // The command is ours.
+    // Run only our command.
     "RemoteCommand=none",
     "RequestTTY=no",
 ];
 
-/// The same, for an `ssh` that knows them; see [`Version`].
+/// Options for newer versions; see [`NEWER`].
 const NEWER_OPTIONS: [&str; 3] = [
-    // There is a session, it reads what we send, and it does not go into the background.
+    // Open a session, read our input, and stay in the foreground.
     "SessionType=default",
     "StdinNull=no",
     "ForkAfterAuthentication=no",
 ];
 
-/// Version and release of OpenSSH.
+/// Major and minor version of OpenSSH.
 pub type Version = (u32, u32);
 
-/// The first OpenSSH that has [`NEWER_OPTIONS`]; an older one ends with an error if it is given them.
+/// The first OpenSSH with [`NEWER_OPTIONS`]; an older one fails if they are given.
 const NEWER: Version = (8, 7);
 
-/// The version in what `ssh -V` prints: `OpenSSH_9.2p1 Debian-2, …`. Nothing if it is another program.
+/// The version in the output of `ssh -V`: `OpenSSH_9.2p1 Debian-2, …`. `None` for other programs.
 #[must_use]
 pub fn version(printed: &str) -> Option<Version> {
     let (_, rest) = printed.split_once("OpenSSH_")?;
@@ -56,16 +56,16 @@ pub fn version(printed: &str) -> Option<Version> {
     Some((version.rsplit('_').next()?.parse().ok()?, release.parse().ok()?))
 }
 
-/// What the command line says of all connections.
+/// Command-line options for all connections.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     pub user: Option<String>,
-    /// Taken as it is: relative to the working directory.
+    /// Relative to the working directory.
     pub key: Option<PathBuf>,
     pub port: Option<u16>,
 }
 
-/// The private key for a server, if one is named. One that begins with `~` is for `ssh` to find.
+/// The private key for a server, if one is named. `ssh` expands a leading `~`.
 #[must_use]
 pub fn key(server: &Server, overrides: &Overrides, base: &Path) -> Option<PathBuf> {
     let declared =
@@ -73,8 +73,8 @@ pub fn key(server: &Server, overrides: &Overrides, base: &Path) -> Option<PathBu
     overrides.key.clone().or_else(declared)
 }
 
-/// The arguments of `ssh`, itself the first, that run `remote` on a server. `base` is the declaration's directory,
-/// `version` that of `ssh`, if it is known.
+/// The `ssh` command line that runs `remote` on a server. `base` is the declaration's directory, `version` the version
+/// of `ssh`, if known.
 #[must_use]
 pub fn command(
     server: &Server,
@@ -92,7 +92,7 @@ pub fn command(
     }
     option(format!("ConnectTimeout={}", connect.as_secs().max(1)));
     if let Some(key) = key(server, overrides, base) {
-        // Only that one: a server that sees many keys fail ends the connection.
+        // Offer only this key: servers disconnect after too many failed keys.
         command.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.into()]);
     }
     if let Some(port) = overrides.port.or(server.port) {
@@ -105,12 +105,12 @@ pub fn command(
     command
 }
 
-/// The beginning of a line that a person types to run something on a server.
+/// The start of a command line for people to run something on a server.
 #[must_use]
 pub fn typed(server: &Server, overrides: &Overrides, base: &Path) -> String {
     let mut line = "ssh".to_owned();
     if let Some(key) = key(server, overrides, base) {
-        // A shell has to find the home directory.
+        // The shell must expand `~`.
         let key = match key.strip_prefix("~") {
             Ok(below) => format!("~/{}", shell::word(below.as_os_str().as_encoded_bytes())),
             Err(_) => shell::word(key.as_os_str().as_encoded_bytes()),

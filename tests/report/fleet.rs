@@ -23,7 +23,7 @@ fn servers(number: usize) -> Vec<Report> {
             number if drifted(number) => samples::of_server(samples::seed_fail(), None),
             number if away(number) => {
                 let problem = format!("ssh: connect to host {name}.example.org port 22: Connection refused");
-                let trouble = Trouble::new(problem, "see whether sshd runs there");
+                let trouble = Trouble::new(problem, "check that sshd runs there");
                 Report {
                     server: samples::of_server(samples::seed_pass(), Some(trouble)).server,
                     ..samples::unreached()
@@ -68,7 +68,7 @@ fn two_hundred_servers_are_a_page() {
     assert!(text.contains("[PASS] 191 more servers pass, with everything verified\n"), "{text}");
     // What is the same is said once, also where the only difference is who says it.
     let away = "\nweb-013, web-083, web-153:\n[FAIL] Not collected: ssh: connect to host <server> port 22: Connection \
-                refused\n    see whether sshd runs there\n";
+                refused\n    check that sshd runs there\n";
     assert!(text.contains(away), "{text}");
     assert!(text.contains("\nweb-020, web-021, web-022, web-023, web-024, web-025:\n"), "{text}");
     assert_eq!(text.matches("Addon drift: ").count(), 2, "{text}");

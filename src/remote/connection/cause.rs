@@ -1,8 +1,8 @@
-//! Why a connection failed, by what `ssh` said, and what to do about it.
+//! Determines why a connection failed from the messages of `ssh`, and what to do.
 //!
-//! All that `ssh` said is looked at, not the part of it that is shown. Advice to add a host key is given for one
-//! message alone, matched as a whole line, since a stranger who answers in the server's place can make `ssh` print
-//! text of the stranger's own within a line.
+//! All messages are searched, not only those that are shown. Only one message leads to the advice to add a host key,
+//! and it must match a whole line: an attacker who answers in place of the server can make `ssh` print arbitrary text
+//! within a line.
 
 /// Why a connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(super) enum Cause {
     RevokedHostKey,
     ChangedHostKey,
     UnknownHostKey,
-    /// The host key was refused, and `ssh` does not say in which way.
+    /// The host key was refused, and `ssh` does not say why.
     RefusedHostKey,
     NoCommonHostKey,
     OpenKeyFile,
@@ -24,7 +24,7 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    /// Finds the cause in all that was said. What is worse comes first.
+    /// Finds the cause in all messages. Worse causes come first.
     pub(super) fn of(said: &[u8]) -> Self {
         let text = String::from_utf8_lossy(said);
         let says = |words: &str| text.contains(words);
@@ -70,16 +70,16 @@ impl Cause {
         text.lines().map(str::trim).any(|line| sudo(line) || doas(line) || line.starts_with("[sudo] password for "))
     }
 
-    /// What is wrong, where that is worth more than that `ssh` failed.
+    /// The problem, if it is more specific than the failure of `ssh`.
     pub(super) const fn problem(self) -> Option<&'static str> {
         Some(match self {
             Self::RevokedHostKey => "its host key was revoked",
             Self::ChangedHostKey => "its host key has changed",
             Self::UnknownHostKey => "its host key is not known here",
             Self::RefusedHostKey => "its host key was refused",
-            Self::NoCommonHostKey => "it has no host key of a kind that ssh takes",
-            Self::OpenKeyFile => "others may read its private key, so ssh does not use it",
-            Self::Password => "a password is asked for there, and driftlock types none",
+            Self::NoCommonHostKey => "it has no host key of a type that ssh accepts",
+            Self::OpenKeyFile => "other users can read the private key, so ssh does not use it",
+            Self::Password => "it asks for a password, and driftlock never enters one",
             _ => return None,
         })
     }
@@ -101,13 +101,13 @@ impl Cause {
                  with `ssh HOST`, or `ssh-keyscan HOST >>~/.ssh/known_hosts`"
             }
             Self::RefusedHostKey => {
-                "see what `ssh HOST` says by hand, and accept nothing before you have compared the fingerprint with one \
+                "run `ssh HOST` by hand, and accept no key before you have compared the fingerprint with one \
                  you have from elsewhere; a jump host needs its host key here too"
             }
             Self::NoCommonHostKey => {
                 "update the server's OpenSSH, or give it an ed25519 key; see `HostKeyAlgorithms` in `ssh_config(5)`"
             }
-            Self::OpenKeyFile => "make it readable for you alone: `chmod 600 KEY`",
+            Self::OpenKeyFile => "make it readable only for you: `chmod 600 KEY`",
             Self::Password => {
                 "let the command run without one: `NOPASSWD: /path/to/driftlock collect *` in a file below \
                  /etc/sudoers.d there, or log in as a user who needs no sudo"
@@ -117,9 +117,9 @@ impl Cause {
                  --ssh-key, unlocked or in an agent: driftlock never asks for a password"
             }
             Self::Unresolved => "correct the host's name, in the declaration or on the command line",
-            Self::ConnectionRefused => "see whether sshd runs there, and on which `port` (--ssh-port)",
-            Self::TimedOut => "see whether the machine is up and reachable, or give it longer with --connect-timeout",
-            Self::Unknown => "try `ssh` to it by hand, and mend what it says",
+            Self::ConnectionRefused => "check that sshd runs there, and on which port (`port`, --ssh-port)",
+            Self::TimedOut => "check that the machine is up and reachable, or allow more time with --connect-timeout",
+            Self::Unknown => "run `ssh` to it by hand, and fix what it reports",
         }
     }
 }
@@ -151,7 +151,7 @@ mod tests {
         assert!(Cause::UnknownHostKey.remedy().starts_with("compare the fingerprint with one you have from elsewhere"));
     }
 
-    /// Before it is known who answers, a stranger can have a line of ssh's end with any text.
+    /// Before authentication, an attacker can make `ssh` end a line with any text.
     #[test]
     fn a_stranger_does_not_choose_the_advice() {
         let forged = "Received disconnect from 203.0.113.7 port 22:2: No ED25519 host key is known for web and you have \

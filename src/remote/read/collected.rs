@@ -1,4 +1,4 @@
-//! One check of an answer.
+//! Decodes one check of an answer.
 
 use std::io::{self, BufRead};
 
@@ -13,29 +13,29 @@ use crate::manifest::{
 };
 use crate::path::EntryPath;
 
-/// The most that the places take which an answer names for one check where another file system begins, in bytes.
+/// The size limit of mounts and uncovered items in the answer for one check, in bytes.
 const MOUNTS_LIMIT: usize = 4 << 20;
 
-/// The same of the paths of what was touched during the run.
+/// The size limit of the paths that were touched during the run, in bytes.
 const TOUCHED_LIMIT: usize = 64 << 20;
 
-/// What one of them takes beside its path.
+/// The size of one of them without its path.
 const MOUNT: usize = 64;
 
-/// What an answer says of a check beside its entries.
+/// The parts of a check other than its entries.
 #[derive(Debug)]
 pub struct Beside {
     /// Where another mount or file system begins.
     pub mounts: Vec<Crossing>,
-    /// What lies on the way and is not looked at, sorted.
+    /// What the check leads to and does not cover, sorted.
     pub uncovered: Vec<Uncovered>,
-    /// What was touched during the run, sorted.
+    /// The paths that were touched during the run, sorted.
     pub touched: Vec<Vec<u8>>,
     /// The digest that a lock of the entries would have.
     pub digest: String,
 }
 
-/// What was read last.
+/// The last item that was read.
 #[derive(Debug)]
 enum Item {
     Entry(Entry),
@@ -50,24 +50,24 @@ impl Item {
     }
 }
 
-/// One check of an answer, entry by entry. After an error of [`Entries::next`], [`finish`](Self::finish) says whether
-/// that was the answer's fault.
+/// The entries of one check. After an error of [`Entries::next`], [`finish`](Self::finish) returns the cause if the
+/// answer is invalid.
 #[derive(Debug)]
 pub struct Collected<'a, R> {
     answer: &'a mut Answer<R>,
     check: &'a Check,
-    /// Where the root really lies there, links resolved; as it was sent.
+    /// The resolved path of the root on the server, as it was sent.
     pub resolved_root: Option<String>,
     mounts: Vec<Crossing>,
     uncovered: Vec<Uncovered>,
-    /// What both take.
+    /// The size of both.
     beside: usize,
     touched: Vec<Vec<u8>>,
     of_touched: usize,
     lines: u64,
-    /// Over all lines, as the end states it.
+    /// The digest of all lines, which the last line states.
     of_lines: Sha256,
-    /// Over the entry lines as a lock would have them.
+    /// The digest of the entry lines, as in a lock.
     of_entries: Sha256,
     /// Whether there was an entry line.
     some: bool,
@@ -77,7 +77,7 @@ pub struct Collected<'a, R> {
 }
 
 impl<'a, R: BufRead> Collected<'a, R> {
-    /// What stands behind the line that names the check.
+    /// Starts after the first line of the check.
     pub(super) fn new(answer: &'a mut Answer<R>, check: &'a Check, resolved_root: Option<String>) -> Self {
         Self {
             answer,
@@ -98,21 +98,21 @@ impl<'a, R: BufRead> Collected<'a, R> {
         }
     }
 
-    /// Reads the end of a check that failed there.
+    /// Reads the end of a check that failed on the server.
     ///
     /// # Errors
-    /// Anything but the end.
+    /// There is anything but the end.
     pub(super) fn without_lines(mut self) -> Result<(), AnswerError> {
         if self.step()? || self.lines > 0 {
-            return Err(self.answer.malformed("the check failed there, and has entries".to_owned()));
+            return Err(self.answer.malformed("the check failed there, but has entries".to_owned()));
         }
         Ok(())
     }
 
-    /// Reads what is left of the check. What is beside the entries goes off `budget`, in bytes.
+    /// Reads the rest of the check. Subtracts the size of everything but the entries from `budget`, in bytes.
     ///
     /// # Errors
-    /// Whatever was wrong with the answer up to the end of this check, and places that take more.
+    /// The answer is invalid, or exceeds the budget.
     pub fn finish(mut self, budget: &mut usize) -> Result<Beside, AnswerError> {
         if let Some(error) = self.error.take() {
             return Err(error);
@@ -122,7 +122,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
         }
         let others = (self.mounts.len() + self.uncovered.len() + self.touched.len()) as u64;
         if self.touched.len() as u64 > self.lines - others {
-            return Err(self.answer.malformed("more was touched than there are entries".to_owned()));
+            return Err(self.answer.malformed("more entries were touched than there are".to_owned()));
         }
         let Some(left) = budget.checked_sub(self.beside + self.of_touched) else {
             return Err(AnswerError::TooDifferent { check: self.check.name.clone() });
@@ -132,7 +132,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
         Ok(Beside { mounts: self.mounts, uncovered: self.uncovered, touched: self.touched, digest })
     }
 
-    /// Reads up to the next entry; none is left if it gives false.
+    /// Reads up to the next entry; returns `false` if there is none left.
     fn step(&mut self) -> Result<bool, AnswerError> {
         loop {
             self.answer.next_line()?;
@@ -161,7 +161,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
             if let Some(before) = &self.item
                 && before.path() >= item.path()
             {
-                let problem = format!("{} stands after {}, which sorts behind it", item.path(), before.path());
+                let problem = format!("{} comes after {}, which sorts later", item.path(), before.path());
                 return Err(self.answer.malformed(problem));
             }
             self.item = Some(item);
@@ -173,24 +173,24 @@ impl<'a, R: BufRead> Collected<'a, R> {
         let MountLine { mount, mount_base64, what } = self.answer.parse()?;
         let path = self.path(mount, mount_base64)?;
         let what = Boundary::ALL.into_iter().find(|known| known.name() == what);
-        let what = what.ok_or_else(|| self.answer.malformed("what begins at a mount is not known".to_owned()))?;
+        let what = what.ok_or_else(|| self.answer.malformed("the type of a mount is unknown".to_owned()))?;
         if self.item.is_some()
             || !self.uncovered.is_empty()
             || !self.touched.is_empty()
             || self.mounts.last().is_some_and(|before| *before.path >= *path.as_bytes())
         {
-            return Err(self.answer.malformed("a mount is not where it belongs".to_owned()));
+            return Err(self.answer.malformed("a mount is out of order".to_owned()));
         }
         self.room(path.as_bytes().len())?;
         self.mounts.push(Crossing { path: path.as_bytes().to_vec(), what });
         Ok(())
     }
 
-    /// Makes room for one more item of so many bytes beside the entries.
+    /// Adds the size of a mount or an uncovered item.
     fn room(&mut self, bytes: usize) -> Result<(), AnswerError> {
         self.beside += MOUNT + bytes;
         if self.beside > MOUNTS_LIMIT {
-            let problem = format!("it names more than {MOUNTS_LIMIT} bytes of mounts and of what is uncovered");
+            let problem = format!("it names more than {MOUNTS_LIMIT} bytes of mounts and uncovered items");
             return Err(self.answer.malformed(problem));
         }
         Ok(())
@@ -212,9 +212,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
             || !self.touched.is_empty()
             || self.uncovered.last().is_some_and(|before| *before >= uncovered)
         {
-            return Err(self
-                .answer
-                .malformed("what is uncovered is not what was asked for, or not where it belongs".to_owned()));
+            return Err(self.answer.malformed("an uncovered item was not requested, or is out of order".to_owned()));
         }
         self.room(bytes)?;
         self.uncovered.push(uncovered);
@@ -225,7 +223,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
         let TouchedLine { touched, touched_base64 } = self.answer.parse()?;
         let path = self.path(touched, touched_base64)?;
         if self.item.is_some() || self.touched.last().is_some_and(|before| **before >= *path.as_bytes()) {
-            return Err(self.answer.malformed("what was touched is not where it belongs".to_owned()));
+            return Err(self.answer.malformed("a touched path is out of order".to_owned()));
         }
         self.of_touched += MOUNT + path.as_bytes().len();
         if self.of_touched > TOUCHED_LIMIT {
@@ -243,13 +241,14 @@ impl<'a, R: BufRead> Collected<'a, R> {
             }
             _ => None,
         };
-        let bytes = bytes.ok_or_else(|| self.answer.malformed("it needs a path, or valid Base64 of one".to_owned()))?;
+        let bytes =
+            bytes.ok_or_else(|| self.answer.malformed("it has no path, or invalid Base64 of one".to_owned()))?;
         EntryPath::new(bytes).map_err(|error| self.answer.malformed(error.to_string()))
     }
 
     fn unverified(&self) -> Result<Item, AnswerError> {
         let UnverifiedLine { unverified, cause, path, path_base64 } = self.answer.parse()?;
-        let cause = Cause::named(&cause).ok_or_else(|| self.answer.malformed("a cause is not known".to_owned()))?;
+        let cause = Cause::named(&cause).ok_or_else(|| self.answer.malformed("the cause is unknown".to_owned()))?;
         let reason = match unverified {
             Some(reason) => Unverified::Reported(cause, self.answer.text(&reason)?.into()),
             None if self.check.kind.is_of_containers() => Unverified::Absent,
@@ -262,7 +261,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
         let line = &self.answer.line;
         let entry = json::read_entry(line).map_err(|problem| self.answer.malformed(problem))?;
         if matches!(entry.record.content, Content::Directory { nar: Some(_) }) && !self.answer.export {
-            return Err(self.answer.malformed("a `nar` was not asked for".to_owned()));
+            return Err(self.answer.malformed("a `nar` was not requested".to_owned()));
         }
         let (kind, attributes) = (self.check.kind, self.check.attributes);
         json::fits(kind, attributes, entry.path.as_bytes(), &entry.record)
@@ -277,7 +276,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
     fn end(&mut self) -> Result<(), AnswerError> {
         let EndLine { end, lines, digest } = self.answer.parse()?;
         if end != self.check.name || lines != self.lines || digest != self.of_lines.clone().finish().sri() {
-            let problem = "the check, the number of lines or the digest that it states does not fit what came before";
+            let problem = "the stated check, number of lines or digest does not match the lines before";
             return Err(self.answer.malformed(problem.to_owned()));
         }
         if self.some {

@@ -1,4 +1,4 @@
-//! What else an engine has, in the answer to an export.
+//! Decodes an engine's inventory in the answer to an export.
 
 use std::io::BufRead;
 
@@ -20,16 +20,16 @@ struct EngineLine {
 }
 
 impl<R: BufRead> Answer<R> {
-    /// Goes on to what else an engine has, which has to be the one behind this socket.
+    /// Reads the inventory of the next engine, which must be the one at this socket.
     ///
     /// # Errors
-    /// Anything else. The outer error ends the answer; the inner one is the server's word that this engine failed there.
+    /// The outer error ends the answer; the inner one is the failure of this engine on the server.
     pub fn engine(&mut self, socket: &str) -> Result<Result<Inventory, Trouble>, AnswerError> {
         self.next_line()?;
         self.told()?;
         let EngineLine { engine, failed } = self.parse()?;
         if engine != socket {
-            return Err(self.malformed(format!("it is about the engine at {engine}, and {socket} was asked for")));
+            return Err(self.malformed(format!("it is about the engine at {engine} instead of {socket}")));
         }
         self.sections += 1;
         let failed = failed.map(|failed| self.trouble(&failed)).transpose()?;
@@ -44,7 +44,7 @@ impl<R: BufRead> Answer<R> {
             }
             self.told()?;
             if failed.is_some() {
-                return Err(self.malformed("the engine failed there, and has something".to_owned()));
+                return Err(self.malformed("the engine failed there, but has items".to_owned()));
             }
             lines += 1;
             hasher.update(&self.line);
@@ -58,13 +58,13 @@ impl<R: BufRead> Answer<R> {
                 .map_err(|problem| self.malformed(problem.to_owned()))?;
             let late = found != Inventory::default();
             if late || containers.last().is_some_and(|(path, _)| *path >= entry.path) {
-                return Err(self.malformed("it is not where it belongs".to_owned()));
+                return Err(self.malformed("it is out of order".to_owned()));
             }
             containers.push((entry.path, Ok(entry.record)));
         }
         let EndLine { end, lines: stated, digest } = self.parse()?;
         if end != socket || stated != lines || digest != hasher.finish().sri() {
-            let problem = "the engine, the number of lines or the digest that it states does not fit what came before";
+            let problem = "the stated engine, number of lines or digest does not match the lines before";
             return Err(self.malformed(problem.to_owned()));
         }
         found.containers = List::new(containers);

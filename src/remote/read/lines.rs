@@ -1,4 +1,4 @@
-//! The lines of an answer that are no entries, as JSON has them.
+//! The JSON lines of an answer, except for entries.
 
 use serde::Deserialize;
 
@@ -78,7 +78,7 @@ pub(super) struct TouchedLine {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UnverifiedLine {
-    /// Nothing: what was declared is not there.
+    /// `None`: a declared container is missing.
     pub(super) unverified: Option<String>,
     pub(super) cause: String,
     pub(super) path: Option<String>,

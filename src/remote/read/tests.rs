@@ -1,4 +1,4 @@
-//! Hostile streams. The good answer that they are made from is what `driftlock collect` writes.
+//! Hostile streams, derived from an answer of `driftlock collect`.
 
 use std::io::{self, BufReader, Read};
 
@@ -41,7 +41,7 @@ fn list(entries: &[(&[u8], Result<Record, Unverified>)]) -> List {
     List::new(entries.iter().map(|(path, state)| (EntryPath::new(*path).unwrap(), state.clone())).collect())
 }
 
-/// What each check finds, or was locked with.
+/// The entries of each check, both live and locked.
 fn found() -> Vec<List> {
     let directory = Ok(Record { content: Content::Directory { nar: None }, attributes: None });
     let link = Ok(Record { content: Content::Symlink { target: b"\x1b[2J".as_slice().into() }, attributes: None });
@@ -52,7 +52,7 @@ fn found() -> Vec<List> {
     ]
 }
 
-/// The whole answer, of a server where this was found.
+/// The whole answer of a server with these entries.
 fn answer(found: Vec<List>) -> Vec<u8> {
     let mut out = Vec::new();
     answer::hello(&mut out, &Enforced { landlock: None, seccomp: true }).unwrap();
@@ -70,7 +70,7 @@ fn answer(found: Vec<List>) -> Vec<u8> {
     out
 }
 
-/// What comparing an answer with the locks comes to, as a run does it.
+/// Compares an answer with the locks, as a run does.
 fn compared(answer: impl Read, budget: usize) -> Result<Vec<Comparison>, AnswerError> {
     let mut budget = budget;
     let (mut answer, _) = Answer::new(BufReader::with_capacity(100, answer))?;
@@ -92,7 +92,7 @@ fn passes(comparisons: &[Comparison]) -> bool {
     comparisons.iter().all(|found| found.counts.verified == found.counts.entries)
 }
 
-/// Drift, an entry that can't be read, and a declared container that is not there.
+/// Drift, an unreadable entry, and a missing container.
 fn drifted() -> Vec<List> {
     let mut lists = found();
     lists[0] = list(&[(b"m", Err(Unverified::Vanished)), (b"n", file(1))]);
@@ -107,7 +107,7 @@ fn what_is_written_is_what_is_read() {
     assert_eq!(clean[0].counts.entries, 4);
     let drifted = compared(&*answer(drifted()), UNLIMITED).unwrap();
     assert!(!passes(&drifted));
-    // What lies below what could not be read is not removed.
+    // Entries below an unreadable directory are not removed.
     assert_eq!((drifted[0].counts.unverified, drifted[0].counts.drifted), (4, 1));
     assert_eq!(drifted[2].unverified[0].reason, Unverified::Absent);
 }
@@ -129,7 +129,7 @@ fn a_declared_container_that_was_locked_and_is_gone_was_removed() {
     assert_eq!(found.drift[0].change, crate::compare::Change::Removed);
 }
 
-/// What may not be said of files.
+/// Files can't be absent.
 #[test]
 fn only_a_container_is_absent() {
     let answer = String::from_utf8(answer(drifted())).unwrap();
@@ -153,7 +153,7 @@ fn a_sandbox_that_is_required_has_to_hold_there() {
     head(Some(4), true).fits(Requirement::Everything).unwrap();
 }
 
-/// A line of megabytes in an error would be printed, kept, and multiplied by the number of servers.
+/// A line of megabytes in an error would be printed, stored, and multiplied by the number of servers.
 #[test]
 fn what_is_said_of_a_bad_line_is_short_and_harmless() {
     let long = "\u{1b}]0;x\u{7}".repeat(100_000);
@@ -188,7 +188,7 @@ fn what_people_read_keeps_the_escapes_that_it_has() {
     assert_eq!(found[0].unverified[0].reason.to_string(), r"the directory a\n could not be read");
 }
 
-/// Everything that is kept until the report is written counts.
+/// Everything that is stored until the report is written counts.
 #[test]
 fn what_a_server_makes_us_keep_is_bounded() {
     let text = "x".repeat(TEXT_LIMIT);
@@ -201,7 +201,7 @@ fn what_a_server_makes_us_keep_is_bounded() {
     let refused = compared(&*answer(lists), kept * TEXT_LIMIT).unwrap_err();
     assert!(matches!(&refused, AnswerError::TooDifferent { check } if check == "tree"), "{refused}");
 
-    // Of all checks together: each of these fits by itself.
+    // The limit is for all checks together: each of these fits alone.
     let mut lists = found();
     for list in &mut lists[..2] {
         *list = List::new(
@@ -212,7 +212,7 @@ fn what_a_server_makes_us_keep_is_bounded() {
     let refused = compared(&*answer(lists), one).unwrap_err();
     assert!(matches!(&refused, AnswerError::TooDifferent { check } if check == "files"), "{refused}");
 
-    // Places where another file system begins.
+    // Mounts.
     let good = String::from_utf8(answer(found())).unwrap();
     let (before, after) = good.split_once("{\"mount\":\"m\",\"what\":\"bind_mount\"}\n").unwrap();
     let mounts: String =
@@ -220,7 +220,7 @@ fn what_a_server_makes_us_keep_is_bounded() {
     let refused = compared([before, &mounts, after].concat().as_bytes(), UNLIMITED).unwrap_err();
     assert!(refused.to_string().contains("bytes of mounts"), "{refused}");
 
-    // What was touched: without end, out of order, and where it does not belong.
+    // Touched paths: too many, out of order, and in the wrong position.
     let line = |number: u32| format!("{{\"touched\":\"{number:0>200}\"}}\n");
     let (before, after) = good.split_once("{\"touched\":\"a\"}\n{\"touched_base64\":\"bS//\"}\n").unwrap();
     let touched: String = (0..300_000).map(line).collect();
@@ -228,7 +228,7 @@ fn what_a_server_makes_us_keep_is_bounded() {
     assert!(matches!(refused, AnswerError::TooDifferent { .. }), "{refused}");
     for wrong in [line(2) + &line(1), line(1) + &line(1), line(1) + "{\"mount\":\"z\",\"what\":\"subvolume\"}\n"] {
         let refused = compared([before, &wrong, after].concat().as_bytes(), UNLIMITED).unwrap_err();
-        assert!(refused.to_string().contains("is not where it belongs"), "{wrong}: {refused}");
+        assert!(refused.to_string().contains("is out of order"), "{wrong}: {refused}");
     }
 }
 
@@ -243,13 +243,13 @@ fn an_answer_without_end_is_left() {
     assert!(matches!(endless(b"", b"x"), AnswerError::NotAnAnswer { .. }));
     assert!(matches!(endless(head, b"x"), AnswerError::LineTooLong { line: 2, limit: LINE_LIMIT }));
     assert!(matches!(endless(head, b"\n"), AnswerError::Malformed { line: 2, .. }));
-    // A megabyte a line, or this takes its time.
+    // One megabyte per line, so that this is fast.
     let progress: &[u8] = Box::leak([&b" ".repeat(1 << 20)[..], b"\n"].concat().into());
     let progress: &[u8] = Box::leak([b"{\"progress\":{\"entries\":1,\"bytes\":1}}", progress].concat().into());
     assert!(matches!(endless(head, progress), AnswerError::TooLong { limit: ANSWER_LIMIT }));
 }
 
-/// The same again and again.
+/// Repeats the same bytes.
 struct Endless(&'static [u8], usize);
 
 impl Read for Endless {
@@ -322,8 +322,7 @@ fn mutated(answer: &[u8], mutation: &Mutation) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Whatever is not what was sent is refused, or says the same: a drifted server is never passed, a clean one never
-    /// accused.
+    /// A modified answer is refused or means the same: a drifted server never passes, and a clean one is never accused.
     #[test]
     fn a_mutated_answer_is_refused_or_says_the_same(clean in any::<bool>(), mutation in mutation()) {
         let good = answer(if clean { found() } else { drifted() });

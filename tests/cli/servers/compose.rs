@@ -64,7 +64,7 @@ fn what_runs_there_is_held_against_the_files_here() {
     write(world, "shop.json", "{}");
     let report = check(2);
     let trouble = the_check(&report)["trouble"]["problem"].as_str().unwrap();
-    assert_eq!(trouble, "shop.json is refused: it has no `name`, which is that of the project");
+    assert_eq!(trouble, "shop.json is refused: it has no `name`, the name of the project");
     for arguments in [&["export", "--server", "web", "--output", "again"][..], &["accept", "--server", "web", "x"]] {
         let said = site.driftlock(arguments).code(2).stderr();
         assert!(said.contains("it has no `name`"), "{said}");

@@ -147,23 +147,19 @@ fn a_server_that_sends_other_contents_is_refused_and_nothing_is_shown() {
         (
             "other",
             filtered(&format!("sed -u '/^.\"further\":0/s/base64\":\".*\"/base64\":\"{planted}\"/'")),
-            "what it sent as the contents of m/a is not what it told of the check tree",
+            "the contents that it sent of m/a do not have the digest that it stated for the check tree",
         ),
         (
             "last",
             filtered(&format!("sed -u '/^.\"further\":3/s/base64\":\".*\"/base64\":\"{planted}\"/'")),
-            "what it sent as the contents of m/new is not what",
+            "the contents that it sent of m/new do not have the digest",
         ),
-        ("no-base64", filtered("sed -u '/^.\"further\":0/s/base64\":\"/base64\":\"*/'"), "it has what is no Base64"),
-        (
-            "other-turn",
-            filtered("sed -u 's/^.\"further\":1/{\"further\":2/'"),
-            "it is about entry 2, and it is the turn of 1",
-        ),
+        ("no-base64", filtered("sed -u '/^.\"further\":0/s/base64\":\"/base64\":\"*/'"), "it has invalid Base64"),
+        ("other-turn", filtered("sed -u 's/^.\"further\":1/{\"further\":2/'"), "it is about entry 2 instead of 1"),
         ("neither", filtered("sed -u '/^.\"further\":1,/s/\"base64\"/\"more\"/'"), "unknown field `more`"),
         ("less", filtered("sed -u '/^.\"further\":3/d'"), "unknown field `done`"),
-        ("more", filtered("sed -u '/^.\"done\":4/s/$/\\nmore/'"), "there is something behind the end"),
-        ("cut", filtered("sed -u '/^.\"done\":4/d'"), "its answer ends in the middle"),
+        ("more", filtered("sed -u '/^.\"done\":4/s/$/\\nmore/'"), "there is data after the end"),
+        ("cut", filtered("sed -u '/^.\"done\":4/d'"), "its answer ends early"),
     ];
     let hosts: Vec<_> = lies.iter().map(|(name, far, _)| (*name, far.clone())).collect();
     let site = site(&hosts, &FILES);
@@ -186,7 +182,7 @@ fn a_report_has_nothing_of_contents_that_are_others() {
     let report = site.driftlock(&["check", "--show-changes", "--server", "web", "--json"]).code(3).json();
     says(
         report["checks"][1]["trouble"]["problem"].as_str().unwrap(),
-        &["what it sent as the contents of m/a is not what it told of the check tree"],
+        &["the contents that it sent of m/a do not have the digest that it stated for the check tree"],
     );
     let drift = the_check(&report)["drift"].as_array().unwrap();
     assert!(!drift.is_empty() && drift.iter().all(|drift| drift.get("diff").is_none() && drift.get("live").is_none()));
@@ -288,9 +284,9 @@ fn the_far_end_gives_what_the_check_covers_and_nothing_else() {
         ]
     );
     for (refused, problem) in [
-        (json!([item("../outside")]), "no path"),
-        (json!([item("/etc/passwd")]), "no path"),
-        (json!([{"check": "other", "path": "m/a", "contents": true}]), "a check that was not asked for"),
+        (json!([item("../outside")]), "an invalid path"),
+        (json!([item("/etc/passwd")]), "an invalid path"),
+        (json!([{"check": "other", "path": "m/a", "contents": true}]), "a check that was not requested"),
         (json!([item("m/b"), item("m/a")]), "not in order"),
         (json!((0..1001).map(|number| item(&format!("{number:04}"))).collect::<Vec<_>>()), "more than 1000 entries"),
     ] {

@@ -171,27 +171,31 @@ fn an_answer_that_is_not_whole_is_no_export() {
         (
             "older",
             says(
-                r#"{"failed":{"problem":"the request is refused: its version is 2, and only 1 is known here","remedy":"let `driftlock check --server` write it, of the same version as this one"}}"#,
+                r#"{"failed":{"problem":"the request is refused: its version is 2, and only 1 is known here","remedy":"send it with `driftlock check --server` of the same version as this one"}}"#,
             ),
             "older: it says: the request is refused: its version is 2, and only 1 is known here",
         ),
-        ("newer", says(r#"{"driftlock_collect":6}"#), "newer: its driftlock speaks version 6 of `collect`"),
-        ("cut", filtered("head -n 20"), "its answer ends in the middle, after line 20; nothing was written"),
+        ("newer", says(r#"{"driftlock_collect":6}"#), "newer: its driftlock uses version 6 of the protocol"),
+        ("cut", filtered("head -n 20"), "its answer ends early, after line 20; nothing was written"),
         ("plain", filtered("sed '16,21d;$s/4/3/'"), "line 16 of its answer is not what driftlock writes: "),
         ("other", filtered("sed '16s#/engine.sock#/other.sock#'"), "it is about the engine at "),
-        ("dropped", filtered("sed 18d"), "line 20 of its answer is not what driftlock writes: the engine, the number"),
-        ("changed", filtered("sed '18s/web:1/web:2/'"), "the engine, the number of lines or the digest"),
+        (
+            "dropped",
+            filtered("sed 18d"),
+            "line 20 of its answer is not what driftlock writes: the stated engine, number",
+        ),
+        ("changed", filtered("sed '18s/web:1/web:2/'"), "the stated engine, number of lines or digest"),
         (
             "swapped",
             filtered("sed '18{h;d};19{G}'"),
-            "line 19 of its answer is not what driftlock writes: it is not where",
+            "line 19 of its answer is not what driftlock writes: it is out of order",
         ),
         (
             "late",
             filtered("sed '17{h;d};18{G}'"),
-            "line 18 of its answer is not what driftlock writes: it is not where",
+            "line 18 of its answer is not what driftlock writes: it is out of order",
         ),
-        ("twice", filtered("sed 17p"), "line 18 of its answer is not what driftlock writes: it is not where"),
+        ("twice", filtered("sed 17p"), "line 18 of its answer is not what driftlock writes: it is out of order"),
         (
             "valued",
             filtered(&format!("sed -E '20s/[0-9a-f]{{64}}/{SECRET}/'")),
@@ -203,9 +207,13 @@ fn an_answer_that_is_not_whole_is_no_export() {
             "line 17 of its answer is not what driftlock writes: ",
         ),
         ("less", filtered("sed '17s/\"state\":\"running\",//'"), "its attributes are not those that were asked for"),
-        ("spaced", filtered("sed '18s/:/: /'"), "line 18 of its answer is not what driftlock writes: it is written in"),
-        ("count", filtered("sed '$s/4/5/'"), "it counts 5 checks and engines, and there were 4"),
-        ("more", filtered("(cat; echo more)"), "there is something behind the end"),
+        (
+            "spaced",
+            filtered("sed '18s/:/: /'"),
+            "line 18 of its answer is not what driftlock writes: it is not in canonical form",
+        ),
+        ("count", filtered("sed '$s/4/5/'"), "it counts 5 checks and engines instead of 4"),
+        ("more", filtered("(cat; echo more)"), "there is data after the end"),
     ];
     let world = stack(Path::new(""));
     let socket = world.path("engine.sock");

@@ -23,29 +23,29 @@ fn each_lie_is_refused_and_named() {
         (
             "noise",
             liar("echo Welcome to web; exec sleep 60"),
-            "it sent something else than an answer: \"Welcome to web\"",
+            "it sent something other than an answer: \"Welcome to web\"",
         ),
         ("silence", liar("exit 0"), "it sent nothing"),
-        ("future", liar("echo '{\"driftlock_collect\":6,\"new\":1}'"), "speaks version 6 of `collect`"),
-        ("past", liar("echo '{\"driftlock_collect\":1,\"driftlock\":\"0.1.0\"}'"), "speaks version 1 of `collect`"),
-        ("truncated", filtered("head -c -3"), "its answer ends in the middle, after line 7"),
-        ("unended", filtered("sed '$d'"), "its answer ends in the middle, after line 7"),
-        ("dropped", filtered("sed 5d"), "line 6 of its answer is not what driftlock writes: the check, the number"),
+        ("future", liar("echo '{\"driftlock_collect\":6,\"new\":1}'"), "uses version 6 of the protocol"),
+        ("past", liar("echo '{\"driftlock_collect\":1,\"driftlock\":\"0.1.0\"}'"), "uses version 1 of the protocol"),
+        ("truncated", filtered("head -c -3"), "its answer ends early, after line 7"),
+        ("unended", filtered("sed '$d'"), "its answer ends early, after line 7"),
+        ("dropped", filtered("sed 5d"), "line 6 of its answer is not what driftlock writes: the stated check, number"),
         ("changed", filtered("sed '5s/\"size\":2/\"size\":3/'"), "line 7 of its answer"),
         (
             "swapped",
             filtered("sed '5{h;d};6{G}'"),
-            "line 6 of its answer is not what driftlock writes: module/a.py stands after",
+            "line 6 of its answer is not what driftlock writes: module/a.py comes after",
         ),
-        ("twice", filtered("sed 5p"), "line 6 of its answer is not what driftlock writes: module/a.py stands after"),
+        ("twice", filtered("sed 5p"), "line 6 of its answer is not what driftlock writes: module/a.py comes after"),
         ("absolute", filtered("sed '5s#module/a.py#/etc/passwd#'"), "the path is absolute"),
         ("climbing", filtered("sed '5s#module/a.py#module/../x#'"), "has a `.` or `..`"),
         ("spaced", filtered("sed '5s/,/, /'"), "line 5 of its answer is not what driftlock writes: it should read"),
-        ("renamed", filtered("sed '3s/tree/wood/'"), "it is about the check wood, and tree was asked for"),
-        ("more", filtered("(cat; echo more)"), "there is something behind the end"),
-        ("count", filtered("sed '$s/1/2/'"), "it counts 2 checks and engines, and there were 1"),
+        ("renamed", filtered("sed '3s/tree/wood/'"), "it is about the check wood instead of tree"),
+        ("more", filtered("(cat; echo more)"), "there is data after the end"),
+        ("count", filtered("sed '$s/1/2/'"), "it counts 2 checks and engines instead of 1"),
         ("moded", filtered("sed '5s/}$/,\"mode\":\"0644\"}/'"), "its attributes are not those that were asked for"),
-        ("escape", filtered("sed '1s/0.1.0/\\\\u001b[31m/;$d'"), "its answer ends in the middle"),
+        ("escape", filtered("sed '1s/0.1.0/\\\\u001b[31m/;$d'"), "its answer ends early"),
         (
             "endless",
             liar(&format!("echo '{HELLO}'; tr '\\0' x </dev/zero")),
@@ -83,7 +83,7 @@ fn a_server_without_the_sandbox_that_is_required_is_not_believed() {
     site.driftlock(&["check", "--server", "web"]).code(0);
     let report = site.driftlock(&["check", "--server", "web", "--json", "--require-sandbox"]).code(2).json();
     let problem = report["checks"][1]["trouble"]["problem"].as_str().unwrap();
-    assert_eq!(problem, "a full sandbox is required, and there is none on it: seccomp did not hold");
+    assert_eq!(problem, "a full sandbox is required, and seccomp did not hold there");
     assert_eq!(report["server"]["sandbox"]["seccomp"], false);
 }
 

@@ -164,7 +164,7 @@ fn another_program_than_was_meant_is_not_run() {
     let ssh = ssh.replace("exec ", "LC_ALL=C sed 's/marked: one/marked: two/' | exec ");
     fs::write(site.world.path("bin/ssh"), ssh).unwrap();
     let problem = problem(&site, &arguments);
-    assert!(problem.contains("another program has arrived than was sent"), "{problem}");
+    assert!(problem.contains("the program that arrived is not the one that was sent"), "{problem}");
     assert_eq!(left(&site), [""; 0]);
 }
 

@@ -114,7 +114,7 @@ fn no_host_key_of_a_kind_that_is_taken() {
     let config = config.replacen("Host web\n", "Host web\n    ProxyJump jump\n", 1);
     fs::write(&path, config.replacen("Host jump\n", "Host jump\n    HostKeyAlgorithms rsa-sha2-512\n", 1)).unwrap();
     let (problem, remedy) = fails(&site, &[]);
-    assert!(problem.starts_with("it has no host key of a kind that ssh takes: "), "{problem}");
+    assert!(problem.starts_with("it has no host key of a type that ssh accepts: "), "{problem}");
     not_to_be_added(&remedy);
 }
 
@@ -124,7 +124,7 @@ fn a_private_key_that_others_may_read() {
     let key = site.world.path("user_key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let (problem, remedy) = fails(&site, &[]);
-    assert!(problem.starts_with("others may read its private key"), "{problem}");
+    assert!(problem.starts_with("other users can read the private key"), "{problem}");
     assert!(remedy.contains("chmod 600"), "{remedy}");
 }
 
@@ -139,7 +139,7 @@ fn a_port_has_an_option_of_its_own() {
         ("[::1]:22", "write `--server ::1 --ssh-port 22`"),
     ] {
         let stderr = world.driftlock(["check", "--server", server]).code(2).stderr();
-        assert!(stderr.contains("has the port ") && stderr.contains(to_do), "{stderr}");
+        assert!(stderr.contains("includes the port ") && stderr.contains(to_do), "{stderr}");
     }
     let declaration = fs::read_to_string(world.path("driftlock.toml")).unwrap();
     fs::write(world.path("driftlock.toml"), declaration + "[server.web]\nhost = \"web:22\"\n").unwrap();
@@ -195,7 +195,7 @@ fn a_sudo_that_wants_a_password() {
     for sudo in [as_nobody.to_owned(), format!("{as_nobody} -n"), format!("{as_nobody} -S")] {
         let site = Site::new(&[("web", Far::Forced(format!("{sudo} driftlock collect")))]);
         let (problem, remedy) = fails(&site, &["--idle-timeout", "30"]);
-        assert!(problem.starts_with("a password is asked for there"), "{sudo}: {problem}");
+        assert!(problem.starts_with("it asks for a password"), "{sudo}: {problem}");
         assert!(remedy.contains("NOPASSWD"), "{remedy}");
     }
 }

@@ -1,4 +1,4 @@
-//! What `ssh` and the server say on stderr.
+//! The messages of `ssh` and of the server on stderr.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -9,37 +9,37 @@ use super::cause::Cause;
 use crate::declaration;
 use crate::path::escaped;
 
-/// The most that is kept of the beginning and of the end of what is said, in bytes, and the most that is shown.
+/// The most bytes to keep of the start and of the end of the messages, and the most to show.
 const HEAD_LIMIT: usize = 64 << 10;
 const TAIL_LIMIT: usize = 16 << 10;
 const SHOWN_LIMIT: usize = 600;
 
-/// What `ssh` and the server say on stderr.
+/// The messages of `ssh` and of the server on stderr.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct SshStderr {
     stderr: OwnedFd,
-    /// The beginning of it: what `ssh` itself says of a connection that fails comes first.
+    /// The start: `ssh` reports connection failures first.
     head: Vec<u8>,
-    /// The end of it, after the beginning.
+    /// The end, after the start.
     tail: Vec<u8>,
-    /// Whether something between the two was left out.
+    /// Whether something between them was dropped.
     cut: bool,
 }
 
-impl Said {
+impl SshStderr {
     pub(super) const fn new(stderr: OwnedFd) -> Self {
         Self { stderr, head: Vec::new(), tail: Vec::new(), cut: false }
     }
 
-    /// Takes what is there, so that ssh does not wait for room to say more.
-    pub(super) fn listen(&mut self) {
+    /// Reads what is available, so that `ssh` does not block.
+    pub(super) fn read_available(&mut self) {
         let mut buffer = [0; 4 << 10];
         let mut heard = false;
-        // Not for ever: a pipe that is filled as fast as it is read must not keep us from the clocks.
+        // Limited, so that a fast writer does not keep us from checking the time limits.
         for _ in 0..1024 {
             match rustix::io::read(&self.stderr, &mut buffer) {
                 Err(Errno::INTR) => {}
-                // Who has said so much that it had to wait may have more to say.
+                // A writer that had to wait may have more to write.
                 Err(Errno::AGAIN) if std::mem::take(&mut heard) => std::thread::sleep(Duration::from_millis(1)),
                 Err(_) | Ok(0) => break,
                 Ok(read) => {
@@ -60,13 +60,14 @@ impl Said {
         }
     }
 
-    /// Why the connection failed, by all that was said.
+    /// Why the connection failed, according to all messages.
     pub(super) fn cause(&mut self) -> Cause {
-        self.listen();
+        self.read_available();
         Cause::of(&self.whole())
     }
 
-    /// Who the login was refused to, if `ssh` says so: `ubuntu` of `ubuntu@web: Permission denied (publickey).` Harmless.
+    /// The user whose login was refused, if `ssh` reports it: `ubuntu` of `ubuntu@web: Permission denied (publickey).`
+    /// Validated.
     pub(super) fn refused_user(&self) -> Option<String> {
         let whole = self.whole();
         let text = String::from_utf8_lossy(&whole);
@@ -74,24 +75,24 @@ impl Said {
             let (user, _) = line.trim().split_once(": Permission denied (")?.0.rsplit_once('@')?;
             declaration::user(user).ok()
         };
-        // The last word is that of the server itself; those of jump hosts come before.
+        // The server's own message comes last, after those of jump hosts.
         text.lines().rev().find_map(of_line)
     }
 
-    /// All that is kept. After what was left out it goes on with a whole line.
+    /// Everything that is kept. After a gap it continues with a whole line.
     fn whole(&self) -> Vec<u8> {
         let line =
             if self.cut { self.tail.iter().position(|&byte| byte == b'\n').unwrap_or(self.tail.len()) } else { 0 };
         [&*self.head, &self.tail[line..]].concat()
     }
 
-    /// Its last lines, in one and harmless.
-    pub(super) fn shown(&mut self) -> String {
-        self.listen();
+    /// The last lines, joined and escaped.
+    pub(super) fn last_lines(&mut self) -> String {
+        self.read_available();
         let whole = self.whole();
         let text = String::from_utf8_lossy(&whole);
         let mut shown = String::new();
-        // An `ssh` that was built without something says so of each option about it.
+        // An `ssh` that was built without a feature complains about each of its options.
         let says = |line: &&str| line.chars().any(char::is_alphanumeric) && !line.contains(": Unsupported option ");
         for line in text.lines().map(str::trim).filter(says).rev() {
             let line = escaped(line.as_bytes()).to_string();
@@ -108,10 +109,10 @@ impl Said {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> Said {
+    fn said(text: &str) -> SshStderr {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(writer);
-        let mut said = Said::new(reader.into());
+        let mut said = SshStderr::new(reader.into());
         text.as_bytes().chunks(1000).for_each(|chunk| said.keep(chunk));
         said
     }
@@ -128,7 +129,7 @@ mod tests {
         }
     }
 
-    /// What is shown is short, and what is looked at is not.
+    /// What is shown is short, but everything is searched.
     #[test]
     fn a_flood_hides_no_changed_key() {
         let changed = "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n";
@@ -137,7 +138,7 @@ mod tests {
             let mut said = said(&text);
             assert!(said.head.len() == HEAD_LIMIT && said.tail.len() <= 2 * TAIL_LIMIT);
             assert_eq!(said.cause(), Cause::ChangedHostKey);
-            assert!(said.shown().len() <= SHOWN_LIMIT);
+            assert!(said.last_lines().len() <= SHOWN_LIMIT);
         }
     }
 }
