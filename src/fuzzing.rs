@@ -1,8 +1,8 @@
-//! What the fuzzers call, one function a reader of what others write, and one for what we write of it.
+//! The fuzz targets: one function for each parser of untrusted input, and one for the report formats.
 //!
-//! Compiled for tests, which replay `fuzz/corpus`, and for `cargo fuzz`, which sets `cfg(fuzzing)`; never for a release.
-//! Each function takes any bytes and panics if a promise is broken: what is accepted is written again to the same bytes,
-//! and nothing that is rendered can be mistaken for something else.
+//! Compiled for tests, which replay `fuzz/corpus`, and for `cargo fuzz`, which sets `cfg(fuzzing)`; never for a
+//! release. Each function accepts any bytes and panics if a promise is broken: accepted input is written again to the
+//! same bytes, and rendered text can't be mistaken for something else.
 
 mod render;
 
@@ -28,10 +28,10 @@ use crate::remote::{self, Answer, AnswerError, further};
 use crate::report;
 use crate::stat_cache::file as stat_cache_file;
 
-/// A function that takes any bytes.
+/// A function that accepts any bytes.
 pub type Target = fn(&[u8]);
 
-/// All of them, by the names of their corpora.
+/// All targets, by the names of their corpora.
 pub const TARGETS: [(&str, Target); 15] = [
     ("lock_json", lock_json),
     ("lock_text", lock_text),
@@ -50,13 +50,13 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("render", |data| drop(rendered(data))),
 ];
 
-/// A lock: one that is accepted is written again to the same bytes.
+/// A lock: an accepted one is written again to the same bytes.
 pub fn lock_json(data: &[u8]) {
     let Ok(mut reader) = json::Reader::new(data) else { return };
     let Ok(list) = List::read(&mut reader) else { return };
     let header = reader.header().clone();
     let Ok(digest) = json::digest(&mut list.entries()) else { panic!("a list has no errors") };
-    // Without the digests of locks, which `unchecked` leaves out for reach, the header may state another.
+    // With `unchecked`, which skips the digest of locks, the header may state another digest.
     if !cfg!(all(fuzzing, feature = "unchecked")) {
         let mut written = Vec::new();
         assert!(json::write(&mut written, &header, digest, &mut list.entries()).is_ok());
@@ -64,7 +64,7 @@ pub fn lock_json(data: &[u8]) {
     }
 }
 
-/// A lock as `sha256sum` writes it: what is accepted is written, and read again as the same.
+/// A lock in the format of `sha256sum`: an accepted one is written, and read again as the same.
 pub fn lock_text(data: &[u8]) {
     let Ok(mut reader) = text::Reader::new(data) else { return };
     let Ok(list) = List::read(&mut reader) else { return };
@@ -75,12 +75,12 @@ pub fn lock_text(data: &[u8]) {
     assert_eq!(again, list);
 }
 
-/// The locks of the scripts.
+/// The old locks of the scripts.
 pub fn lock_old(data: &[u8]) {
     baseline::old(data);
 }
 
-/// Three locks, parted by NUL: what is merged without a conflict is a lock, and what has conflicts is none.
+/// Three locks, separated by NUL: a merge without conflicts is a lock, and one with conflicts is not.
 pub fn merge(data: &[u8]) {
     let mut locks = data.splitn(3, |&byte| byte == 0).map(|lock| {
         let mut reader = json::Reader::new(lock).ok()?;
@@ -94,18 +94,18 @@ pub fn merge(data: &[u8]) {
     let mut written = Vec::new();
     assert!(merge::write(&mut written, &ours.0, [&ours.1, &theirs.1], 7, &merged).is_ok());
     let read = json::Reader::new(&written[..]).and_then(|mut reader| List::read(&mut reader));
-    // Theirs may have what our kind of check has no entries for; the command refuses that before.
+    // Their lock may have entries that our kind of check has not; the command refuses that before.
     if ours.0 == theirs.0 && !cfg!(all(fuzzing, feature = "unchecked")) {
         assert_eq!(read.is_ok(), merged.conflicts().next().is_none(), "{}", String::from_utf8_lossy(&written));
     }
 }
 
-/// A declaration.
+/// A declaration in TOML.
 pub fn declaration_toml(data: &[u8]) {
     declaration(Format::Toml, data);
 }
 
-/// The same as JSON.
+/// A declaration in JSON.
 pub fn declaration_json(data: &[u8]) {
     declaration(Format::Json, data);
 }
@@ -124,7 +124,7 @@ fn declaration(format: Format, data: &[u8]) {
     }
 }
 
-/// A report that was kept: one that is accepted is written, and read again as the same.
+/// A kept report: an accepted one is written, and read again as the same.
 pub fn report(data: &[u8]) {
     let _ = report::json::head(data);
     let write = |kept: report::json::Kept| -> Option<Vec<u8>> {
@@ -140,7 +140,7 @@ pub fn report(data: &[u8]) {
         Err(error) => harmless_lines(&error.to_string()),
         Ok(kept) => {
             let Some(written) = write(kept) else { return };
-            // In the version that wrote it, not in ours, `details` may have other words.
+            // Another version may have other words in `details`.
             if !String::from_utf8_lossy(data).contains(env!("CARGO_PKG_VERSION")) {
                 return;
             }
@@ -152,14 +152,14 @@ pub fn report(data: &[u8]) {
     }
 }
 
-/// An archive that an engine sends.
+/// An archive from an engine.
 pub fn tar(data: &[u8]) {
     container::archive(data);
 }
 
-/// An engine's answer to a request, over a socket as a real one.
+/// Responses of an engine, over a real socket.
 pub fn http(data: &[u8]) {
-    // More would not fit into a socket that is written before it is read.
+    // More would not fit into the socket, which is written before it is read.
     let data = &data[..data.len().min(16 << 10)];
     let Ok((ours, mut engine)) = UnixStream::pair() else { return };
     if engine.write_all(data).is_ok() && engine.shutdown(Shutdown::Write).is_ok() {
@@ -167,7 +167,7 @@ pub fn http(data: &[u8]) {
     }
 }
 
-/// What an engine says of its containers, one answer behind each NUL: what is recorded of them is a lock that reads back.
+/// The responses of an engine about its containers, separated by NUL: the records are a lock that reads back.
 pub fn engine(data: &[u8]) {
     let mut answers = Vec::new();
     let version: &[u8] = br#"{"ApiVersion":"1.41","Components":[{"Name":"Podman Engine"}]}"#;
@@ -175,7 +175,7 @@ pub fn engine(data: &[u8]) {
         assert!(write!(answers, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).is_ok());
         answers.extend_from_slice(body);
     }
-    // More would not fit into a socket that is written before it is read.
+    // More would not fit into the socket, which is written before it is read.
     answers.truncate(64 << 10);
     let Ok((ours, mut engine)) = UnixStream::pair() else { return };
     if engine.write_all(&answers).is_err() || engine.shutdown(Shutdown::Write).is_err() {
@@ -190,7 +190,8 @@ pub fn engine(data: &[u8]) {
     assert_eq!(again.as_ref().ok(), Some(&list), "{again:?}");
 }
 
-/// What Compose prints: a configuration, its hashes and a lock of what there is, parted by NUL. What has to be there fits.
+/// The output of Compose: a configuration, its hashes and a lock of live containers, separated by NUL. The expected
+/// containers match the files.
 pub fn compose(data: &[u8]) {
     let mut parts = data.splitn(3, |&byte| byte == 0);
     let config = parts.next().unwrap_or_default();
@@ -208,7 +209,7 @@ pub fn compose(data: &[u8]) {
     }
 }
 
-/// A request on the server, the first or the second.
+/// A request to a server, the first or the second.
 pub fn request(data: &[u8]) {
     if let Err(trouble) = remote::request::parse(data) {
         harmless_lines(&trouble.problem);
@@ -221,7 +222,7 @@ pub fn request(data: &[u8]) {
     }
 }
 
-/// What is asked for in [`answer`].
+/// The request for [`answer`].
 const ASKED: &str = r#"
     [check.tree]
     kind = "trees"
@@ -237,7 +238,7 @@ const ASKED: &str = r#"
     attributes = ["state", "mounts", "networks", "ports", "labels", "env", "security"]
 "#;
 
-/// A server's answer, compared with locks of nothing.
+/// A server's answer, compared with empty locks.
 pub fn answer(data: &[u8]) {
     let Ok(declared) = Declaration::parse("asked", Format::Toml, ASKED.as_bytes()) else {
         panic!("the declaration is good")
@@ -285,7 +286,7 @@ fn adds_up(compared: &Option<Comparison>) {
     }
 }
 
-/// A stat cache: one that is accepted is written again to the same bytes.
+/// A stat cache: an accepted one is written again to the same bytes.
 pub fn stat_cache(data: &[u8]) {
     let binding = Sha256Digest(data.get(16..48).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; 32]));
     let booted = data.get(48..56).and_then(|bytes| bytes.try_into().ok()).map_or(0, i64::from_le_bytes);
@@ -297,7 +298,7 @@ pub fn stat_cache(data: &[u8]) {
     assert_eq!(written.get(..stated), data.get(..stated));
 }
 
-/// Text for people: no character in it moves the cursor, ends a line of ours, or changes the order of the others.
+/// Checks text for people: no character moves the cursor, ends a line, or changes the order of other characters.
 fn harmless_lines(text: &str) {
     for character in text.chars().filter(|&character| character != '\n') {
         assert!(!is_hazardous(character), "{character:?} in {text:?}");
@@ -310,7 +311,7 @@ mod tests {
 
     use super::*;
 
-    /// Every seed, and every input that once broke something, through its target.
+    /// Replays every seed, and every input that once broke something.
     #[test]
     #[allow(clippy::disallowed_methods, reason = "a test opens what it likes by name")]
     fn the_corpus_is_replayed() {
@@ -328,7 +329,7 @@ mod tests {
             for seed in std::fs::read_dir(corpora.join(name)).unwrap() {
                 let bytes = std::fs::read(seed.unwrap().path()).unwrap();
                 target(&bytes);
-                // What a fuzzer does first.
+                // Truncated input is what a fuzzer tries first.
                 for cut in [bytes.len() / 2, bytes.len().saturating_sub(1)] {
                     target(&bytes[..cut]);
                 }

@@ -32,12 +32,12 @@ pub fn guess(dir: &Dir) -> io::Result<Option<Guess>> {
     let mut found = scan::scan(dir)?;
     let Some(mut text) = write::declaration(&found) else { return Ok(None) };
     let covers = covered::trees(&text);
-    for place in found.too_deep.iter().filter(|place| !covers(place)) {
-        found.passed_over.push(format!("{}: deeper than {} directories", scan::shown(place), scan::DEEPEST));
+    for path in found.too_deep.iter().filter(|path| !covers(path)) {
+        found.skipped.push(format!("{}: deeper than {} directories", scan::display(path), scan::DEEPEST));
     }
     let uncovered = covered::not(&found, &text);
-    write::add_notes(&mut text, "Not looked into", &found.passed_over);
+    write::add_notes(&mut text, "Not looked into", &found.skipped);
     write::add_notes(&mut text, "Covered by no check", &uncovered);
-    let uncovered = found.passed_over.into_iter().chain(uncovered).collect();
+    let uncovered = found.skipped.into_iter().chain(uncovered).collect();
     Ok(Some(Guess { text, uncovered }))
 }

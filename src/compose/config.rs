@@ -1,7 +1,7 @@
 //! The output of `docker compose config --format json` → [`Project`].
 //!
 //! Source: <https://docs.docker.com/reference/cli/docker/compose/config/>, and the keys of the Compose specification
-//! (<https://github.com/compose-spec/compose-spec>). Whatever else is in it is passed over.
+//! (<https://github.com/compose-spec/compose-spec>). Other keys are ignored.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -16,8 +16,8 @@ use super::image::Reference;
 use super::{Image, LIMIT, MOST_CONTAINERS, Project, Service};
 use crate::declaration::engine::is_container_name;
 
-/// The longest name of a project or a service, and the longest reference of an image, in bytes: each replica that is missing
-/// is told with them.
+/// The longest name of a project or a service, and the longest image reference, in bytes: they are repeated for each
+/// missing replica.
 const LONGEST_NAME: usize = 255;
 const LONGEST_IMAGE: usize = 1024;
 
@@ -32,7 +32,7 @@ struct Config {
 struct ServiceItem {
     image: Option<String>,
     build: Option<IgnoredAny>,
-    /// What something else than Compose runs.
+    /// A service that Compose does not run itself.
     provider: Option<IgnoredAny>,
     extends: Option<IgnoredAny>,
     container_name: Option<String>,
@@ -58,7 +58,7 @@ struct Dependency {
     condition: Option<String>,
 }
 
-/// An object as a list, so that a key that is there twice is not lost.
+/// An object as a list, to detect duplicate keys.
 struct Pairs<T>(Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
@@ -83,10 +83,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
     }
 }
 
-/// Reads a configuration.
+/// Parses a configuration.
 ///
 /// # Errors
-/// What Compose has not printed.
+/// It is not an output of Compose.
 pub(super) fn parse(bytes: &[u8]) -> Result<Project, ComposeError> {
     if bytes.len() as u64 > LIMIT {
         return Err(ComposeError::TooLarge { limit: LIMIT });
@@ -137,7 +137,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Project, ComposeError> {
     if services.is_empty() { Err(ComposeError::NoServices) } else { Ok(Project { name, services }) }
 }
 
-/// The services that this one waits for to be done.
+/// The services whose completion this one waits for.
 fn completed(item: &ServiceItem) -> impl Iterator<Item = &str> {
     let all = item.depends_on.iter().flat_map(|Pairs(pairs)| pairs);
     all.filter(|(_, on)| on.condition.as_deref() == Some("service_completed_successfully")).map(|(name, _)| &**name)
@@ -168,7 +168,7 @@ fn service(name: &str, item: ServiceItem, is_waited_for: bool) -> Result<Service
     if item.container_name.as_ref().is_some_and(|name| !is_container_name(name) || replicas > 1) {
         return Err(ComposeError::ContainerName(name.to_owned()));
     }
-    // Compose looks at `deploy` where `restart` is not there.
+    // Without `restart`, Compose uses `deploy`.
     let never_restarts = match item.restart.as_deref() {
         Some(restart) => restart == "no",
         None => condition.as_deref() == Some("none"),
@@ -190,9 +190,9 @@ fn malformed(error: &serde_json::Error) -> ComposeError {
     let (line, column) = (error.line(), error.column());
     match error.classify() {
         Category::Data if error.to_string().starts_with("duplicate field") => {
-            ComposeError::Malformed { what: "a key is there twice", line, column }
+            ComposeError::Malformed { what: "a key appears twice", line, column }
         }
-        Category::Data => ComposeError::Malformed { what: "a value has another type", line, column },
+        Category::Data => ComposeError::Malformed { what: "a value has the wrong type", line, column },
         Category::Syntax | Category::Eof | Category::Io => ComposeError::NotJson { line, column },
     }
 }

@@ -1,21 +1,21 @@
-//! What can be wrong with what was handed over as Compose's.
+//! The errors of files with the output of Compose.
 
 use crate::path::escaped;
 
-/// Why a configuration or hashes are refused. Nothing of the values in them is said: secrets are among these.
+/// Why a configuration or hashes are refused. No values are quoted, because some are secrets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ComposeError {
     #[error("it is empty")]
     Empty,
     #[error("it is larger than {limit} bytes")]
     TooLarge { limit: u64 },
-    #[error("it is no JSON, at line {line}, column {column}")]
+    #[error("it is not JSON, at line {line}, column {column}")]
     NotJson { line: usize, column: usize },
     #[error("it is not what Compose prints: {what}, at line {line}, column {column}")]
     Malformed { what: &'static str, line: usize, column: usize },
-    #[error("it has no `name`, which is that of the project")]
+    #[error("it has no `name`, the name of the project")]
     NoName,
-    #[error("`{}` is no name of a project", escaped(.0.as_bytes()))]
+    #[error("`{}` is not a valid project name", escaped(.0.as_bytes()))]
     Name(String),
     #[error("a name in it is longer than {limit} bytes")]
     LongName { limit: usize },
@@ -23,21 +23,21 @@ pub enum ComposeError {
     LongImage { service: String, limit: usize },
     #[error("it has no services")]
     NoServices,
-    #[error("the service {} is there twice", escaped(.0.as_bytes()))]
+    #[error("the service {} appears twice", escaped(.0.as_bytes()))]
     Twice(String),
-    #[error("`{}` is no name of a service", escaped(.0.as_bytes()))]
+    #[error("`{}` is not a valid service name", escaped(.0.as_bytes()))]
     ServiceName(String),
-    #[error("it has `include` in it, which Compose resolves")]
+    #[error("it contains `include`, which Compose would have resolved")]
     Include,
-    #[error("the service {} has `extends` in it, which Compose resolves", escaped(.0.as_bytes()))]
+    #[error("the service {} contains `extends`, which Compose would have resolved", escaped(.0.as_bytes()))]
     Extends(String),
     #[error("the service {} has neither `image` nor `build`", escaped(.0.as_bytes()))]
     NoImage(String),
-    #[error("the image of the service {} is no reference of an image, or has a variable in it", escaped(.0.as_bytes()))]
+    #[error("the image of the service {} is not a valid image reference, or contains a variable", escaped(.0.as_bytes()))]
     Image(String),
-    #[error("the service {}: `scale` and `deploy.replicas` are not the same", escaped(.0.as_bytes()))]
+    #[error("the service {}: `scale` and `deploy.replicas` differ", escaped(.0.as_bytes()))]
     Replicas(String),
-    #[error("the service {} has a `container_name` that is none, or that several containers have", escaped(.0.as_bytes()))]
+    #[error("the service {} has a `container_name` that is invalid or not unique", escaped(.0.as_bytes()))]
     ContainerName(String),
     #[error("it declares more than {most} containers")]
     TooMany { most: u64 },
@@ -45,7 +45,7 @@ pub enum ComposeError {
     HashesTooLarge { limit: u64 },
     #[error("line {line} is not a service, a blank and 64 lower-case hexadecimal digits")]
     HashLine { line: usize },
-    #[error("line {line}: the service {} is there twice", escaped(.service.as_bytes()))]
+    #[error("line {line}: the service {} appears twice", escaped(.service.as_bytes()))]
     HashTwice { line: usize, service: String },
     #[error("line {line}: the configuration has no service {}", escaped(.service.as_bytes()))]
     HashOfOther { line: usize, service: String },
@@ -54,7 +54,7 @@ pub enum ComposeError {
 }
 
 impl ComposeError {
-    /// Whether it is about the hashes, and not about the configuration.
+    /// Whether it is about the hashes rather than the configuration.
     #[must_use]
     pub const fn is_of_hashes(&self) -> bool {
         matches!(
@@ -72,7 +72,7 @@ impl ComposeError {
     pub const fn remedy(&self) -> &'static str {
         match self {
             error if error.is_of_hashes() => {
-                "write both anew, of the same files and profiles: `docker compose config --format json`, and `docker compose config --hash '*'`"
+                "write both again, for the same files and profiles, with `docker compose config --format json` and `docker compose config --hash '*'`"
             }
             Self::TooLarge { .. } | Self::TooMany { .. } => "declare a smaller project",
             _ => "write it with `docker compose config --format json`",

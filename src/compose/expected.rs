@@ -1,29 +1,29 @@
-//! Which containers there have to be, and what has to be known of them.
+//! Computes which containers there should be, and their records.
 //!
-//! What does not fit the files is told against the files, and what fits them against the lock: that has the image that a
-//! name meant, and the hash of the configuration where Compose's own was not handed over.
+//! A container that contradicts the files is compared with the files. One that matches them is compared with the lock,
+//! which has the image that a name meant, and the configuration hash if there is no file of hashes.
 
 use std::collections::{HashMap, HashSet};
 
 use super::image::Reference;
 use super::{Image, Project, Service};
 use crate::manifest::container::Compose;
-use crate::manifest::list::Found;
+use crate::manifest::list::EntryResult;
 use crate::manifest::{Container, Content, List, Record};
 use crate::path::EntryPath;
 
 const RUNNING: &str = "running";
 
-/// A container, under its name.
+/// A container and its name.
 #[derive(Clone, Copy)]
-struct Named<'a> {
+struct NamedContainer<'a> {
     path: &'a EntryPath,
     container: &'a Container,
 }
 
 impl Project {
-    /// What would be there if all that runs were what the files declare, and as it is in the lock beyond that. What is live
-    /// says under which names: Compose numbers the containers of a service anew whenever it makes one.
+    /// The containers as they would be if everything matched the files, and the lock beyond that. The names follow the
+    /// live containers, because Compose assigns new numbers when it creates containers.
     #[must_use]
     pub fn expected(&self, lock: &List, live: &List) -> List {
         let locked: Vec<_> = named(lock).collect();
@@ -33,24 +33,24 @@ impl Project {
         for named in &locked {
             locked_services.entry(service_of(named.container)).or_insert(named.container);
         }
-        let mut of_services: HashMap<&str, Vec<Named<'_>>> = HashMap::new();
+        let mut of_services: HashMap<&str, Vec<NamedContainer<'_>>> = HashMap::new();
         for named in named(live) {
             of_services.entry(service_of(named.container)).or_default().push(named);
         }
-        let taken = Taken::of(self, live);
+        let used = UsedNames::of(self, live);
         let mut entries = Vec::new();
         for (name, service) in &self.services {
-            let declared = Declared { project: self, name, service };
+            let declared = DeclaredService { project: self, name, service };
             let there = of_services.remove(name.as_str()).unwrap_or_default();
-            let there = declared.counted(there, &locked_names);
-            for Named { path, container } in &there {
+            let there = declared.select_counted(there, &locked_names);
+            for NamedContainer { path, container } in &there {
                 let locked = locked_names.get(path).copied().filter(|locked| service_of(locked) == name);
                 let locked = locked.or_else(|| locked_services.get(name.as_str()).copied());
                 if let Some(expected) = declared.expected(container, locked) {
                     entries.push((EntryPath::clone(path), record(expected)));
                 }
             }
-            for path in declared.free_names(service.replicas - there.len() as u64, &taken) {
+            for path in declared.free_names(service.replicas - there.len() as u64, &used) {
                 let locked = locked_names.get(&path).copied().filter(|locked| service_of(locked) == name);
                 entries.push((path, record(declared.missing(locked))));
             }
@@ -58,14 +58,14 @@ impl Project {
         List::new(entries)
     }
 
-    /// What is not as the files declare it, whatever a lock says.
+    /// The containers that contradict the files, independent of a lock.
     #[must_use]
     pub fn misfits(&self, live: &List) -> Misfits {
-        // Where the lock is what is there, nothing but the files can speak against it.
+        // With the live state as the lock, only the files can contradict.
         let expected = self.expected(live, live);
-        let expected: HashMap<&EntryPath, &Found> = expected.iter().collect();
+        let expected: HashMap<&EntryPath, &EntryResult> = expected.iter().collect();
         let there: HashSet<&EntryPath> = live.iter().map(|(path, _)| path).collect();
-        let differs = |(path, found): &(&EntryPath, &Found)| found.is_ok() && expected.get(path) != Some(found);
+        let differs = |(path, found): &(&EntryPath, &EntryResult)| found.is_ok() && expected.get(path) != Some(found);
         let mut missing: Vec<EntryPath> =
             expected.keys().filter(|path| !there.contains(**path)).map(|path| EntryPath::clone(path)).collect();
         missing.sort();
@@ -73,17 +73,17 @@ impl Project {
     }
 }
 
-/// Containers that are not as the files declare, by their names, in order.
+/// Containers that contradict the files, by name, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Misfits {
-    /// There, and others than declared, or not declared at all.
+    /// Different from what is declared, or not declared.
     pub different: Vec<EntryPath>,
     pub missing: Vec<EntryPath>,
 }
 
-fn named(list: &List) -> impl Iterator<Item = Named<'_>> {
+fn named(list: &List) -> impl Iterator<Item = NamedContainer<'_>> {
     list.iter().filter_map(|(path, found)| match found {
-        Ok(Record { content: Content::Container(container), .. }) => Some(Named { path, container }),
+        Ok(Record { content: Content::Container(container), .. }) => Some(NamedContainer { path, container }),
         _ => None,
     })
 }
@@ -92,20 +92,24 @@ fn service_of(container: &Container) -> &str {
     container.compose.as_ref().map_or("", |compose| &compose.service)
 }
 
-fn record(container: Container) -> Found {
+fn record(container: Container) -> EntryResult {
     Ok(Record { content: Content::Container(Box::new(container)), attributes: None })
 }
 
 /// A service of a project.
-struct Declared<'a> {
+struct DeclaredService<'a> {
     project: &'a Project,
     name: &'a str,
     service: &'a Service,
 }
 
-impl Declared<'_> {
-    /// Of the containers of the service those that count: as many as are declared, and first what fits best.
-    fn counted<'l>(&self, mut there: Vec<Named<'l>>, locked: &HashMap<&EntryPath, &Container>) -> Vec<Named<'l>> {
+impl DeclaredService<'_> {
+    /// Selects as many containers of the service as are declared, best matches first.
+    fn select_counted<'l>(
+        &self,
+        mut there: Vec<NamedContainer<'l>>,
+        locked: &HashMap<&EntryPath, &Container>,
+    ) -> Vec<NamedContainer<'l>> {
         if let Some(name) = &self.service.container_name {
             there.retain(|named| named.path.as_bytes() == name.as_bytes());
         }
@@ -118,7 +122,7 @@ impl Declared<'_> {
         there
     }
 
-    /// The number in a name as Compose gives it: `shop-web-1`, and of its first versions `shop_web_1`.
+    /// The number in a name that Compose assigned: `shop-web-1`, or `shop_web_1` in early versions.
     fn number(&self, path: &[u8]) -> Option<u64> {
         let number = ["-", "_"].into_iter().find_map(|dash| {
             let prefix = format!("{}{dash}{}{dash}", self.project.name, self.name);
@@ -151,7 +155,7 @@ impl Declared<'_> {
         self.service.hash.as_deref().is_none_or(|hash| said == Some(hash))
     }
 
-    /// What Compose calls an image that it builds and that has no name.
+    /// The names that Compose gives to an image that it builds without a declared name.
     fn built(&self) -> impl Iterator<Item = String> {
         ["-", "_"].into_iter().map(|dash| format!("{}{dash}{}", self.project.name, self.name))
     }
@@ -163,10 +167,10 @@ impl Declared<'_> {
         }
     }
 
-    /// What a container that is there has to be; nothing if nothing is known but that it fits the files.
+    /// The expected record of a live container; `None` if it matches the files and the lock has nothing to compare.
     fn expected(&self, there: &Container, locked: Option<&Container>) -> Option<Container> {
         if self.fits(there) {
-            // A job that runs, and one that is done, are both as they should be.
+            // A job may run or be done.
             return Some(self.with_hash(Container { state: there.state.clone(), ..locked?.clone() }));
         }
         let expected = match locked.filter(|locked| self.is_image(locked)) {
@@ -178,7 +182,7 @@ impl Declared<'_> {
         Some(self.with_hash(Container { state, ..expected }))
     }
 
-    /// With Compose's own hash, if that was handed over.
+    /// Sets Compose's own hash, if there is one.
     fn with_hash(&self, mut container: Container) -> Container {
         if let (Some(compose), Some(hash)) = (&mut container.compose, &self.service.hash) {
             compose.config_hash = hash.as_str().into();
@@ -186,7 +190,7 @@ impl Declared<'_> {
         container
     }
 
-    /// What a container that is not there would be.
+    /// The expected record of a missing container.
     fn missing(&self, locked: Option<&Container>) -> Container {
         let running = || Some(RUNNING.into());
         if let Some(locked) = locked.filter(|locked| self.is_image(locked)) {
@@ -205,46 +209,46 @@ impl Declared<'_> {
         })
     }
 
-    /// So many names that containers of the service would have. One that the engine lists and can't tell about may be what is
-    /// not there, so its name comes first.
-    fn free_names(&self, number: u64, taken: &Taken<'_>) -> Vec<EntryPath> {
+    /// Names for missing containers of the service. A container that the engine lists but can't inspect may be the
+    /// missing one, so its name comes first.
+    fn free_names(&self, number: u64, used: &UsedNames<'_>) -> Vec<EntryPath> {
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         if let Some(name) = &self.service.container_name {
             return EntryPath::new(name.as_bytes()).into_iter().take(number).collect();
         }
         let stems = self.built();
-        let untold =
-            stems.filter_map(|stem| taken.untold.get(stem.as_bytes())).flatten().map(|path| EntryPath::clone(path));
+        let uninspected =
+            stems.filter_map(|stem| used.uninspected.get(stem.as_bytes())).flatten().map(|path| EntryPath::clone(path));
         let numbered = (1..=u64::MAX)
             .filter_map(|number| {
                 EntryPath::new(format!("{}-{}-{number}", self.project.name, self.name).into_bytes()).ok()
             })
-            .filter(|path| !taken.all.contains(path));
-        untold.chain(numbered).take(number).collect()
+            .filter(|path| !used.all.contains(path));
+        uninspected.chain(numbered).take(number).collect()
     }
 }
 
-/// Names that there are, or that only one service may have.
-struct Taken<'a> {
+/// Names of live containers, and names that are reserved for one service.
+struct UsedNames<'a> {
     all: HashSet<EntryPath>,
-    /// Those of containers that the engine can't tell about, by what stands before the number.
-    untold: HashMap<&'a [u8], Vec<&'a EntryPath>>,
+    /// Names of containers that could not be inspected, by the part before the number.
+    uninspected: HashMap<&'a [u8], Vec<&'a EntryPath>>,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> UsedNames<'a> {
     fn of(project: &Project, live: &'a List) -> Self {
-        let mut untold: HashMap<&[u8], Vec<&EntryPath>> = HashMap::new();
+        let mut uninspected: HashMap<&[u8], Vec<&EntryPath>> = HashMap::new();
         for (path, _) in live.iter().filter(|(_, found)| found.is_err()) {
             let name = path.as_bytes();
             let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
             if let [stem @ .., b'-' | b'_'] = &name[..name.len() - digits] {
-                untold.entry(stem).or_default().push(path);
+                uninspected.entry(stem).or_default().push(path);
             }
         }
         let own = project
             .services
             .values()
             .filter_map(|service| EntryPath::new(service.container_name.clone()?.into_bytes()).ok());
-        Self { all: live.iter().map(|(path, _)| path.clone()).chain(own).collect(), untold }
+        Self { all: live.iter().map(|(path, _)| path.clone()).chain(own).collect(), uninspected }
     }
 }

@@ -1,4 +1,4 @@
-//! The output of `docker compose config --hash '*'`: a service, a blank and 64 hexadecimal digits a line.
+//! The output of `docker compose config --hash '*'`: lines with a service, a blank and 64 hexadecimal digits.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::error::ComposeError;
 use super::{LIMIT, Service};
 use crate::manifest::Sha256Digest;
 
-/// Gives each service its hash.
+/// Sets the hash of each service.
 ///
 /// # Errors
-/// Hashes of other services than these.
+/// The hashes are malformed, or are not those of exactly these services.
 pub(super) fn add(bytes: &[u8], services: &mut BTreeMap<String, Service>) -> Result<(), ComposeError> {
     if bytes.len() as u64 > LIMIT {
         return Err(ComposeError::HashesTooLarge { limit: LIMIT });

@@ -1,18 +1,18 @@
-//! References of images: `nginx` is what an engine may know as `docker.io/library/nginx:latest`.
+//! Image references: an engine may report `nginx` as `docker.io/library/nginx:latest`.
 //!
-//! Source: <https://github.com/distribution/reference>, for the parts of a reference and what is left out of a short one.
+//! Source: <https://github.com/distribution/reference>, for the parts of a reference and the defaults of a short one.
 
 use crate::manifest::Container;
 use crate::manifest::json::image_id;
 
 const DOCKER_HUB: &str = "docker.io";
-/// What Podman puts before the short name of an image that it has not got from elsewhere.
+/// The prefix that Podman adds to the short name of a local image.
 const LOCAL: &str = "localhost";
 
-/// A reference, in its parts.
+/// A parsed image reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reference {
-    /// Nothing where the reference is a short one.
+    /// `None` for a short reference.
     registry: Option<String>,
     path: String,
     tag: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    /// Takes a reference apart; nothing of what is none.
+    /// Parses a reference; `None` if it is malformed.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'$');
         if !fits(text) {
@@ -48,12 +48,12 @@ impl Reference {
         Some(Self { registry: own(registry), path: path.to_owned(), tag: own(tag), digest: own(digest) })
     }
 
-    /// The tag: a reference without one and without a digest has `latest`.
+    /// The tag: `latest` for a reference without a tag and without a digest.
     fn tag(&self) -> Option<&str> {
         self.tag.as_deref().or(self.digest.is_none().then_some("latest"))
     }
 
-    /// Whether the other, which an engine says, is of the same repository. What a short name means is the engine's choice.
+    /// Whether `said`, which an engine reports, has the same repository. The engine decides what a short name means.
     fn names(&self, said: &Self) -> bool {
         let registry = match (&self.registry, &said.registry) {
             (None, said) => said.as_deref().is_none_or(|said| said == DOCKER_HUB || said == LOCAL),
@@ -63,8 +63,8 @@ impl Reference {
         registry && self.path == said.path
     }
 
-    /// Whether a container was made from what this names. A digest has to be one of those that its image has; the tag before
-    /// it says nothing then.
+    /// Whether a container was created from this image. If the reference has a digest, the image must have it, and the
+    /// tag does not matter.
     pub fn is_of(&self, container: &Container) -> bool {
         let Some(said) = Self::parse(&container.image) else { return false };
         if !self.names(&said) {

@@ -1,11 +1,11 @@
-//! What Compose files declare, in the words of Docker Compose itself, and how that is held against what runs.
+//! Reads what Docker Compose prints about its files, and determines which containers there should be.
 //!
-//! Compose files are read by Compose alone: `extends`, `include`, profiles, override files and `.env` have rules that change
-//! with its versions, and no library but its own follows them. So a check takes what it prints: [`config`] reads the output of
-//! `docker compose config --format json`, [`hashes`] that of `docker compose config --hash '*'`. [`expected`](Project::expected)
-//! says which containers there have to be, and what has to be known of them.
+//! driftlock does not read Compose files: the rules of `extends`, `include`, profiles, override files and `.env` change
+//! with the versions of Compose, and only its own library follows them. So a check takes the output of Compose:
+//! [`config`] reads that of `docker compose config --format json`, [`hashes`] that of `docker compose config --hash
+//! '*'`. [`expected`](Project::expected) computes the expected containers.
 //!
-//! Of those files only names, images and numbers are kept: they have the values of variables in them, and secrets among these.
+//! Only names, images and numbers are kept: the output contains values of variables, including secrets.
 
 mod config;
 mod error;
@@ -22,47 +22,47 @@ use std::collections::BTreeMap;
 
 use image::Reference;
 
-/// The label with the name of the Compose project that a container belongs to.
+/// The label with the name of a container's Compose project.
 pub const PROJECT: &str = "com.docker.compose.project";
-/// The largest of the two files that is read, in bytes.
+/// The size limit of each file, in bytes.
 pub const LIMIT: u64 = 16 << 20;
-/// The most containers that a project may declare: as many as are looked at.
+/// The most containers that a project may declare: the limit for an engine.
 pub const MOST_CONTAINERS: u64 = 10_000;
 
-/// A project as Compose understands its files.
+/// A Compose project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Project {
     pub name: String,
     services: BTreeMap<String, Service>,
 }
 
-/// What of a service can be told from its containers.
+/// The part of a service that can be compared with its containers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Service {
     image: Image,
-    /// How many containers there have to be.
+    /// The number of containers.
     replicas: u64,
-    /// The name of its one container, if the files give it one.
+    /// The declared name of its only container.
     container_name: Option<String>,
-    /// Whether its containers are done at some time, and need not run.
+    /// Whether its containers may be done, and need not run.
     ends: bool,
-    /// Compose's digest of its configuration, if that was handed over.
+    /// Compose's digest of its configuration, if there is one.
     hash: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Image {
-    /// As it is declared, and what that means.
+    /// The declared reference, as text and parsed.
     Declared(String, Reference),
-    /// It is built here, and called after project and service.
+    /// Built locally, and named after project and service.
     Built,
 }
 
 impl Project {
-    /// Reads what Compose prints of the configuration, and of its hashes if there are any.
+    /// Parses the configuration that Compose prints, and the hashes if there are any.
     ///
     /// # Errors
-    /// What Compose has not printed, or not of one project.
+    /// They are not outputs of Compose, or of different projects.
     pub fn parse(config: &[u8], hashes: Option<&[u8]>) -> Result<Self, ComposeError> {
         let mut project = config::parse(config)?;
         if let Some(bytes) = hashes {

@@ -1,10 +1,10 @@
-//! What is read of Compose's output, and what is refused.
+//! Tests of reading Compose's output.
 
 use super::image::Reference;
 use super::*;
 use crate::manifest::{Container, Sha256Digest};
 
-/// A container from this image, whose registries know it by these digests.
+/// A container with this image and these registry digests.
 fn container(image: &str, repo_digests: &[&str]) -> Container {
     Container {
         repo_digests: repo_digests.iter().map(|&digest| digest.into()).collect(),
@@ -25,7 +25,7 @@ fn an_image_is_the_declared_one() {
         ("nginx", "docker.io/nginx:latest", &[], true),
         ("library/nginx", "docker.io/library/nginx:latest", &[], true),
         ("docker.io/nginx", "nginx", &[], true),
-        // As Docker says it where it was created so.
+        // Docker reports it as it was given.
         ("library/nginx", "library/nginx", &[], true),
         ("nginx", "library/nginx", &[], true),
         ("docker.io/library/nginx", "library/nginx", &[], true),
@@ -75,45 +75,48 @@ fn what_compose_has_not_printed_is_refused() {
     for (config, problem) in [
         ("", "it is empty"),
         (" \n", "it is empty"),
-        ("name: shop\n", "it is no JSON, at line 1, column 2"),
-        (&GOOD[..GOOD.len() - 1], "it is no JSON"),
-        (&format!("{GOOD}{GOOD}"), "it is no JSON"),
-        (&deep, "it is no JSON"),
-        ("[]", "it is not what Compose prints: a value has another type, at line 1"),
+        ("name: shop\n", "it is not JSON, at line 1, column 2"),
+        (&GOOD[..GOOD.len() - 1], "it is not JSON"),
+        (&format!("{GOOD}{GOOD}"), "it is not JSON"),
+        (&deep, "it is not JSON"),
+        ("[]", "it is not what Compose prints: a value has the wrong type, at line 1"),
         ("{\"services\": {}}", "it has no `name`"),
-        (&GOOD.replace("shop", "Shop"), "`Shop` is no name of a project"),
-        (&GOOD.replace("shop", "\\u001b[31m"), "`\\u{1b}[31m` is no name of a project"),
+        (&GOOD.replace("shop", "Shop"), "`Shop` is not a valid project name"),
+        (&GOOD.replace("shop", "\\u001b[31m"), "`\\u{1b}[31m` is not a valid project name"),
         ("{\"name\": \"shop\"}", "it has no services"),
         ("{\"name\": \"shop\", \"services\": null}", "it has no services"),
         ("{\"name\": \"shop\", \"services\": {}}", "it has no services"),
         ("{\"name\": \"shop\", \"services\": {\"a\": {\"provider\": {\"type\": \"x\"}}}}", "it has no services"),
-        (&GOOD.replace("\"web\": {", "\"web\": {\"image\": \"a\"}, \"web\": {"), "the service web is there twice"),
-        (&GOOD.replace("{\"web", "{\"we/b"), "`we/b` is no name of a service"),
-        (&GOOD.replace("{\"web\"", "{\"\""), "`` is no name of a service"),
-        (&GOOD.replace("\"name\"", "\"name\": \"a\", \"name\""), "a key is there twice"),
-        (&GOOD.replace("\"image\"", "\"image\": \"a\", \"image\""), "a key is there twice"),
-        (&GOOD.replace("\"web:1\"", "[\"hunter2\"]"), "a value has another type"),
-        (&GOOD.replace("{\"image\"", "{\"scale\": -1, \"image\""), "a value has another type"),
-        (&GOOD.replace("{\"image\"", "{\"scale\": \"2\", \"image\""), "a value has another type"),
+        (&GOOD.replace("\"web\": {", "\"web\": {\"image\": \"a\"}, \"web\": {"), "the service web appears twice"),
+        (&GOOD.replace("{\"web", "{\"we/b"), "`we/b` is not a valid service name"),
+        (&GOOD.replace("{\"web\"", "{\"\""), "`` is not a valid service name"),
+        (&GOOD.replace("\"name\"", "\"name\": \"a\", \"name\""), "a key appears twice"),
+        (&GOOD.replace("\"image\"", "\"image\": \"a\", \"image\""), "a key appears twice"),
+        (&GOOD.replace("\"web:1\"", "[\"hunter2\"]"), "a value has the wrong type"),
+        (&GOOD.replace("{\"image\"", "{\"scale\": -1, \"image\""), "a value has the wrong type"),
+        (&GOOD.replace("{\"image\"", "{\"scale\": \"2\", \"image\""), "a value has the wrong type"),
         (
             &GOOD.replace("\"web:1\"", "\"web:${TAG}\""),
-            "the image of the service web is no reference of an image, or has a variable",
+            "the image of the service web is not a valid image reference, or contains a variable",
         ),
         (&GOOD.replace("\"image\": \"web:1\", ", ""), "the service web has neither `image` nor `build`"),
         (
             &GOOD.replace("{\"image\"", "{\"extends\": {\"service\": \"x\"}, \"image\""),
-            "the service web has `extends` in it",
+            "the service web contains `extends`",
         ),
-        (&GOOD.replace("{\"name\"", "{\"include\": [], \"name\""), "it has `include` in it"),
-        (&GOOD.replace("{\"image\"", "{\"scale\": 2, \"deploy\": {\"replicas\": 3}, \"image\""), "are not the same"),
+        (&GOOD.replace("{\"name\"", "{\"include\": [], \"name\""), "it contains `include`"),
+        (
+            &GOOD.replace("{\"image\"", "{\"scale\": 2, \"deploy\": {\"replicas\": 3}, \"image\""),
+            "and `deploy.replicas` differ",
+        ),
         (
             &GOOD.replace("{\"image\"", "{\"scale\": 2, \"container_name\": \"a\", \"image\""),
-            "a `container_name` that is none, or that several containers have",
+            "a `container_name` that is invalid or not unique",
         ),
-        (&GOOD.replace("{\"image\"", "{\"container_name\": \"a/b\", \"image\""), "a `container_name` that is none"),
+        (&GOOD.replace("{\"image\"", "{\"container_name\": \"a/b\", \"image\""), "a `container_name` that is invalid"),
         (
             r#"{"name": "s", "services": {"a": {"image": "a", "container_name": "c"}, "b": {"image": "a", "container_name": "c"}}}"#,
-            "the service b has a `container_name` that is none, or that several",
+            "the service b has a `container_name` that is invalid or not",
         ),
         (&GOOD.replace("shop", &"s".repeat(256)), "a name in it is longer than 255 bytes"),
         (&GOOD.replace("{\"web", &format!("{{\"{}", "w".repeat(256))), "a name in it is longer than 255 bytes"),
@@ -141,7 +144,7 @@ fn hashes_of_another_configuration_are_refused() {
     for (hashes, problem) in [
         (String::new(), "it has no hash of the service db"),
         (format!("web {a}\n"), "it has no hash of the service db"),
-        (format!("web {a}\ndb {b}\nweb {a}\n"), "line 3: the service web is there twice"),
+        (format!("web {a}\ndb {b}\nweb {a}\n"), "line 3: the service web appears twice"),
         (format!("web {a}\nold {b}\n"), "line 2: the configuration has no service old"),
         (format!("web  {a}\n"), "line 1 is not a service, a blank and 64"),
         (format!("web {}\n", &a[1..]), "line 1 is not a service"),

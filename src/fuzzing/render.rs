@@ -1,4 +1,4 @@
-//! Any report in every form.
+//! Renders any report in every format.
 
 use std::io;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::report::{
 };
 use crate::sandbox::{Enforced, Landlock, landlock};
 
-/// A report in every form, by name.
+/// A report in every format, by name.
 pub type Forms = [(&'static str, String); 9];
 
-/// What the first byte says: one bit for each thing that a report may have.
+/// The first byte: one bit for each part that a report may have.
 struct Options(u8);
 
 impl Options {
@@ -57,7 +57,7 @@ impl Options {
         self.has(5)
     }
 
-    /// Whether where the reader stands is known, so that each failed check has its next steps.
+    /// Whether the reader's location is known, so that each failed check has its next steps.
     const fn ground(&self) -> bool {
         self.has(6)
     }
@@ -67,7 +67,7 @@ impl Options {
     }
 }
 
-/// Texts from bytes: names, roots, links and words that want to be something else.
+/// Texts from the input: names, roots, links and messages that try to be something else.
 struct Words<'a>(std::slice::Split<'a, u8, fn(&u8) -> bool>);
 
 impl<'a> Words<'a> {
@@ -79,20 +79,20 @@ impl<'a> Words<'a> {
         String::from_utf8_lossy(self.bytes()).into_owned()
     }
 
-    /// What a [`Trouble`] says: names in it are harmless already.
+    /// A text of a [`Trouble`], with names already escaped.
     fn prose(&mut self) -> String {
         Prose(&self.text()).to_string()
     }
 }
 
-/// What is rendered.
+/// A report to render.
 enum Any {
     One(Box<Report>),
     Several(Fleet),
 }
 
 impl Any {
-    /// A report with words in every place that is not ours to write.
+    /// Creates a report with texts of the input wherever it can have foreign text.
     fn new(data: &[u8]) -> Self {
         let (&options, words) = data.split_first().unwrap_or((&0, &[]));
         let options = Options(options);
@@ -103,7 +103,7 @@ impl Any {
         }
         let (timestamp, started) = (report.timestamp.clone(), report.started.clone());
         let mut other = report_of(&mut words, &options);
-        // Both are of one run.
+        // Both belong to one run.
         other.window = report.window.clone();
         for (other, check) in other.checks.iter_mut().zip(&report.checks) {
             other.name.clone_from(&check.name);
@@ -177,7 +177,7 @@ fn server_of(words: &mut Words<'_>, options: &Options) -> ServerReport {
     let head = Head { driftlock: words.prose(), landlock: Some(4), seccomp: options.sandbox() };
     let trouble = Trouble { problem: words.prose(), remedy: words.prose() };
     ServerReport {
-        // A declaration has names of letters, digits, `-`, `_` and `.` only, and a table's row begins with one.
+        // Declared names consist of letters, digits, `-`, `_` and `.`, and a row of the table starts with one.
         name: format!("s{}", words.text()),
         host: words.text(),
         head: (!options.server_failed()).then_some(head),
@@ -273,7 +273,7 @@ fn report_of(words: &mut Words<'_>, options: &Options) -> Report {
     }
 }
 
-/// Every check stands in the reader's git work tree, or nowhere that git knows.
+/// Every check is in the reader's git work tree, or none is known to git.
 fn ground_of(name: &str, root: &str, options: &Options) -> Ground {
     let footing = Footing {
         local: !options.server_failed(),
@@ -294,7 +294,7 @@ fn ground_of(name: &str, root: &str, options: &Options) -> Ground {
     }
 }
 
-/// The same words with one byte in place of another, where that makes no two of them the same.
+/// Replaces one byte by another, if that does not make different texts equal.
 fn replaced(data: &[u8], byte: u8, other: u8) -> Option<Vec<u8>> {
     let (_, words) = data.split_first()?;
     let replaced = words.iter().map(|&found| if found == byte { other } else { found });
@@ -302,11 +302,11 @@ fn replaced(data: &[u8], byte: u8, other: u8) -> Option<Vec<u8>> {
     possible.then(|| data[..1].iter().copied().chain(replaced).collect())
 }
 
-/// Renders a report with these words in it, and checks that nothing in any form is taken for more than text. What parsers
-/// that are not ours make of it, `fuzz/fuzz_targets/render.rs` asks them.
+/// Renders a report with these texts, and checks that no format can mistake them for more than text.
+/// `fuzz/fuzz_targets/render.rs` checks what other parsers make of the output.
 ///
 /// # Panics
-/// If a promise is broken.
+/// A promise is broken.
 #[must_use]
 pub fn rendered(data: &[u8]) -> Forms {
     let any = Any::new(data);
@@ -330,13 +330,13 @@ pub fn rendered(data: &[u8]) -> Forms {
     forms
 }
 
-/// No word opens an element or ends a line: with another character in its place, there are as many.
+/// No text opens an element or ends a line: with another character in its place, the number of these is the same.
 fn same_words_are_one_shape(data: &[u8], any: &Any, forms: &Forms) {
     if let Some(other) = replaced(data, b'<', b'=') {
         let elements = |page: &str| page.matches('<').count();
         assert_eq!(elements(&any.html()), elements(&Any::new(&other).html()));
     }
-    // Both are escaped, and next to each other: the order of all paths is the same.
+    // Both characters are escaped and adjacent, so the order of all paths is the same.
     if let Some(other) = replaced(data, b'\n', b'\x0b') {
         for ((name, form), (_, other)) in forms.iter().zip(Any::new(&other).forms()) {
             assert_eq!(form.lines().count(), other.lines().count(), "{name}: {form}{other}");
@@ -344,7 +344,7 @@ fn same_words_are_one_shape(data: &[u8], any: &Any, forms: &Forms) {
     }
 }
 
-/// What is kept as JSON is read again as the same.
+/// A report that is kept as JSON is read again as the same.
 fn read_back(form: &str) {
     let kept = json::parse_kept(form.as_bytes()).unwrap_or_else(|error| panic!("not read back: {error}: {form}"));
     let again = match kept {
@@ -355,14 +355,14 @@ fn read_back(form: &str) {
     assert_eq!(again.json(), form);
 }
 
-/// A line for GitHub: one of our commands, or a line of the log that is none.
+/// A line for GitHub: one of our commands, or a line of the log that is not a command.
 fn github_line(line: &str) {
     let ours = ["::error file=", "::warning file=", "::error title=", "::warning title=", "::notice title="];
     let is_command = line.trim_start().starts_with("::");
     assert!(!is_command || ours.into_iter().any(|begin| line.starts_with(begin)), "{line:?}");
 }
 
-/// A line of a text begins with words of ours, or with a server's name in the table, which has none of the tags' brackets.
+/// A line of text starts with our own words, or with a server's name in the table, which contains no brackets of tags.
 fn text_line(line: &str) {
     let tags = ["[INFO] ", "[PASS] ", "[FAIL] ", "[WARN] ", "[SKIP] "];
     if line.starts_with('[') {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scan::{DEEPEST, Found, Place, shown};
+use super::scan::{DEEPEST, NamePath, ScanResult, display};
 use crate::declaration::{Check, Declaration, Format};
 use crate::manifest::Kind;
 use crate::path::{directories_above, escaped};
@@ -16,11 +16,11 @@ struct Sum {
 
 /// What no check covers: a whole directory if nothing in it is covered, otherwise single files; and links, which are
 /// covered only as links. Escaped.
-pub fn not(found: &Found, text: &str) -> Vec<String> {
+pub fn not(found: &ScanResult, text: &str) -> Vec<String> {
     // The text was just written, so it is valid; tests hold it to that.
     let Ok(declared) = Declaration::parse("driftlock.toml", Format::Toml, text.as_bytes()) else { return Vec::new() };
     let mut sums: BTreeMap<&[String], Sum> = BTreeMap::new();
-    let mut uncovered: Vec<&Place> = Vec::new();
+    let mut uncovered: Vec<&NamePath> = Vec::new();
     for path in found.files.keys() {
         let covered = declared.checks.iter().any(|check| covers(check, path));
         for depth in 0..path.len() {
@@ -45,20 +45,20 @@ pub fn not(found: &Found, text: &str) -> Vec<String> {
     }
     for (path, target) in &found.files {
         if let Some(target) = target {
-            notes.push(format!("{} -> {}: a link, which is not followed", shown(path), escaped(target.as_bytes())));
+            notes.push(format!("{} -> {}: a link, which is not followed", display(path), escaped(target.as_bytes())));
         }
     }
     notes
 }
 
 /// Returns a predicate: whether a `trees` check covers everything in a directory that was not scanned.
-pub fn trees(text: &str) -> impl Fn(&Place) -> bool + use<> {
+pub fn trees(text: &str) -> impl Fn(&NamePath) -> bool + use<> {
     let declared = Declaration::parse("driftlock.toml", Format::Toml, text.as_bytes()).ok();
-    move |place| declared.as_ref().is_some_and(|declared| is_in_trees(declared, place))
+    move |path| declared.as_ref().is_some_and(|declared| is_in_trees(declared, path))
 }
 
-fn is_in_trees(declared: &Declaration, place: &Place) -> bool {
-    declared.checks.iter().any(|check| check.kind == Kind::Trees && covers(check, place))
+fn is_in_trees(declared: &Declaration, path: &NamePath) -> bool {
+    declared.checks.iter().any(|check| check.kind == Kind::Trees && covers(check, path))
 }
 
 /// The most lines that an operator will read.
@@ -76,9 +76,9 @@ fn below(sum: &Sum) -> String {
 /// One line for each uncovered file. `above` may name a directory that stands for the file; then that directory gets
 /// one line for everything below it.
 fn lines<'a>(
-    uncovered: &[&'a Place],
+    uncovered: &[&'a NamePath],
     sums: &BTreeMap<&[String], Sum>,
-    above: impl Fn(&'a Place) -> Option<&'a [String]>,
+    above: impl Fn(&'a NamePath) -> Option<&'a [String]>,
 ) -> Vec<String> {
     let mut notes = Vec::new();
     let mut last: Option<&[String]> = None;
@@ -89,19 +89,19 @@ fn lines<'a>(
         match above(path).and_then(|above| Some((above, sums.get(above)?))) {
             Some((above, sum)) => {
                 last = Some(above);
-                notes.push(format!("{}/: {}", shown(&above.to_vec()), below(sum)));
+                notes.push(format!("{}/: {}", display(&above.to_vec()), below(sum)));
             }
-            None => notes.push(format!("{}: no check includes it", shown(path))),
+            None => notes.push(format!("{}: no check includes it", display(path))),
         }
     }
     notes
 }
 
-fn is_ours(path: &Place) -> bool {
+fn is_ours(path: &NamePath) -> bool {
     matches!(path.first().map(String::as_str), Some("driftlock.toml" | ".driftlock.toml.tmp" | "audit"))
 }
 
-fn covers(check: &Check, path: &Place) -> bool {
+fn covers(check: &Check, path: &NamePath) -> bool {
     let path = path.join("/");
     let root = check.root.to_string_lossy();
     let below =

@@ -61,55 +61,55 @@ pub enum Marker {
 
 /// A path below the scanned directory, as names; empty for that directory itself. All names are UTF-8, as TOML
 /// requires.
-pub type Place = Vec<String>;
+pub type NamePath = Vec<String>;
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct ScanResult {
     /// Directories that hold compose files.
-    pub compose: BTreeSet<Place>,
+    pub compose: BTreeSet<NamePath>,
     /// Directories that are modules.
-    pub modules: BTreeMap<Place, BTreeSet<Marker>>,
+    pub modules: BTreeMap<NamePath, BTreeSet<Marker>>,
     /// Everything except directories, with the target if it is a link.
-    pub files: BTreeMap<Place, Option<String>>,
+    pub files: BTreeMap<NamePath, Option<String>>,
     /// What was skipped and why, escaped.
-    pub passed_over: Vec<String>,
+    pub skipped: Vec<String>,
     /// Directories at the depth limit that have further directories.
-    pub too_deep: Vec<Place>,
+    pub too_deep: Vec<NamePath>,
 }
 
 /// Scans a directory, level by level.
-pub fn scan(dir: &Dir) -> io::Result<Found> {
-    let mut found = Found::default();
+pub fn scan(dir: &Dir) -> io::Result<ScanResult> {
+    let mut found = ScanResult::default();
     let mut left = MOST;
-    let mut waiting = VecDeque::from([Place::new()]);
-    while let Some(place) = waiting.pop_front() {
-        let names = match open(dir, &place).and_then(|dir| read(&dir)) {
+    let mut waiting = VecDeque::from([NamePath::new()]);
+    while let Some(dir_path) = waiting.pop_front() {
+        let names = match open(dir, &dir_path).and_then(|dir| read(&dir)) {
             Ok(Some(names)) => names,
             Ok(None) => {
-                found.passed_over.push(format!("{}: more than {MOST_IN_ONE} entries", shown(&place)));
+                found.skipped.push(format!("{}: more than {MOST_IN_ONE} entries", display(&dir_path)));
                 continue;
             }
-            Err(error) if place.is_empty() => return Err(error),
+            Err(error) if dir_path.is_empty() => return Err(error),
             Err(error) => {
-                found.passed_over.push(format!("{}: {}", shown(&place), error.kind()));
+                found.skipped.push(format!("{}: {}", display(&dir_path), error.kind()));
                 continue;
             }
         };
         let Some(less) = left.checked_sub(names.len()) else {
             found
-                .passed_over
-                .push(format!("{} and what comes after it: more than {MOST} entries in all", shown(&place)));
+                .skipped
+                .push(format!("{} and what comes after it: more than {MOST} entries in all", display(&dir_path)));
             break;
         };
         left = less;
-        note(&mut found, dir, &place, &names);
+        note(&mut found, dir, &dir_path, &names);
         // A Python environment holds installed packages, not sources.
         if names.contains_key(&b"pyvenv.cfg"[..]) {
-            found.passed_over.push(format!("{}: a Python environment", shown(&place)));
-        } else if place.len() < DEEPEST {
-            waiting.extend(below(&mut found, &place, names));
+            found.skipped.push(format!("{}: a Python environment", display(&dir_path)));
+        } else if dir_path.len() < DEEPEST {
+            waiting.extend(below(&mut found, &dir_path, names));
         } else if names.values().any(|file_type| *file_type == Type::Directory) {
-            found.too_deep.push(place);
+            found.too_deep.push(dir_path);
         }
     }
     found.link_modules();
@@ -127,23 +127,23 @@ enum Type {
 
 type Names = BTreeMap<Vec<u8>, Type>;
 
-fn open(dir: &Dir, place: &Place) -> io::Result<Dir> {
+fn open(dir: &Dir, dir_path: &NamePath) -> io::Result<Dir> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits().cast_signed());
     let mut opened = dir.try_clone()?;
-    for name in place {
+    for name in dir_path {
         opened = Dir::from_std_file(opened.open_with(name, &options)?.into_std());
     }
     Ok(opened)
 }
 
 /// The target of a link, if it is UTF-8.
-fn target(dir: &Dir, path: &Place) -> Option<String> {
+fn target(dir: &Dir, path: &NamePath) -> Option<String> {
     let (name, above) = path.split_last()?;
     open(dir, &above.to_vec()).ok()?.read_link_contents(name).ok()?.into_os_string().into_string().ok()
 }
 
-impl Found {
+impl ScanResult {
     /// A link to a module is a module too: `addons/sale -> ../oca/sale`.
     fn link_modules(&mut self) {
         let links = self.files.iter().filter_map(|(path, target)| Some((path, target.as_ref()?)));
@@ -154,18 +154,18 @@ impl Found {
     }
 }
 
-/// The place that a relative link leads to, computed from the names alone.
-fn resolved(path: &Place, target: &str) -> Option<Place> {
-    let mut place = path.split_last()?.1.to_vec();
+/// The target path of a relative link, computed from the names alone.
+fn resolved(path: &NamePath, target: &str) -> Option<NamePath> {
+    let mut dir_path = path.split_last()?.1.to_vec();
     for name in target.split('/') {
         match name {
             "" if target.starts_with('/') => return None,
             "" | "." => {}
-            ".." => drop(place.pop()?),
-            name => place.push(name.to_owned()),
+            ".." => drop(dir_path.pop()?),
+            name => dir_path.push(name.to_owned()),
         }
     }
-    Some(place)
+    Some(dir_path)
 }
 
 /// The names in a directory, sorted; `None` if there are too many. The order in which a file system lists names varies,
@@ -196,13 +196,13 @@ fn type_of(entry: &DirEntry) -> io::Result<Type> {
     })
 }
 
-fn note(found: &mut Found, dir: &Dir, place: &Place, names: &Names) {
+fn note(found: &mut ScanResult, dir: &Dir, dir_path: &NamePath, names: &Names) {
     for (name, file_type) in names {
         if *file_type == Type::Directory {
             continue;
         }
         if let Ok(text) = std::str::from_utf8(name) {
-            let path = [&place[..], &[text.to_owned()]].concat();
+            let path = [&dir_path[..], &[text.to_owned()]].concat();
             let target = (*file_type == Type::Link).then(|| target(dir, &path)).flatten();
             found.files.insert(path, target);
         }
@@ -210,40 +210,40 @@ fn note(found: &mut Found, dir: &Dir, place: &Place, names: &Names) {
             continue;
         }
         // An Ansible role is recognised by its tasks.
-        if matches!(&name[..], b"main.yml" | b"main.yaml") && place.last().is_some_and(|last| last == "tasks") {
-            found.modules.entry(place[..place.len() - 1].to_vec()).or_default().insert(Marker::Other);
+        if matches!(&name[..], b"main.yml" | b"main.yaml") && dir_path.last().is_some_and(|last| last == "tasks") {
+            found.modules.entry(dir_path[..dir_path.len() - 1].to_vec()).or_default().insert(Marker::Other);
         }
         if is_compose(name) {
-            found.compose.insert(place.clone());
+            found.compose.insert(dir_path.clone());
         }
         if let Some((_, marker)) = MARKERS.iter().find(|(file, _)| file == name) {
-            found.modules.entry(place.clone()).or_default().insert(*marker);
+            found.modules.entry(dir_path.clone()).or_default().insert(*marker);
         }
     }
 }
 
 /// The directories in a directory, without those that no check should cover.
-fn below(found: &mut Found, place: &Place, names: Names) -> Vec<Place> {
-    let mut places = Vec::new();
+fn below(found: &mut ScanResult, dir_path: &NamePath, names: Names) -> Vec<NamePath> {
+    let mut subdirectories = Vec::new();
     for (name, file_type) in names {
         let skipped = SKIPPED.iter().any(|skipped| skipped.as_bytes() == name);
         if file_type == Type::Directory && skipped && name != b".git" {
-            let above = if place.is_empty() { String::new() } else { format!("{}/", shown(place)) };
-            found.passed_over.push(format!("{above}{}: generated by tools, or maintained elsewhere", escaped(&name)));
+            let above = if dir_path.is_empty() { String::new() } else { format!("{}/", display(dir_path)) };
+            found.skipped.push(format!("{above}{}: generated by tools, or maintained elsewhere", escaped(&name)));
         }
         if file_type != Type::Directory || skipped {
             continue;
         }
         match String::from_utf8(name) {
-            Ok(name) => places.push([&place[..], &[name]].concat()),
+            Ok(name) => subdirectories.push([&dir_path[..], &[name]].concat()),
             Err(error) => {
                 let name = escaped(error.as_bytes());
-                let above = if place.is_empty() { String::new() } else { format!("{}/", shown(place)) };
-                found.passed_over.push(format!("{above}{name}: the name is not UTF-8, which TOML requires"));
+                let above = if dir_path.is_empty() { String::new() } else { format!("{}/", display(dir_path)) };
+                found.skipped.push(format!("{above}{name}: the name is not UTF-8, which TOML requires"));
             }
         }
     }
-    places
+    subdirectories
 }
 
 /// `docker-compose*.yml`, `docker-compose*.yaml`, `compose*.yml` or `compose*.yaml`: what [`super::write`] includes.
@@ -253,6 +253,6 @@ pub fn is_compose(name: &[u8]) -> bool {
 }
 
 /// A path for a comment: escaped, on one line.
-pub fn shown(place: &Place) -> String {
-    if place.is_empty() { ".".to_owned() } else { escaped(place.join("/").as_bytes()).to_string() }
+pub fn display(dir_path: &NamePath) -> String {
+    if dir_path.is_empty() { ".".to_owned() } else { escaped(dir_path.join("/").as_bytes()).to_string() }
 }

@@ -56,13 +56,13 @@ fn an_odoo_stack() {
         "odoo_modules/seisei/qr_ordering/models/__init__.py",
         "odoo_modules/seisei/pos/__manifest__.py",
     ]), @r###"
-# What driftlock locks and checks. Written by `driftlock init` from what it found: read it, and change it.
+# What driftlock locks and checks. Written by `driftlock init` from what it found. Review it, and adapt it.
 #
 # Paths are relative to this file. In globs, `*` stays within one name, and `**` goes through directories.
 
-# Where lock files live. They belong into git.
+# Where lock files live. Commit them to git.
 locks = "audit/locks"
-# Where reports go, one folder a run.
+# Where reports go, one folder for each run.
 reports = "audit/runtime"
 
 # Compose files, each locked by its content.
@@ -88,7 +88,7 @@ exclude = [
 # Where the same root lies on a server, for `--server`:
 # server_root = "/srv/stacks"
 
-# Everything below the root (2 modules when this was written), but for what is made on the spot.
+# Everything below the root (2 modules when this was written), except for generated files.
 [check.addon_hashes]
 kind = "trees"
 root = "odoo_modules/seisei"

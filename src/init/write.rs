@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::scan::{Found, Marker, Place, SKIPPED, is_compose};
+use super::scan::{Marker, NamePath, SKIPPED, ScanResult, is_compose};
 use crate::path::is_hazardous;
 
 /// Names of Docker Compose files, at any depth, so that files added later are covered too.
@@ -21,18 +21,18 @@ const OLD_MODULES: &str = "odoo_addons_modules.hash.txt";
 const OLD_IMAGES: &str = "docker_images.lock.json";
 
 const TOP: &str = "\
-# What driftlock locks and checks. Written by `driftlock init` from what it found: read it, and change it.
+# What driftlock locks and checks. Written by `driftlock init` from what it found. Review it, and adapt it.
 #
 # Paths are relative to this file. In globs, `*` stays within one name, and `**` goes through directories.
 
-# Where lock files live. They belong into git.
+# Where lock files live. Commit them to git.
 locks = \"audit/locks\"
-# Where reports go, one folder a run.
+# Where reports go, one folder for each run.
 reports = \"audit/runtime\"
 ";
 
 /// Writes the declaration; `None` if there is nothing to check.
-pub fn declaration(found: &Found) -> Option<String> {
+pub fn declaration(found: &ScanResult) -> Option<String> {
     if found.files.keys().all(|path| OURS.contains(&path[0].as_str())) {
         return None;
     }
@@ -41,7 +41,7 @@ pub fn declaration(found: &Found) -> Option<String> {
     let mut trees = trees(found);
     let stacks = stacks(found, &trees);
     if trees.is_empty() && stacks.is_empty() {
-        trees.insert(Place::new(), Tree { modules: 0, markers: BTreeSet::new() });
+        trees.insert(NamePath::new(), Tree { modules: 0, markers: BTreeSet::new() });
     }
     for (root, links) in &stacks {
         let name = name("compose_hashes", "compose", root, stacks.len(), &mut names);
@@ -66,7 +66,7 @@ pub fn declaration(found: &Found) -> Option<String> {
 
 /// This check has the name that makes the scripts' lock its own.
 const OLD_CONTAINERS: &str = "
-# What runs on servers, against the old lock docker_images.lock.json: `driftlock check --server HOST`.
+# The containers on servers, compared with the old lock docker_images.lock.json: `driftlock check --server HOST`.
 [check.docker_images]
 kind = \"containers\"
 socket = \"/var/run/docker.sock\"
@@ -74,15 +74,15 @@ modes = [\"server\"]
 ";
 
 /// Whether the scripts left a lock with this name, as a regular file.
-fn has_old(found: &Found, name: &str) -> bool {
-    let place = ["audit", "locks", name].map(str::to_owned).to_vec();
-    found.files.get(&place).is_some_and(Option::is_none)
+fn has_old(found: &ScanResult, name: &str) -> bool {
+    let path = ["audit", "locks", name].map(str::to_owned).to_vec();
+    found.files.get(&path).is_some_and(Option::is_none)
 }
 
 /// The line that names an old lock.
 fn old_lock(old: Option<&str>) -> String {
     old.map_or_else(String::new, |name| {
-        format!("# The lock of the scripts, until `driftlock lock` has written a new one: docs/migrating.md\nlock = \"{name}\"\n")
+        format!("# The old lock of the scripts, used until `driftlock lock` writes a new one: docs/migrating.md\nlock = \"{name}\"\n")
     })
 }
 
@@ -107,9 +107,9 @@ struct Tree {
 }
 
 /// Roots of `trees` checks: directories with several modules directly below them. No root is below another.
-fn trees(found: &Found) -> BTreeMap<Place, Tree> {
+fn trees(found: &ScanResult) -> BTreeMap<NamePath, Tree> {
     let has_addons = found.modules.values().any(|markers| markers.contains(&Marker::Odoo));
-    let mut candidates: BTreeMap<Place, Tree> = BTreeMap::new();
+    let mut candidates: BTreeMap<NamePath, Tree> = BTreeMap::new();
     for (module, markers) in &found.modules {
         let Some((_, root)) = module.split_last() else { continue };
         // Packaging stubs of addons, such as `setup/sale/setup.py`.
@@ -125,17 +125,17 @@ fn trees(found: &Found) -> BTreeMap<Place, Tree> {
         tree.markers.extend(markers);
     }
     // The top directory itself is one application.
-    if let Some(markers) = found.modules.get(&Place::new()) {
-        let tree = candidates.entry(Place::new()).or_insert(Tree { modules: 0, markers: BTreeSet::new() });
+    if let Some(markers) = found.modules.get(&NamePath::new()) {
+        let tree = candidates.entry(NamePath::new()).or_insert(Tree { modules: 0, markers: BTreeSet::new() });
         tree.modules += 1;
         tree.markers.extend(markers);
     }
     // Only addons have Odoo's manifest, so one is enough.
-    let is_top_module = found.modules.contains_key(&Place::new());
+    let is_top_module = found.modules.contains_key(&NamePath::new());
     candidates.retain(|root, tree| {
         tree.modules > 1 || tree.markers.contains(&Marker::Odoo) || root.is_empty() && is_top_module
     });
-    let mut roots: BTreeMap<Place, Tree> = BTreeMap::new();
+    let mut roots: BTreeMap<NamePath, Tree> = BTreeMap::new();
     // A directory comes before those below it.
     for (root, tree) in candidates {
         if !roots.keys().any(|above| root.starts_with(above)) {
@@ -149,8 +149,8 @@ fn trees(found: &Found) -> BTreeMap<Place, Tree> {
 ///
 /// A root is the directory that holds the stacks' directories. A stack inside a stack's directory belongs to the same
 /// root. Globs match at any depth, so no root is below another.
-fn stacks(found: &Found, trees: &BTreeMap<Place, Tree>) -> BTreeMap<Place, BTreeSet<String>> {
-    let mut roots: BTreeMap<Place, BTreeSet<String>> = BTreeMap::new();
+fn stacks(found: &ScanResult, trees: &BTreeMap<NamePath, Tree>) -> BTreeMap<NamePath, BTreeSet<String>> {
+    let mut roots: BTreeMap<NamePath, BTreeSet<String>> = BTreeMap::new();
     let mut stacks: Vec<_> = found.compose.iter().collect();
     // Roots must be known before the stacks further below them. The sort is stable.
     stacks.sort_by_key(|stack| stack.len());
@@ -176,7 +176,7 @@ fn stacks(found: &Found, trees: &BTreeMap<Place, Tree>) -> BTreeMap<Place, BTree
     roots
 }
 
-fn write_files(text: &mut String, name: &str, root: &Place, links: &BTreeSet<String>, old: Option<&str>) {
+fn write_files(text: &mut String, name: &str, root: &NamePath, links: &BTreeSet<String>, old: Option<&str>) {
     let mut exclude: Vec<String> = SKIPPED.iter().map(|name| format!("**/{name}")).collect();
     if root.is_empty() {
         exclude.push(OURS[0].to_owned());
@@ -209,7 +209,7 @@ fn literal(path: &str) -> String {
     path.chars().flat_map(|c| "\\*?[]{},!".contains(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
-fn write_trees(text: &mut String, name: &str, root: &Place, tree: &Tree, old: Option<&str>) {
+fn write_trees(text: &mut String, name: &str, root: &NamePath, tree: &Tree, old: Option<&str>) {
     let lock = old_lock(old);
     let mut globs = vec!["**/.git"];
     for marker in &tree.markers {
@@ -238,7 +238,7 @@ fn write_trees(text: &mut String, name: &str, root: &Place, tree: &Tree, old: Op
     let _ = write!(
         text,
         "
-# Everything below the root{modules}, but for what is made on the spot.
+# Everything below the root{modules}, except for generated files.
 [check.{name}]
 kind = \"trees\"
 root = {root}
@@ -249,7 +249,7 @@ exclude = [
 }
 
 /// A name for a check: the usual name if there is only one such check, otherwise a name with its root.
-fn name(only: &str, prefix: &str, root: &Place, checks: usize, taken: &mut BTreeSet<String>) -> String {
+fn name(only: &str, prefix: &str, root: &NamePath, checks: usize, taken: &mut BTreeSet<String>) -> String {
     /// Leaves room for a number: a name may have 100 bytes.
     const LONGEST: usize = 80;
     let mut name = only.to_owned();
@@ -274,8 +274,8 @@ fn lines(elements: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     lines.concat()
 }
 
-fn path(place: &Place) -> String {
-    if place.is_empty() { ".".to_owned() } else { place.join("/") }
+fn path(path: &NamePath) -> String {
+    if path.is_empty() { ".".to_owned() } else { path.join("/") }
 }
 
 /// A TOML basic string: <https://toml.io/en/v1.0.0#string>. Also escapes characters that could mislead a reader.
