@@ -100,7 +100,7 @@ fn two_checks_of_one_name_or_with_one_lock() {
     toml(&format!("{a}{a}"), &["toml:4: check.a", "two checks have this name", "line 1", "another name"]);
     let b = "[check.b]\nkind = \"trees\"\nroot = \"root\"\nlock = \"a.lock.json\"\n";
     toml(&format!("{a}{b}"), &["toml:7: check.b.lock", "already used by check `a`", "give each check its own lock"]);
-    toml(&b.replace("a.lock", "../../a.lock"), &["toml:4", "is no name for a lock file", "plain name"]);
+    toml(&b.replace("a.lock", "../../a.lock"), &["toml:4", "is not a valid name for a lock file", "plain name"]);
 }
 
 #[test]
