@@ -192,13 +192,7 @@ fn broken_reports_of_servers_are_not() {
 
 #[needs(jsonschema)]
 fn reports_of_several_servers_are_valid_and_broken_ones_are_not() {
-    let fleet = |servers| {
-        let driftlock::report::Report { timestamp, started, sandbox, .. } = samples::seed_pass();
-        let fleet = driftlock::report::fleet::Fleet { timestamp, started, previous: None, sandbox, servers };
-        let mut out = Vec::new();
-        driftlock::report::json::write_fleet(&mut out, &fleet).unwrap();
-        serde_json::from_slice::<Value>(&out).unwrap()
-    };
+    let fleet = |servers| value(&samples::fleet(servers));
     let clean = || samples::of_server(samples::seed_pass(), None);
     let good = fleet(vec![clean(), samples::of_server(samples::seed_fail(), None), samples::unreached()]);
     assert_eq!(good["summary"], json!({"total": 3, "passed": 1, "failed": 2, "not_collected": 1}));

@@ -1,7 +1,6 @@
 //! `driftlock check`: read the declared paths again and say what has drifted.
 
 use std::io;
-use std::sync::Arc;
 
 use super::arguments::{CheckArguments, Common};
 use super::ground::ground;
@@ -13,10 +12,8 @@ use super::stalled::Watch;
 use super::{after_printing, complain, exit, note, render};
 use crate::capability;
 use crate::path::escaped;
-use crate::report::fleet::Reports;
 use crate::report::places::Places;
-use crate::report::{CheckReport, Outcome, Report, Window, WindowError};
-use crate::run::Host;
+use crate::report::{Report, RunInfo, Scope, Window, WindowError};
 use crate::run::cache::StatCache;
 use crate::run::check::here;
 use crate::session::{LocksAccess, Reads, Run, Session};
@@ -56,9 +53,18 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         session.enter_removing(written.into_iter().flatten(), kept_in.as_ref().and_then(KeptIn::pruned))?,
     ));
     let (host, given_up) = here(run, shown, cache.as_mut(), arguments.show_changes);
-    let mut report = report(run, host, (timestamp, started), window, Arc::new(ground));
+    let info = RunInfo {
+        scope: Scope::ThisMachine,
+        timestamp,
+        started,
+        previous: None,
+        window,
+        sandbox: run.enforced.clone(),
+        ground: Some(ground),
+    };
+    let mut report = Report { run: info, hosts: vec![host] };
     if in_store {
-        tell_untracked(&report.missing_locks);
+        tell_untracked(&report.missing_locks());
     }
 
     let mut code = report.exit_code();
@@ -67,25 +73,10 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         complain(&trouble);
         code |= exit::TROUBLE;
     }
-    code |= metrics.map_or(0, |metrics| metrics.keep(Reports::One(&report)));
-    let kept = kept_in.map(|kept_in| kept_in.keep_one(&mut report));
-    let found = Reports::One(&report);
-    let places = if rendering.has_places() { places(run, found) } else { Places::default() };
-    Ok(conclude(code, kept, |kept| rendering.print(found, &places, kept)))
-}
-
-/// The report of one machine.
-pub fn report(
-    run: &Run,
-    Host { server, duration, bytes, checks }: Host,
-    (timestamp, started): (String, String),
-    window: Option<Window>,
-    ground: Arc<crate::report::next::Ground>,
-) -> Report {
-    let missing = checks.iter().filter(|check| matches!(check.outcome, Outcome::NoLock));
-    let missing_locks = missing.map(|check: &CheckReport| check.lock.clone()).collect();
-    let (previous, sandbox, ground) = (None, run.enforced.clone(), Some(ground));
-    Report { timestamp, started, previous, duration, bytes, window, missing_locks, checks, sandbox, server, ground }
+    code |= metrics.map_or(0, |metrics| metrics.keep(&report));
+    let kept = kept_in.map(|kept_in| kept_in.keep(&mut report));
+    let places = if rendering.has_places() { places(run, &report) } else { Places::default() };
+    Ok(conclude(code, kept, |kept| rendering.print(&report, &places, kept)))
 }
 
 /// Whether the declaration lies in a Nix store. Asked before the sandbox is entered.
@@ -95,7 +86,7 @@ pub fn in_nix_store(session: &Session) -> bool {
 }
 
 /// Says of locks that are missing why they may not have come into the store with the declaration.
-pub fn tell_untracked(missing: &[String]) {
+pub fn tell_untracked(missing: &[&str]) {
     let missing: Vec<_> = missing.iter().take(5).map(|lock| escaped(lock.as_bytes()).to_string()).collect();
     if !missing.is_empty() {
         complain(&Trouble::new(
@@ -133,7 +124,7 @@ pub fn window(arguments: &CheckArguments) -> Result<Option<Window>, Trouble> {
 }
 
 /// Where the findings are at home. The locks were read a moment ago; one that can't be read once more only has no lines.
-pub fn places(run: &Run, reports: Reports<'_>) -> Places {
+pub fn places(run: &Run, report: &Report) -> Places {
     let session = &run.session;
-    render::places(&session.declared, run.locks(), reports)
+    render::places(&session.declared, run.locks(), report)
 }

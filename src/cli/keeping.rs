@@ -8,8 +8,7 @@ use cap_std::fs::Dir;
 use super::arguments::CheckArguments;
 use super::{history, retention};
 use crate::capability::{self, Directory, shown};
-use crate::report::chain::Previous;
-use crate::report::{self, Report, text::Style};
+use crate::report::{self, HostReport, Report, RunInfo, text::Style};
 use crate::session::{Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
@@ -58,33 +57,18 @@ impl KeptIn {
         self.written().filter(|_| self.most.is_some())
     }
 
-    /// Writes the folder of one report, and gives the path of its JSON.
+    /// Writes the folder of a report, which names the one that was kept before it; gives the path of its JSON.
     ///
     /// # Errors
     /// Whatever keeps it from being written.
-    pub fn keep_one(self, report: &mut Report) -> Result<String, Trouble> {
-        self.keep(&report.timestamp.clone(), &report.started.clone(), |folder, previous| {
-            report.previous = previous;
-            put(folder, report)
-        })
-    }
-
-    /// Makes the folder of a run and has it filled, with the report that was kept before it; gives the path of the JSON in it.
-    ///
-    /// # Errors
-    /// Those of [`keep_one`](Self::keep_one).
-    pub fn keep(
-        self,
-        timestamp: &str,
-        started: &str,
-        fill: impl FnOnce(&Dir, Option<Previous>) -> io::Result<()>,
-    ) -> Result<String, Trouble> {
+    pub fn keep(self, report: &mut Report) -> Result<String, Trouble> {
         let Self { shown, directory, most } = self;
         let reports = directory?;
+        let timestamp = report.run.timestamp.clone();
         let failed = |name: &str, error: &io::Error| not_written(&format!("the report {shown}/{name}"), error);
-        let _held = history::hold(&reports.dir).map_err(|error| failed(timestamp, &error))?;
-        let previous = history::previous(&reports.dir).map_err(|error| failed(timestamp, &error))?;
-        let mut name = timestamp.to_owned();
+        let _held = history::hold(&reports.dir).map_err(|error| failed(&timestamp, &error))?;
+        report.run.previous = history::previous(&reports.dir).map_err(|error| failed(&timestamp, &error))?;
+        let mut name = timestamp.clone();
         let mut number = 1;
         // Two runs in one second get folders of their own.
         while let Err(error) = reports.dir.create_dir(&name) {
@@ -95,24 +79,38 @@ impl KeptIn {
             name = format!("{timestamp}_{number}");
         }
         let write = || -> io::Result<()> {
-            fill(&reports.dir.open_dir(&name)?, previous)?;
+            fill(&reports.dir.open_dir(&name)?, report)?;
             store::sync(&reports.dir)
         };
         write().map_err(|error| failed(&name, &error))?;
         if let Some(most) = most {
-            retention::prune(&reports.dir, &shown, most, &name, history::offset(started));
+            retention::prune(&reports.dir, &shown, most, &name, history::offset(&report.run.started));
         }
         Ok(format!("{}/{name}/{}", shown.trim_end_matches('/'), report::JSON_NAME))
     }
 }
 
-/// Writes one report into its folder.
-///
-/// # Errors
-/// Those of the file system.
-pub fn put(folder: &Dir, report: &Report) -> io::Result<()> {
+/// Writes a report into its folder, and below it that of each server alone.
+fn fill(folder: &Dir, report: &Report) -> io::Result<()> {
+    if report.only().is_none() {
+        folder.create_dir(report::SERVERS)?;
+        let servers = folder.open_dir(report::SERVERS)?;
+        for host in &report.hosts {
+            let Some(server) = &host.server else { continue };
+            servers.create_dir(&server.name)?;
+            alone(&servers.open_dir(&server.name)?, &report.run, host)?;
+        }
+    }
     let mut text = Vec::new();
     report::text::write(&mut text, report, Style::default(), None)?;
     store::create(folder, report::TEXT_NAME, &text)?;
     store::replace(folder, report::JSON_NAME, |out| report::json::write(out, report))
+}
+
+/// Writes the report of one server into its folder.
+fn alone(folder: &Dir, run: &RunInfo, host: &HostReport) -> io::Result<()> {
+    let mut text = Vec::new();
+    report::text::write_host(&mut text, run, host, Style::default(), None)?;
+    store::create(folder, report::TEXT_NAME, &text)?;
+    store::replace(folder, report::JSON_NAME, |out| report::json::write_host(out, run, host))
 }

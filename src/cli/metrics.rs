@@ -11,7 +11,7 @@ use cap_std::fs::OpenOptions;
 
 use super::{complain, exit};
 use crate::capability::{Directory, shown};
-use crate::report::fleet::Reports;
+use crate::report::Report;
 use crate::report::prometheus::{self, Context};
 use crate::session::{Session, not_written};
 use crate::store;
@@ -57,8 +57,8 @@ impl Metrics {
     }
 
     /// Writes the metrics of a run, and adds what went wrong with that to its exit code.
-    pub fn keep(&self, reports: Reports<'_>) -> u8 {
-        match self.write(reports) {
+    pub fn keep(&self, report: &Report) -> u8 {
+        match self.write(report) {
             Ok(()) => 0,
             Err(trouble) => {
                 complain(&trouble);
@@ -68,14 +68,14 @@ impl Metrics {
     }
 
     /// A directory that is gone or full is trouble. The file is then what it was.
-    fn write(&self, reports: Reports<'_>) -> Result<(), Trouble> {
+    fn write(&self, report: &Report) -> Result<(), Trouble> {
         let Directory { dir, .. } = self.directory.as_ref().map_err(Clone::clone)?;
         let run = self.name.strip_suffix(".prom").unwrap_or(&self.name);
         let before = self.before(dir);
-        let now = reports.started().parse().map_or(0, jiff::Timestamp::as_second);
+        let now = report.run.started.parse().map_or(0, jiff::Timestamp::as_second);
         let last_success = before.and_then(|before| prometheus::last_success(&before, run, now));
         let context = Context { run, last_success, interval: self.interval };
-        store::replace(dir, &self.name, |out| prometheus::write(out, reports, context))
+        store::replace(dir, &self.name, |out| prometheus::write(out, report, context))
             .map_err(|error| not_written(&format!("the metrics {}", self.shown), &error))
     }
 

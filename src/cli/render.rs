@@ -10,9 +10,8 @@ use super::arguments::{Common, Form, Format};
 use crate::baseline::Baseline;
 use crate::capability::{Declared, raw};
 use crate::declaration::Check;
-use crate::report::fleet::Reports;
 use crate::report::places::{Place, Places};
-use crate::report::{CheckReport, github, html, json, junit, prometheus, sarif, slack, text};
+use crate::report::{CheckReport, Report, github, html, json, junit, prometheus, sarif, slack, text};
 use crate::trouble::Trouble;
 
 /// How a report is going to be printed.
@@ -44,36 +43,34 @@ impl<'a> Rendering<'a> {
         matches!(self.format, Format::Github | Format::Sarif)
     }
 
-    /// Prints a report, or that of several servers. `kept` is where its JSON lies.
-    pub fn print(&self, reports: Reports<'_>, places: &Places, kept: Option<&str>) -> io::Result<()> {
+    /// Prints a report. `kept` is where its JSON lies.
+    pub fn print(&self, report: &Report, places: &Places, kept: Option<&str>) -> io::Result<()> {
         let mut stdout = io::BufWriter::new(io::stdout().lock());
         let out = &mut stdout;
-        match (self.format, reports) {
-            (Format::Text, Reports::One(report)) => text::write(out, report, self.style, kept)?,
-            (Format::Text, Reports::Several(fleet)) => text::write_fleet(out, fleet, self.style, kept)?,
-            (Format::Json, Reports::One(report)) => json::write(out, report)?,
-            (Format::Json, Reports::Several(fleet)) => json::write_fleet(out, fleet)?,
-            (Format::Github, _) => github::write(out, reports, places)?,
-            (Format::Junit, _) => junit::write(out, reports)?,
-            (Format::Sarif, _) => sarif::write(out, reports, places)?,
-            (Format::Slack, _) => slack::write(out, reports, self.title)?,
-            (Format::Prometheus, _) => {
+        match self.format {
+            Format::Text => text::write(out, report, self.style, kept)?,
+            Format::Json => json::write(out, report)?,
+            Format::Github => github::write(out, report, places)?,
+            Format::Junit => junit::write(out, report)?,
+            Format::Sarif => sarif::write(out, report, places)?,
+            Format::Slack => slack::write(out, report, self.title)?,
+            Format::Prometheus => {
                 let context = prometheus::Context { run: "driftlock", ..prometheus::Context::default() };
-                prometheus::write(out, reports, context)?;
+                prometheus::write(out, report, context)?;
             }
-            (Format::Html, _) => html::write(out, reports, self.title)?,
+            Format::Html => html::write(out, report, self.title)?,
         }
         stdout.flush()
     }
 }
 
-/// Where the findings of reports are at home. A lock that can't be read, as the report says or will say the next time,
+/// Where the findings of a report are at home. A lock that can't be read, as the report says or will say the next time,
 /// only has no lines.
-pub fn places(declared: &Declared, locks: Option<&Dir>, reports: Reports<'_>) -> Places {
+pub fn places(declared: &Declared, locks: Option<&Dir>, report: &Report) -> Places {
     let mut places = Places::default();
     let declaration = raw(&declared.file);
     let mut by_name: HashMap<&str, Vec<&CheckReport>> = HashMap::new();
-    for check in reports.all().iter().flat_map(|report| &report.checks) {
+    for check in report.checks() {
         by_name.entry(&check.name).or_default().push(check);
     }
     for declared_check in &declared.declaration.checks {

@@ -3,7 +3,6 @@
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use cap_std::fs::{Dir, File};
 
@@ -14,11 +13,8 @@ use super::render::{self, Rendering};
 use super::{after_printing, complain, exit, stored};
 use crate::capability::{self, Declared, Directory, Operand, shown};
 use crate::report::chain::Dated;
-use crate::report::fleet::{Fleet, Reports};
-use crate::report::json::Kept;
-use crate::report::next::Ground;
 use crate::report::places::Places;
-use crate::report::{JSON_NAME, Report};
+use crate::report::{JSON_NAME, Report, RunInfo};
 use crate::sandbox::Grants;
 use crate::session;
 use crate::trouble::Trouble;
@@ -31,7 +27,7 @@ use crate::trouble::Trouble;
 pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Trouble> {
     let rendering = Rendering::of(common, form)?;
     let declared = declaration(common, report.is_some(), rendering.has_places())?;
-    let ground = declared.as_ref().map(|declared| Arc::new(ground(common, declared)));
+    let ground = declared.as_ref().map(|declared| ground(common, declared));
     let mut grants = Grants::default();
     let locks = match &declared {
         Some(declared) if rendering.has_places() => {
@@ -60,15 +56,10 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
         }
         (None, None) => return Err(Trouble::new("no report was named", "name the folder of a report")),
     };
-    let mut report = report;
-    report.stand_on(ground.as_ref());
-    let reports = match &report {
-        Read::One(report) => Reports::One(report),
-        Read::Several(fleet) => Reports::Several(fleet),
-    };
+    let report = Report { run: RunInfo { ground, ..report.run }, hosts: report.hosts };
     let locks = locks.as_ref().map(|locks| &locks.dir);
-    let places = declared.map_or_else(Places::default, |declared| render::places(&declared, locks, reports));
-    Ok(after_printing(code, rendering.print(reports, &places, Some(&shown(&path)))))
+    let places = declared.map_or_else(Places::default, |declared| render::places(&declared, locks, &report));
+    Ok(after_printing(code, rendering.print(&report, &places, Some(&shown(&path)))))
 }
 
 /// The declaration, if it is needed: to find the latest report, or to point to its lines. A report that was named can
@@ -80,29 +71,8 @@ fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<
     }
 }
 
-/// A report that was read back.
-enum Read {
-    One(Box<Report>),
-    Several(Fleet),
-}
-
-impl Read {
-    /// Says where the reader stands.
-    fn stand_on(&mut self, ground: Option<&Arc<Ground>>) {
-        let reports = match self {
-            Self::One(report) => std::slice::from_mut(&mut **report),
-            Self::Several(fleet) => &mut fleet.servers,
-        };
-        reports.iter_mut().for_each(|report| report.ground = ground.cloned());
-    }
-}
-
-fn read(file: File, path: &Path) -> Result<Read, Trouble> {
-    let read = match stored::read_kept(file, path)? {
-        Kept::One(parsed) => parsed.into_report().map(|report| Read::One(Box::new(report))),
-        Kept::Several(parsed) => parsed.into_fleet().map(Read::Several),
-    };
-    read.map_err(|error| stored::refused(path, &error))
+fn read(file: File, path: &Path) -> Result<Report, Trouble> {
+    stored::read_kept(file, path)?.into_report().map_err(|error| stored::refused(path, &error))
 }
 
 /// Opens what the operator named: the folder of a report, or its JSON.

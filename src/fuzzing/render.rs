@@ -1,7 +1,6 @@
 //! Renders any report in every format.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::harmless_lines;
@@ -12,13 +11,12 @@ use crate::manifest::{
 };
 use crate::path::{EntryPath, Prose, escaped, is_invisible};
 use crate::remote::Head;
-use crate::report::fleet::{Fleet, Reports};
 use crate::report::next::{Footing, Ground, InGit};
 use crate::report::places::{Place, Places};
 use crate::report::text::Style;
 use crate::report::{
-    CheckReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, ServerReport, Trouble, Window, github, html,
-    json, junit, prometheus, sarif, slack, text,
+    CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, RunInfo, SERVER_COLLECTION, Scope, ServerReport,
+    Trouble, Window, github, html, json, junit, prometheus, sarif, slack, text,
 };
 use crate::sandbox::{Enforced, Landlock, landlock};
 
@@ -85,85 +83,57 @@ impl<'a> Words<'a> {
     }
 }
 
-/// A report to render.
-enum Any {
-    One(Box<Report>),
-    Several(Fleet),
+/// Creates a report with texts of the input wherever it can have foreign text.
+fn report(data: &[u8]) -> Report {
+    let (&options, words) = data.split_first().unwrap_or((&0, &[]));
+    let options = Options(options);
+    let mut words = Words(words.split(|&byte| byte == 0));
+    let (run, mut host) = host_of(&mut words, &options);
+    if !options.several() {
+        return Report { run, hosts: vec![host] };
+    }
+    let (_, mut other) = host_of(&mut words, &options);
+    // Both belong to one run.
+    for (other, check) in other.checks.iter_mut().zip(&host.checks) {
+        other.name.clone_from(&check.name);
+    }
+    for host in [&mut host, &mut other] {
+        host.server = Some(server_of(&mut words, &options));
+    }
+    if let (Some(first), Some(second)) = (&host.server, &mut other.server)
+        && first.name == second.name
+    {
+        second.name.push('2');
+    }
+    Report { run: RunInfo { scope: Scope::Servers, ..run }, hosts: vec![host, other] }
 }
 
-impl Any {
-    /// Creates a report with texts of the input wherever it can have foreign text.
-    fn new(data: &[u8]) -> Self {
-        let (&options, words) = data.split_first().unwrap_or((&0, &[]));
-        let options = Options(options);
-        let mut words = Words(words.split(|&byte| byte == 0));
-        let mut report = report_of(&mut words, &options);
-        if !options.several() {
-            return Self::One(Box::new(report));
-        }
-        let (timestamp, started) = (report.timestamp.clone(), report.started.clone());
-        let mut other = report_of(&mut words, &options);
-        // Both belong to one run.
-        other.window = report.window.clone();
-        for (other, check) in other.checks.iter_mut().zip(&report.checks) {
-            other.name.clone_from(&check.name);
-        }
-        for report in [&mut report, &mut other] {
-            report.server = Some(server_of(&mut words, &options));
-        }
-        if let (Some(first), Some(second)) = (&report.server, &mut other.server)
-            && first.name == second.name
-        {
-            second.name.push('2');
-        }
-        let sandbox = report.sandbox.clone();
-        Self::Several(Fleet { timestamp, started, previous: None, sandbox, servers: vec![report, other] })
+fn forms(report: &Report) -> Forms {
+    let mut places = Places::default();
+    for check in report.hosts.first().iter().flat_map(|host| &host.checks) {
+        places.declare(&check.name, Place { file: check.lock.clone(), line: 3 });
     }
+    let context = prometheus::Context { run: "run", ..prometheus::Context::default() };
+    let narrow = Style { quiet: true, width: Some(40), ..Style::default() };
+    [
+        ("text", written("text", |out| text::write(out, report, Style::default(), None))),
+        ("narrow", written("narrow", |out| text::write(out, report, narrow, None))),
+        ("json", json(report)),
+        ("html", html(report)),
+        ("github", written("github", |out| github::write(out, report, &places))),
+        ("junit", written("junit", |out| junit::write(out, report))),
+        ("sarif", written("sarif", |out| sarif::write(out, report, &places))),
+        ("slack", written("slack", |out| slack::write(out, report, "title"))),
+        ("prometheus", written("prometheus", |out| prometheus::write(out, report, context))),
+    ]
+}
 
-    fn reports(&self) -> Reports<'_> {
-        match self {
-            Self::One(report) => Reports::One(report),
-            Self::Several(fleet) => Reports::Several(fleet),
-        }
-    }
+fn json(report: &Report) -> String {
+    written("json", |out| json::write(out, report))
+}
 
-    fn json(&self) -> String {
-        written("json", |out| match self {
-            Self::One(report) => json::write(out, report),
-            Self::Several(fleet) => json::write_fleet(out, fleet),
-        })
-    }
-
-    fn text(&self, style: Style) -> String {
-        written("text", |out| match self {
-            Self::One(report) => text::write(out, report, style, None),
-            Self::Several(fleet) => text::write_fleet(out, fleet, style, None),
-        })
-    }
-
-    fn html(&self) -> String {
-        written("html", |out| html::write(out, self.reports(), "title"))
-    }
-
-    fn forms(&self) -> Forms {
-        let reports = self.reports();
-        let mut places = Places::default();
-        for check in reports.all().first().iter().flat_map(|report| &report.checks) {
-            places.declare(&check.name, Place { file: check.lock.clone(), line: 3 });
-        }
-        let context = prometheus::Context { run: "run", ..prometheus::Context::default() };
-        [
-            ("text", self.text(Style::default())),
-            ("narrow", self.text(Style { quiet: true, width: Some(40), ..Style::default() })),
-            ("json", self.json()),
-            ("html", self.html()),
-            ("github", written("github", |out| github::write(out, reports, &places))),
-            ("junit", written("junit", |out| junit::write(out, reports))),
-            ("sarif", written("sarif", |out| sarif::write(out, reports, &places))),
-            ("slack", written("slack", |out| slack::write(out, reports, "title"))),
-            ("prometheus", written("prometheus", |out| prometheus::write(out, reports, context))),
-        ]
-    }
+fn html(report: &Report) -> String {
+    written("html", |out| html::write(out, report, "title"))
 }
 
 fn written(name: &str, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> String {
@@ -185,7 +155,7 @@ fn server_of(words: &mut Words<'_>, options: &Options) -> ServerReport {
     }
 }
 
-fn report_of(words: &mut Words<'_>, options: &Options) -> Report {
+fn host_of(words: &mut Words<'_>, options: &Options) -> (RunInfo, HostReport) {
     let record = |content| Ok(Record { content, attributes: None });
     let digest = |byte| Sha256Digest([byte; 32]);
     let root = words.text();
@@ -253,24 +223,21 @@ fn report_of(words: &mut Words<'_>, options: &Options) -> Report {
     let until = if options.uncovered_is_trouble() { "2026-01-29T09:00:00Z" } else { "2026-01-29T05:00:00Z" };
     let window = options.window().then(|| Window::new(until, &escaped(words.bytes()).to_string()).ok()).flatten();
     let landlock = Landlock { abi: 4, restrictions: landlock::restriction("tcp").into_iter().collect() };
-    let ground = options.ground().then(|| Arc::new(ground_of(&name, &root, options)));
-    Report {
+    let run = RunInfo {
+        scope: Scope::ThisMachine,
         timestamp: "20260129_153042".to_owned(),
         started: "2026-01-29T15:30:42+09:00".to_owned(),
         previous: None,
-        duration: Duration::from_millis(1),
-        bytes: 1,
         window,
-        missing_locks: vec![missing.clone()],
-        checks: vec![
-            CheckReport { mounts, touched, uncovered, ..check("tree", &root, compared) },
-            check(&name, &root, Outcome::Failed(trouble)),
-            check("missing", &missing, Outcome::NoLock),
-        ],
         sandbox: Enforced { landlock: options.sandbox().then_some(landlock), seccomp: options.sandbox() },
-        server: None,
-        ground,
-    }
+        ground: options.ground().then(|| ground_of(&name, &root, options)),
+    };
+    let checks = vec![
+        CheckReport { mounts, touched, uncovered, ..check("tree", &root, compared) },
+        check(&name, &root, Outcome::Failed(trouble)),
+        check("missing", &missing, Outcome::NoLock),
+    ];
+    (run, HostReport { server: None, duration: Duration::from_millis(1), bytes: 1, checks })
 }
 
 /// Every check is in the reader's git work tree, or none is known to git.
@@ -309,8 +276,8 @@ fn replaced(data: &[u8], byte: u8, other: u8) -> Option<Vec<u8>> {
 /// A promise is broken.
 #[must_use]
 pub fn rendered(data: &[u8]) -> Forms {
-    let any = Any::new(data);
-    let forms = any.forms();
+    let report = report(data);
+    let forms = forms(&report);
     for (name, form) in &forms {
         harmless_lines(form);
         assert!(!form.contains("##"), "{name} has a command of Azure's: {form}");
@@ -325,20 +292,20 @@ pub fn rendered(data: &[u8]) -> Forms {
             assert_eq!(form.lines().find(command), None, "{name} has a command of GitHub's");
         }
     }
-    same_words_are_one_shape(data, &any, &forms);
+    same_words_are_one_shape(data, &report, &forms);
     read_back(&forms[2].1);
     forms
 }
 
 /// No text opens an element or ends a line: with another character in its place, the number of these is the same.
-fn same_words_are_one_shape(data: &[u8], any: &Any, forms: &Forms) {
+fn same_words_are_one_shape(data: &[u8], report: &Report, forms: &Forms) {
     if let Some(other) = replaced(data, b'<', b'=') {
         let elements = |page: &str| page.matches('<').count();
-        assert_eq!(elements(&any.html()), elements(&Any::new(&other).html()));
+        assert_eq!(elements(&html(report)), elements(&html(&self::report(&other))));
     }
     // Both characters are escaped and adjacent, so the order of all paths is the same.
     if let Some(other) = replaced(data, b'\n', b'\x0b') {
-        for ((name, form), (_, other)) in forms.iter().zip(Any::new(&other).forms()) {
+        for ((name, form), (_, other)) in forms.iter().zip(self::forms(&self::report(&other))) {
             assert_eq!(form.lines().count(), other.lines().count(), "{name}: {form}{other}");
         }
     }
@@ -346,13 +313,9 @@ fn same_words_are_one_shape(data: &[u8], any: &Any, forms: &Forms) {
 
 /// A report that is kept as JSON is read again as the same.
 fn read_back(form: &str) {
-    let kept = json::parse_kept(form.as_bytes()).unwrap_or_else(|error| panic!("not read back: {error}: {form}"));
-    let again = match kept {
-        json::Kept::One(parsed) => parsed.into_report().map(|report| Any::One(Box::new(report))),
-        json::Kept::Several(parsed) => parsed.into_fleet().map(Any::Several),
-    };
-    let again = again.unwrap_or_else(|error| panic!("not read back: {error}: {form}"));
-    assert_eq!(again.json(), form);
+    let kept = json::parse_kept(form.as_bytes()).and_then(json::Kept::into_report);
+    let again = kept.unwrap_or_else(|error| panic!("not read back: {error}: {form}"));
+    assert_eq!(json(&again), form);
 }
 
 /// A line for GitHub: one of our commands, or a line of the log that is not a command.

@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::fleet::Reports;
 use super::next::{self, Next};
 use super::places::{Place, Places};
 use super::text::describe;
 use super::uncovered;
 use super::words::{Prose, counted, grouped, joined, shown};
-use super::{CheckReport, Outcome, Report, SERVER_COLLECTION, Status, Trouble};
+use super::{CheckReport, HostReport, Outcome, Report, RunInfo, SERVER_COLLECTION, Trouble};
 use crate::compare::{Change, Comparison, Drift, UnverifiedEntry};
 use crate::manifest::{Kind, Uncovered};
 use crate::path::{EntryPath, ROOT, escaped};
@@ -43,25 +42,27 @@ pub(super) fn of(check: &CheckReport) -> Vec<Finding<'_>> {
 /// A finding with all that it is about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found<'a> {
-    report: &'a Report,
+    run: &'a RunInfo,
+    host: &'a HostReport,
     /// Nothing if it is about the collection.
     check: Option<&'a CheckReport>,
     pub finding: Finding<'a>,
 }
 
 /// All that is wrong, check by check; what is wrong with the locks only once.
-pub(super) fn all(reports: Reports<'_>) -> Vec<Vec<Found<'_>>> {
+pub(super) fn all(report: &Report) -> Vec<Vec<Found<'_>>> {
+    let run = &report.run;
     let mut missing = HashSet::new();
     let mut all = Vec::new();
-    for report in reports.all() {
-        if let Some(trouble) = report.server.as_ref().and_then(|server| server.trouble.as_ref()) {
-            all.push(vec![Found { report, check: None, finding: Finding::Failed(trouble) }]);
+    for host in &report.hosts {
+        if let Some(trouble) = host.trouble() {
+            all.push(vec![Found { run, host, check: None, finding: Finding::Failed(trouble) }]);
         }
-        for check in &report.checks {
+        for check in &host.checks {
             if matches!(check.outcome, Outcome::NoLock) && !missing.insert(&check.lock) {
                 continue;
             }
-            let found = of(check).into_iter().map(|finding| Found { report, check: Some(check), finding });
+            let found = of(check).into_iter().map(|finding| Found { run, host, check: Some(check), finding });
             all.push(found.collect());
         }
     }
@@ -77,7 +78,7 @@ impl<'a> Found<'a> {
 
     /// The server that it is about, if it is not about the locks here.
     pub fn server(&self) -> Option<&'a str> {
-        let server = self.report.server.as_ref().filter(|_| !matches!(self.finding, Finding::MissingLock));
+        let server = self.host.server.as_ref().filter(|_| !matches!(self.finding, Finding::MissingLock));
         server.map(|server| server.name.as_str())
     }
 
@@ -88,7 +89,7 @@ impl<'a> Found<'a> {
     /// In one line, with its path and without its server. Harmless.
     pub fn message(&self) -> String {
         match (self.check, self.finding) {
-            (Some(check), Finding::MissingLock) => match next::of(self.report, check) {
+            (Some(check), Finding::MissingLock) => match next::of(self.run, self.host, check) {
                 Some(next) => {
                     let lines =
                         next.steps.iter().map(|step| format!("`{}`", step.line)).collect::<Vec<_>>().join(" and ");
@@ -104,10 +105,10 @@ impl<'a> Found<'a> {
 
     /// The file that drifted, where it is one of this repository.
     pub fn file(&self) -> Option<Place> {
-        let (Some(check), Finding::Drift(drift), None) = (self.check, self.finding, &self.report.server) else {
+        let (Some(check), Finding::Drift(drift), None) = (self.check, self.finding, &self.host.server) else {
             return None;
         };
-        let ground = self.report.ground.as_deref()?;
+        let ground = self.run.ground.as_ref()?;
         let footing = ground.checks.get(&check.name).filter(|footing| footing.place == check.root)?;
         footing.git.as_ref()?;
         drift.actual.as_ref()?.content.sha256()?;
@@ -118,7 +119,7 @@ impl<'a> Found<'a> {
 
     /// What to do about its check.
     pub fn next(&self) -> Option<Next> {
-        next::of(self.report, self.check?)
+        next::of(self.run, self.host, self.check?)
     }
 
     /// Where it is at home.
@@ -198,8 +199,8 @@ pub(super) fn emptied(check: &CheckReport) -> Option<String> {
 }
 
 /// What is uncovered where that is no trouble, a line a check and sort; what is the same on several servers once. Harmless.
-pub(super) fn warnings(reports: Reports<'_>) -> Vec<String> {
-    let checks = reports.all().iter().flat_map(|report| &report.checks).filter(|check| !check.uncovered_is_trouble);
+pub(super) fn warnings(report: &Report) -> Vec<String> {
+    let checks = report.checks().filter(|check| !check.uncovered_is_trouble);
     let mut known = HashSet::new();
     let all = checks.flat_map(|check| {
         let name = Prose(&check.name).to_string();
@@ -241,58 +242,52 @@ pub(super) fn sentence(check: &CheckReport) -> String {
 }
 
 /// What the run found, in one line: the verdict first. Harmless, and nothing from outside is in it.
-pub(super) fn headline(reports: Reports<'_>) -> String {
-    let checks = || reports.all().iter().flat_map(|report| &report.checks);
-    let number = |of: fn(&CheckReport) -> bool| checks().filter(|check| of(check)).count() as u64;
-    let counts = super::status::sum(reports.all().iter().map(Report::counts));
+pub(super) fn headline(report: &Report) -> String {
+    let number = |of: fn(&CheckReport) -> bool| report.checks().filter(|check| of(check)).count() as u64;
+    let (counts, summary) = (report.counts(), report.servers_summary());
+    let is_of_one = report.only().is_some();
     let mut parts = Vec::new();
-    let uncollected = |report: &&Report| report.server_collection() == Some(Status::Fail);
-    let uncollected = reports.all().iter().filter(uncollected).count() as u64;
-    match reports {
-        Reports::Several(fleet) if fleet.exit_code() != 0 => {
-            let summary = fleet.summary();
-            let all = counted(summary.total, "server", "servers");
-            parts.push(format!("{} of {all} failed", grouped(summary.failed)));
-        }
-        _ => {}
+    if !is_of_one && report.exit_code() != 0 {
+        let all = counted(summary.total, "server", "servers");
+        parts.push(format!("{} of {all} failed", grouped(summary.failed)));
     }
     let drifted = number(CheckReport::drifted);
     if drifted > 0 {
         let entries = counted(counts.drifted, "entry", "entries");
         parts.push(format!("{entries} drifted in {}", counted(drifted, "check", "checks")));
     }
-    match reports.missing_locks().len() as u64 {
+    match report.missing_locks().len() as u64 {
         0 => {}
         missing => parts.push(format!("{} missing", counted(missing, "lock file", "lock files"))),
     }
     if counts.unverified > 0 {
         parts.push(format!("{} unverified", counted(counts.unverified, "entry", "entries")));
     }
-    let uncovered: u64 = checks().map(CheckReport::uncovered_count).sum();
-    if checks().any(CheckReport::uncovered_is_wrong) {
+    let uncovered: u64 = report.checks().map(CheckReport::uncovered_count).sum();
+    if report.checks().any(CheckReport::uncovered_is_wrong) {
         parts.push(format!("{} uncovered", grouped(uncovered)));
     }
     match number(|check| matches!(check.outcome, Outcome::Failed(_))) {
         0 => {}
         failed => parts.push(format!("{} could not be carried out", counted(failed, "check", "checks"))),
     }
-    match (reports, uncollected) {
-        (_, 0) => {}
-        (Reports::One(_), _) => parts.push("the server was not collected".to_owned()),
-        (Reports::Several(_), number) => parts.push(format!("{} not collected", counted(number, "server", "servers"))),
+    match summary.not_collected {
+        0 => {}
+        _ if is_of_one => parts.push("the server was not collected".to_owned()),
+        number => parts.push(format!("{} not collected", counted(number, "server", "servers"))),
     }
     if parts.is_empty() {
-        if let Reports::Several(fleet) = reports {
-            parts.push(counted(fleet.summary().total, "server", "servers"));
+        if !is_of_one {
+            parts.push(counted(summary.total, "server", "servers"));
         }
-        let passed = reports.all().iter().map(|report| report.summary().passed).sum();
+        let passed = report.hosts.iter().map(|host| host.summary().passed).sum();
         let passed = counted(passed, "check", "checks");
         parts.push(format!("{passed} passed, {} verified", counted(counts.entries, "entry", "entries")));
         if uncovered > 0 {
             parts.push(format!("{} uncovered", grouped(uncovered)));
         }
     }
-    format!("{}: {}", verdict(reports.exit_code()), parts.join(", "))
+    format!("{}: {}", verdict(report.exit_code()), parts.join(", "))
 }
 
 /// What an exit code says, in one or two words.

@@ -12,8 +12,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Write};
 
+use super::Report;
 use super::findings::{self, Found, headline};
-use super::fleet::Reports;
 use super::places::Places;
 use super::words::{Prose, counted};
 use crate::path::escaped;
@@ -28,14 +28,13 @@ const NAMES: usize = 5;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: &Places) -> io::Result<()> {
-    let reports = reports.into();
-    let expected = reports.window_is_open();
-    let found = together(reports);
+pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Result<()> {
+    let expected = report.run.window_is_open();
+    let found = together(report);
     let is_expected = |finding: &Told<'_>| expected && !finding.found.finding.is_trouble();
     // A layer that did not hold is a warning, too.
-    let uncovered = findings::warnings(reports);
-    let taken = reports.sandbox().missing().count() + usize::from(!uncovered.is_empty());
+    let uncovered = findings::warnings(report);
+    let taken = report.run.sandbox.missing().count() + usize::from(!uncovered.is_empty());
     let mut rest = Vec::new();
     for (level, most, of_level) in [("error", MOST, false), ("warning", MOST - taken, true)] {
         let mut all: Vec<_> = found.iter().filter(|finding| is_expected(finding) == of_level).collect();
@@ -49,7 +48,7 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: 
         }
         rest.extend(cut.into_iter().map(|finding| (level, finding)));
     }
-    for missing in reports.sandbox().missing() {
+    for missing in report.run.sandbox.missing() {
         writeln!(out, "::warning title=driftlock::{missing} did not hold during this run")?;
     }
     match &uncovered[..] {
@@ -76,12 +75,12 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: 
             next.steps.iter().try_for_each(|step| writeln!(out, "{}: {}", step.what, step.line))?;
         }
     }
-    if let Some(window) = reports.window() {
+    if let Some(window) = &report.run.window {
         let state = if expected { "is expected until" } else { "was expected until" };
         let text = format!("drift {state} {}: {}", window.until(), Prose(&window.reason));
         writeln!(out, "::notice title=driftlock::{}", Data(&text))?;
     }
-    writeln!(out, "::notice title=driftlock::{}", Data(&headline(reports)))
+    writeln!(out, "::notice title=driftlock::{}", Data(&headline(report)))
 }
 
 /// A finding, and the servers that it is the same on.
@@ -104,10 +103,10 @@ impl Told<'_> {
 }
 
 /// All findings, each once.
-fn together(reports: Reports<'_>) -> Vec<Told<'_>> {
+fn together(report: &Report) -> Vec<Told<'_>> {
     let mut known = HashMap::new();
     let mut all: Vec<Told<'_>> = Vec::new();
-    for found in findings::all(reports).into_iter().flatten() {
+    for found in findings::all(report).into_iter().flatten() {
         let text = found.message();
         let place = *known.entry((found.check_name(), text.clone())).or_insert(all.len());
         match all.get_mut(place) {

@@ -6,15 +6,13 @@
 
 mod check;
 mod element;
-mod fleet;
+mod servers;
 
 use std::io::{self, Write};
 
 use super::findings::{headline, verdict};
-use super::fleet::Reports;
-use super::status::sum;
 use super::words::{Prose, counted, grouped};
-use super::{CheckReport, Outcome, Report, ServerReport, Status};
+use super::{CheckReport, HostReport, Outcome, Report, ServerReport, Status};
 use crate::compare::Counts;
 use crate::digest::Sha256;
 use element::{Text, badge, number};
@@ -25,30 +23,29 @@ const STYLE: &str = include_str!("html/style.css");
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, title: &str) -> io::Result<()> {
-    let reports = reports.into();
+pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
     let title = Prose(title).to_string();
-    head(out, reports, &title)?;
-    verdict_card(out, reports, &title)?;
-    notes(out, reports)?;
-    match reports {
-        Reports::One(report) => {
-            if let Some(server) = &report.server {
+    head(out, report, &title)?;
+    verdict_card(out, report, &title)?;
+    notes(out, report)?;
+    match report.only() {
+        Some(host) => {
+            if let Some(server) = &host.server {
                 of_server(out, server)?;
             }
-            overview(out, report)?;
-            for (index, check) in report.checks.iter().enumerate() {
-                check::write(out, index, (report, check), check::ITEMS)?;
+            overview(out, host)?;
+            for (index, check) in host.checks.iter().enumerate() {
+                check::write(out, index, (&report.run, host, check), check::ITEMS)?;
             }
         }
-        Reports::Several(fleet) => fleet::write(out, fleet)?,
+        None => servers::write(out, report)?,
     }
     writeln!(out, "</main>")?;
-    footer(out, reports)?;
+    footer(out, report)?;
     writeln!(out, "</body>\n</html>")
 }
 
-fn head(out: &mut impl Write, reports: Reports<'_>, title: &str) -> io::Result<()> {
+fn head(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
     let mut hasher = Sha256::new();
     hasher.update(STYLE.as_bytes());
     let digest = hasher.finish().sri();
@@ -62,7 +59,7 @@ fn head(out: &mut impl Write, reports: Reports<'_>, title: &str) -> io::Result<(
          <meta name=\"referrer\" content=\"no-referrer\">\n\
          <title>{}: {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n",
         Text(title),
-        verdict(reports.exit_code()),
+        verdict(report.exit_code()),
     )
 }
 
@@ -75,8 +72,8 @@ const fn tone(exit_code: u8) -> &'static str {
     }
 }
 
-fn verdict_card(out: &mut impl Write, reports: Reports<'_>, title: &str) -> io::Result<()> {
-    let tone = tone(reports.exit_code());
+fn verdict_card(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
+    let tone = tone(report.exit_code());
     // A tick, or an exclamation mark.
     let icon = match tone {
         "good" => "M7 12.5l3.3 3.3L17 9",
@@ -89,14 +86,14 @@ fn verdict_card(out: &mut impl Write, reports: Reports<'_>, title: &str) -> io::
          fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\"/><path d=\"{icon}\" fill=\"none\" \
          stroke=\"currentColor\" stroke-width=\"2.4\" stroke-linecap=\"round\" stroke-linejoin=\"round\"/></svg>{}</h1>",
         Text(title),
-        Text(&when(reports.started())),
-        verdict(reports.exit_code()),
+        Text(&when(&report.run.started)),
+        verdict(report.exit_code()),
     )?;
-    let headline = headline(reports);
+    let headline = headline(report);
     // The heading has said its first words already.
     let rest = headline.split_once(": ").map_or(headline.as_str(), |(_, rest)| rest);
     writeln!(out, "<p class=\"headline\">{}</p>", Text(rest))?;
-    let counts = sum(reports.all().iter().map(Report::counts));
+    let counts = report.counts();
     bar(out, counts)?;
     writeln!(out, "<dl class=\"counts\">")?;
     let mut numbers = vec![
@@ -105,15 +102,15 @@ fn verdict_card(out: &mut impl Write, reports: Reports<'_>, title: &str) -> io::
         ("drifted", counts.drifted, "bad"),
         ("unverified", counts.unverified, "warn"),
     ];
-    match reports {
-        Reports::One(report) => {
-            let ended = |status: Status| report.checks.iter().filter(|check| check.status() == status).count() as u64;
-            numbers.push(("checks", report.checks.len() as u64, ""));
+    match report.only() {
+        Some(host) => {
+            let ended = |status: Status| host.checks.iter().filter(|check| check.status() == status).count() as u64;
+            numbers.push(("checks", host.checks.len() as u64, ""));
             numbers.push(("failed", ended(Status::Fail), "bad"));
             numbers.extend(Some(("skipped", ended(Status::Skip), "")).filter(|(_, number, _)| *number > 0));
         }
-        Reports::Several(fleet) => {
-            let summary = fleet.summary();
+        None => {
+            let summary = report.servers_summary();
             numbers.push(("servers", summary.total, ""));
             numbers.push(("failed", summary.failed, "bad"));
             numbers.push(("not collected", summary.not_collected, "warn"));
@@ -164,16 +161,16 @@ fn bar(out: &mut impl Write, counts: Counts) -> io::Result<()> {
     writeln!(out, "</svg>")
 }
 
-fn notes(out: &mut impl Write, reports: Reports<'_>) -> io::Result<()> {
-    if let Some(window) = reports.window() {
-        let state = if reports.window_is_open() { "Drift is expected" } else { "Drift was expected" };
+fn notes(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    if let Some(window) = &report.run.window {
+        let state = if report.run.window_is_open() { "Drift is expected" } else { "Drift was expected" };
         let (until, reason) = (window.until(), Text(&window.reason));
         writeln!(out, "<p class=\"note idle\"><b>{state}</b> until {until}: {reason}</p>")?;
     }
-    for layer in reports.sandbox().missing() {
+    for layer in report.run.sandbox.missing() {
         writeln!(out, "<p class=\"note warn\"><b>{layer} did not hold</b> during this run.</p>")?;
     }
-    for lock in reports.missing_locks() {
+    for lock in report.missing_locks() {
         let lock = Prose(lock).to_string();
         writeln!(out, "<p class=\"note bad\"><b>Missing lock file</b> <code>{}</code></p>", Text(&lock))?;
     }
@@ -204,8 +201,8 @@ fn unsandboxed(server: &ServerReport) -> impl Iterator<Item = &'static str> {
 }
 
 /// The table of checks.
-fn overview(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    if report.checks.is_empty() {
+fn overview(out: &mut impl Write, host: &HostReport) -> io::Result<()> {
+    if host.checks.is_empty() {
         return Ok(());
     }
     writeln!(
@@ -215,7 +212,7 @@ fn overview(out: &mut impl Write, report: &Report) -> io::Result<()> {
          <th scope=\"col\" class=\"number\">Verified</th><th scope=\"col\" class=\"number\">Drifted</th>\
          <th scope=\"col\" class=\"number\">Unverified</th></tr></thead>\n<tbody>"
     )?;
-    for (index, check) in report.checks.iter().enumerate() {
+    for (index, check) in host.checks.iter().enumerate() {
         let (name, root) = (Prose(&check.name).to_string(), Prose(&check.root).to_string());
         let counts = check.counts();
         write!(out, "<tr><th scope=\"row\">")?;
@@ -260,27 +257,27 @@ fn result(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
     badge(out, tone, word)
 }
 
-fn footer(out: &mut impl Write, reports: Reports<'_>) -> io::Result<()> {
-    let landlock = reports.sandbox().landlock.as_ref().map_or("did not hold".to_owned(), |landlock| {
+fn footer(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let landlock = report.run.sandbox.landlock.as_ref().map_or("did not hold".to_owned(), |landlock| {
         format!("ABI {}: {}", landlock.abi, landlock.restrictions.join(", "))
     });
-    let seccomp = if reports.sandbox().seccomp { "held" } else { "did not hold" };
-    let all = || reports.all().iter();
-    let bytes = counted(all().map(|report| report.bytes).fold(0, u64::saturating_add), "byte", "bytes");
-    let longest = all().map(|report| report.duration).max().unwrap_or_default().as_secs_f64();
-    let (read, timestamp) = match reports {
-        Reports::One(report) => (format!("{bytes} in {longest:.1} s"), &report.timestamp),
-        Reports::Several(fleet) => (format!("{bytes}, of one server in {longest:.1} s at most"), &fleet.timestamp),
+    let seccomp = if report.run.sandbox.seccomp { "held" } else { "did not hold" };
+    let all = report.hosts.iter();
+    let bytes = counted(all.clone().map(|host| host.bytes).fold(0, u64::saturating_add), "byte", "bytes");
+    let longest = all.map(|host| host.duration).max().unwrap_or_default().as_secs_f64();
+    let read = match report.only() {
+        Some(_) => format!("{bytes} in {longest:.1} s"),
+        None => format!("{bytes}, of one server in {longest:.1} s at most"),
     };
     writeln!(out, "<footer>\n<dl>")?;
     let mut rows = vec![("Sandbox, Landlock", landlock), ("Sandbox, seccomp", seccomp.to_owned())];
-    if let Reports::One(Report { server: Some(server), .. }) = reports {
+    if let Some(HostReport { server: Some(server), .. }) = report.only() {
         let driftlock = server.head.as_ref().map_or_else(String::new, |head| format!(", driftlock {}", head.driftlock));
         let server = format!("{} ({}){driftlock}", Prose(&server.name), Prose(&server.host));
         rows.push(("Server", Prose(&server).to_string()));
     }
     rows.push(("Read", read));
-    rows.push(("Report", timestamp.clone()));
+    rows.push(("Report", report.run.timestamp.clone()));
     rows.push(("Rendered by", format!("driftlock {}", env!("CARGO_PKG_VERSION"))));
     for (name, value) in rows {
         writeln!(out, "<dt>{name}</dt><dd>{}</dd>", Text(&value))?;

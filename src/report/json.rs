@@ -21,15 +21,14 @@ mod sums;
 
 pub use error::ReportError;
 pub use head::{Head, head};
-pub use parsed::{Kept, Parsed, ParsedCheck, ParsedFleet, ParsedUnverified, parse, parse_kept};
+pub use parsed::{Kept, Parsed, ParsedCheck, ParsedServers, ParsedUnverified, parse, parse_kept};
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
-use super::Report;
-use super::fleet::Fleet;
+use super::{HostReport, Report, RunInfo};
 use crate::compare::{Comparison, Drift};
 use crate::digest::Sha256;
 use crate::manifest::{Sha256Digest, Uncovered, UncoveredItem};
@@ -38,31 +37,30 @@ use crate::path::to_escape;
 /// What `schema` says in a report of this form. The number changes when a field changes its meaning or goes.
 pub const SCHEMA: &str = "driftlock-report-1";
 
+/// What `schema` says in a report of several servers.
+pub const SERVERS_SCHEMA: &str = "driftlock-servers-1";
+
 /// Writes the JSON report.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    let mut serializer = Serializer::with_formatter(&mut *out, Harmless(PrettyFormatter::new()));
-    document::of(report).serialize(&mut serializer)?;
-    out.write_all(b"\n")
+    match report.only() {
+        Some(host) => write_host(out, &report.run, host),
+        None => write_value(out, &document::of_servers(report)),
+    }
 }
 
-/// What `schema` says in a report of several servers.
-pub const FLEET_SCHEMA: &str = "driftlock-servers-1";
-
-/// Writes the JSON report of several servers.
+/// Writes the JSON report of one host alone.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_fleet(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
-    let mut serializer = Serializer::with_formatter(&mut *out, Harmless(PrettyFormatter::new()));
-    document::of_fleet(fleet).serialize(&mut serializer)?;
-    out.write_all(b"\n")
+pub fn write_host(out: &mut impl Write, run: &RunInfo, host: &HostReport) -> io::Result<()> {
+    write_value(out, &document::of(run, host))
 }
 
-/// Over all that is to be said of a server, but for who it is and how long it took.
-pub(super) fn gist(report: &Report) -> Sha256Digest {
+/// Over all that is to be said of a host, but for who it is and how long it took.
+pub(super) fn gist(host: &HostReport) -> Sha256Digest {
     struct Hasher(Sha256);
     impl Write for Hasher {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -74,10 +72,10 @@ pub(super) fn gist(report: &Report) -> Sha256Digest {
         }
     }
     let mut hasher = Hasher(Sha256::new());
-    let document = document::of(report);
-    let sandbox = document.server.as_ref().and_then(|server| server.sandbox.as_ref());
+    let head = host.server.as_ref().and_then(|server| server.head.as_ref());
     // Nothing in it could fail to be JSON, and hashing has no errors.
-    let _ = serde_json::to_writer(&mut hasher, &(&document.checks, sandbox));
+    let _ =
+        serde_json::to_writer(&mut hasher, &(document::checks(host), head.map(|head| (head.landlock, head.seccomp))));
     hasher.0.finish()
 }
 
@@ -90,11 +88,11 @@ pub fn harmless(json: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Writes any other JSON in the same form.
+/// Writes any JSON in the same form.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write_value(out: &mut impl Write, value: &serde_json::Value) -> io::Result<()> {
+pub fn write_value(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     value.serialize(&mut Serializer::with_formatter(&mut *out, Harmless(PrettyFormatter::new())))?;
     out.write_all(b"\n")
 }

@@ -6,18 +6,18 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::findings::{self, sentence};
-use super::fleet::Reports;
 use super::words::Prose;
-use super::{CheckReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, ServerReport, Status};
+use super::{
+    CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, RunInfo, SERVER_COLLECTION, ServerReport, Status,
+};
 use crate::path::to_escape;
 
 /// Writes the report: a test suite, or one a server.
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>) -> io::Result<()> {
-    let reports = reports.into().all();
-    let sums = reports.iter().map(Numbers::of).fold(Numbers::default(), |sum, of| Numbers {
+pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let sums = report.hosts.iter().map(Numbers::of).fold(Numbers::default(), |sum, of| Numbers {
         tests: sum.tests + of.tests,
         failures: sum.failures + of.failures,
         errors: sum.errors + of.errors,
@@ -26,8 +26,8 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>) -> io::R
     });
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(out, "<testsuites name=\"driftlock\" {sums}>")?;
-    for report in reports {
-        suite(out, report)?;
+    for host in &report.hosts {
+        suite(out, &report.run, host)?;
     }
     writeln!(out, "</testsuites>")
 }
@@ -42,14 +42,14 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn of(report: &Report) -> Self {
-        let number = |of: fn(&CheckReport) -> bool| report.checks.iter().filter(|check| of(check)).count() as u64;
+    fn of(host: &HostReport) -> Self {
+        let number = |of: fn(&CheckReport) -> bool| host.checks.iter().filter(|check| of(check)).count() as u64;
         Self {
-            tests: report.summary().total,
-            failures: u64::from(!report.missing_locks.is_empty()) + number(CheckReport::drifted),
-            errors: u64::from(report.server_collection() == Some(Status::Fail)) + number(CheckReport::troubled),
+            tests: host.summary().total,
+            failures: u64::from(host.lock_files_exist() == Status::Fail) + number(CheckReport::drifted),
+            errors: u64::from(host.server_collection() == Some(Status::Fail)) + number(CheckReport::troubled),
             // The schema's times have three digits at most before the point without commas.
-            seconds: report.duration.as_secs_f64().min(999.999),
+            seconds: host.duration.as_secs_f64().min(999.999),
         }
     }
 }
@@ -61,46 +61,46 @@ impl fmt::Display for Numbers {
     }
 }
 
-fn suite(out: &mut impl Write, report: &Report) -> io::Result<()> {
-    let server = report.server.as_ref();
+fn suite(out: &mut impl Write, run: &RunInfo, host: &HostReport) -> io::Result<()> {
+    let server = host.server.as_ref();
     let name = server.map_or_else(|| "driftlock".to_owned(), |server| Prose(&server.name).to_string());
     write!(
         out,
         "  <testsuite name=\"{}\" {} skipped=\"{}\" timestamp=\"{}\"",
         Xml(&name),
-        Numbers::of(report),
-        report.summary().skipped,
-        Xml(&report.started)
+        Numbers::of(host),
+        host.summary().skipped,
+        Xml(&run.started)
     )?;
     if let Some(server) = server {
         write!(out, " hostname=\"{}\"", Xml(&Prose(&server.host).to_string()))?;
     }
     writeln!(out, ">\n    <properties>")?;
     property(out, "driftlock", env!("CARGO_PKG_VERSION"))?;
-    property(out, "overall", report.overall().word())?;
+    property(out, "overall", host.overall().word())?;
     let landlock = |abi: Option<u32>| abi.map_or("none".to_owned(), |abi| abi.to_string());
     let held = |seccomp: bool| if seccomp { "yes" } else { "no" };
-    property(out, "sandbox.landlock", &landlock(report.sandbox.landlock.as_ref().map(|landlock| landlock.abi)))?;
-    property(out, "sandbox.seccomp", held(report.sandbox.seccomp))?;
+    property(out, "sandbox.landlock", &landlock(run.sandbox.landlock.as_ref().map(|landlock| landlock.abi)))?;
+    property(out, "sandbox.seccomp", held(run.sandbox.seccomp))?;
     if let Some(head) = server.and_then(|server| server.head.as_ref()) {
         property(out, "server.driftlock", &head.driftlock)?;
         property(out, "server.sandbox.landlock", &landlock(head.landlock))?;
         property(out, "server.sandbox.seccomp", held(head.seccomp))?;
     }
-    let uncovered: u64 = report.checks.iter().map(CheckReport::uncovered_count).sum();
+    let uncovered: u64 = host.checks.iter().map(CheckReport::uncovered_count).sum();
     property(out, "uncovered", &uncovered.to_string())?;
-    if let Some(window) = &report.window {
+    if let Some(window) = &run.window {
         property(out, "window.until", &window.until())?;
         property(out, "window.reason", &window.reason)?;
     }
     writeln!(out, "    </properties>")?;
     // What one server's case has to be told from the other's by.
     let class = server.map_or_else(|| "driftlock".to_owned(), |server| format!("driftlock.{}", Prose(&server.name)));
-    lock_files(out, report, &class)?;
+    lock_files(out, host, &class)?;
     if let Some(server) = server {
         collection(out, server, &class)?;
     }
-    for check in &report.checks {
+    for check in &host.checks {
         self::check(out, check, &class)?;
     }
     writeln!(out, "  </testsuite>")
@@ -110,12 +110,12 @@ fn property(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
     writeln!(out, "      <property name=\"{name}\" value=\"{}\"/>", Xml(value))
 }
 
-fn lock_files(out: &mut impl Write, report: &Report, class: &str) -> io::Result<()> {
+fn lock_files(out: &mut impl Write, host: &HostReport, class: &str) -> io::Result<()> {
     write!(out, "    <testcase name=\"{LOCK_FILES_EXIST}\" classname=\"{}\"", Xml(class))?;
-    if report.missing_locks.is_empty() {
+    let lines: Vec<_> = host.missing_locks().map(|lock| Prose(lock).to_string()).collect();
+    if lines.is_empty() {
         return writeln!(out, "/>");
     }
-    let lines: Vec<_> = report.missing_locks.iter().map(|lock| Prose(lock).to_string()).collect();
     writeln!(out, ">\n      <failure type=\"missing_lock\" message=\"lock files are missing\">")?;
     writeln!(out, "{}</failure>\n    </testcase>", Xml(&lines.join("\n")))
 }

@@ -9,7 +9,6 @@ pub mod chain;
 pub mod changes;
 pub mod difference;
 mod findings;
-pub mod fleet;
 pub mod github;
 pub mod group;
 pub mod html;
@@ -19,6 +18,7 @@ pub mod next;
 pub mod places;
 pub mod prometheus;
 pub mod sarif;
+mod servers;
 pub mod slack;
 mod status;
 pub mod text;
@@ -26,11 +26,12 @@ pub mod uncovered;
 mod window;
 mod words;
 
+pub use servers::ServersSummary;
 pub use status::{Status, Summary};
 pub use window::{Window, WindowError};
 pub use words::{LOCK_FILES_EXIST, SERVER_COLLECTION};
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::baseline::OldLock;
@@ -40,6 +41,7 @@ use crate::remote::Head;
 use crate::sandbox::Enforced;
 pub use crate::trouble::Trouble;
 use chain::Previous;
+use next::Ground;
 
 /// The name of the JSON report in its folder.
 pub const JSON_NAME: &str = "drift_report.json";
@@ -49,34 +51,57 @@ pub const SERVERS: &str = "servers";
 /// The name of the text report beside it.
 pub const TEXT_NAME: &str = "drift_report.txt";
 
-/// One run of `driftlock check`.
+/// What one run of `driftlock check` found, here or on servers.
 #[derive(Debug)]
 pub struct Report {
+    pub run: RunInfo,
+    /// This machine alone, or servers in the order in which they were named.
+    pub hosts: Vec<HostReport>,
+}
+
+/// What is the same for all hosts of a run.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    pub scope: Scope,
     /// When the run started, in local time as `20260129_153042`, which is also the name of the report's folder.
     pub timestamp: String,
     /// The same moment as RFC 3339 has it, with the offset from UTC.
     pub started: String,
     /// The report that was kept before it in the same place; nothing if there was none, or it is not kept itself.
     pub previous: Option<Previous>,
+    /// Until when drift is expected, if the operator said so.
+    pub window: Option<Window>,
+    /// The layers that held around this process.
+    pub sandbox: Enforced,
+    /// Where the reader stands, for the lines that say what to do next. Not a part of the JSON.
+    pub ground: Option<Ground>,
+}
+
+/// What a run is about, which decides the form of its report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// This machine: one host, which is no server.
+    ThisMachine,
+    /// One server that was named: one host. Its report has the form of one machine.
+    OneServer,
+    /// Servers, be it only one of a group: each host is one. Their report has the form of several.
+    Servers,
+}
+
+/// What was found on one host.
+#[derive(Debug)]
+pub struct HostReport {
+    /// The server that was checked; nothing if it was this machine.
+    pub server: Option<ServerReport>,
     /// How long reading and comparing took. Reports have it in milliseconds.
     pub duration: Duration,
     /// What was read of files' contents, in bytes.
     pub bytes: u64,
-    /// Until when drift is expected, if the operator said so.
-    pub window: Option<Window>,
-    /// Lock files that are missing, as the operator knows them, in the order of the checks.
-    pub missing_locks: Vec<String>,
     /// In the order in which they are declared.
     pub checks: Vec<CheckReport>,
-    /// The layers that held around this process.
-    pub sandbox: Enforced,
-    /// The server that was checked; nothing if it was this machine.
-    pub server: Option<ServerReport>,
-    /// Where the reader stands, for the lines that say what to do next. Not a part of the JSON.
-    pub ground: Option<Arc<next::Ground>>,
 }
 
-/// The server that a report is about, and what became of asking it.
+/// The server that a host is, and what became of asking it.
 #[derive(Debug)]
 pub struct ServerReport {
     /// As the declaration or the command line calls it.
@@ -171,24 +196,70 @@ impl CheckReport {
 }
 
 impl Report {
+    /// All checks of all hosts.
+    pub fn checks(&self) -> impl Iterator<Item = &CheckReport> {
+        self.hosts.iter().flat_map(|host| &host.checks)
+    }
+
+    /// The only host of a report that is about one machine.
+    #[must_use]
+    pub fn only(&self) -> Option<&HostReport> {
+        match &self.hosts[..] {
+            [host] if self.run.scope != Scope::Servers => Some(host),
+            _ => None,
+        }
+    }
+
+    /// The lock files that are missing, each once, however many servers are to be compared with it.
+    #[must_use]
+    pub fn missing_locks(&self) -> Vec<&str> {
+        missing_locks(&self.hosts)
+    }
+
+    /// The exit code: the bits of all hosts.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        self.hosts.iter().fold(0, |code, host| code | host.exit_code())
+    }
+}
+
+impl RunInfo {
     /// Whether drift was expected when the run started.
     #[must_use]
     pub fn window_is_open(&self) -> bool {
         self.window.as_ref().is_some_and(|window| window.is_open_at(&self.started))
     }
+}
 
+impl HostReport {
     /// Where the entries were read: `local` or `server`.
     #[must_use]
     pub const fn mode(&self) -> &'static str {
         if self.server.is_some() { "server" } else { "local" }
     }
 
+    /// The lock files that are missing, as the operator knows them, in the order of the checks.
+    pub fn missing_locks(&self) -> impl Iterator<Item = &str> {
+        let missing = self.checks.iter().filter(|check| matches!(check.outcome, Outcome::NoLock));
+        missing.map(|check| check.lock.as_str())
+    }
+
+    /// Why not everything could be collected; nothing if it was.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.server.as_ref()?.trouble.as_ref()
+    }
+
     /// The exit code: bit 1 for drift or a missing lock file, bit 2 for trouble.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        let drift = !self.missing_locks.is_empty() || self.checks.iter().any(CheckReport::drifted);
-        let uncollected = self.server.as_ref().is_some_and(|server| server.trouble.is_some());
-        let trouble = uncollected || self.checks.iter().any(CheckReport::troubled);
+        let drift = self.missing_locks().next().is_some() || self.checks.iter().any(CheckReport::drifted);
+        let trouble = self.trouble().is_some() || self.checks.iter().any(CheckReport::troubled);
         u8::from(drift) | u8::from(trouble) << 1
     }
+}
+
+fn missing_locks(hosts: &[HostReport]) -> Vec<&str> {
+    let mut known = HashSet::new();
+    hosts.iter().flat_map(HostReport::missing_locks).filter(|lock| known.insert(*lock)).collect()
 }

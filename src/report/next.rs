@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use super::group::{self, Item, Shape};
-use super::{CheckReport, Outcome, Report};
+use super::{CheckReport, HostReport, Outcome, RunInfo};
 use crate::manifest::Kind;
 use crate::path::{EntryPath, first_name, joined};
 use crate::shell;
@@ -103,16 +103,16 @@ impl Step {
     }
 }
 
-/// What to do next about a check of a report; nothing where it did not drift and has its lock, or where nothing is known of the
+/// What to do next about a check of a host; nothing where it did not drift and has its lock, or where nothing is known of the
 /// ground.
 #[must_use]
-pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
-    let ground = report.ground.as_deref()?;
+pub fn of(run: &RunInfo, host: &HostReport, check: &CheckReport) -> Option<Next> {
+    let ground = run.ground.as_ref()?;
     let footing = ground.checks.get(&check.name)?;
-    let server = report.server.as_ref().map(|server| server.name.as_str());
-    let run = |command: &str| ground.driftlock(command);
+    let server = host.server.as_ref().map(|server| server.name.as_str());
+    let driftlock = |command: &str| ground.driftlock(command);
     let comparison = match &check.outcome {
-        Outcome::NoLock => return Some(without_lock(check, footing, server, run)),
+        Outcome::NoLock => return Some(without_lock(check, footing, server, driftlock)),
         Outcome::Compared { comparison, .. } if check.drifted() => comparison,
         _ => return None,
     };
@@ -126,16 +126,16 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
         (None, None) => {
             if footing.reference {
                 let name = shell::word(check.name.as_bytes());
-                steps.push(Step::new("see it", format!("{} --patch --check {name}", run("diff"))));
+                steps.push(Step::new("see it", format!("{} --patch --check {name}", driftlock("diff"))));
             }
             look(&mut steps, ground, footing, check, &items);
         }
         (Some(name), _) => {
             let is_here = footing.git.is_some() || footing.reference;
-            if let (Some(server), Kind::Files | Kind::Trees) = (&report.server, check.kind) {
+            if let (Some(server), Kind::Files | Kind::Trees) = (&host.server, check.kind) {
                 let patch = |options: &str| {
                     let (check, server) = (shell::word(check.name.as_bytes()), shell::word(name.as_bytes()));
-                    format!("{} --server {server} --patch{options} --check {check}", run("diff"))
+                    format!("{} --server {server} --patch{options} --check {check}", driftlock("diff"))
                 };
                 server::steps(&mut steps, ground, (server, check), &items, is_here.then_some(&patch));
             }
@@ -143,7 +143,7 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
     }
     if check.kind == Kind::Compose {
         // Nothing is to be taken before the stack is as its files say.
-        steps.push(lock_it(check, server, run));
+        steps.push(lock_it(check, server, driftlock));
         return Some(Next { cause: cause(check.kind), steps });
     }
     let name = shell::word(check.name.as_bytes());
@@ -156,12 +156,12 @@ pub fn of(report: &Report, check: &CheckReport) -> Option<Next> {
         let few = all.len() <= MOST;
         all.truncate(if few { MOST } else { 1 });
         let what = if few { "take it" } else { "take one" };
-        take.push(Step::new(what, format!("{} {}", run("accept") + &server, shell::arguments(&all))));
+        take.push(Step::new(what, format!("{} {}", driftlock("accept") + &server, shell::arguments(&all))));
     }
     if take.is_empty() || take[0].what != "take it" {
         let line = match server.is_empty() {
-            true => format!("{} --check {name}", run("lock")),
-            false => format!("{} --check {name} {}", run("accept") + &server, shell::arguments(&[&check.root])),
+            true => format!("{} --check {name}", driftlock("lock")),
+            false => format!("{} --check {name} {}", driftlock("accept") + &server, shell::arguments(&[&check.root])),
         };
         take.push(Step::new("take all", line));
     }
@@ -188,20 +188,25 @@ const fn cause(kind: Kind) -> &'static str {
     }
 }
 
-fn without_lock(check: &CheckReport, footing: &Footing, server: Option<&str>, run: impl Fn(&str) -> String) -> Next {
+fn without_lock(
+    check: &CheckReport,
+    footing: &Footing,
+    server: Option<&str>,
+    driftlock: impl Fn(&str) -> String,
+) -> Next {
     let steps = match (footing.local, server) {
-        (true, _) => vec![lock_it(check, None, run)],
-        (false, Some(server)) => vec![lock_it(check, Some(server), run)],
+        (true, _) => vec![lock_it(check, None, driftlock)],
+        (false, Some(server)) => vec![lock_it(check, Some(server), driftlock)],
         (false, None) => Vec::new(),
     };
     Next { cause: "Likely nothing was locked yet, or the lock is not committed.", steps }
 }
 
 /// The line that writes the lock of a check, out of what is here or on a server.
-fn lock_it(check: &CheckReport, server: Option<&str>, run: impl Fn(&str) -> String) -> Step {
+fn lock_it(check: &CheckReport, server: Option<&str>, driftlock: impl Fn(&str) -> String) -> Step {
     let name = shell::word(check.name.as_bytes());
     let server = server.map(|server| format!(" --server {}", shell::word(server.as_bytes()))).unwrap_or_default();
-    Step::new("lock it", format!("{} --check {name}{server}", run("lock")))
+    Step::new("lock it", format!("{} --check {name}{server}", driftlock("lock")))
 }
 
 /// What `accept` has to be told: of trees the modules, which are taken whole. Raw.

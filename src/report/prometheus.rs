@@ -6,9 +6,8 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use super::fleet::Reports;
 use super::words::Prose;
-use super::{CheckReport, Outcome, Report, SERVER_COLLECTION, Status};
+use super::{CheckReport, HostReport, Outcome, Report, SERVER_COLLECTION, Status};
 use crate::compare::{Change, Drift};
 use crate::sandbox::Enforced;
 
@@ -26,13 +25,17 @@ pub struct Context<'a> {
 /// The metric by which a run finds out about the one before.
 pub const LAST_SUCCESS: &str = "driftlock_last_success_timestamp_seconds";
 
-/// A report, and the label `server` of its series; nothing for this machine.
+/// A host, and the label `server` of its series; nothing for this machine.
 struct Subject<'a> {
     server: Option<String>,
-    report: &'a Report,
+    host: &'a HostReport,
 }
 
 impl<'a> Subject<'a> {
+    fn of(host: &'a HostReport) -> Self {
+        Self { server: host.server.as_ref().map(|server| Prose(&server.name).to_string()), host }
+    }
+
     /// Its labels, the server first.
     fn labels<'b>(&'b self, more: &[(&'static str, &'b str)]) -> Vec<(&'static str, &'b str)> {
         self.server.as_deref().map(|server| ("server", server)).into_iter().chain(more.iter().copied()).collect()
@@ -40,7 +43,7 @@ impl<'a> Subject<'a> {
 
     /// Its checks by their names, made harmless.
     fn checks(&self) -> impl Iterator<Item = (String, &'a CheckReport)> {
-        self.report.checks.iter().map(|check| (Prose(&check.name).to_string(), check))
+        self.host.checks.iter().map(|check| (Prose(&check.name).to_string(), check))
     }
 }
 
@@ -49,14 +52,9 @@ impl<'a> Subject<'a> {
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, context: Context<'_>) -> io::Result<()> {
-    let reports = reports.into();
-    let subject = |report: &'a Report| Subject {
-        server: report.server.as_ref().map(|server| Prose(&server.name).to_string()),
-        report,
-    };
-    let subjects: Vec<_> = reports.all().iter().map(subject).collect();
-    let started = reports.started().parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
+pub fn write(out: &mut impl Write, report: &Report, context: Context<'_>) -> io::Result<()> {
+    let subjects: Vec<_> = report.hosts.iter().map(Subject::of).collect();
+    let started = report.run.started.parse::<jiff::Timestamp>().map_or(0, jiff::Timestamp::as_second);
     let mut page = Page { out, run: context.run };
     page.single(
         "driftlock_build_info",
@@ -65,7 +63,7 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, context:
         1,
     )?;
     page.single("driftlock_last_run_timestamp_seconds", "When the last run started.", &[], started)?;
-    let success = if reports.exit_code() == 0 { Some(started) } else { context.last_success };
+    let success = if report.exit_code() == 0 { Some(started) } else { context.last_success };
     if let Some(success) = success {
         page.single(LAST_SUCCESS, "When the last run that verified everything started.", &[], success)?;
     }
@@ -74,20 +72,20 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, context:
     }
     page.head("driftlock_run_duration_seconds", "How long reading and comparing took.")?;
     for subject in &subjects {
-        let seconds = format!("{:.3}", subject.report.duration.as_secs_f64());
+        let seconds = format!("{:.3}", subject.host.duration.as_secs_f64());
         page.sample("driftlock_run_duration_seconds", &subject.labels(&[]), seconds)?;
     }
     page.head("driftlock_run_read_bytes", "What was read of files' contents.")?;
     for subject in &subjects {
-        page.sample("driftlock_run_read_bytes", &subject.labels(&[]), subject.report.bytes)?;
+        page.sample("driftlock_run_read_bytes", &subject.labels(&[]), subject.host.bytes)?;
     }
-    page.single("driftlock_run_exit_code", "Bits: 1 drift, 2 trouble.", &[], reports.exit_code())?;
-    page.single("driftlock_missing_locks", "Lock files that are missing.", &[], reports.missing_locks().len())?;
-    if let Some(window) = reports.window() {
+    page.single("driftlock_run_exit_code", "Bits: 1 drift, 2 trouble.", &[], report.exit_code())?;
+    page.single("driftlock_missing_locks", "Lock files that are missing.", &[], report.missing_locks().len())?;
+    if let Some(window) = &report.run.window {
         let help = "Until when drift is expected.";
         page.single("driftlock_expected_until_timestamp_seconds", help, &[], window.until_unix())?;
     }
-    sandbox(&mut page, reports.sandbox(), &subjects)?;
+    sandbox(&mut page, &report.run.sandbox, &subjects)?;
     checks(&mut page, &subjects)
 }
 
@@ -95,7 +93,7 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, context:
 fn sandbox(page: &mut Page<'_, impl Write>, here: &Enforced, subjects: &[Subject<'_>]) -> io::Result<()> {
     let here = (Vec::new(), here.landlock.as_ref().map(|landlock| landlock.abi), here.seccomp);
     let there = subjects.iter().filter_map(|subject| {
-        let head = subject.report.server.as_ref()?.head.as_ref()?;
+        let head = subject.host.server.as_ref()?.head.as_ref()?;
         Some((subject.labels(&[]), head.landlock, head.seccomp))
     });
     let all: Vec<_> = std::iter::once(here).chain(there).collect();
@@ -115,7 +113,7 @@ fn sandbox(page: &mut Page<'_, impl Write>, here: &Enforced, subjects: &[Subject
 
 fn checks(page: &mut Page<'_, impl Write>, subjects: &[Subject<'_>]) -> io::Result<()> {
     let all = || subjects.iter().flat_map(|subject| subject.checks().map(move |(name, check)| (subject, name, check)));
-    let collections = || subjects.iter().filter_map(|subject| Some((subject, subject.report.server_collection()?)));
+    let collections = || subjects.iter().filter_map(|subject| Some((subject, subject.host.server_collection()?)));
     if all().next().is_none() && collections().next().is_none() {
         return Ok(());
     }

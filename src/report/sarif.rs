@@ -8,8 +8,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
+use super::Report;
 use super::findings::{self, Finding, Found, headline, warnings};
-use super::fleet::Reports;
 use super::json::write_value;
 use super::places::{Place, Places};
 use super::words::{Prose, counted, shown};
@@ -31,21 +31,19 @@ const LEFT_OUT: &str = "left_out";
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: &Places) -> io::Result<()> {
-    let reports = reports.into();
-    let found = findings::all(reports);
+pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Result<()> {
+    let found = findings::all(report);
     let number: usize = found.iter().map(Vec::len).sum();
     let share = if number > MOST { findings::share(found.iter().map(Vec::len), MOST - 1) } else { MOST };
     let shown =
         found.iter().flat_map(|found| found.iter().take(share)).take(if number > MOST { MOST - 1 } else { MOST });
-    let window_is_open = reports.window_is_open();
+    let window_is_open = report.run.window_is_open();
     let mut results: Vec<_> =
         shown.map(|found| result(found, &found.place(places), window_is_open && !found.finding.is_trouble())).collect();
     if number > results.len() {
         results.push(left_out(number - results.len(), &places.declaration()));
     }
-    let trouble = reports.exit_code() & 2 != 0;
-    let window = reports.window();
+    let trouble = report.exit_code() & 2 != 0;
     let run = json!({
         "tool": {
             "driver": {
@@ -57,21 +55,22 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, places: 
         },
         "invocations": [{
             "executionSuccessful": !trouble,
-            "exitCode": reports.exit_code(),
-            "startTimeUtc": reports.started().parse::<jiff::Timestamp>().map(|time| time.to_string()).unwrap_or_default(),
-            "toolExecutionNotifications": reports
-                .sandbox()
+            "exitCode": report.exit_code(),
+            "startTimeUtc": report.run.started.parse::<jiff::Timestamp>().map(|time| time.to_string()).unwrap_or_default(),
+            "toolExecutionNotifications": report
+                .run
+                .sandbox
                 .missing()
                 .map(|missing| format!("{missing} did not hold during this run"))
-                .chain(warnings(reports))
+                .chain(warnings(report))
                 .map(|text| json!({ "level": "warning", "message": { "text": plain(&text) } }))
                 .collect::<Vec<_>>(),
         }],
         "columnKind": "unicodeCodePoints",
         "results": results,
         "properties": {
-            "headline": headline(reports),
-            "window": window.map(|window| json!({ "until": window.until(), "reason": window.reason })),
+            "headline": headline(report),
+            "window": report.run.window.as_ref().map(|window| json!({ "until": window.until(), "reason": window.reason })),
         },
     });
     let log = json!({

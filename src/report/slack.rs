@@ -11,13 +11,12 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::findings::{emptied, headline, sentence, verdict};
-use super::fleet::Reports;
 use super::group::{self, Item};
 use super::json::write_value;
 use super::text::describe;
 use super::uncovered;
 use super::words::{Prose, capitalized, counted, grouped, shown};
-use super::{CheckReport, Outcome, Report, Status, Trouble, next};
+use super::{CheckReport, HostReport, Outcome, Report, RunInfo, Status, Trouble, next};
 use crate::path::escaped;
 
 /// Blocks that a message may have.
@@ -44,18 +43,17 @@ const LINES: usize = 20;
 ///
 /// # Errors
 /// Those of `out`.
-pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, title: &str) -> io::Result<()> {
-    let reports = reports.into();
-    let failed = failed(reports);
+pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
+    let failed = failed(report);
     let title = Prose(title).to_string();
-    let headline = escape(&headline(reports));
-    let header = cut(&format!("{title}: {}", verdict(reports.exit_code())), LONGEST_HEADER);
+    let headline = escape(&headline(report));
+    let header = cut(&format!("{title}: {}", verdict(report.exit_code())), LONGEST_HEADER);
     let mut blocks = vec![
         json!({ "type": "header", "text": { "type": "plain_text", "text": header, "emoji": false } }),
-        section(&format!("{}{headline}", emoji(reports))),
+        section(&format!("{}{headline}", emoji(report))),
     ];
-    let mut text = format!("{}{}: {headline}", emoji(reports), code(&title));
-    if let Some(window) = window(reports) {
+    let mut text = format!("{}{}: {headline}", emoji(report), code(&title));
+    if let Some(window) = window(report) {
         text.push('\n');
         text.push_str(&window);
     }
@@ -76,14 +74,15 @@ pub fn write<'a>(out: &mut impl Write, reports: impl Into<Reports<'a>>, title: &
             counted(more as u64, "more check", "more checks")
         )));
     }
-    let context = cut(&context(reports), LONGEST_SECTION);
+    let context = cut(&context(report), LONGEST_SECTION);
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": context }] }));
     write_value(out, &json!({ "text": text, "blocks": blocks }))
 }
 
 /// What failed, on which servers.
 struct Failed<'a> {
-    report: &'a Report,
+    run: &'a RunInfo,
+    host: &'a HostReport,
     servers: Vec<&'a str>,
     what: What<'a>,
 }
@@ -94,25 +93,23 @@ enum What<'a> {
 }
 
 /// All that failed; servers of which the same is to be said are one. What is wrong with the locks is said once.
-fn failed(reports: Reports<'_>) -> Vec<Failed<'_>> {
-    let groups = match reports {
-        Reports::One(report) => vec![vec![report]],
-        Reports::Several(fleet) => fleet.alike(),
-    };
+fn failed(report: &Report) -> Vec<Failed<'_>> {
+    let groups = report.only().map_or_else(|| report.alike(), |host| vec![vec![host]]);
     let mut missing = HashSet::new();
     let mut all = Vec::new();
     for group in groups {
-        let Some(report) = group.first() else { continue };
-        let names = group.iter().filter_map(|report| report.server.as_ref());
-        let servers: Vec<_> = names.map(|server| server.name.as_str()).collect();
-        if let Some(trouble) = report.server.as_ref().and_then(|server| server.trouble.as_ref()) {
-            all.push(Failed { report, servers: servers.clone(), what: What::Collection(trouble) });
+        let Some(&host) = group.first() else { continue };
+        let names = group.iter().filter_map(|host| host.server.as_ref());
+        let names: Vec<_> = names.map(|server| server.name.as_str()).collect();
+        let failed = |servers: &Vec<_>, what| Failed { run: &report.run, host, servers: servers.clone(), what };
+        if let Some(trouble) = host.trouble() {
+            all.push(failed(&names, What::Collection(trouble)));
         }
-        for check in &report.checks {
+        for check in &host.checks {
             if is_missing(check) && missing.insert(&check.lock) {
-                all.push(Failed { report, servers: Vec::new(), what: What::Check(check) });
+                all.push(failed(&Vec::new(), What::Check(check)));
             } else if check.status() == Status::Fail {
-                all.push(Failed { report, servers: servers.clone(), what: What::Check(check) });
+                all.push(failed(&names, What::Check(check)));
             }
         }
     }
@@ -145,7 +142,7 @@ impl Failed<'_> {
     /// What to do about it, as lines to paste, each whole or not at all.
     fn next(&self) -> String {
         let What::Check(check) = self.what else { return String::new() };
-        let Some(next) = next::of(self.report, check) else { return String::new() };
+        let Some(next) = next::of(self.run, self.host, check) else { return String::new() };
         let mut text = format!("\n_{}_", escape(next.cause));
         for step in next.steps {
             let line = format!("\n{}: `{}`", step.what, escape(&step.line));
@@ -161,10 +158,10 @@ fn is_missing(check: &CheckReport) -> bool {
     matches!(check.outcome, Outcome::NoLock)
 }
 
-fn emoji(reports: Reports<'_>) -> &'static str {
-    match reports.exit_code() {
+fn emoji(report: &Report) -> &'static str {
+    match report.exit_code() {
         0 => ":white_check_mark: ",
-        1 if reports.window_is_open() => ":construction: ",
+        1 if report.run.window_is_open() => ":construction: ",
         1 => ":rotating_light: ",
         _ => ":warning: ",
     }
@@ -219,16 +216,16 @@ fn drift(check: &CheckReport, item: &Item<'_>) -> String {
     format!("{label} {} {}", code(&shown(&check.root, item.path)), code(&text))
 }
 
-fn window(reports: Reports<'_>) -> Option<String> {
-    let window = reports.window()?;
-    let state = if reports.window_is_open() { "Drift is expected until" } else { "Drift was expected until" };
+fn window(report: &Report) -> Option<String> {
+    let window = report.run.window.as_ref()?;
+    let state = if report.run.window_is_open() { "Drift is expected until" } else { "Drift was expected until" };
     Some(format!("{state} {}: {}", window.until(), code(&window.reason)))
 }
 
-fn context(reports: Reports<'_>) -> String {
-    let mut parts = vec![format!("Checked {}", escape(&escaped(reports.started().as_bytes()).to_string()))];
-    parts.extend(window(reports));
-    parts.extend(reports.sandbox().missing().map(|layer| format!("{} did not hold", capitalized(layer))));
+fn context(report: &Report) -> String {
+    let mut parts = vec![format!("Checked {}", escape(&escaped(report.run.started.as_bytes()).to_string()))];
+    parts.extend(window(report));
+    parts.extend(report.run.sandbox.missing().map(|layer| format!("{} did not hold", capitalized(layer))));
     parts.push(format!("driftlock {}", env!("CARGO_PKG_VERSION")));
     parts.join(" · ")
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CheckReport, Outcome, Report};
+use super::{CheckReport, HostReport, Outcome, Report};
 use crate::compare::Counts;
 
 /// How a check, or the whole run, ended. A run is never [`Skip`](Self::Skip).
@@ -69,11 +69,11 @@ impl CheckReport {
     }
 }
 
-impl Report {
+impl HostReport {
     /// Whether every lock file is there.
     #[must_use]
-    pub const fn lock_files_exist(&self) -> Status {
-        Status::pass_if(self.missing_locks.is_empty())
+    pub fn lock_files_exist(&self) -> Status {
+        Status::pass_if(self.missing_locks().next().is_none())
     }
 
     /// Whether everything was collected on the server; nothing if there is none.
@@ -99,6 +99,20 @@ impl Report {
     #[must_use]
     pub fn counts(&self) -> Counts {
         sum(self.checks.iter().map(CheckReport::counts))
+    }
+}
+
+impl Report {
+    /// `PASS` exactly if the exit code is 0.
+    #[must_use]
+    pub fn overall(&self) -> Status {
+        Status::pass_if(self.exit_code() == 0)
+    }
+
+    /// The sums over the counts of all hosts.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        sum(self.hosts.iter().map(HostReport::counts))
     }
 }
 

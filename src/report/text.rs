@@ -7,20 +7,17 @@
 
 pub(in crate::report) mod describe;
 mod drifted;
-mod fleet;
 mod page;
-
-pub use fleet::write_fleet;
+mod servers;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::alike;
-use super::fleet::Reports;
 use super::group;
 use super::uncovered;
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
-use super::{CheckReport, Outcome, Report, ServerReport, next};
+use super::{CheckReport, HostReport, Outcome, Report, RunInfo, ServerReport, Status, missing_locks, next};
 use crate::baseline::OldLock;
 use crate::compare::{Counts, LeftOut, UnverifiedEntry};
 use crate::manifest::{Kind, Unverified};
@@ -50,23 +47,40 @@ const RULE: &str = "========================================";
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: Option<&str>) -> io::Result<()> {
+    match report.only() {
+        Some(host) => write_host(out, &report.run, host, style, report_path),
+        None => servers::write(out, report, style, report_path),
+    }
+}
+
+/// Writes the text report of one host alone.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_host(
+    out: &mut impl Write,
+    run: &RunInfo,
+    host: &HostReport,
+    style: Style,
+    report_path: Option<&str>,
+) -> io::Result<()> {
     let mut page = Page { out, style, lines: LINES, next: !style.quiet };
     page.frame(format_args!(
         "{RULE}\n  Drift Check - {}\n  Mode: {}\n{RULE}\n",
-        escaped(report.timestamp.as_bytes()),
-        report.mode()
+        escaped(run.timestamp.as_bytes()),
+        host.mode()
     ))?;
-    sandbox(&mut page, &report.sandbox)?;
-    window(&mut page, report)?;
-    lock_files(&mut page, Reports::One(report))?;
-    if let Some(server) = &report.server {
+    sandbox(&mut page, &run.sandbox)?;
+    window(&mut page, run)?;
+    lock_files(&mut page, run, std::slice::from_ref(host))?;
+    if let Some(server) = &host.server {
         collection(&mut page, server)?;
     }
-    for check in &report.checks {
-        self::check(&mut page, check, report.mode())?;
-        steps(&mut page, report, check)?;
+    for check in &host.checks {
+        self::check(&mut page, check, host.mode())?;
+        steps(&mut page, run, host, check)?;
     }
-    let summary = report.summary();
+    let summary = host.summary();
     page.frame(format_args!("\n{RULE}\n  SUMMARY\n{RULE}"))?;
     page.frame(format_args!(
         "Total checks: {}\nPassed: {}\nFailed: {}",
@@ -75,19 +89,19 @@ pub fn write(out: &mut impl Write, report: &Report, style: Style, report_path: O
     if summary.skipped > 0 {
         page.frame(format_args!("Skipped: {}", summary.skipped))?;
     }
-    page.frame(format_args!("{}", entries(report.counts())))?;
-    page.frame(format_args!(""))?;
-    page.overall(report.overall())?;
-    if let Some(path) = report_path {
-        page.frame(format_args!("\nReport: {}", escaped(path.as_bytes())))?;
-    }
-    Ok(())
+    end(&mut page, host.counts(), host.overall(), report_path)
 }
 
-/// What became of all entries.
-fn entries(Counts { verified, drifted, unverified, .. }: Counts) -> String {
+/// The sums, the verdict, and where the report lies.
+fn end(page: &mut Page<impl Write>, counts: Counts, overall: Status, report_path: Option<&str>) -> io::Result<()> {
+    let Counts { verified, drifted, unverified, .. } = counts;
     let [verified, drifted, unverified] = [verified, drifted, unverified].map(grouped);
-    format!("Entries: {verified} verified, {drifted} drifted, {unverified} unverified")
+    page.frame(format_args!("Entries: {verified} verified, {drifted} drifted, {unverified} unverified\n"))?;
+    page.overall(overall)?;
+    match report_path {
+        Some(path) => page.frame(format_args!("\nReport: {}", escaped(path.as_bytes()))),
+        None => Ok(()),
+    }
 }
 
 fn sandbox(page: &mut Page<impl Write>, enforced: &Enforced) -> io::Result<()> {
@@ -105,32 +119,30 @@ fn sandbox(page: &mut Page<impl Write>, enforced: &Enforced) -> io::Result<()> {
     Ok(())
 }
 
-fn window(page: &mut Page<impl Write>, report: &Report) -> io::Result<()> {
-    let Some(window) = &report.window else { return Ok(()) };
+fn window(page: &mut Page<impl Write>, run: &RunInfo) -> io::Result<()> {
+    let Some(window) = &run.window else { return Ok(()) };
     let (until, reason) = (window.until(), Prose(&window.reason));
-    if report.window_is_open() {
+    if run.window_is_open() {
         page.line(Tag::Info, format_args!("Drift is expected until {until}: {reason}"))
     } else {
         page.line(Tag::Warn, format_args!("Drift was expected until {until}, which has passed: {reason}"))
     }
 }
 
-fn lock_files(page: &mut Page<impl Write>, reports: Reports<'_>) -> io::Result<()> {
+fn lock_files(page: &mut Page<impl Write>, run: &RunInfo, hosts: &[HostReport]) -> io::Result<()> {
     page.line(Tag::Info, format_args!("Checking lock files exist..."))?;
-    let missing = reports.missing_locks();
+    let missing = missing_locks(hosts);
     if missing.is_empty() {
         return page.line(Tag::Pass, format_args!("All required lock files present"));
     }
     // The first check of each lock.
-    let mut checks: HashMap<&str, (&Report, &CheckReport)> = HashMap::new();
-    for (report, check) in
-        reports.all().iter().flat_map(|report| report.checks.iter().map(move |check| (report, check)))
-    {
-        checks.entry(&check.lock).or_insert((report, check));
+    let mut checks: HashMap<&str, (&HostReport, &CheckReport)> = HashMap::new();
+    for (host, check) in hosts.iter().flat_map(|host| host.checks.iter().map(move |check| (host, check))) {
+        checks.entry(&check.lock).or_insert((host, check));
     }
     for lock in missing {
         page.line(Tag::Fail, format_args!("Missing lock file: {}", escaped(lock.as_bytes())))?;
-        match checks.get(lock).map(|(report, check)| (check, next::of(report, check))) {
+        match checks.get(lock).map(|(host, check)| (check, next::of(run, host, check))) {
             Some((_, Some(next))) => {
                 if page.next {
                     page.detail(format_args!("{}", next.cause))?;
@@ -218,10 +230,10 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
 }
 
 /// What to do about it, as lines to paste.
-fn steps(page: &mut Page<impl Write>, report: &Report, check: &CheckReport) -> io::Result<()> {
+fn steps(page: &mut Page<impl Write>, run: &RunInfo, host: &HostReport, check: &CheckReport) -> io::Result<()> {
     // What is to be done about a lock that is missing is said where that is.
     let is_wanted = page.next && !matches!(check.outcome, Outcome::NoLock);
-    let Some(next) = is_wanted.then(|| next::of(report, check)).flatten() else { return Ok(()) };
+    let Some(next) = is_wanted.then(|| next::of(run, host, check)).flatten() else { return Ok(()) };
     page.detail(format_args!("{}", next.cause))?;
     let width = next.steps.iter().map(|step| step.what.len()).max().unwrap_or(0);
     next.steps.iter().try_for_each(|step| page.detail(format_args!("  {:width$}  {}", step.what, step.line)))

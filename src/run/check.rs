@@ -6,7 +6,7 @@ mod server;
 pub use server::server;
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::cache::StatCache;
 use super::locked::{Beside, Checks, Locked};
@@ -14,20 +14,8 @@ use super::{Follow, since};
 use crate::compare::{self, Comparison, Hidden, Room};
 use crate::manifest::{Record, json};
 use crate::patch::Effort;
-use crate::report::{CheckReport, Outcome, ServerReport};
+use crate::report::{HostReport, Outcome};
 use crate::session::{Collected, Run, Wanted};
-
-/// What was found on one machine.
-pub struct Host {
-    /// The server that was checked; nothing if it was this machine.
-    pub server: Option<ServerReport>,
-    /// How long reading and comparing took.
-    pub duration: Duration,
-    /// What was read of files' contents, in bytes.
-    pub bytes: u64,
-    /// In the order in which they are declared.
-    pub checks: Vec<CheckReport>,
-}
 
 /// Reads all checks of this machine in one pass over their roots, and compares each with its lock. `shows_all` adds the lines
 /// that changed to every check, and not only to those that ask for them. Says whether the run was given up.
@@ -38,7 +26,7 @@ pub fn here(
     follow: impl Follow,
     mut cache: Option<&mut StatCache>,
     shows_all: bool,
-) -> (Host, bool) {
+) -> (HostReport, bool) {
     let begun = Instant::now();
     let mut checks = Checks::open(run.checks());
     if let Some(cache) = &mut cache {
@@ -64,7 +52,7 @@ pub fn here(
     if !given_up {
         look_again(&mut checks.locked, shows_all);
     }
-    (Host { server: None, duration, bytes, checks: checks.reports() }, given_up)
+    (HostReport { server: None, duration, bytes, checks: checks.reports() }, given_up)
 }
 
 /// Compares one check with what was collected.

@@ -20,7 +20,6 @@ pub mod servers;
 pub mod state;
 mod verdict;
 
-pub use check::Host;
 pub use locked::Locked;
 pub use servers::Servers;
 pub use verdict::nothing_found;

@@ -1,76 +1,55 @@
 //! Reports in which each field is as bad as it gets, and reading them back.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use driftlock::manifest::{Boundary, Crossing, Kind};
-use driftlock::report::fleet::Fleet;
 use driftlock::report::json::{Kept, parse_kept};
 use driftlock::report::next::{Footing, Ground, InGit};
-use driftlock::report::{Outcome, Report, Trouble, changes, difference};
+use driftlock::report::{CheckReport, Outcome, Report, Trouble, changes, difference};
 
 use crate::samples::{self, Tree};
 use crate::trees::{Pair, WORST};
 use crate::{Case, Input, formats};
 
-/// A report of one machine or of several servers.
-pub enum Any {
-    One(Box<Report>),
-    Several(Fleet),
-}
-
-impl Any {
-    /// Read by an operator who stands where git knows all of it, so that each failed check has its next steps.
-    fn in_git(mut self) -> Self {
-        let reports = match &mut self {
-            Self::One(report) => std::slice::from_mut(&mut **report),
-            Self::Several(fleet) => &mut fleet.servers[..],
-        };
-        for report in reports {
-            let footing = |check: &driftlock::report::CheckReport| Footing {
-                local: true,
-                place: check.root.clone(),
-                git: Some(InGit { root: check.root.clone().into(), lock: check.lock.clone().into() }),
-                ..Footing::default()
-            };
-            let checks = report.checks.iter().map(|check| (check.name.clone(), footing(check))).collect();
-            report.ground = Some(Arc::new(Ground { checks, ..Ground::default() }));
-        }
-        self
-    }
-
-    pub fn json(&self) -> Vec<u8> {
-        match self {
-            Self::One(report) => samples::json(report),
-            Self::Several(fleet) => samples::fleet_json(fleet),
-        }
-    }
+/// The same, read by an operator who stands where git knows all of it, so that each failed check has its next steps.
+fn in_git(mut report: Report) -> Report {
+    let footing = |check: &CheckReport| Footing {
+        local: true,
+        place: check.root.clone(),
+        git: Some(InGit { root: check.root.clone().into(), lock: check.lock.clone().into() }),
+        ..Footing::default()
+    };
+    let checks = report.checks().map(|check| (check.name.clone(), footing(check))).collect();
+    report.run.ground = Some(Ground { checks, ..Ground::default() });
+    report
 }
 
 /// By name: those with one check over one of the [`WORST`] trees, and those that are bad in other ways.
-pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
+pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Report>)> {
     let of_trees = WORST.iter().map(|&(name, make)| {
-        let one = move |size| one(vec![of_pair("tree", &make(size))]);
-        (name.to_owned(), Box::new(one) as Box<dyn Fn(usize) -> Any>)
+        let one = move |size| samples::report(vec![of_pair("tree", &make(size))]);
+        (name.to_owned(), Box::new(one) as Box<dyn Fn(usize) -> Report>)
     });
-    let others: [(&str, fn(usize) -> Any); 11] = [
+    let others: [(&str, fn(usize) -> Report); 11] = [
         ("many-checks", |size| {
             let (locked, live) = (Tree::new().file("a", "before"), Tree::new().file("a", "after"));
             let check =
                 |number| samples::check(&format!("c{number}"), Kind::Files, "root", samples::outcome(&locked, &live));
-            one((0..size / 1000).map(check).collect())
+            samples::report((0..size / 1000).map(check).collect())
         }),
         ("many-locks-are-missing", |size| {
-            one((0..size / 600)
-                .map(|number| samples::check(&format!("c{number}"), Kind::Files, "root", Outcome::NoLock))
-                .collect())
+            samples::report(
+                (0..size / 600)
+                    .map(|number| samples::check(&format!("c{number}"), Kind::Files, "root", Outcome::NoLock))
+                    .collect(),
+            )
         }),
         ("many-checks-failed", |size| {
             let failed = |number| {
                 let trouble = Trouble::new(format!("the root {number} could not be opened"), "create it");
                 samples::check(&format!("c{number}"), Kind::Trees, "root", Outcome::Failed(trouble))
             };
-            one((0..size / 700).map(failed).collect())
+            samples::report((0..size / 700).map(failed).collect())
         }),
         ("long-texts", |size| {
             let trouble = Trouble::new("##::\u{200b}".repeat(size / 30), "##[x]".repeat(size / 20));
@@ -82,27 +61,27 @@ pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
             );
             check.resolved_root = Some("/root".repeat(size / 20));
             check.lock = "l/".repeat(size / 20);
-            one(vec![check])
+            samples::report(vec![check])
         }),
         ("many-mounts", |size| {
             let mut check =
                 of_pair("tree", &Pair { kind: Kind::Trees, locked: Tree::new().dir("m"), live: Tree::new().dir("m") });
             check.mounts =
                 (0..size / 40).map(|number| Crossing::into(Boundary::FileSystem, format!("m/{number:06}"))).collect();
-            one(vec![check])
+            samples::report(vec![check])
         }),
         ("many-servers-that-differ", |size| {
             let server = |number| {
                 let (locked, live) = (Tree::new().file("a", "before"), Tree::new().file("a", &format!("{number}")));
                 samples::on(format!("web{number}"), samples::report(vec![samples::files(&locked, &live)]))
             };
-            Any::Several(samples::fleet((0..size / 2500).map(server).collect()))
+            samples::fleet((0..size / 2500).map(server).collect())
         }),
         ("lines-that-changed", |size| {
             let tree = |contents: &str| {
                 (0..size / 6000).fold(Tree::new(), |tree, number| tree.file(format!("{number:06}"), contents))
             };
-            one(vec![samples::showing(tree("before"), tree("after"))])
+            samples::report(vec![samples::showing(tree("before"), tree("after"))])
         }),
         ("many-servers-with-checks-of-their-own", |size| {
             let server = |number| {
@@ -111,17 +90,15 @@ pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
                 let check = samples::check(&format!("c{number}"), Kind::Files, "root", outcome);
                 samples::on(format!("web{number}"), samples::report(vec![check]))
             };
-            Any::Several(samples::fleet((0..size / 2500).map(server).collect()))
+            samples::fleet((0..size / 2500).map(server).collect())
         }),
         ("many-servers-that-are-alike", |size| {
-            Any::Several(samples::fleet(
+            samples::fleet(
                 (0..size / 5000).map(|number| samples::on(format!("web{number}"), samples::seed_fail())).collect(),
-            ))
+            )
         }),
         ("many-servers-that-were-not-reached", |size| {
-            Any::Several(samples::fleet(
-                (0..size / 4000).map(|number| samples::unreached_on(&format!("web{number}"))).collect(),
-            ))
+            samples::fleet((0..size / 4000).map(|number| samples::unreached_on(&format!("web{number}"))).collect())
         }),
         ("many-checks-on-two-servers", |size| {
             let server = |name: &str| {
@@ -131,33 +108,30 @@ pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Any>)> {
                 };
                 samples::on(name, samples::report((0..size / 2000).map(check).collect()))
             };
-            Any::Several(samples::fleet(vec![server("a"), server("b")]))
+            samples::fleet(vec![server("a"), server("b")])
         }),
     ];
-    let others = others.into_iter().map(|(name, make)| (name.to_owned(), Box::new(make) as Box<dyn Fn(usize) -> Any>));
+    let others =
+        others.into_iter().map(|(name, make)| (name.to_owned(), Box::new(make) as Box<dyn Fn(usize) -> Report>));
     of_trees.chain(others).collect()
 }
 
-fn one(checks: Vec<driftlock::report::CheckReport>) -> Any {
-    Any::One(Box::new(samples::report(checks)))
-}
-
-fn of_pair(name: &str, Pair { kind, locked, live }: &Pair) -> driftlock::report::CheckReport {
+fn of_pair(name: &str, Pair { kind, locked, live }: &Pair) -> CheckReport {
     samples::check(name, *kind, "root", samples::outcome(locked, live))
 }
 
 /// Writing them in all forms, reading them back, and comparing what was read with another report.
 pub fn cases() -> Vec<Case> {
-    let case = |(name, make): (String, Box<dyn Fn(usize) -> Any>)| {
+    let case = |(name, make): (String, Box<dyn Fn(usize) -> Report>)| {
         Case::new(format!("report/{name}"), move |size| {
             let report = Rc::new(make(size));
-            let json = report.json();
+            let json = samples::json(&report);
             let mut work = formats::all(&report);
-            work.push(("next steps", formats::text(make(size).in_git())));
+            work.push(("next steps", formats::text(in_git(make(size)))));
             let read = json.clone();
-            work.push(("read back", Box::new(move || back(&read).json().len())));
+            work.push(("read back", Box::new(move || samples::json(&back(&read)).len())));
             // Those of several servers are not compared.
-            if let Any::One(_) = &*report {
+            if report.only().is_some() {
                 let nothing = samples::json(&samples::seed_pass());
                 for (name, later, form) in [("difference", true, false), ("difference in JSON", false, true)] {
                     let (report, nothing) = (json.clone(), nothing.clone());
@@ -170,11 +144,8 @@ pub fn cases() -> Vec<Case> {
     all().into_iter().map(case).collect()
 }
 
-fn back(json: &[u8]) -> Any {
-    match parse_kept(json).expect("a report") {
-        Kept::One(parsed) => Any::One(Box::new(parsed.into_report().expect("a report"))),
-        Kept::Several(parsed) => Any::Several(parsed.into_fleet().expect("a report")),
-    }
+fn back(json: &[u8]) -> Report {
+    parse_kept(json).and_then(Kept::into_report).expect("a report")
 }
 
 fn compare(report: &[u8], nothing: &[u8], later: bool, json: bool) -> usize {

@@ -1,14 +1,13 @@
 //! The report of several servers for people: readable with hundreds of them, and on a narrow terminal.
 
-use driftlock::report::fleet::Fleet;
-use driftlock::report::text::{Style, write_fleet};
+use driftlock::report::text::{Style, write};
 use driftlock::report::{CheckReport, Outcome, Report};
 use driftlock::trouble::Trouble;
 
 use crate::samples::{self, Tree};
 
 fn named(mut report: Report, name: &str) -> Report {
-    let server = report.server.as_mut().unwrap();
+    let server = report.hosts[0].server.as_mut().unwrap();
     (server.name, server.host) = (name.to_owned(), format!("{name}.example.org"));
     report
 }
@@ -24,10 +23,7 @@ fn servers(number: usize) -> Vec<Report> {
             number if away(number) => {
                 let problem = format!("ssh: connect to host {name}.example.org port 22: Connection refused");
                 let trouble = Trouble::new(problem, "check that sshd runs there");
-                Report {
-                    server: samples::of_server(samples::seed_pass(), Some(trouble)).server,
-                    ..samples::unreached()
-                }
+                samples::of_server(samples::unreached(), Some(trouble))
             }
             _ => samples::of_server(samples::seed_pass(), None),
         };
@@ -37,10 +33,12 @@ fn servers(number: usize) -> Vec<Report> {
 }
 
 fn text(servers: Vec<Report>, width: Option<u16>) -> String {
-    let Report { timestamp, started, sandbox, .. } = samples::seed_pass();
-    let fleet = Fleet { timestamp, started, previous: None, sandbox, servers };
+    written(&samples::fleet(servers), width)
+}
+
+fn written(report: &Report, width: Option<u16>) -> String {
     let mut out = Vec::new();
-    write_fleet(&mut out, &fleet, Style { width, ..Style::default() }, None).unwrap();
+    write(&mut out, report, Style { width, ..Style::default() }, None).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -88,8 +86,9 @@ fn a_table_that_is_too_wide_has_numbers_for_names() {
         };
         samples::check(&format!("another_{}_with_a_name_that_is_long", check.name), check.kind, "r", outcome)
     };
-    let wide = |server: &mut Report| server.checks.extend(server.checks.iter().map(again).collect::<Vec<_>>());
-    servers.iter_mut().for_each(wide);
+    for checks in servers.iter_mut().map(|server| &mut server.hosts[0].checks) {
+        checks.extend(checks.iter().map(again).collect::<Vec<_>>());
+    }
     let narrow = text(servers, Some(80));
     let table: Vec<_> = narrow.lines().skip_while(|line| !line.starts_with("  1  ")).take(12).collect();
     insta::assert_snapshot!(table.join("\n"), @r"
@@ -111,8 +110,8 @@ fn a_table_that_is_too_wide_has_numbers_for_names() {
 
 #[test]
 fn the_window_is_told() {
-    let Report { window, .. } = samples::in_window();
-    let servers = servers(2).into_iter().map(|server| Report { window: window.clone(), ..server }).collect();
-    let text = text(servers, None);
+    let mut report = samples::fleet(servers(2));
+    report.run.window = samples::in_window().run.window;
+    let text = written(&report, None);
     assert!(text.contains("[INFO] Drift is expected until "), "{text}");
 }

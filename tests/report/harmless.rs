@@ -39,7 +39,10 @@ fn assert_harmless(report: &Report) {
     }
     assert_eq!(shown.matches("\nOVERALL: ").count(), 1);
     // A line of drift or trouble for each there is, and not one more.
-    assert_eq!(shown.lines().filter(|line| line.starts_with("[PASS]")).count() as u64, report.summary().passed);
+    assert_eq!(
+        shown.lines().filter(|line| line.starts_with("[PASS]")).count() as u64,
+        report.hosts[0].summary().passed
+    );
 }
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
@@ -88,12 +91,12 @@ proptest! {
 #[test]
 fn hostile_names_are_shown_harmlessly() {
     let mut report = samples::hostile();
-    for check in &mut report.checks {
+    for check in &mut report.hosts[0].checks {
         check.name.insert(0, 'C');
     }
     for line in plain(&report).split('\n').filter(|line| line.starts_with("[FAIL] Addon")) {
         assert!(!line.chars().any(is_hazardous), "{line:?}");
     }
-    report.checks.remove(0);
+    report.hosts[0].checks.remove(0);
     assert_harmless(&report);
 }

@@ -114,7 +114,7 @@ fn details_count_what_failed() {
         "1 module and 3 files drifted: odoo_modules/seisei/a;odoo_modules/seisei/b;odoo_modules/seisei/b\\x3bc\\n;d;"
     );
     // No name makes two items of one.
-    for check in &samples::hostile().checks {
+    for check in &samples::hostile().hosts[0].checks {
         if let Outcome::Compared { comparison, .. } = &check.outcome {
             let groups = driftlock::report::group::groups(check.kind, &comparison.drift).len();
             let text = &details(&samples::hostile())[1];
@@ -128,8 +128,9 @@ fn an_entry_has_the_keys_of_its_lock_line() {
     let mut seen = 0;
     for (_, report) in samples::all() {
         let value = value(&report);
-        let own = 1 + usize::from(report.server.is_some());
-        for (number, check) in report.checks.iter().enumerate() {
+        let host = &report.hosts[0];
+        let own = 1 + usize::from(host.server.is_some());
+        for (number, check) in host.checks.iter().enumerate() {
             let Outcome::Compared { comparison, .. } = &check.outcome else { continue };
             for (drift, item) in comparison.drift.iter().zip(value["checks"][number + own]["drift"].as_array().unwrap())
             {
@@ -153,19 +154,20 @@ fn an_entry_has_the_keys_of_its_lock_line() {
 fn a_report_reads_back_as_it_was() {
     for (name, report) in samples::all() {
         let parsed = parse(&samples::json(&report)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let host = &report.hosts[0];
         assert_eq!(parsed.exit_code, report.exit_code(), "{name}");
         assert_eq!(parsed.overall, report.overall(), "{name}");
-        assert_eq!(parsed.summary, report.summary(), "{name}");
+        assert_eq!(parsed.summary, host.summary(), "{name}");
         assert_eq!(parsed.counts, report.counts(), "{name}");
-        assert_eq!(parsed.timestamp, report.timestamp, "{name}");
+        assert_eq!(parsed.timestamp, report.run.timestamp, "{name}");
         assert_eq!(
             parsed.server.as_ref().map(|server| &server.name),
-            report.server.as_ref().map(|server| &server.name),
+            host.server.as_ref().map(|server| &server.name),
             "{name}"
         );
-        let own = 1 + usize::from(report.server.is_some());
-        assert_eq!(parsed.checks.len(), own + report.checks.len(), "{name}");
-        for (parsed, check) in parsed.checks[own..].iter().zip(&report.checks) {
+        let own = 1 + usize::from(host.server.is_some());
+        assert_eq!(parsed.checks.len(), own + host.checks.len(), "{name}");
+        for (parsed, check) in parsed.checks[own..].iter().zip(&host.checks) {
             assert_eq!((&parsed.name, parsed.kind), (&check.name, Some(check.kind)), "{name}");
             assert_eq!((parsed.status, parsed.counts), (check.status(), check.counts()), "{name}");
             match &check.outcome {
@@ -336,7 +338,7 @@ fn a_report_changed_by_hand_is_refused() {
         (true, |report| report["checks"][0]["kind"] = json!("files")),
     ];
     for (number, (contradiction, edit)) in edits.into_iter().enumerate() {
-        let mut report = value(&Report { previous: samples::continued().previous, ..samples::seed_fail() });
+        let mut report = value(&samples::after_another(samples::seed_fail()));
         edit(&mut report);
         let error = parse(report.to_string().as_bytes()).expect_err(&number.to_string());
         match error {
@@ -352,9 +354,9 @@ fn a_report_changed_by_hand_is_refused() {
 type FleetEdit = fn(&mut Value);
 
 /// Reads a report of several servers back.
-fn restored(bytes: &[u8]) -> Result<driftlock::report::fleet::Fleet, ReportError> {
+fn restored(bytes: &[u8]) -> Result<Report, ReportError> {
     match parse_kept(bytes)? {
-        Kept::Several(parsed) => parsed.into_fleet(),
+        Kept::Several(parsed) => parsed.into_report(),
         Kept::One(_) => panic!("it is about one"),
     }
 }
@@ -362,9 +364,9 @@ fn restored(bytes: &[u8]) -> Result<driftlock::report::fleet::Fleet, ReportError
 #[test]
 fn a_report_of_several_servers_is_read_back_to_the_byte() {
     for (name, fleet) in samples::fleets() {
-        let json = samples::fleet_json(&fleet);
+        let json = samples::json(&fleet);
         let read = restored(&json).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(samples::fleet_json(&read), json, "{name}");
+        assert_eq!(samples::json(&read), json, "{name}");
         assert_eq!(parse(&json), Err(ReportError::Several), "{name}");
     }
     assert!(matches!(parse_kept(&samples::json(&samples::seed_fail())), Ok(Kept::One(_))));
@@ -373,7 +375,7 @@ fn a_report_of_several_servers_is_read_back_to_the_byte() {
 #[test]
 fn a_report_of_several_servers_that_contradicts_itself_is_refused() {
     let fleets = samples::fleets();
-    let good = samples::fleet_json(&fleets.iter().find(|(name, _)| *name == "mixed").unwrap().1);
+    let good = samples::json(&fleets.iter().find(|(name, _)| *name == "mixed").unwrap().1);
     let edits: &[(FleetEdit, &str)] = &[
         (|fleet| fleet["overall"] = json!("PASS"), "its verdict does not fit its servers"),
         (|fleet| fleet["exit_code"] = json!(1), "its verdict does not fit its servers"),

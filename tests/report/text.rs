@@ -7,7 +7,7 @@ use crate::samples::{self, Tree};
 
 fn text(report: &Report, style: Style) -> String {
     let mut out = Vec::new();
-    let path = format!("audit/runtime/{}/drift_report.json", report.timestamp);
+    let path = format!("audit/runtime/{}/drift_report.json", report.run.timestamp);
     write(&mut out, report, style, Some(&path)).unwrap();
     String::from_utf8(out).unwrap()
 }
@@ -228,8 +228,8 @@ fn names_all_trouble_with_its_remedy() {
 #[test]
 fn says_which_layer_of_the_sandbox_did_not_hold() {
     let mut report = samples::report(Vec::new());
-    report.sandbox.landlock = None;
-    report.sandbox.seccomp = false;
+    report.run.sandbox.landlock = None;
+    report.run.sandbox.seccomp = false;
     insta::assert_snapshot!(plain(&report), @r"
     ========================================
       Drift Check - 20260129_153042

@@ -14,8 +14,7 @@ use driftlock::manifest::{
 };
 use driftlock::remote::Head;
 use driftlock::report::chain::Previous;
-use driftlock::report::fleet::Fleet;
-use driftlock::report::{CheckReport, Outcome, Report, ServerReport, Trouble, Window};
+use driftlock::report::{CheckReport, HostReport, Outcome, Report, RunInfo, Scope, ServerReport, Trouble, Window};
 use driftlock::sandbox::{Enforced, Landlock};
 
 /// A tree, by path.
@@ -138,23 +137,20 @@ pub fn trees(locked: &Tree, live: &Tree) -> CheckReport {
 }
 
 pub fn report(checks: Vec<CheckReport>) -> Report {
-    let missing_locks = checks.iter().filter(|check| matches!(check.outcome, Outcome::NoLock));
-    Report {
+    let run = RunInfo {
+        scope: Scope::ThisMachine,
         timestamp: "20260129_153042".to_owned(),
         started: "2026-01-29T15:30:42+09:00".to_owned(),
         previous: None,
-        duration: Duration::from_millis(1234),
-        bytes: 56_789,
         window: None,
-        missing_locks: missing_locks.map(|check| check.lock.clone()).collect(),
-        checks,
         sandbox: Enforced {
             landlock: Some(Landlock { abi: 6, restrictions: vec!["filesystem", "tcp", "scope"] }),
             seccomp: true,
         },
-        server: None,
         ground: None,
-    }
+    };
+    let host = HostReport { server: None, duration: Duration::from_millis(1234), bytes: 56_789, checks };
+    Report { run, hosts: vec![host] }
 }
 
 /// The two checks of the seed's examples, without drift.
@@ -186,8 +182,8 @@ pub fn seed_fail() -> Report {
     let live_addons =
         addons.clone().file("custom_ocr_finance/ocr.py", "OCR\n").file("qr_ordering/backdoor.py", "import os\n");
     let mut report = report(vec![files(&compose, &live_compose), trees(&addons, &live_addons)]);
-    report.timestamp = "20260129_154215".to_owned();
-    report.started = "2026-01-29T15:42:15+09:00".to_owned();
+    report.run.timestamp = "20260129_154215".to_owned();
+    report.run.started = "2026-01-29T15:42:15+09:00".to_owned();
     report
 }
 
@@ -268,14 +264,15 @@ pub fn every_change_as(name: &str) -> CheckReport {
 pub fn of_server(mut report: Report, trouble: Option<Trouble>) -> Report {
     let head = Head { driftlock: "0.1.0".to_owned(), landlock: Some(6), seccomp: true };
     let (name, host) = ("web".to_owned(), "web.example.org".to_owned());
-    report.server = Some(ServerReport { name, host, head: trouble.is_none().then_some(head), trouble });
+    report.run.scope = Scope::OneServer;
+    report.hosts[0].server = Some(ServerReport { name, host, head: trouble.is_none().then_some(head), trouble });
     report
 }
 
 /// [`of_server`] under another name.
 pub fn on(name: impl AsRef<[u8]>, mut report: Report) -> Report {
     report = of_server(report, None);
-    if let Some(server) = &mut report.server {
+    if let Some(server) = &mut report.hosts[0].server {
         server.name = String::from_utf8_lossy(name.as_ref()).into_owned();
         server.host.clone_from(&server.name);
     }
@@ -285,7 +282,7 @@ pub fn on(name: impl AsRef<[u8]>, mut report: Report) -> Report {
 /// One that could not be asked, for its own reason.
 pub fn unreached_on(name: &str) -> Report {
     let mut report = unreached();
-    if let Some(server) = &mut report.server {
+    if let Some(server) = &mut report.hosts[0].server {
         name.clone_into(&mut server.name);
         server.trouble =
             Some(Trouble::new(format!("ssh: connect to {name}: Connection refused"), "see whether sshd runs"));
@@ -293,17 +290,15 @@ pub fn unreached_on(name: &str) -> Report {
     report
 }
 
-pub fn fleet(servers: Vec<Report>) -> Fleet {
-    let mut servers = servers;
-    let Report { timestamp, started, sandbox, .. } = seed_pass();
-    for report in &mut servers {
-        (report.timestamp, report.started) = (timestamp.clone(), started.clone());
-    }
-    Fleet { timestamp, started, previous: None, sandbox, servers }
+/// The hosts of several reports in one, of one run.
+pub fn fleet(servers: Vec<Report>) -> Report {
+    let window = servers.first().and_then(|report| report.run.window.clone());
+    let run = RunInfo { scope: Scope::Servers, window, ..seed_pass().run };
+    Report { run, hosts: servers.into_iter().flat_map(|report| report.hosts).collect() }
 }
 
 /// 200 servers: 30 that drifted alike, 5 that drifted otherwise, 5 that could not be asked.
-pub fn large_fleet() -> Fleet {
+pub fn large_fleet() -> Report {
     let server = |number: u32| {
         let name = format!("web-{number:03}.example.org");
         match number {
@@ -311,7 +306,7 @@ pub fn large_fleet() -> Fleet {
             40..45 => {
                 let mut report = seed_fail();
                 let (locked, live) = (Tree::new().file("a", "1"), Tree::new().file("a", &format!("{number}")));
-                report.checks[0] = files(&locked, &live);
+                report.hosts[0].checks[0] = files(&locked, &live);
                 on(name, report)
             }
             45..50 => unreached_on(&name),
@@ -322,18 +317,16 @@ pub fn large_fleet() -> Fleet {
 }
 
 /// Reports of several servers of every shape, by name.
-pub fn fleets() -> Vec<(&'static str, Fleet)> {
+pub fn fleets() -> Vec<(&'static str, Report)> {
     let mut bare = on("bare", seed_pass());
-    if let Some(head) = bare.server.as_mut().and_then(|server| server.head.as_mut()) {
+    if let Some(head) = bare.hosts[0].server.as_mut().and_then(|server| server.head.as_mut()) {
         (head.landlock, head.seccomp) = (None, false);
     }
     let unlocked = || {
         let mut report = seed_fail();
-        report.checks[0].outcome = Outcome::NoLock;
-        report.missing_locks = vec![report.checks[0].lock.clone()];
+        report.hosts[0].checks[0].outcome = Outcome::NoLock;
         report
     };
-    let window = fleet(vec![on("a", in_window()), on("b", Report { window: in_window().window, ..seed_pass() })]);
     vec![
         ("clean", fleet(vec![on("a", seed_pass()), on("b", seed_pass())])),
         ("one", fleet(vec![on("a", seed_fail())])),
@@ -342,8 +335,8 @@ pub fn fleets() -> Vec<(&'static str, Fleet)> {
         ("troubled", fleet(vec![on("a", report(troubled())), on("b", report(troubled()))])),
         ("containers", fleet(vec![on("a", report(vec![containers(), container_files()]))])),
         ("hostile", fleet(HOSTILE.iter().map(|name| on(name, hostile())).collect())),
-        ("window", window),
-        ("continued", Fleet { previous: continued().previous, ..fleet(vec![on("a", seed_pass())]) }),
+        ("window", fleet(vec![on("a", in_window()), on("b", seed_pass())])),
+        ("continued", after_another(fleet(vec![on("a", seed_pass())]))),
         ("many", fleet((0..4).map(|number| on(number.to_string(), report(vec![many(5000)]))).collect())),
         ("large", large_fleet()),
     ]
@@ -397,23 +390,30 @@ pub fn hostile() -> Report {
 
 /// A report that another one was kept before.
 pub fn continued() -> Report {
+    after_another(seed_pass())
+}
+
+/// A report, with the one that was kept before it.
+pub fn after_another(mut report: Report) -> Report {
     let started = "2026-01-28T15:30:42+09:00".to_owned();
     let previous = Previous { report: "20260128_153042_2".to_owned(), started, digest: sha256(b"report") };
-    Report { previous: Some(previous), ..seed_pass() }
+    report.run.previous = Some(previous);
+    report
 }
 
 /// The two checks of the seed's success, while something wrote to what they read.
 pub fn touched() -> Report {
     let mut report = seed_pass();
-    let Outcome::Compared { .. } = &report.checks[0].outcome else { panic!("it was compared") };
-    report.checks[0].touched = vec![b"edge-traefik/docker-compose.yml".to_vec(), b"odoo18-prod/not\xffutf8\n".to_vec()];
+    let Outcome::Compared { .. } = &report.hosts[0].checks[0].outcome else { panic!("it was compared") };
+    report.hosts[0].checks[0].touched =
+        vec![b"edge-traefik/docker-compose.yml".to_vec(), b"odoo18-prod/not\xffutf8\n".to_vec()];
     report
 }
 
 /// The two checks of the seed's failure, after a run that did not read everything.
 pub fn trusting() -> Report {
     let mut report = seed_fail();
-    report.checks[1].trusted = 3;
+    report.hosts[0].checks[1].trusted = 3;
     report
 }
 
@@ -480,7 +480,9 @@ pub fn troubled() -> Vec<CheckReport> {
 /// Drift in a maintenance window that is open.
 pub fn in_window() -> Report {
     let window = Window::new("2026-01-29T18:00:00+09:00", "<b>Odoo</b> 18.0.7 & *friends*").unwrap();
-    Report { window: Some(window), ..seed_fail() }
+    let mut report = seed_fail();
+    report.run.window = Some(window);
+    report
 }
 
 /// A report of every shape, by name.
@@ -577,7 +579,7 @@ pub fn container_files() -> CheckReport {
 
 pub fn all() -> Vec<(&'static str, Report)> {
     let mut bare = report(troubled());
-    bare.sandbox = Enforced { landlock: None, seccomp: false };
+    bare.run.sandbox = Enforced { landlock: None, seccomp: false };
     let sum_only = Tree::new().with("a", Content::Checksum { sha256: sha256(b"a") });
     let mut text_lock = files(&sum_only, &Tree::new().file("b", "b"));
     if let Outcome::Compared { digest, .. } = &mut text_lock.outcome {
@@ -604,12 +606,6 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("unreached", unreached()),
         ("many", report(vec![many(5000)])),
     ]
-}
-
-pub fn fleet_json(fleet: &Fleet) -> Vec<u8> {
-    let mut out = Vec::new();
-    driftlock::report::json::write_fleet(&mut out, fleet).unwrap();
-    out
 }
 
 pub fn json(report: &Report) -> Vec<u8> {

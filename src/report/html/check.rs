@@ -9,9 +9,10 @@ use crate::manifest::{Content, Record};
 use crate::path::escaped;
 use crate::report::findings::{emptied, sentence};
 use crate::report::group::{self, Item, Shape};
+use crate::report::next::{self, Next};
 use crate::report::text::describe;
 use crate::report::words::{Prose, counted, grouped, joined, shown};
-use crate::report::{CheckReport, Outcome, Report, alike, next, uncovered};
+use crate::report::{CheckReport, HostReport, Outcome, RunInfo, alike, uncovered};
 
 /// Items of one list that are shown, if there are not many lists. The rest is counted: who has more to look at needs the
 /// JSON.
@@ -27,7 +28,7 @@ pub(super) fn has_card(check: &CheckReport) -> bool {
 pub(super) fn write(
     out: &mut impl Write,
     index: usize,
-    (report, check): (&Report, &CheckReport),
+    (run, host, check): (&RunInfo, &HostReport, &CheckReport),
     items: usize,
 ) -> io::Result<()> {
     if !has_card(check) {
@@ -63,7 +64,7 @@ pub(super) fn write(
                 writeln!(out, "<p>{}</p>", Text(&sentence))?;
             }
             unverified(out, check, items)?;
-            next(out, report, check)?;
+            next(out, next::of(run, host, check))?;
         }
         Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {}
     }
@@ -118,8 +119,8 @@ fn drift(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<
 }
 
 /// What to do about it, as lines to paste.
-fn next(out: &mut impl Write, report: &Report, check: &CheckReport) -> io::Result<()> {
-    let Some(next) = next::of(report, check) else { return Ok(()) };
+fn next(out: &mut impl Write, next: Option<Next>) -> io::Result<()> {
+    let Some(next) = next else { return Ok(()) };
     writeln!(out, "<h3><b>What to do</b></h3>\n<ol>\n<li><span class=\"reason\">{}</span></li>", Text(next.cause))?;
     for step in &next.steps {
         writeln!(out, "<li><span class=\"reason\">{}</span><code>{}</code></li>", step.what, Text(&step.line))?;

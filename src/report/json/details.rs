@@ -5,13 +5,14 @@ use crate::path::escaped;
 use crate::report::group::groups;
 use crate::report::uncovered;
 use crate::report::words::{Prose, shown};
-use crate::report::{CheckReport, Outcome, Report, ServerReport};
+use crate::report::{CheckReport, HostReport, Outcome, ServerReport};
 
 /// Of `lock_files_exist`: `1 lock file missing: audit/locks/compose_hashes.lock.json;`.
-pub(super) fn lock_files(report: &Report) -> String {
+pub(super) fn lock_files(host: &HostReport) -> String {
     let mut text = String::new();
-    let names = report.missing_locks.iter().map(|lock| escaped(lock.as_bytes()).to_string());
-    list(&mut text, &counted(report.missing_locks.len(), "lock file", "lock files"), "missing", names);
+    let missing: Vec<_> = host.missing_locks().collect();
+    let names = missing.iter().map(|lock| escaped(lock.as_bytes()).to_string());
+    list(&mut text, &counted(missing.len(), "lock file", "lock files"), "missing", names);
     text
 }
 

@@ -4,18 +4,18 @@
 //! each check. Lists that can be long are written from what the comparison holds, without a copy of all of it.
 
 mod entry;
-mod fleet;
 mod kind;
 mod left_out;
 mod old_lock;
 mod previous;
+mod servers;
 
 pub(super) use entry::{DriftItem, MountItem, PathItem, UnverifiedItem};
-pub(super) use fleet::{FleetDocument, of_fleet};
 use kind::KindItem;
 use left_out::LeftOutItem;
 pub(super) use old_lock::OldLockItem;
 pub(super) use previous::PreviousItem;
+pub(super) use servers::{ServersDocument, of_servers};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -23,7 +23,7 @@ use super::{SCHEMA, details};
 use crate::compare::{Comparison, Counts};
 use crate::manifest::UncoveredItem;
 use crate::report::words::{LOCK_FILES_EXIST, Prose, SERVER_COLLECTION};
-use crate::report::{CheckReport, Outcome, Report, ServerReport, Status, Summary, Trouble};
+use crate::report::{CheckReport, HostReport, Outcome, RunInfo, Scope, ServerReport, Status, Summary, Trouble};
 use crate::sandbox::Enforced;
 
 /// A whole report. `C` is a check, [`Written`] or [`Read`].
@@ -130,6 +130,17 @@ pub(super) struct ServerItem {
     pub sandbox: Option<ServerSandbox>,
 }
 
+impl From<&ServerReport> for ServerItem {
+    fn from(server: &ServerReport) -> Self {
+        Self {
+            name: server.name.clone(),
+            host: server.host.clone(),
+            driftlock: server.head.as_ref().map(|head| head.driftlock.clone()),
+            sandbox: server.head.as_ref().map(|head| ServerSandbox { landlock: head.landlock, seccomp: head.seccomp }),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerSandbox {
@@ -219,37 +230,34 @@ impl Serialize for Unverifieds<'_> {
     }
 }
 
-/// The document of a report.
-pub(super) fn of(report: &Report) -> Document<Written<'_>> {
-    let mut checks = vec![lock_files(report)];
-    checks.extend(report.server.as_ref().map(|server| collection(server, report)));
-    checks.extend(report.checks.iter().map(|checked| check(checked, report.mode())));
+/// The document of one host. In a report of several servers, none of them is continued by itself.
+pub(super) fn of<'a>(run: &RunInfo, host: &'a HostReport) -> Document<Written<'a>> {
     Document {
         schema: SCHEMA.to_owned(),
         driftlock: env!("CARGO_PKG_VERSION").to_owned(),
-        timestamp: report.timestamp.clone(),
-        started: report.started.clone(),
-        previous: report.previous.as_ref().map(PreviousItem::from),
-        duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
-        bytes: report.bytes,
-        mode: if report.server.is_some() { Mode::Server } else { Mode::Local },
-        server: report.server.as_ref().map(|server| ServerItem {
-            name: server.name.clone(),
-            host: server.host.clone(),
-            driftlock: server.head.as_ref().map(|head| head.driftlock.clone()),
-            sandbox: server.head.as_ref().map(|head| ServerSandbox { landlock: head.landlock, seccomp: head.seccomp }),
-        }),
-        window: report
-            .window
-            .as_ref()
-            .map(|window| WindowItem { until: window.until(), reason: window.reason.clone() }),
-        sandbox: sandbox(&report.sandbox),
-        checks,
-        summary: report.summary(),
-        counts: report.counts().into(),
-        overall: report.overall(),
-        exit_code: report.exit_code(),
+        timestamp: run.timestamp.clone(),
+        started: run.started.clone(),
+        previous: run.previous.as_ref().filter(|_| run.scope != Scope::Servers).map(PreviousItem::from),
+        duration_ms: u64::try_from(host.duration.as_millis()).unwrap_or(u64::MAX),
+        bytes: host.bytes,
+        mode: if host.server.is_some() { Mode::Server } else { Mode::Local },
+        server: host.server.as_ref().map(ServerItem::from),
+        window: run.window.as_ref().map(|window| WindowItem { until: window.until(), reason: window.reason.clone() }),
+        sandbox: sandbox(&run.sandbox),
+        checks: checks(host),
+        summary: host.summary(),
+        counts: host.counts().into(),
+        overall: host.overall(),
+        exit_code: host.exit_code(),
     }
+}
+
+/// Those that no declaration has, then the declared ones.
+pub(super) fn checks(host: &HostReport) -> Vec<Written<'_>> {
+    let mut checks = vec![undeclared(LOCK_FILES_EXIST, host.lock_files_exist(), details::lock_files(host), None)];
+    checks.extend(host.server.as_ref().map(collection));
+    checks.extend(host.checks.iter().map(|checked| check(checked, host.mode())));
+    checks
 }
 
 fn sandbox(enforced: &Enforced) -> Sandbox {
@@ -262,12 +270,8 @@ fn sandbox(enforced: &Enforced) -> Sandbox {
     }
 }
 
-fn lock_files(report: &Report) -> Written<'_> {
-    undeclared(LOCK_FILES_EXIST, report.lock_files_exist(), details::lock_files(report), None)
-}
-
-fn collection<'a>(server: &'a ServerReport, report: &'a Report) -> Written<'a> {
-    let status = report.server_collection().unwrap_or(Status::Fail);
+fn collection(server: &ServerReport) -> Written<'_> {
+    let status = Status::pass_if(server.trouble.is_none());
     undeclared(SERVER_COLLECTION, status, details::collection(server), server.trouble.as_ref())
 }
 

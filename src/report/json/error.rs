@@ -1,6 +1,6 @@
 //! Why a report is refused.
 
-use super::{FLEET_SCHEMA, SCHEMA};
+use super::{SCHEMA, SERVERS_SCHEMA};
 use crate::path::escaped;
 
 /// Why a JSON report can't be read back. The caller adds its name; [`remedy`](Self::remedy) says what to do.
@@ -15,7 +15,7 @@ pub enum ReportError {
     /// JSON, but nothing that says it is a report of driftlock; a report of the old scripts is none either.
     #[error("it is no report of driftlock: it should say `\"schema\": \"{SCHEMA}\"`")]
     NotAReport,
-    #[error("its form is {}, and only {SCHEMA} and {FLEET_SCHEMA} are known", escaped(.found.as_bytes()))]
+    #[error("its form is {}, and only {SCHEMA} and {SERVERS_SCHEMA} are known", escaped(.found.as_bytes()))]
     Version { found: String },
     /// Where a report of one machine is wanted.
     #[error("it is about several servers")]

@@ -5,7 +5,7 @@ use std::io::{BufReader, Read};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::document::PreviousItem;
-use super::{FLEET_SCHEMA, SCHEMA};
+use super::{SCHEMA, SERVERS_SCHEMA};
 use crate::report::chain::Previous;
 
 /// What a report says of itself before it says anything else.
@@ -24,7 +24,7 @@ pub fn head(input: impl Read) -> Option<Head> {
     let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1024, input.take(LIMIT)));
     // That it goes on behind what was looked for is an error to serde, and none to us.
     let _ = reader.deserialize_map(&mut found);
-    let is_ours = found.schema.is_some_and(|schema| schema == SCHEMA || schema == FLEET_SCHEMA);
+    let is_ours = found.schema.is_some_and(|schema| schema == SCHEMA || schema == SERVERS_SCHEMA);
     let previous = found.previous?.map(Previous::try_from).transpose().ok()?;
     Some(Head { started: found.started.filter(|_| is_ours)?, previous })
 }

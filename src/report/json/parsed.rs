@@ -6,16 +6,15 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::error::Category;
 
-use super::document::{Document, FleetDocument, Mode, Read, Sandbox, ServerItem, ServerSandbox, Skipped, WindowItem};
-use super::{FLEET_SCHEMA, ReportError, SCHEMA, digests, sums};
+use super::document::{Document, Mode, Read, Sandbox, ServerItem, ServerSandbox, ServersDocument, Skipped, WindowItem};
+use super::{ReportError, SCHEMA, SERVERS_SCHEMA, digests, sums};
 use crate::baseline::OldLock;
 use crate::compare::{Counts, Drift, LeftOut};
 use crate::manifest::{Cause, Crossing, Kind, Uncovered};
 use crate::path::EntryPath;
 use crate::remote;
 use crate::report::chain::{Previous, timestamp};
-use crate::report::fleet::FleetSummary;
-use crate::report::{LOCK_FILES_EXIST, SERVER_COLLECTION, Status, Summary, Trouble, Window};
+use crate::report::{LOCK_FILES_EXIST, SERVER_COLLECTION, ServersSummary, Status, Summary, Trouble, Window};
 use crate::sandbox::{Enforced, Landlock, landlock};
 
 /// A report that was read back.
@@ -102,20 +101,20 @@ struct Head {
 #[derive(Debug)]
 pub enum Kept {
     One(Box<Parsed>),
-    Several(Box<ParsedFleet>),
+    Several(Box<ParsedServers>),
 }
 
 /// The report of several servers that was read back. Its sums are those of its parts only once it is
-/// [turned into one](Self::into_fleet).
+/// [turned into one](Self::into_report).
 #[derive(Debug)]
-pub struct ParsedFleet {
+pub struct ParsedServers {
     pub driftlock: String,
     pub timestamp: String,
     pub started: String,
     pub previous: Option<Previous>,
     pub sandbox: Enforced,
     pub servers: Vec<Parsed>,
-    pub summary: FleetSummary,
+    pub summary: ServersSummary,
     pub counts: Counts,
     pub overall: Status,
     pub exit_code: u8,
@@ -155,7 +154,7 @@ fn schema(bytes: &[u8]) -> Result<String, ReportError> {
         Category::Syntax | Category::Io => ReportError::NotJson { problem: error.to_string() },
     })?;
     match head.schema {
-        Some(serde_json::Value::String(schema)) if schema == SCHEMA || schema == FLEET_SCHEMA => Ok(schema),
+        Some(serde_json::Value::String(schema)) if schema == SCHEMA || schema == SERVERS_SCHEMA => Ok(schema),
         Some(serde_json::Value::String(found)) if is_ours(&found) => Err(ReportError::Version { found }),
         _ => Err(ReportError::NotAReport),
     }
@@ -165,7 +164,7 @@ fn document<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ReportError
     serde_json::from_slice(bytes).map_err(|error| ReportError::Form { problem: error.to_string() })
 }
 
-fn several(document: FleetDocument<Read>) -> Result<ParsedFleet, ReportError> {
+fn several(document: ServersDocument<Read>) -> Result<ParsedServers, ReportError> {
     if document.mode != Mode::Server {
         return Err(ReportError::Form { problem: "its `mode` is not \"server\"".to_owned() });
     }
@@ -179,7 +178,7 @@ fn several(document: FleetDocument<Read>) -> Result<ParsedFleet, ReportError> {
         })
     });
     let form = |problem| ReportError::Form { problem };
-    Ok(ParsedFleet {
+    Ok(ParsedServers {
         previous: document.previous.map(Previous::try_from).transpose().map_err(form)?,
         servers: servers.collect::<Result<_, _>>()?,
         sandbox: sandbox(document.sandbox).map_err(form)?,

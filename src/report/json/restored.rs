@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::document::Skipped;
-use super::{Parsed, ParsedCheck, ParsedFleet, ParsedUnverified, ReportError, details};
+use super::{Kept, Parsed, ParsedCheck, ParsedServers, ParsedUnverified, ReportError, details};
 use crate::compare::{Comparison, UnverifiedEntry};
 use crate::manifest::Unverified;
 use crate::path::{EntryPath, directories_above};
-use crate::report::fleet::Fleet;
-use crate::report::{CheckReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, ServerReport};
+use crate::report::{
+    CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, RunInfo, SERVER_COLLECTION, Scope, ServerReport,
+};
 
 impl Parsed {
     /// The report itself. Written as JSON once more it is the same to the byte.
@@ -29,40 +30,36 @@ impl Parsed {
             head: server.head,
             trouble: collection.as_mut().and_then(|check| check.trouble.take()),
         });
-        let checks: Vec<_> = self.checks.into_iter().filter_map(check).collect();
-        let missing = |check: &&CheckReport| matches!(check.outcome, Outcome::NoLock);
-        let report = Report {
-            timestamp: self.timestamp,
-            started: self.started,
-            previous: self.previous,
-            duration: Duration::from_millis(self.duration_ms),
-            bytes: self.bytes,
-            window: self.window,
-            missing_locks: checks.iter().filter(missing).map(|check| check.lock.clone()).collect(),
-            checks,
-            sandbox: self.sandbox,
-            server,
-            ground: None,
-        };
-        let expected = std::iter::once((LOCK_FILES_EXIST, details::lock_files(&report)))
-            .chain(report.server.iter().map(|server| (SERVER_COLLECTION, details::collection(server))))
-            .chain(report.checks.iter().map(|check| (check.name.as_str(), details::check(check, report.mode()))));
+        let checks = self.checks.into_iter().filter_map(check).collect();
+        let host = HostReport { server, duration: Duration::from_millis(self.duration_ms), bytes: self.bytes, checks };
+        let expected = std::iter::once((LOCK_FILES_EXIST, details::lock_files(&host)))
+            .chain(host.server.iter().map(|server| (SERVER_COLLECTION, details::collection(server))))
+            .chain(host.checks.iter().map(|check| (check.name.as_str(), details::check(check, host.mode()))));
         for ((name, expected), stated) in expected.zip(stated) {
             if expected != stated {
                 let problem = format!("check {name}: its details do not fit its entries");
                 return Err(ReportError::Inconsistent { problem });
             }
         }
-        Ok(report)
+        let run = RunInfo {
+            scope: if host.server.is_some() { Scope::OneServer } else { Scope::ThisMachine },
+            timestamp: self.timestamp,
+            started: self.started,
+            previous: self.previous,
+            window: self.window,
+            sandbox: self.sandbox,
+            ground: None,
+        };
+        Ok(Report { run, hosts: vec![host] })
     }
 }
 
-impl ParsedFleet {
+impl ParsedServers {
     /// The report itself. Written as JSON once more it is the same to the byte.
     ///
     /// # Errors
     /// What can't be of one run, sums that do not follow from the servers, and those of [`Parsed::into_report`].
-    pub fn into_fleet(self) -> Result<Fleet, ReportError> {
+    pub fn into_report(self) -> Result<Report, ReportError> {
         let inconsistent = |problem: &str| Err(ReportError::Inconsistent { problem: problem.to_owned() });
         let Some(first) = self.servers.first() else { return inconsistent("it has no servers") };
         let window = first.window.clone();
@@ -84,16 +81,34 @@ impl ParsedFleet {
         if !names.all(|name| name.is_some_and(|name| known.insert(name))) {
             return inconsistent("a server has no name, or that of another");
         }
-        let servers = self.servers.into_iter().map(Parsed::into_report).collect::<Result<Vec<_>, _>>()?;
+        let mut hosts = Vec::new();
+        for server in self.servers {
+            hosts.extend(server.into_report()?.hosts);
+        }
         let Self { timestamp, started, previous, sandbox, .. } = self;
-        let fleet = Fleet { timestamp, started, previous, sandbox, servers };
-        if self.summary != fleet.summary() || self.counts != fleet.counts() {
+        let scope = Scope::Servers;
+        let run = RunInfo { scope, timestamp, started, previous, window, sandbox, ground: None };
+        let report = Report { run, hosts };
+        if self.summary != report.servers_summary() || self.counts != report.counts() {
             return inconsistent("its summary or its counts do not fit its servers");
         }
-        if self.exit_code != fleet.exit_code() || self.overall != fleet.overall() {
+        if self.exit_code != report.exit_code() || self.overall != report.overall() {
             return inconsistent("its verdict does not fit its servers");
         }
-        Ok(fleet)
+        Ok(report)
+    }
+}
+
+impl Kept {
+    /// The report itself.
+    ///
+    /// # Errors
+    /// Those of [`Parsed::into_report`] and of [`ParsedServers::into_report`].
+    pub fn into_report(self) -> Result<Report, ReportError> {
+        match self {
+            Self::One(parsed) => parsed.into_report(),
+            Self::Several(parsed) => parsed.into_report(),
+        }
     }
 }
 

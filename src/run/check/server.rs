@@ -3,20 +3,20 @@
 use std::io::BufRead;
 use std::time::Instant;
 
-use super::{Host, again};
+use super::again;
 use crate::compare;
 use crate::declaration::Server;
 use crate::manifest::LockError;
 use crate::remote::request::Extent;
 use crate::remote::{self, Answer, AnswerError};
-use crate::report::{Outcome, ServerReport};
+use crate::report::{HostReport, Outcome, ServerReport};
 use crate::run::connections::Connection;
 use crate::run::locked::{Beside, Checks, Locked};
 use crate::run::{ALL_DIFFERENCES_LIMIT, DIFFERENCES_LIMIT, asked, since};
 use crate::session::Run;
 
 /// Asks one server, and compares each check with its lock. `shows_all` as in [`here`](super::here).
-pub fn server(run: &Run, connection: Connection<'_>, server: &Server, shows_all: bool) -> Host {
+pub fn server(run: &Run, connection: Connection<'_>, server: &Server, shows_all: bool) -> HostReport {
     let begun = Instant::now();
     let mut checks = Checks::open(run.checks_of(server));
     let locked = &mut checks.locked;
@@ -32,7 +32,7 @@ pub fn server(run: &Run, connection: Connection<'_>, server: &Server, shows_all:
         again::ask(locked, answer, way, shows_all)
     });
     let server = ServerReport { name: server.name.clone(), host: server.host.clone(), head, trouble: collected.err() };
-    Host { server: Some(server), duration: since(begun), bytes, checks: checks.reports() }
+    HostReport { server: Some(server), duration: since(begun), bytes, checks: checks.reports() }
 }
 
 /// Compares one check with what the server sends.

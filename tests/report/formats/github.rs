@@ -85,8 +85,8 @@ fn what_github_would_not_show_is_counted_and_in_the_log() {
     assert!(eleven[9].contains("::2 more findings are in the log"), "{eleven:#?}");
     // Expected drift, and layers that did not hold: both are warnings.
     let mut window = samples::report(vec![samples::many(20)]);
-    window.window = samples::in_window().window;
-    window.sandbox.landlock = None;
+    window.run.window = samples::in_window().run.window;
+    window.run.sandbox.landlock = None;
     let window = lines(&window, &Places::default());
     assert_eq!((of(&window, "::warning "), of(&window, "::error "), of(&window, "warning: ")), (10, 0, 12));
 }

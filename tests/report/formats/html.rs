@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::process::Command;
 
-use driftlock::report::fleet::Reports;
+use driftlock::report::Report;
 use driftlock::report::html::write;
 use needs::needs;
 use serde_json::Value;
@@ -40,12 +40,12 @@ assert not page.open, page.open
 print(json.dumps({"tags": page.tags, "text": "".join(page.text)}))
 "#;
 
-fn page<'a>(reports: impl Into<Reports<'a>>) -> String {
-    rendered(|out| write(out, reports, "shop-1 <b>"))
+fn page(report: &Report) -> String {
+    rendered(|out| write(out, report, "shop-1 <b>"))
 }
 
-fn parsed<'a>(name: &str, reports: impl Into<Reports<'a>>) -> (Vec<(String, Value)>, String) {
-    let said = content(Command::new("python3").args(["-c", PARSE]), page(reports).as_bytes(), name);
+fn parsed(name: &str, report: &Report) -> (Vec<(String, Value)>, String) {
+    let said = content(Command::new("python3").args(["-c", PARSE]), page(report).as_bytes(), name);
     let parsed: Value = serde_json::from_str(&said).unwrap();
     let tags = parsed["tags"].as_array().unwrap().iter();
     let tags = tags.map(|tag| (tag[0].as_str().unwrap().to_owned(), tag[1].clone())).collect();
@@ -98,10 +98,8 @@ const KNOWN: [(&str, &[&str]); 39] = [
 #[needs("python3")]
 fn no_name_is_markup() {
     let (ones, fleets) = (samples::all(), samples::fleets());
-    let all = ones.iter().map(|(name, report)| (name, Reports::One(report)));
-    let all = all.chain(fleets.iter().map(|(name, fleet)| (name, Reports::Several(fleet))));
-    for (name, reports) in all {
-        let (tags, _) = parsed(name, reports);
+    for (name, report) in ones.iter().chain(&fleets) {
+        let (tags, _) = parsed(name, report);
         let (mut targets, mut links) = (Vec::new(), Vec::new());
         for (tag, attributes) in &tags {
             let known = KNOWN.iter().find(|(known, _)| known == tag);
@@ -278,7 +276,7 @@ fn it_says_all_of_each_drift() {
 #[needs("python3")]
 fn what_was_not_read_again_is_said() {
     let said = "contents of 3 entries not read again, but trusted from the stat cache";
-    let trusted = samples::all().into_iter().find(|(_, report)| report.checks.iter().any(|check| check.trusted == 3));
+    let trusted = samples::all().into_iter().find(|(_, report)| report.checks().any(|check| check.trusted == 3));
     assert!(parsed("trusted", &trusted.unwrap().1).1.contains(said));
     assert!(!parsed("clean", &samples::seed_pass()).1.contains("stat cache"));
 }

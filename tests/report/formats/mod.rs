@@ -48,7 +48,7 @@ fn schema(name: &str) -> String {
 /// Places as they would be next to a declaration: its checks from line 4 on, and a lock with these entry lines.
 fn places(report: &Report, locks: &HashMap<&str, String>) -> Places {
     let mut places = Places::default();
-    for (check, line) in report.checks.iter().zip(4..) {
+    for (check, line) in report.checks().zip(4..) {
         let declared = Place { file: "ops/driftlock.toml".to_owned(), line };
         places.declare(&check.name, declared);
         if let Some(lock) = locks.get(check.name.as_str()) {

@@ -3,7 +3,6 @@ use std::process::Command;
 
 use driftlock::manifest::{Boundary, Crossing, GlobList, Kind, Uncovered};
 use driftlock::report::Report;
-use driftlock::report::fleet::Fleet;
 use driftlock::report::places::Places;
 use driftlock::report::sarif::{MOST, write};
 use needs::needs;
@@ -21,7 +20,7 @@ for line in sys.stdin.buffer:
         sys.exit(f"{list(error.absolute_path)}: {error.message[:1000]}")
 "#;
 
-fn fleet_log(fleet: &Fleet) -> Value {
+fn fleet_log(fleet: &Report) -> Value {
     serde_json::from_str(&rendered(|out| write(out, fleet, &Places::default()))).unwrap()
 }
 

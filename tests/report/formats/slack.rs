@@ -90,7 +90,7 @@ fn every_report_is_a_message_that_slack_takes() {
     }
 }
 
-fn fleet_payload(fleet: &driftlock::report::fleet::Fleet) -> Value {
+fn fleet_payload(fleet: &Report) -> Value {
     serde_json::from_str(&rendered(|out| write(out, fleet, "shop"))).unwrap()
 }
 

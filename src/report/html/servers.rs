@@ -6,9 +6,9 @@ use std::io::{self, Write};
 
 use super::element::{Text, badge};
 use super::{check, unsandboxed};
-use crate::report::fleet::{Fleet, kinds};
+use crate::report::servers::by_checks;
 use crate::report::words::{Prose, counted, grouped};
-use crate::report::{CheckReport, Outcome, Report, ServerReport, Status};
+use crate::report::{CheckReport, HostReport, Outcome, Report, RunInfo, ServerReport, Status};
 
 /// With more servers than this, those on which everything is verified are behind a line of their own.
 const ROWS: usize = 20;
@@ -22,37 +22,38 @@ const NAMES: usize = 12;
 
 /// Servers of which the same is to be said, and the number of the first of their checks among all on the page.
 struct Group<'a> {
-    servers: &'a [&'a Report],
+    servers: &'a [&'a HostReport],
     first: usize,
 }
 
-pub(super) fn write(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
-    let alike = fleet.alike();
+pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let Report { run, hosts } = report;
+    let alike = report.alike();
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut next = 0;
     // Where a server's cards are, by its name.
     let mut cards = HashMap::new();
     for servers in &alike {
-        let Some(report) = servers.first() else { continue };
+        let Some(host) = servers.first() else { continue };
         groups.push(Group { servers, first: next });
-        cards.extend(servers.iter().map(|report| (name(report), next)));
-        next += report.checks.len();
+        cards.extend(servers.iter().map(|host| (name(host), next)));
+        next += host.checks.len();
     }
-    table(out, fleet, &cards)?;
-    uncollected(out, &fleet.servers)?;
-    let number = groups.iter().flat_map(|group| group.servers.first()).flat_map(|report| &report.checks);
+    table(out, hosts, &cards)?;
+    uncollected(out, hosts)?;
+    let number = groups.iter().flat_map(|group| group.servers.first()).flat_map(|host| &host.checks);
     let items = MOST_ITEMS / number.filter(|check| check::has_card(check)).count().max(1);
-    groups.iter().try_for_each(|group| self::group(out, group, items.clamp(FEWEST_ITEMS, check::ITEMS)))
+    groups.iter().try_for_each(|group| self::group(out, run, group, items.clamp(FEWEST_ITEMS, check::ITEMS)))
 }
 
 /// Exact; whatever shows it makes it harmless.
-fn name(report: &Report) -> &str {
-    report.server.as_ref().map_or("", |server| &server.name)
+fn name(host: &HostReport) -> &str {
+    host.server.as_ref().map_or("", |server| &server.name)
 }
 
-fn table(out: &mut impl Write, fleet: &Fleet, cards: &HashMap<&str, usize>) -> io::Result<()> {
-    let (passing, failing): (Vec<_>, Vec<_>) = fleet.servers.iter().partition(|report| report.exit_code() == 0);
-    let all: Vec<&Report> = fleet.servers.iter().collect();
+fn table(out: &mut impl Write, hosts: &[HostReport], cards: &HashMap<&str, usize>) -> io::Result<()> {
+    let (passing, failing): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| host.exit_code() == 0);
+    let all: Vec<&HostReport> = hosts.iter().collect();
     let folded = all.len() > ROWS && !passing.is_empty();
     let shown = if folded { &failing } else { &all };
     if !shown.is_empty() {
@@ -76,20 +77,20 @@ fn table(out: &mut impl Write, fleet: &Fleet, cards: &HashMap<&str, usize>) -> i
 }
 
 /// A table for those that were asked for the same checks.
-fn tables(out: &mut impl Write, servers: &[&Report], cards: &HashMap<&str, usize>) -> io::Result<()> {
-    kinds(servers.iter().copied()).iter().try_for_each(|servers| rows(out, servers, cards))
+fn tables(out: &mut impl Write, servers: &[&HostReport], cards: &HashMap<&str, usize>) -> io::Result<()> {
+    by_checks(servers.iter().copied()).iter().try_for_each(|servers| rows(out, servers, cards))
 }
 
-fn rows(out: &mut impl Write, servers: &[&Report], cards: &HashMap<&str, usize>) -> io::Result<()> {
+fn rows(out: &mut impl Write, servers: &[&HostReport], cards: &HashMap<&str, usize>) -> io::Result<()> {
     write!(out, "<table>\n<thead><tr><th scope=\"col\">Server</th><th scope=\"col\">collected</th>")?;
-    for check in servers.first().iter().flat_map(|report| &report.checks) {
+    for check in servers.first().iter().flat_map(|host| &host.checks) {
         write!(out, "<th scope=\"col\">{}</th>", Text(&Prose(&check.name).to_string()))?;
     }
     writeln!(out, "</tr></thead>\n<tbody>")?;
-    for report in servers {
-        let first = cards.get(name(report)).copied().unwrap_or_default();
-        write!(out, "<tr><th scope=\"row\">{}</th><td>", Text(&Prose(name(report)).to_string()))?;
-        match report.server_collection() {
+    for host in servers {
+        let first = cards.get(name(host)).copied().unwrap_or_default();
+        write!(out, "<tr><th scope=\"row\">{}</th><td>", Text(&Prose(name(host)).to_string()))?;
+        match host.server_collection() {
             Some(Status::Fail) => {
                 write!(out, "<a href=\"#uncollected\">")?;
                 badge(out, "warn", "no")?;
@@ -98,7 +99,7 @@ fn rows(out: &mut impl Write, servers: &[&Report], cards: &HashMap<&str, usize>)
             _ => write!(out, "✓")?,
         }
         write!(out, "</td>")?;
-        for (number, check) in report.checks.iter().enumerate() {
+        for (number, check) in host.checks.iter().enumerate() {
             cell(out, first + number, check)?;
         }
         writeln!(out, "</tr>")?;
@@ -139,8 +140,8 @@ fn cell(out: &mut impl Write, index: usize, check: &CheckReport) -> io::Result<(
 }
 
 /// The servers that were not reached, or did not answer in full. Hardly two of them fail in the same words.
-fn uncollected(out: &mut impl Write, servers: &[Report]) -> io::Result<()> {
-    let troubles = || servers.iter().filter_map(|report| Some((report, report.server.as_ref()?.trouble.as_ref()?)));
+fn uncollected(out: &mut impl Write, hosts: &[HostReport]) -> io::Result<()> {
+    let troubles = || hosts.iter().filter_map(|host| Some((host, host.trouble()?)));
     let number = troubles().count() as u64;
     if number == 0 {
         return Ok(());
@@ -150,9 +151,9 @@ fn uncollected(out: &mut impl Write, servers: &[Report]) -> io::Result<()> {
         "<section class=\"card\" id=\"uncollected\">\n<header><h2>Not collected</h2><span class=\"under\">{}</span></header>\n<ol>",
         counted(number, "server", "servers")
     )?;
-    for (report, trouble) in troubles() {
+    for (host, trouble) in troubles() {
         let (problem, remedy) = (Prose(&trouble.problem).to_string(), Prose(&trouble.remedy).to_string());
-        write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&Prose(name(report)).to_string()))?;
+        write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&Prose(name(host)).to_string()))?;
         write!(out, "<span class=\"reason\">{}</span>", Text(&problem))?;
         writeln!(out, "<span class=\"reason\">To do: {}</span></div></li>", Text(&remedy))?;
     }
@@ -160,12 +161,12 @@ fn uncollected(out: &mut impl Write, servers: &[Report]) -> io::Result<()> {
 }
 
 /// What is wrong on some servers, if anything is.
-fn group(out: &mut impl Write, group: &Group<'_>, items: usize) -> io::Result<()> {
-    let Some(report @ Report { server: Some(server), checks, .. }) = group.servers.first() else { return Ok(()) };
+fn group(out: &mut impl Write, run: &RunInfo, group: &Group<'_>, items: usize) -> io::Result<()> {
+    let Some(host @ HostReport { server: Some(server), checks, .. }) = group.servers.first() else { return Ok(()) };
     if !checks.iter().any(check::has_card) && unsandboxed(server).next().is_none() {
         return Ok(());
     }
-    let names: Vec<_> = group.servers.iter().map(|report| Prose(name(report)).to_string()).collect();
+    let names: Vec<_> = group.servers.iter().map(|host| Prose(name(host)).to_string()).collect();
     let (shown, more) = names.split_at(names.len().min(NAMES));
     write!(out, "<section class=\"servers\">\n<h2>{}", Text(&shown.join(", ")))?;
     if more.is_empty() {
@@ -177,7 +178,7 @@ fn group(out: &mut impl Write, group: &Group<'_>, items: usize) -> io::Result<()
     }
     layers(out, server)?;
     for (number, check) in checks.iter().enumerate() {
-        check::write(out, group.first + number, (report, check), items)?;
+        check::write(out, group.first + number, (run, host, check), items)?;
     }
     writeln!(out, "</section>")
 }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::page::{Page, Tag};
-use super::{RULE, Style, lock_files, sandbox, unsandboxed, window};
+use super::{RULE, Style, end, lock_files, sandbox, unsandboxed, window};
 use crate::path::escaped;
-use crate::report::fleet::{Fleet, Reports, kinds};
+use crate::report::servers::by_checks;
 use crate::report::words::{Prose, counted};
-use crate::report::{CheckReport, Outcome, Report, Status};
+use crate::report::{CheckReport, HostReport, Outcome, Report, RunInfo, Status};
 
 /// With more servers than this, those on which everything is verified are one line of the table.
 const ROWS: usize = 20;
@@ -27,26 +27,21 @@ const GAP: usize = 2;
 const NAMES: usize = 12;
 
 /// Writes the text report of several servers.
-///
-/// # Errors
-/// Those of `out`.
-pub fn write_fleet(out: &mut impl Write, fleet: &Fleet, style: Style, report_path: Option<&str>) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, report: &Report, style: Style, report_path: Option<&str>) -> io::Result<()> {
     let mut page = Page { out, style, lines: super::LINES, next: !style.quiet };
-    let summary = fleet.summary();
+    let Report { run, hosts } = report;
+    let summary = report.servers_summary();
     page.frame(format_args!(
         "{RULE}\n  Drift Check - {}\n  Mode: server, {}\n{RULE}\n",
-        escaped(fleet.timestamp.as_bytes()),
+        escaped(run.timestamp.as_bytes()),
         counted(summary.total, "server", "servers")
     ))?;
-    sandbox(&mut page, &fleet.sandbox)?;
-    if let Some(first) = fleet.servers.first() {
-        // They have the same window.
-        window(&mut page, first)?;
-    }
-    lock_files(&mut page, Reports::Several(fleet))?;
+    sandbox(&mut page, &run.sandbox)?;
+    window(&mut page, run)?;
+    lock_files(&mut page, run, hosts)?;
     page.frame(format_args!(""))?;
-    tables(&mut page, fleet)?;
-    details(&mut page, &fleet.servers)?;
+    tables(&mut page, hosts)?;
+    details(&mut page, run, hosts)?;
     page.frame(format_args!("\n{RULE}\n  SUMMARY\n{RULE}"))?;
     page.frame(format_args!(
         "Total servers: {}\nPassed: {}\nFailed: {}",
@@ -55,38 +50,32 @@ pub fn write_fleet(out: &mut impl Write, fleet: &Fleet, style: Style, report_pat
     if summary.not_collected > 0 {
         page.frame(format_args!("Not collected: {}", summary.not_collected))?;
     }
-    page.frame(format_args!("{}", super::entries(fleet.counts())))?;
-    page.frame(format_args!(""))?;
-    page.overall(fleet.overall())?;
-    if let Some(path) = report_path {
-        page.frame(format_args!("\nReport: {}", escaped(path.as_bytes())))?;
-    }
-    Ok(())
+    end(&mut page, report.counts(), report.overall(), report_path)
 }
 
-/// What a report calls its server. Harmless.
-fn name(report: &Report) -> String {
-    report.server.as_ref().map_or_else(String::new, |server| escaped(server.name.as_bytes()).to_string())
+/// What a report calls a host. Harmless.
+fn name(host: &HostReport) -> String {
+    host.server.as_ref().map_or_else(String::new, |server| escaped(server.name.as_bytes()).to_string())
 }
 
 /// A table for those that were asked for the same checks.
-fn tables(page: &mut Page<impl Write>, fleet: &Fleet) -> io::Result<()> {
-    let kinds = kinds(fleet.servers.iter());
-    let folded = fleet.servers.len() > ROWS || page.style.quiet;
-    for (number, servers) in kinds.iter().enumerate() {
+fn tables(page: &mut Page<impl Write>, hosts: &[HostReport]) -> io::Result<()> {
+    let tables = by_checks(hosts.iter());
+    let folded = hosts.len() > ROWS || page.style.quiet;
+    for (number, servers) in tables.iter().enumerate() {
         if number > 0 {
             page.frame(format_args!(""))?;
         }
-        table(page, servers, folded, kinds.len() > 1)?;
+        table(page, servers, folded, tables.len() > 1)?;
     }
     Ok(())
 }
 
 /// `differ`: others were asked for other checks.
-fn table(page: &mut Page<impl Write>, servers: &[&Report], folded: bool, differ: bool) -> io::Result<()> {
-    let rows: Vec<_> = servers.iter().copied().filter(|report| !folded || report.exit_code() != 0).collect();
+fn table(page: &mut Page<impl Write>, servers: &[&HostReport], folded: bool, differ: bool) -> io::Result<()> {
+    let rows: Vec<_> = servers.iter().copied().filter(|host| !folded || host.exit_code() != 0).collect();
     let hidden = (servers.len() - rows.len()) as u64;
-    let checks = servers.first().map_or(&[][..], |report| &report.checks);
+    let checks = servers.first().map_or(&[][..], |host| &host.checks);
     let names: Vec<_> = checks.iter().map(|check| escaped(check.name.as_bytes()).to_string()).collect();
     if !rows.is_empty() {
         let wide = lines(&rows, names.iter().map(|name| cut(name)).collect(), words);
@@ -118,13 +107,13 @@ fn table(page: &mut Page<impl Write>, servers: &[&Report], folded: bool, differ:
 type Cell = (String, Option<Status>);
 
 /// The lines of a table, and how wide its columns are.
-fn lines(rows: &[&Report], names: Vec<String>, cell: fn(&CheckReport) -> String) -> (Vec<Vec<Cell>>, Vec<usize>) {
+fn lines(rows: &[&HostReport], names: Vec<String>, cell: fn(&CheckReport) -> String) -> (Vec<Vec<Cell>>, Vec<usize>) {
     let first = ["SERVER".to_owned(), "collected".to_owned()].into_iter().chain(names);
     let mut lines = vec![first.map(|name| (name, None)).collect::<Vec<_>>()];
-    lines.extend(rows.iter().map(|report| {
-        let collected = report.server_collection().unwrap_or(Status::Skip);
-        let mut cells = vec![(cut(&name(report)), None), (collected.word().to_owned(), Some(collected))];
-        cells.extend(report.checks.iter().map(|check| (cell(check), Some(check.status()))));
+    lines.extend(rows.iter().map(|host| {
+        let collected = host.server_collection().unwrap_or(Status::Skip);
+        let mut cells = vec![(cut(&name(host)), None), (collected.word().to_owned(), Some(collected))];
+        cells.extend(host.checks.iter().map(|check| (cell(check), Some(check.status()))));
         cells
     }));
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
@@ -171,36 +160,36 @@ fn signs(check: &CheckReport) -> String {
 }
 
 /// What is wrong on which servers. Those with the same text are told together, in the order of the first of them.
-fn details(page: &mut Page<impl Write>, servers: &[Report]) -> io::Result<()> {
-    let failed = servers.iter().filter(|report| report.exit_code() != 0).count();
+fn details(page: &mut Page<impl Write>, run: &RunInfo, hosts: &[HostReport]) -> io::Result<()> {
+    let failed = hosts.iter().filter(|host| host.exit_code() != 0).count();
     let style = Style { quiet: true, ..page.style };
     let mut groups: Vec<Group> = Vec::new();
     let mut places = HashMap::new();
-    for report in servers {
+    for host in hosts {
         let mut text = Vec::new();
         let lines = (LINES / failed.max(1)).clamp(10, super::LINES);
         let mut block = Page { out: &mut text, style, lines, next: page.next };
-        if let Some(server) = &report.server {
+        if let Some(server) = &host.server {
             unsandboxed(&mut block, server, "")?;
             if let Some(trouble) = &server.trouble {
                 block.line(Tag::Fail, format_args!("Not collected: {}", Prose(&trouble.problem)))?;
                 block.detail(format_args!("{}", Prose(&trouble.remedy)))?;
             }
         }
-        for check in &report.checks {
-            super::check(&mut block, check, report.mode())?;
-            super::steps(&mut block, report, check)?;
+        for check in &host.checks {
+            super::check(&mut block, check, host.mode())?;
+            super::steps(&mut block, run, host, check)?;
         }
         // What a report says is UTF-8.
         let text = String::from_utf8_lossy(&text).into_owned();
         if text.is_empty() {
             continue;
         }
-        let same = nameless(&text, report);
+        let same = nameless(&text, host);
         let place = *places.entry(same.clone()).or_insert(groups.len());
         match groups.get_mut(place) {
-            Some(group) => group.names.push(name(report)),
-            None => groups.push(Group { same, first: text, names: vec![name(report)] }),
+            Some(group) => group.names.push(name(host)),
+            None => groups.push(Group { same, first: text, names: vec![name(host)] }),
         }
     }
     for Group { same, first, names } in groups {
@@ -229,8 +218,8 @@ struct Group {
 }
 
 /// A text in which a server and its host are not called by their names: `<server>`.
-fn nameless(text: &str, report: &Report) -> String {
-    let Some(server) = &report.server else { return text.to_owned() };
+fn nameless(text: &str, host: &HostReport) -> String {
+    let Some(server) = &host.server else { return text.to_owned() };
     let of_name = |character: char| character.is_alphanumeric() || "-_.:%[]".contains(character);
     let mut left = text;
     let mut nameless = String::with_capacity(text.len());
