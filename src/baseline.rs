@@ -5,9 +5,11 @@
 pub mod fuzzed;
 mod modules;
 mod old;
+mod source;
 pub mod spellings;
 
 pub use old::OldLock;
+pub use source::{LockReads, Source};
 pub use spellings::Spellings;
 
 use std::io::{self, BufReader, Read as _};
@@ -27,7 +29,7 @@ const TEXT_LIMIT: u64 = 1 << 30;
 /// A lock that is being read.
 #[derive(Debug)]
 pub enum Baseline {
-    Json(Box<json::Reader<BufReader<File>>>),
+    Json(Box<json::Reader<BufReader<Source>>>),
     Text(TextLock),
     Old(Old),
 }
@@ -64,23 +66,34 @@ pub enum Whole<'a> {
 
 impl Baseline {
     /// Opens the lock of a check; `None` if it is missing. `path` is its path below `locks`; `spellings` are those of the
-    /// check's root.
+    /// check's root; `reads` records what is read of it.
     ///
     /// # Errors
     /// The lock can't be read, or its beginning is malformed.
-    pub fn of(check: &Check, locks: &Dir, path: &str, spellings: &Spellings) -> Result<Option<Self>, LockError> {
+    pub fn of(
+        check: &Check,
+        locks: &Dir,
+        path: &str,
+        spellings: &Spellings,
+        reads: Option<&LockReads>,
+    ) -> Result<Option<Self>, LockError> {
+        let source = |file, path| match reads {
+            Some(reads) => Source::recorded(file, path, reads),
+            None => Source::from(file),
+        };
         if let Some(file) = open(locks, path)? {
-            return Self::of_file(check, file, spellings).map(Some);
+            return Self::of_file(check, source(file, path), spellings).map(Some);
         }
         let Some(old) = &check.lock.old else { return Ok(None) };
-        open(locks, old)?.map(|file| Self::of_modules(check, file, spellings)).transpose()
+        open(locks, old)?.map(|file| Self::of_modules(check, source(file, old), spellings)).transpose()
     }
 
     /// The same for an open file with the name of the new lock or of the declared text lock.
     ///
     /// # Errors
     /// The lock can't be read, or its beginning is malformed.
-    pub fn of_file(check: &Check, file: File, spellings: &Spellings) -> Result<Self, LockError> {
+    pub fn of_file(check: &Check, file: impl Into<Source>, spellings: &Spellings) -> Result<Self, LockError> {
+        let file = file.into();
         match check.lock.format {
             LockFormat::Json => {
                 let lock = Self::read(file, LockFormat::Json)?;
@@ -110,8 +123,8 @@ impl Baseline {
     ///
     /// # Errors
     /// The lock can't be read, or is malformed.
-    pub fn of_modules(check: &Check, file: File, spellings: &Spellings) -> Result<Self, LockError> {
-        let (bytes, digest) = whole(file, modules::LIMIT)?;
+    pub fn of_modules(check: &Check, file: impl Into<Source>, spellings: &Spellings) -> Result<Self, LockError> {
+        let (bytes, digest) = whole(file.into(), modules::LIMIT)?;
         let reader = modules::read(&bytes, &check.selection)?;
         Ok(Self::Old(Old { lock: OldLock::ModuleHashes, reader, digest, spellings: spellings.clone() }))
     }
@@ -128,12 +141,13 @@ impl Baseline {
     ///
     /// # Errors
     /// The lock can't be read, or its beginning is malformed.
-    pub fn read(file: File, format: LockFormat) -> Result<Self, LockError> {
-        if !file.metadata()?.is_file() {
+    pub fn read(file: impl Into<Source>, format: LockFormat) -> Result<Self, LockError> {
+        let file = file.into();
+        if !file.file().metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
         }
         Ok(match format {
-            LockFormat::Json if holds_images(&file)? => {
+            LockFormat::Json if holds_images(file.file())? => {
                 let (bytes, digest) = whole(file, old::IMAGES_LIMIT)?;
                 let (reader, spellings) = (old::images(&bytes)?, Spellings::default());
                 Self::Old(Old { lock: OldLock::ContainerImages, reader, digest, spellings })
@@ -220,12 +234,13 @@ impl Baseline {
         }
     }
 
-    /// Its bytes, if its entries depend on nothing else. The entries of an old lock also depend on the name of the
-    /// root.
+    /// Its bytes, if its entries depend on nothing else, and may be read a second time. The entries of an old lock also
+    /// depend on the name of the root. Of a lock that is recorded for a seal, only the first read counts.
     #[must_use]
     pub fn whole(&self) -> Option<Whole<'_>> {
         match self {
-            Self::Json(reader) => Some(Whole::File(reader.input().get_ref())),
+            Self::Json(reader) if reader.input().get_ref().is_recorded() => None,
+            Self::Json(reader) => Some(Whole::File(reader.input().get_ref().file())),
             Self::Text(TextLock { digest, .. }) => Some(Whole::Digest(*digest)),
             Self::Old(_) => None,
         }
@@ -292,7 +307,10 @@ impl<E: Entries> Entries for ProjectedLive<'_, E> {
 }
 
 /// Opens a file of the locks directory; `None` if it is missing.
-fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
+///
+/// # Errors
+/// It can't be opened, or is a link that leads elsewhere.
+pub fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
     let mut options = OpenOptions::new();
     options.read(true);
     cap_std::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
@@ -310,8 +328,8 @@ fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
 }
 
 /// Reads a whole file; returns its bytes and digest.
-fn whole(file: File, limit: u64) -> Result<(Vec<u8>, Sha256Digest), LockError> {
-    if !file.metadata()?.is_file() {
+fn whole(file: Source, limit: u64) -> Result<(Vec<u8>, Sha256Digest), LockError> {
+    if !file.file().metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
     }
     let mut bytes = Vec::new();

@@ -7,7 +7,7 @@
 //! 2. [`digest`]: SHA-256 and Nix archives of bytes that others read.
 //! 3. [`manifest`]: the canonical, sorted entries, and their two forms at rest.
 //! 4. [`declaration`]: which checks, over which roots. [`compose`]: what Compose files declare.
-//! 5. [`baseline`]: a lock, opened, of ours or of the scripts that came before.
+//! 5. [`baseline`]: a lock, opened, of ours or of the scripts that came before. [`seal`]: a signed statement over all locks.
 //! 6. [`compare`]: an ordered merge of a lock and what is there. [`accept`]: single drifts taken into a lock. [`patch`]: drift
 //!    as `git apply` takes it. [`merge`]: two locks that grew out of one.
 //! 7. [`capability`]: the only place where paths are opened by name; what comes out are handles. [`sandbox`]: from here on
@@ -47,6 +47,7 @@ pub mod remote;
 pub mod report;
 pub mod run;
 pub mod sandbox;
+pub mod seal;
 pub mod session;
 pub mod shell;
 pub mod stat_cache;

@@ -8,6 +8,7 @@ mod opened;
 mod overlap;
 mod projects;
 mod run;
+mod sealed;
 mod standing;
 
 pub use asked::{for_nothing, some};
@@ -15,23 +16,25 @@ pub use changed::Live;
 pub use collected::{Collected, Entries};
 pub use opened::OpenCheck;
 pub use run::{Run, Wanted};
+pub use sealed::small_file;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use crate::baseline::Spellings;
+use crate::baseline::{LockReads, Spellings};
 use crate::capability::{self, Declared, Directory, shown};
-use crate::declaration::{Check, Declaration, LockFormat};
+use crate::declaration::{Check, Declaration};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
+use crate::seal;
 use crate::store::{self, NotSynced};
 use crate::trouble::Trouble;
 use crate::walk::{self, Reach, Start};
 use collected::Source;
-use opened::Opened;
+use opened::{Opened, spellings};
 
 /// What a run is going to do with the locks directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ pub enum Reads {
     Everything,
     /// What servers send: no root and no engine here is opened.
     Servers,
+    /// Nothing but locks, and what else says what is expected.
+    Locks,
     /// An export, which is compared with the roots that are here.
     Export(PathBuf),
 }
@@ -73,7 +78,7 @@ impl Reads {
             // Do not contact the engine for skipped checks.
             Self::Here => check.modes.local || check.engine.is_none(),
             Self::Everything => true,
-            Self::Servers => false,
+            Self::Servers | Self::Locks => false,
             // With the roots of a server, what is here is not what is meant.
             Self::Export(_) => check.modes.local && check.engine.is_none() && request.as_server.is_none(),
         }
@@ -113,6 +118,8 @@ pub struct Session {
     servers: Vec<String>,
     /// The locks of an export, where they take the place of all that could be read.
     export: Option<Directory>,
+    /// What is read of locks, where a seal is verified.
+    lock_reads: Option<LockReads>,
     threads: NonZeroUsize,
     requirement: Requirement,
     /// What is touched later than this was touched during the run.
@@ -183,6 +190,7 @@ impl Session {
             locks: Locks::None,
             servers: request.as_server.iter().cloned().collect(),
             export: None,
+            lock_reads: None,
             threads: request.threads.unwrap_or_else(walk::default_threads),
             requirement: request.requirement,
             start,
@@ -231,7 +239,8 @@ impl Session {
             Opened { place, source, spellings: Spellings::default(), project: None, reference: None }
         });
         let checks = opened.collect();
-        let declared = Declared { declaration, file: PathBuf::new(), base: PathBuf::new() };
+        let digest = declaration.digest();
+        let declared = Declared { declaration, digest, file: PathBuf::new(), base: PathBuf::new() };
         Ok(Self {
             declared,
             checks,
@@ -239,6 +248,7 @@ impl Session {
             locks: Locks::None,
             servers: Vec::new(),
             export: None,
+            lock_reads: None,
             threads: threads.unwrap_or_else(walk::default_threads),
             requirement,
             start,
@@ -308,7 +318,9 @@ impl Session {
             Locks::Read(locks) => grants.read.extend(locks.as_ref().map(AsFd::as_fd)),
             Locks::Write(locks) => {
                 grants.write.push(locks.as_fd());
-                grants.groups = store::groups_to_keep(&locks.dir, self.lock_paths().iter().map(String::as_str));
+                let names = self.lock_paths();
+                let names = names.iter().map(String::as_str).chain([seal::NAME, seal::SIGNATURE_NAME]);
+                grants.groups = store::groups_to_keep(&locks.dir, names);
             }
         }
         grants.read.extend(self.export.as_ref().map(AsFd::as_fd));
@@ -321,21 +333,6 @@ impl Session {
         self.read_projects();
         Ok(Run { session: self, enforced })
     }
-}
-
-/// How the root of a check may be spelled in a lock of the scripts; in no way if its lock can't be one with roots in it.
-fn spellings(declared: &Declared, check: &Check, there: &HashMap<&str, Vec<&Path>>) -> Spellings {
-    if check.lock.format != LockFormat::Sha256sum && check.lock.old.is_none() {
-        return Spellings::default();
-    }
-    let here = [
-        capability::future(&declared.base.join(&check.root)),
-        // As it is spelled, if it is a link.
-        capability::future(&declared.base).map(|base| base.join(&check.root)),
-    ];
-    let there = there.get(check.name.as_str()).into_iter().flatten().copied();
-    let places = here.iter().flatten().map(PathBuf::as_path).chain(check.server_root.as_deref()).chain(there);
-    Spellings::new(&check.root, places)
 }
 
 /// What to say of a check that this run does not read.

@@ -8,12 +8,15 @@ use std::path::{Component, Path, PathBuf};
 use super::waits::waits;
 use super::{ownership, shown};
 use crate::declaration::{self, Declaration};
+use crate::digest::Sha256Digest;
 use crate::trouble::Trouble;
 
 /// A declaration that was read, and its location.
 #[derive(Debug)]
 pub struct Declared {
     pub declaration: Declaration,
+    /// The digest of its canonical form, as it was read. A run may change the declaration for itself.
+    pub digest: Sha256Digest,
     /// The file, as the operator named it or as it was found.
     pub file: PathBuf,
     /// The directory that its relative paths are relative to.
@@ -62,7 +65,8 @@ pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
     let declaration =
         Declaration::parse(&shown(&file), format, &bytes).map_err(|error| Trouble::new(error.to_string(), ""))?;
     let base = file.parent().map(Path::to_path_buf).unwrap_or_default();
-    Ok(Declared { declaration, file, base })
+    let digest = declaration.digest();
+    Ok(Declared { declaration, digest, file, base })
 }
 
 fn find_declaration() -> Result<PathBuf, Trouble> {

@@ -1,4 +1,5 @@
-//! A process outside the sandbox that starts programs, so that no code inside has to: OpenSSH, for `--server`.
+//! A process outside the sandbox that starts programs, so that no code inside has to: OpenSSH's `ssh` for `--server`, and
+//! its `ssh-keygen` for `seal`.
 //!
 //! Before a run enters the sandbox, it starts this program again as a launcher. Over a socket, it passes the commands
 //! that the launcher may start, each with the far ends of its three streams. After that, the run can only say "start
@@ -9,12 +10,14 @@
 //! any reason, the kernel signals the commands (`PR_SET_PDEATHSIG`, see `prctl(2)`). To set that up, the launcher
 //! starts this program once more, which sets the signal and then becomes the command.
 //!
-//! The launcher is its own session without a terminal, so its commands can't ask for a password.
+//! The launcher is its own session without a terminal, so its commands can't ask for a password there. `ssh` may not open
+//! a window either; `ssh-keygen` may, if the user has set up a program for that (`SSH_ASKPASS`).
 //!
 //! The socket carries whole messages (`SOCK_SEQPACKET`):
 //!
 //! ```text
 //! 'C' argument NUL argument …       a command, with three descriptors: its stdin, stdout and stderr
+//! 'A' argument NUL argument …       the same, and it may ask the user in a window
 //! 'F'                               that was the last command
 //! 'S' u32 · 'T' u32 · 'K' u32       start it; SIGTERM; SIGKILL
 //! 'Q'                               quit
@@ -22,8 +25,10 @@
 //! 'N' u32 i32                       from the launcher: it could not be started, with the kernel's error number
 //! ```
 
+mod messages;
+
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -37,16 +42,14 @@ use std::time::Duration;
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType,
-};
+use rustix::net::{AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, kill_process_group, set_parent_process_death_signal, setsid,
     waitid,
 };
 
 use crate::trouble::Trouble;
+use messages::{message, parsed, receive};
 
 /// The longest message, in bytes: far more than the command of a connection needs.
 const MESSAGE_LIMIT: usize = 64 << 10;
@@ -86,18 +89,25 @@ pub enum Ended {
     NotStarted(Errno),
 }
 
+/// Whether commands may ask the user for something in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    Never,
+    InAWindow,
+}
+
 /// Starts a launcher for these commands, but none of the commands yet.
 ///
 /// # Errors
 /// The launcher can't be started, or the process may not open so many files.
-pub fn start(commands: &[Vec<OsString>]) -> Result<(Launcher, Vec<Streams>), Trouble> {
+pub fn start(commands: &[Vec<OsString>], asking: Asking) -> Result<(Launcher, Vec<Streams>), Trouble> {
     super::raise_descriptor_limit();
     let prepared = || -> io::Result<(Launcher, Vec<Streams>)> {
         let (ours, theirs) = connected(SocketType::SEQPACKET)?;
         // It gets none of our streams: a reader of these waits for this process only.
         let (stdout, stderr) = (Stdio::null(), Stdio::null());
         Command::new("/proc/self/exe").arg(SUBCOMMAND).stdin(theirs).stdout(stdout).stderr(stderr).spawn()?;
-        let streams = commands.iter().map(|command| hand_over(&ours, command)).collect::<io::Result<_>>()?;
+        let streams = commands.iter().map(|command| hand_over(&ours, command, asking)).collect::<io::Result<_>>()?;
         rustix::io::write(&ours, b"F")?;
         // Set only now: a launcher may take time to start.
         impatient(&ours)?;
@@ -123,7 +133,7 @@ fn impatient(socket: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-fn hand_over(socket: &OwnedFd, command: &[OsString]) -> io::Result<Streams> {
+fn hand_over(socket: &OwnedFd, command: &[OsString], asking: Asking) -> io::Result<Streams> {
     // Sockets instead of pipes, because pipes have no timeout.
     let ((stdin, their_stdin), (stdout, their_stdout)) =
         (connected(SocketType::STREAM)?, connected(SocketType::STREAM)?);
@@ -131,7 +141,10 @@ fn hand_over(socket: &OwnedFd, command: &[OsString]) -> io::Result<Streams> {
     impatient(&stdout)?;
     let (stderr, their_stderr) = io::pipe()?;
     fcntl_setfl(&stderr, OFlags::NONBLOCK)?;
-    let mut message = b"C".to_vec();
+    let mut message = match asking {
+        Asking::Never => b"C".to_vec(),
+        Asking::InAWindow => b"A".to_vec(),
+    };
     for (number, argument) in command.iter().enumerate() {
         message.extend_from_slice(if number == 0 { b"" } else { b"\0" });
         message.extend_from_slice(argument.as_bytes());
@@ -207,23 +220,6 @@ impl Launcher {
     }
 }
 
-fn message(what: u8, index: u32, value: Option<i32>) -> Vec<u8> {
-    let mut message = vec![what];
-    message.extend_from_slice(&index.to_le_bytes());
-    message.extend(value.into_iter().flat_map(i32::to_le_bytes));
-    message
-}
-
-fn parsed(message: &[u8]) -> Option<(u8, u32, Option<i32>)> {
-    let (what, rest) = message.split_first()?;
-    let (index, rest) = rest.split_first_chunk()?;
-    let value = match rest {
-        [] => None,
-        rest => Some(i32::from_le_bytes(rest.try_into().ok()?)),
-    };
-    Some((*what, u32::from_le_bytes(*index), value))
-}
-
 /// A command that was passed to the launcher.
 enum Slot {
     Prepared(Prepared),
@@ -274,8 +270,9 @@ fn obey(socket: BorrowedFd<'_>, slots: &mut Vec<Slot>) -> io::Result<()> {
         let (length, descriptors) = receive(socket, &mut buffer)?;
         match buffer.get(..length) {
             None | Some([]) => return Ok(()),
-            Some([b'C', command @ ..]) if !complete => {
-                slots.push(Slot::Prepared(prepare(command, descriptors).ok_or_else(unknown)?));
+            Some([what @ (b'C' | b'A'), command @ ..]) if !complete => {
+                let asking = if *what == b'A' { Asking::InAWindow } else { Asking::Never };
+                slots.push(Slot::Prepared(prepare(command, descriptors, asking).ok_or_else(unknown)?));
             }
             Some(b"F") => complete = true,
             Some(b"Q") => return Ok(()),
@@ -294,34 +291,17 @@ fn obey(socket: BorrowedFd<'_>, slots: &mut Vec<Slot>) -> io::Result<()> {
     }
 }
 
-/// One message and its descriptors; no bytes at the end.
-fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = loop {
-        match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC) {
-            Err(Errno::INTR) => {}
-            result => break result?,
-        }
-    };
-    let mut descriptors = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(rights) = message {
-            descriptors.extend(rights);
-        }
-    }
-    Ok((received.bytes, descriptors))
-}
-
-fn prepare(command: &[u8], descriptors: Vec<OwnedFd>) -> Option<Prepared> {
+fn prepare(command: &[u8], descriptors: Vec<OwnedFd>, asking: Asking) -> Option<Prepared> {
     let mut arguments = command.split(|&byte| byte == 0).map(OsStr::from_bytes);
     let program = on_path(arguments.next()?);
     let [stdin, stdout, stderr] = <[OwnedFd; 3]>::try_from(descriptors).ok()?;
     let mut command = Command::new("/proc/self/exe");
     command.args([SUBCOMMAND, "--parent", &getpid().to_string(), "--"]);
     command.arg(program.as_deref().unwrap_or(Path::new(""))).args(arguments);
-    // There is no terminal to ask on, and ssh must not open a window.
-    command.env("SSH_ASKPASS_REQUIRE", "never");
+    // There is no terminal to ask on.
+    if asking == Asking::Never {
+        command.env("SSH_ASKPASS_REQUIRE", "never");
+    }
     command.stdin(stdin).stdout(stdout).stderr(stderr).process_group(0);
     Some(Prepared { command, found: program.is_some() })
 }

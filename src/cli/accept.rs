@@ -10,7 +10,7 @@ use super::arguments::{AcceptArguments, Common};
 use super::ground::ground;
 use super::progress::Shown;
 use super::stalled::Watch;
-use super::{after_printing, complain, exit, here};
+use super::{after_printing, complain, exit, here, seal};
 use crate::accept::{Choice, Names};
 use crate::capability::{self, shown};
 use crate::compare::Comparison;
@@ -116,6 +116,9 @@ impl Accepting<'_> {
         let differing = differing(run, new_locks, Shown::telling(common));
         let printed = print(common, arguments.dry_run, &cases, &written)
             .and_then(|()| here::write(&mut io::stdout().lock(), run, ground, &differing));
+        if !arguments.dry_run && !written.is_empty() {
+            seal::tell_outdated(run);
+        }
         Ok(after_printing(if failed { exit::TROUBLE } else { 0 }, printed))
     }
 

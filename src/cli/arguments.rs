@@ -1,5 +1,9 @@
 //! The command line, as clap types: the source of help, completions and man pages.
 
+mod seal;
+
+pub use seal::SealArguments;
+
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
@@ -148,6 +152,12 @@ pub enum Command {
                             driftlock check --group web --server db\n  \
                             driftlock check --quiet --require-sandbox --output /var/lib/driftlock")]
     Check(CheckArguments),
+    /// Sign the locks and the declaration with an SSH key
+    #[command(after_help = "Examples:\n  \
+                            driftlock seal --key ~/.ssh/id_ed25519_sk       a security key: touch it when it blinks\n  \
+                            driftlock seal --key ~/.ssh/id_ed25519.pub      the agent has the other half\n  \
+                            driftlock seal --dry-run                        show what would be sealed, sign nothing")]
+    Seal(SealArguments),
     /// Print a report that `check` wrote, in any format
     #[command(after_help = "Examples:\n  \
                             driftlock report\n  \

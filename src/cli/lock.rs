@@ -9,7 +9,7 @@ use super::arguments::{Common, Servers};
 use super::ground::ground;
 use super::progress::Shown;
 use super::stalled::Watch;
-use super::{complain, exit, here, progress, stdout_failed};
+use super::{complain, exit, here, progress, seal, stdout_failed};
 use crate::capability::shown;
 use crate::report::next::Ground;
 use crate::run::connections::{self, Targets};
@@ -129,6 +129,9 @@ fn tell(common: &Common, all: &[Lock<'_>], (run, ground, differing): (&Run, &Gro
             code |= exit::TROUBLE;
         }
         _ => {}
+    }
+    if !dry_run && all.iter().any(|lock| matches!(&lock.result, Ok(Some(change)) if change.written)) {
+        seal::tell_outdated(run);
     }
     code
 }

@@ -23,6 +23,7 @@ mod progress;
 mod render;
 mod report;
 mod retention;
+mod seal;
 mod servers;
 mod stalled;
 mod stored;
@@ -79,6 +80,7 @@ fn run_command(command: Command, common: &Common) -> Result<u8, Trouble> {
         Command::Accept(arguments) => accept::run(common, &arguments),
         Command::Check(arguments) if arguments.servers.are_named() => servers::check(common, &arguments),
         Command::Check(arguments) => check::run(common, &arguments),
+        Command::Seal(arguments) => seal::run(common, &arguments),
         Command::Report { report, list: true, .. } => report::list(common, report.as_deref()),
         Command::Report { report, form, .. } => report::run(common, report.as_deref(), &form),
         Command::Diff { patch: true, reverse, reference, servers, .. } => {

@@ -3,6 +3,7 @@
 //! Data flows: bytes → [`value`] (a tree with positions, the same for both formats) → [`validate`] → [`Declaration`],
 //! whose types can't hold invalid values. Nothing here reads a file.
 
+mod canonical;
 pub(crate) mod engine;
 mod error;
 mod globs;

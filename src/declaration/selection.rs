@@ -69,6 +69,13 @@ impl Selection {
         }
     }
 
+    /// The globs as they were declared, to include and to exclude. All else follows from them.
+    #[must_use]
+    pub fn declared(&self) -> (&[String], &[String]) {
+        let Self { include, exclude, included: _, excluded: _, below_excluded: _, leads: _ } = self;
+        (include, exclude)
+    }
+
     /// Whether every path is recorded, so that no path need be matched.
     #[must_use]
     pub fn is_everything(&self) -> bool {

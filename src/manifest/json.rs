@@ -23,6 +23,7 @@ mod plain;
 mod reader;
 
 pub use container::{image_id, parse_image_id};
+pub use line::push_string;
 pub use reader::{Reader, fits};
 
 use std::io::{self, Write};
@@ -42,19 +43,19 @@ impl Header {
     /// Writes the lines from `{` to `"entries": [`.
     pub fn write(&self, out: &mut Vec<u8>, digest: &str) {
         out.extend_from_slice(b"{\n\"driftlock\": 1,\n\"check\": ");
-        line::push_string(out, &self.check);
+        push_string(out, &self.check);
         out.extend_from_slice(b",\n\"kind\": ");
-        line::push_string(out, self.kind.name());
+        push_string(out, self.kind.name());
         if !self.attributes.is_empty() {
             out.extend_from_slice(b",\n\"attributes\": [");
             for (number, name) in self.attributes.names().enumerate() {
                 out.extend_from_slice(if number == 0 { b"" } else { b", " });
-                line::push_string(out, name);
+                push_string(out, name);
             }
             out.push(b']');
         }
         out.extend_from_slice(b",\n\"digest\": ");
-        line::push_string(out, digest);
+        push_string(out, digest);
         out.extend_from_slice(b",\n\"entries\": [\n");
     }
 }

@@ -97,7 +97,7 @@ pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(T
         server,
     };
     let asked: Vec<_> = servers.into_iter().map(target).collect();
-    let (launcher, streams) = launcher::start(&commands)?;
+    let (launcher, streams) = launcher::start(&commands, launcher::Asking::Never)?;
     let number = asked.len();
     let shared = Shared { program, contents, requirement: session.requirement(), number };
     let connections =

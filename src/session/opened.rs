@@ -1,16 +1,15 @@
 //! A check of a run, with all that is open for it.
 
-use std::path::Path;
-
-use cap_std::fs::File;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use super::changed::Reference;
 use super::collected::{Collected, Source};
 use super::{Run, projects};
-use crate::baseline::{Baseline, Spellings};
-use crate::capability::{Declared, Directory, raw};
+use crate::baseline::{Baseline, Source as LockSource, Spellings};
+use crate::capability::{self, Declared, Directory, raw};
 use crate::compose::{Misfits, Project};
-use crate::declaration::{Check, Server};
+use crate::declaration::{Check, LockFormat, Server};
 use crate::manifest::{List, LockError};
 use crate::path::escaped;
 use crate::trouble::Trouble;
@@ -152,7 +151,9 @@ impl<'r> OpenCheck<'r> {
     pub fn lock(&self) -> Result<Option<Baseline>, Trouble> {
         self.is_of_one()?;
         let Some(locks) = self.run.locks() else { return Ok(None) };
-        let found = Baseline::of(self.check, locks, &self.check.lock.path(self.server()), &self.opened.spellings);
+        let path = self.check.lock.path(self.server());
+        let reads = self.run.session.lock_reads.as_ref();
+        let found = Baseline::of(self.check, locks, &path, &self.opened.spellings, reads);
         found.map_err(|error| self.refused(&error))
     }
 
@@ -160,7 +161,7 @@ impl<'r> OpenCheck<'r> {
     ///
     /// # Errors
     /// A lock that can't be read or is malformed.
-    pub fn lock_in(&self, is_declared: bool, file: File) -> Result<Baseline, LockError> {
+    pub fn lock_in(&self, is_declared: bool, file: impl Into<LockSource>) -> Result<Baseline, LockError> {
         let spellings = &self.opened.spellings;
         if is_declared {
             Baseline::of_file(self.check, file, spellings)
@@ -200,7 +201,7 @@ impl<'r> OpenCheck<'r> {
     /// What Compose says of them can't be read.
     pub fn project(&self) -> Result<Option<&'r Project>, Trouble> {
         match &self.opened.project {
-            Some(projects::Of::Read(project)) => Ok(Some(project)),
+            Some(projects::Of::Read(project, _)) => Ok(Some(project)),
             Some(projects::Of::Failed(trouble)) => Err(trouble.clone()),
             Some(projects::Of::Opened(_)) | None => Ok(None),
         }
@@ -216,4 +217,19 @@ impl<'r> OpenCheck<'r> {
         let live = List::read(&mut live.entries()).map_err(|error| self.refused(&error))?;
         Ok(project.misfits(&live))
     }
+}
+
+/// How the root of a check may be spelled in a lock of the scripts; in no way if its lock can't be one with roots in it.
+pub(super) fn spellings(declared: &Declared, check: &Check, there: &HashMap<&str, Vec<&Path>>) -> Spellings {
+    if check.lock.format != LockFormat::Sha256sum && check.lock.old.is_none() {
+        return Spellings::default();
+    }
+    let here = [
+        capability::future(&declared.base.join(&check.root)),
+        // As it is spelled, if it is a link.
+        capability::future(&declared.base).map(|base| base.join(&check.root)),
+    ];
+    let there = there.get(check.name.as_str()).into_iter().flatten().copied();
+    let places = here.iter().flatten().map(PathBuf::as_path).chain(check.server_root.as_deref()).chain(there);
+    Spellings::new(&check.root, places)
 }

@@ -10,7 +10,11 @@ use super::collected::Source;
 use crate::capability::{self, Declared, shown};
 use crate::compose::{ComposeError, LIMIT, PROJECT, Project};
 use crate::declaration::{Check, ComposeFiles};
+use crate::digest::{Sha256, Sha256Digest};
 use crate::trouble::Trouble;
+
+/// The digests of the bytes of files, by the keys of the check that name them.
+pub(super) type Inputs = Vec<(&'static str, Sha256Digest)>;
 
 /// A file with its path, for people.
 type Named = (PathBuf, File);
@@ -27,7 +31,8 @@ pub(super) struct Files {
 pub(super) enum Of {
     /// The files are open. They are read inside the sandbox.
     Opened(Files),
-    Read(Project),
+    /// With the files that it was read from.
+    Read(Project, Inputs),
     Failed(Trouble),
 }
 
@@ -46,27 +51,31 @@ impl Of {
 
     fn read(self) -> Self {
         match self {
-            Self::Opened(files) => files.read().map_or_else(Self::Failed, Self::Read),
+            Self::Opened(files) => {
+                files.read().map_or_else(Self::Failed, |(project, inputs)| Self::Read(project, inputs))
+            }
             read => read,
         }
     }
 }
 
 impl Files {
-    fn read(self) -> Result<Project, Trouble> {
+    fn read(self) -> Result<(Project, Inputs), Trouble> {
         let Self { config: (config_path, config), hashes } = self;
         let refused = |path: &Path, error: &ComposeError| {
             Trouble::new(format!("{} is refused: {error}", shown(path)), error.remedy())
         };
         let config = whole(&config_path, config)?;
         let Some((path, hashes)) = hashes else {
-            return Project::parse(&config, None).map_err(|error| refused(&config_path, &error));
+            let project = Project::parse(&config, None).map_err(|error| refused(&config_path, &error))?;
+            return Ok((project, vec![("config", digest(&config))]));
         };
         let hashes = whole(&path, hashes)?;
-        Project::parse(&config, Some(&hashes)).map_err(|error| {
+        let project = Project::parse(&config, Some(&hashes)).map_err(|error| {
             let is_of_hashes = error.is_of_hashes();
             refused(if is_of_hashes { &path } else { &config_path }, &error)
-        })
+        })?;
+        Ok((project, vec![("config", digest(&config)), ("hashes", digest(&hashes))]))
     }
 }
 
@@ -80,13 +89,19 @@ fn whole(path: &Path, file: File) -> Result<Vec<u8>, Trouble> {
     Ok(bytes)
 }
 
+fn digest(bytes: &[u8]) -> Sha256Digest {
+    let mut hasher = Sha256::new();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
 impl Session {
     /// Reads the projects. From then on their checks pick their containers; one whose project can't be read reads nothing.
     pub(super) fn read_projects(&mut self) {
         for opened in &mut self.checks {
             opened.project = opened.project.take().map(Of::read);
             match &opened.project {
-                Some(Of::Read(project)) => {
+                Some(Of::Read(project, _)) => {
                     // A server is asked for what is declared, the engine here for what is open.
                     let declared = &mut self.declared.declaration.checks[opened.place].engine;
                     let open = match &mut opened.source {

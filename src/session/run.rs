@@ -221,7 +221,7 @@ impl Run {
             )
         };
         let export = self.session.export.as_ref();
-        let found = export.map(|export| Baseline::of(check, &export.dir, name, &opened.spellings)).transpose();
+        let found = export.map(|export| Baseline::of(check, &export.dir, name, &opened.spellings, None)).transpose();
         let Some(mut lock) = found.map_err(|error| refused(&error))?.flatten() else { return Ok(None) };
         if lock.old().is_some() {
             return Err(refused(&LockError::Old {

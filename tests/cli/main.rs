@@ -34,6 +34,7 @@ mod properties;
 mod reading;
 mod real_tree;
 mod sandboxed;
+mod seal;
 mod servers;
 mod several_names;
 mod stat_cache;

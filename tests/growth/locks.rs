@@ -185,7 +185,7 @@ fn of_old(check: Check, file: &str, lock: &str) -> Input {
     let spellings = Spellings::new(&check.root, places);
     let work = move || {
         let _kept = directory;
-        match Baseline::of(&check, &locks, &check.lock.name, &spellings) {
+        match Baseline::of(&check, &locks, &check.lock.name, &spellings, None) {
             Ok(Some(mut baseline)) => {
                 let live = List::default();
                 against(&mut Room::default(), &mut baseline, &mut live.entries())

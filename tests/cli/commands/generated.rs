@@ -7,7 +7,7 @@ use crate::harness::World;
 use crate::watch::{names, no_panic, says, shell};
 use needs::needs;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "init",
     "lock",
     "accept",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 13] = [
     "man",
     "merge-driver",
     "report",
+    "seal",
 ];
 
 #[test]

@@ -1,0 +1,131 @@
+//! `driftlock seal`: sign the locks and the declaration.
+
+mod signing;
+
+use std::io;
+
+use super::arguments::{Common, SealArguments};
+use super::{after_printing, complain};
+use crate::path::escaped;
+use crate::seal::{self, Seal, Signature};
+use crate::session::{LocksAccess, Reads, Run, Session, not_written, small_file};
+use crate::store;
+use crate::trouble::Trouble;
+use signing::Signing;
+
+/// Writes the seal and its signature, or says what would be sealed.
+///
+/// # Errors
+/// Whatever keeps all of it from being sealed. Then the old seal and its signature are untouched, but for a failure
+/// between the two.
+pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Trouble> {
+    if let Some(check) = common.checks.first() {
+        return Err(Trouble::new(
+            format!("--check {}: a seal is over all checks", escaped(check.as_bytes())),
+            "leave out --check",
+        ));
+    }
+    if common.as_server.is_some() {
+        return Err(Trouble::new("--as: a seal is over the locks of all servers", "leave out --as"));
+    }
+    let access = if arguments.dry_run { LocksAccess::Read } else { LocksAccess::Write };
+    let session = Session::open(&common.request(), access, &Reads::Locks)?;
+    let signing = match (&arguments.key, arguments.dry_run) {
+        (_, true) => None,
+        (Some(key), false) => Some(Signing::prepare(key)?),
+        (None, false) => {
+            return Err(Trouble::new(
+                "nothing says which key signs the seal",
+                "name it: --key ~/.ssh/id_ed25519, or the .pub of a key that the agent has; with --dry-run, nothing is signed",
+            ));
+        }
+    };
+    let run = session.enter(&[])?;
+    let seal = run.to_be_sealed(serial(&run, arguments)?)?;
+    let Some(signing) = signing else { return Ok(tell(common, &run, &seal, None)) };
+    let bytes = seal.write();
+    let signature = signing.sign(&bytes, common.quiet)?;
+    write(&run, &bytes, &signature)?;
+    Ok(tell(common, &run, &seal, Some(&signature)))
+}
+
+/// The serial number: one more than that of the seal that is there, or the one that is given.
+fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Trouble> {
+    let given = arguments.serial.map(std::num::NonZeroU64::get);
+    let path = || run.shown_in_locks(seal::NAME.as_bytes());
+    let found = run.locks().map_or(Ok(None), |locks| small_file(locks, seal::NAME, seal::LIMIT));
+    let last = match found.map_err(|error| error.to_string()) {
+        Ok(None) => None,
+        Ok(Some(bytes)) => Some(Seal::parse(&bytes).map_err(|error| error.to_string())),
+        Err(error) => Some(Err(error)),
+    };
+    match (last, given) {
+        (None, given) => Ok(given.unwrap_or(1)),
+        (Some(Err(_)), Some(given)) => Ok(given),
+        (Some(Err(error)), None) => Err(Trouble::new(
+            format!("the last seal, {}, is refused: {error}; so its serial is not known", path()),
+            "restore it from git; or name a serial that is higher than all before it: --serial N",
+        )),
+        (Some(Ok(last)), None) => last.serial.checked_add(1).ok_or_else(|| {
+            Trouble::new(
+                format!("{} has the highest serial that there is", path()),
+                "restore the one before it from git",
+            )
+        }),
+        (Some(Ok(last)), Some(given)) if given > last.serial => Ok(given),
+        (Some(Ok(last)), Some(given)) => Err(Trouble::new(
+            format!("--serial {given} is not higher than that of the last seal, {}", last.serial),
+            "name a higher one, or leave it out",
+        )),
+    }
+}
+
+/// Writes both files. After a crash between the two, the signature is one of the seal before, which `check` says.
+fn write(run: &Run, bytes: &[u8], signature: &Signature) -> Result<(), Trouble> {
+    let armored = signature.armored();
+    for (name, bytes) in [(seal::NAME, bytes), (seal::SIGNATURE_NAME, armored.as_bytes())] {
+        let locks = run.locks().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
+        let written = locks.and_then(|locks| store::replace(locks, name, |out| io::Write::write_all(out, bytes)));
+        written.map_err(|error| not_written(&run.shown_in_locks(name.as_bytes()), &error))?;
+    }
+    Ok(())
+}
+
+/// Says what was sealed, or would be; gives the exit code.
+fn tell(common: &Common, run: &Run, seal: &Seal, signature: Option<&Signature>) -> u8 {
+    let path = run.shown_in_locks(seal::NAME.as_bytes());
+    let key = signature.map(Signature::claimed);
+    let mut out = io::stdout().lock();
+    let printed = if common.json {
+        let value = serde_json::json!({
+            "seal": path,
+            "serial": seal.serial,
+            "declaration": seal.declaration.sri(),
+            "locks": seal.locks.keys().collect::<Vec<_>>(),
+            "inputs": seal.inputs.keys().collect::<Vec<_>>(),
+            "key": key.map(seal::PublicKey::kind),
+            "fingerprint": key.map(seal::PublicKey::fingerprint),
+            "dry_run": key.is_none(),
+        });
+        crate::report::json::write_value(&mut out, &value)
+    } else if common.quiet && key.is_some() {
+        Ok(())
+    } else {
+        let locks = crate::report::changes::counted(seal.locks.len() as u64, "lock", "locks");
+        let verb = if key.is_some() { "wrote" } else { "would write" };
+        let signed = key.map(|key| format!(", signed with {} {}", key.kind(), key.fingerprint())).unwrap_or_default();
+        io::Write::write_all(&mut out, format!("{verb} {path}: serial {}, {locks}{signed}\n", seal.serial).as_bytes())
+    };
+    after_printing(0, printed)
+}
+
+/// Says that the seal, if there is one, is out of date, after a lock was written.
+pub fn tell_outdated(run: &Run) {
+    let is_there = run.locks().is_some_and(|locks| locks.symlink_metadata(seal::NAME).is_ok());
+    if is_there {
+        complain(&Trouble::new(
+            format!("{} is out of date: it was made of other locks", run.shown_in_locks(seal::NAME.as_bytes())),
+            "review the change, and run `driftlock seal`",
+        ));
+    }
+}

@@ -1,0 +1,115 @@
+//! The seal that was seen last, so that an older one is refused: version 1 of the file of `--seal-state`.
+//!
+//! ```text
+//! {
+//! "driftlock_seal_state": 1,
+//! "serial": 12,
+//! "seal": "sha256-<base64>"
+//! }
+//! ```
+
+use serde::Deserialize;
+
+use crate::digest::Sha256Digest;
+
+/// The largest state that is read, in bytes: more than any that is written.
+pub const LIMIT: u64 = 4 << 10;
+
+/// The highest serial number that was seen, and the digest of its seal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    pub serial: u64,
+    pub seal: Sha256Digest,
+}
+
+/// A file that is no state as driftlock writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not as driftlock writes it")]
+pub struct StateError;
+
+/// A seal that is not the successor of the one that was seen last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rollback {
+    #[error("its serial is {serial}, and {seen} was seen before")]
+    Older { serial: u64, seen: u64 },
+    #[error("its serial is {serial}, and another seal with this serial was seen before")]
+    Other { serial: u64 },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    #[serde(rename = "driftlock_seal_state")]
+    version: u64,
+    serial: u64,
+    seal: String,
+}
+
+impl State {
+    /// Parses a state.
+    ///
+    /// # Errors
+    /// Any bytes that [`write`](Self::write) would not have written.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StateError> {
+        let Raw { version, serial, seal } = serde_json::from_slice(bytes).map_err(|_| StateError)?;
+        let state = Self { serial, seal: Sha256Digest::from_sri(&seal).ok_or(StateError)? };
+        if version == 1 && state.write() == bytes { Ok(state) } else { Err(StateError) }
+    }
+
+    /// Its only form.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        let Self { serial, seal } = self;
+        format!("{{\n\"driftlock_seal_state\": 1,\n\"serial\": {serial},\n\"seal\": \"{}\"\n}}\n", seal.sri())
+            .into_bytes()
+    }
+
+    /// Makes sure that a seal is this one or a later one.
+    ///
+    /// # Errors
+    /// It is an older one, or another one with the same serial number.
+    pub fn admits(&self, seal: &Self) -> Result<(), Rollback> {
+        let serial = seal.serial;
+        if serial < self.serial {
+            Err(Rollback::Older { serial, seen: self.serial })
+        } else if serial == self.serial && seal.seal != self.seal {
+            Err(Rollback::Other { serial })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(serial: u64, byte: u8) -> State {
+        State { serial, seal: Sha256Digest([byte; 32]) }
+    }
+
+    #[test]
+    fn the_bytes_are_these_and_no_others() {
+        let text = "{\n\"driftlock_seal_state\": 1,\n\"serial\": 12,\n\"seal\": \"sha256-AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\"\n}\n";
+        assert_eq!(state(12, 1).write(), text.as_bytes());
+        assert_eq!(State::parse(text.as_bytes()), Ok(state(12, 1)));
+        for (from, to) in
+            [("1,", "2,"), ("12", "012"), ("12", "-1"), ("AQE=", "AQF="), ("\n}", "}"), ("12", "12,\n\"serial\": 12")]
+        {
+            assert_eq!(State::parse(text.replacen(from, to, 1).as_bytes()), Err(StateError), "{from} → {to}");
+        }
+        for end in 0..text.len() {
+            assert_eq!(State::parse(&text.as_bytes()[..end]), Err(StateError), "{end}");
+        }
+    }
+
+    #[test]
+    fn serials_only_rise() {
+        let seen = state(12, 1);
+        assert_eq!(seen.admits(&state(12, 1)), Ok(()));
+        assert_eq!(seen.admits(&state(13, 2)), Ok(()));
+        assert_eq!(seen.admits(&state(u64::MAX, 2)), Ok(()));
+        assert_eq!(seen.admits(&state(11, 1)), Err(Rollback::Older { serial: 11, seen: 12 }));
+        assert_eq!(seen.admits(&state(12, 2)), Err(Rollback::Other { serial: 12 }));
+    }
+}

@@ -1,0 +1,186 @@
+//! The locks directory as seals see it: every lock file, whatever check it is of.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
+
+use cap_std::fs::Dir;
+
+use super::{OpenCheck, Run, Session, projects};
+use crate::baseline::{self, LockReads, Source};
+use crate::capability::raw;
+use crate::digest::Sha256Digest;
+use crate::manifest::{Entries as _, LockError};
+use crate::path::escaped;
+use crate::seal::{Files, Seal};
+use crate::trouble::Trouble;
+
+/// The ends of the names of lock files, of those of the scripts too.
+const ENDINGS: [&[u8]; 3] = [b".lock.json", b".lock.txt", b".hash.txt"];
+
+/// The paths below the locks directory of all lock files, sorted: those in it, and those in the folders of servers.
+///
+/// # Errors
+/// A directory can't be listed.
+pub fn lock_files(locks: &Dir) -> io::Result<BTreeSet<Vec<u8>>> {
+    let is_lock = |name: &[u8]| ENDINGS.iter().any(|ending| name.ends_with(ending));
+    let mut found = BTreeSet::new();
+    for entry in locks.entries()? {
+        let name = entry?.file_name();
+        // As a check would find it: links are followed, but not out of the directory.
+        if locks.metadata(&name).is_ok_and(|status| status.is_dir()) {
+            for below in locks.open_dir(&name)?.entries()? {
+                let below = below?.file_name().into_vec();
+                if is_lock(&below) {
+                    found.insert([name.as_encoded_bytes(), b"/", &below].concat());
+                }
+            }
+        }
+        let name = name.into_vec();
+        if is_lock(&name) {
+            found.insert(name);
+        }
+    }
+    Ok(found)
+}
+
+/// Reads a file of the locks directory; `None` if it is missing.
+///
+/// # Errors
+/// It can't be read, is not a regular file, or is larger than `limit` bytes.
+pub fn small_file(locks: &Dir, name: &str, limit: u64) -> Result<Option<Vec<u8>>, LockError> {
+    let Some(file) = baseline::open(locks, name)? else { return Ok(None) };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
+    }
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let problem = format!("it is larger than {limit} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem).into());
+    }
+    Ok(Some(bytes))
+}
+
+impl Session {
+    /// Records the digest of every lock that this run reads, for a seal.
+    pub fn record_lock_reads(&mut self) {
+        self.lock_reads = Some(LockReads::default());
+    }
+}
+
+impl Run {
+    /// A file in the locks directory as the operator knows it. Escaped.
+    #[must_use]
+    pub fn shown_in_locks(&self, path: &[u8]) -> String {
+        let locks = raw(&self.session.declared.declaration.locks);
+        escaped(&crate::path::joined(&locks, path)).to_string()
+    }
+
+    /// What a seal of all that is there would say. Each lock is read in full, as `check` does.
+    ///
+    /// # Errors
+    /// A lock that `check` would refuse, is missing or belongs to no check; and a file of Compose that can't be read.
+    pub fn to_be_sealed(&self, serial: u64) -> Result<Seal, Trouble> {
+        let Some(locks) = self.locks() else { return Err(self.nothing_to_seal()) };
+        let found = lock_files(locks).map_err(|error| {
+            Trouble::new(
+                format!("the locks directory {} could not be listed: {error}", self.shown_in_locks(b".")),
+                "check its permissions, and those of the directories in it",
+            )
+        })?;
+        if found.is_empty() {
+            return Err(self.nothing_to_seal());
+        }
+        let mut by_name: HashMap<&str, (OpenCheck<'_>, bool)> = HashMap::new();
+        let mut missing: BTreeMap<&str, OpenCheck<'_>> = BTreeMap::new();
+        for open in self.checks() {
+            let lock = &open.check.lock;
+            by_name.insert(&lock.name, (open, true));
+            by_name.extend(lock.old.as_deref().map(|old| (old, (open, false))));
+            if !lock.per_server {
+                missing.insert(&open.check.name, open);
+            }
+        }
+        let mut files = Files::new();
+        for path in &found {
+            let text = std::str::from_utf8(path).ok();
+            let (server, name) = match text.and_then(|path| path.split_once('/')) {
+                Some((server, name)) => (Some(server), Some(name)),
+                None => (None, text),
+            };
+            let of_check = name.and_then(|name| by_name.get(name));
+            let of_check = of_check.filter(|(open, _)| open.check.lock.per_server == server.is_some());
+            let (Some(text), Some((open, is_declared))) = (text, of_check) else {
+                return Err(Trouble::new(
+                    format!("{} is the lock of no check of the declaration", self.shown_in_locks(path)),
+                    "remove it, or declare its check: a seal has every lock in the directory",
+                ));
+            };
+            let sha256 = digest_of_lock(locks, text, open, *is_declared).map_err(|error| {
+                let problem = format!("the lock {} is refused: {error}", self.shown_in_locks(path));
+                Trouble::new(problem, error.remedy())
+            })?;
+            missing.remove(&*open.check.name);
+            files.insert(text.to_owned(), sha256);
+        }
+        if let Some(open) = missing.values().next() {
+            return Err(Trouble::new(
+                format!("the check {} has no lock: {} is missing", open.check.name, open.lock_path()),
+                format!("write it: {}", self.session.lock_line(open.check)),
+            ));
+        }
+        Ok(Seal { serial, declaration: self.session.declared.digest, locks: files, inputs: self.sealed_inputs()? })
+    }
+
+    fn nothing_to_seal(&self) -> Trouble {
+        let problem = format!("there is no lock in {}, so there is nothing to seal", self.shown_in_locks(b"."));
+        Trouble::new(problem, "run `driftlock lock` first")
+    }
+
+    /// The files that Compose printed, by the keys of the declaration that name them.
+    fn sealed_inputs(&self) -> Result<Files, Trouble> {
+        for open in self.checks() {
+            open.project()?;
+        }
+        Ok(self.inputs())
+    }
+
+    /// The files that were read beside the locks and that say what is expected.
+    fn inputs(&self) -> Files {
+        let mut files = Files::new();
+        for open in self.checks() {
+            if let Some(projects::Of::Read(_, inputs)) = &open.opened.project {
+                let key = |key: &str| format!("check.{}.{key}", open.check.name);
+                files.extend(inputs.iter().map(|(name, digest)| (key(name), *digest)));
+            }
+        }
+        files
+    }
+}
+
+/// The digest of a lock's bytes, which are read once and are a valid lock of this check.
+fn digest_of_lock(locks: &Dir, path: &str, open: &OpenCheck<'_>, is_declared: bool) -> Result<Sha256Digest, LockError> {
+    let reads = LockReads::default();
+    let mut lock = open.lock_in(is_declared, recorded(locks, path, &reads)?)?;
+    lock.belongs_to(open.check)?;
+    while lock.next()?.is_some() {}
+    only(&reads)
+}
+
+/// Opens a lock that has to be there.
+fn recorded(locks: &Dir, path: &str, reads: &LockReads) -> Result<Source, LockError> {
+    let file = baseline::open(locks, path)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
+    }
+    Ok(Source::recorded(file, path, reads))
+}
+
+/// The digest of the one file that was read.
+fn only(reads: &LockReads) -> Result<Sha256Digest, LockError> {
+    match reads.all()[..] {
+        [(_, digest)] => Ok(digest),
+        _ => Err(io::Error::other("it was not read to its end").into()),
+    }
+}
