@@ -3,22 +3,22 @@
 //! Every path of either side ends as verified, drifted or unverified. Each path is counted once, where its verdict is
 //! decided, so [`Counts`] adds up.
 
-mod against;
+mod baseline;
 mod change;
 mod container;
 mod declared;
+mod difference_budget;
 mod excerpt;
 mod live;
 mod moves;
-mod room;
 mod unreadable;
 
-pub use against::{against, against_within};
+pub use baseline::{compare_baseline, compare_baseline_within};
 pub use change::Change;
-pub use declared::{with_declared, with_declared_within};
+pub use declared::{compare_declared, compare_declared_within};
+pub use difference_budget::{DifferenceBudget, LeftOut};
 pub use excerpt::{Excerpt, Hidden, LINES, LONGEST};
 pub use live::LiveStatus;
-pub use room::{LeftOut, Room};
 
 use unreadable::UnreadableDirs;
 
@@ -80,7 +80,7 @@ pub struct Comparison {
 /// # Errors
 /// The lock is malformed. Nothing that was found before that counts.
 pub fn compare(expected: &mut impl Entries, actual: &mut impl Entries) -> Result<Comparison, LockError> {
-    compare_in(&mut Room::of(usize::MAX), expected, actual)
+    compare_in(&mut DifferenceBudget::of(usize::MAX), expected, actual)
 }
 
 /// Compares two streams; differences that do not fit into `room` are only counted.
@@ -88,7 +88,7 @@ pub fn compare(expected: &mut impl Entries, actual: &mut impl Entries) -> Result
 /// # Errors
 /// Those of [`compare`].
 pub fn compare_in(
-    room: &mut Room,
+    room: &mut DifferenceBudget,
     expected: &mut impl Entries,
     actual: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
@@ -105,14 +105,14 @@ pub fn compare_within(
     expected: &mut impl Entries,
     actual: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
-    let mut room = Room::of(*budget);
+    let mut room = DifferenceBudget::of(*budget);
     let found = merge(&mut room, false, expected, actual);
     *budget = room.bytes;
     found
 }
 
 fn merge(
-    room: &mut Room,
+    room: &mut DifferenceBudget,
     may_leave_out: bool,
     expected: &mut impl Entries,
     actual: &mut impl Entries,
@@ -186,7 +186,7 @@ impl Comparison {
 struct Merge<'a> {
     found: Comparison,
     unreadable: UnreadableDirs,
-    room: &'a mut Room,
+    room: &'a mut DifferenceBudget,
 }
 
 impl Merge<'_> {
@@ -236,7 +236,8 @@ impl Merge<'_> {
     fn drifted(&mut self, path: &[u8], change: Change, expected: Option<&Record>, actual: Option<&Record>) {
         self.found.counts.entries += 1;
         self.found.counts.drifted += 1;
-        let weight = size_of::<Drift>() + path.len() + room::record(expected) + room::record(actual);
+        let weight =
+            size_of::<Drift>() + path.len() + difference_budget::record(expected) + difference_budget::record(actual);
         // Streams yield only valid paths. A path that is not kept is not validated again, since it may be long.
         match self.room.take(path, weight).then(|| EntryPath::new(path)) {
             Some(Ok(path)) => {
@@ -251,7 +252,7 @@ impl Merge<'_> {
         self.found.counts.entries += 1;
         self.found.counts.unverified += 1;
         // A path that could not be read is stored twice, to recognize paths below it.
-        let weight = size_of::<UnverifiedEntry>() + 64 + 2 * path.len() + room::reason(&reason);
+        let weight = size_of::<UnverifiedEntry>() + 64 + 2 * path.len() + difference_budget::reason(&reason);
         match self.room.take(path, weight).then(|| EntryPath::new(path)) {
             Some(Ok(path)) => {
                 self.found.unverified.push(UnverifiedEntry { path, reason });

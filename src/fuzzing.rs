@@ -17,14 +17,14 @@ use std::time::Duration;
 use crate::baseline::fuzzed as baseline;
 use crate::compare::{self, Comparison};
 use crate::compose::{Misfits, Project};
-use crate::container::{EVERYTHING, fuzzed as container};
+use crate::container::{ALL_ATTRIBUTES, fuzzed as container};
 use crate::declaration::{Declaration, Format};
 use crate::digest::Sha256;
 use crate::manifest::list::List;
 use crate::manifest::{Kind, Sha256Digest, json, text};
 use crate::merge;
 use crate::path::{EntryPath, is_hazardous};
-use crate::remote::{self, Answer, AnswerError, further};
+use crate::remote::{self, Answer, AnswerError, followup};
 use crate::report;
 use crate::stat_cache::file as stat_cache_file;
 
@@ -177,8 +177,8 @@ pub fn engine(data: &[u8]) {
     if engine.write_all(&answers).is_err() || engine.shutdown(Shutdown::Write).is_err() {
         return;
     }
-    let Some(list) = container::recorded(ours.as_fd(), Duration::from_secs(5), EVERYTHING) else { return };
-    let header = json::Header { check: "containers".to_owned(), kind: Kind::Containers, attributes: EVERYTHING };
+    let Some(list) = container::recorded(ours.as_fd(), Duration::from_secs(5), ALL_ATTRIBUTES) else { return };
+    let header = json::Header { check: "containers".to_owned(), kind: Kind::Containers, attributes: ALL_ATTRIBUTES };
     let Ok(digest) = json::digest(&mut list.entries()) else { return };
     let mut written = Vec::new();
     assert!(json::write(&mut written, &header, digest, &mut list.entries()).is_ok());
@@ -210,9 +210,9 @@ pub fn request(data: &[u8]) {
     if let Err(trouble) = remote::request::parse(data) {
         harmless_lines(&trouble.problem);
     }
-    match further::parse(data, &["tree", "files"]) {
+    match followup::parse(data, &["tree", "files"]) {
         Ok(asked) => {
-            assert!(asked.len() <= further::MOST && asked.is_sorted_by_key(|asked| (asked.check, asked.path.clone())));
+            assert!(asked.len() <= followup::MOST && asked.is_sorted_by_key(|asked| (asked.check, asked.path.clone())));
         }
         Err(trouble) => harmless_lines(&trouble.problem),
     }
@@ -259,9 +259,9 @@ pub fn answer(data: &[u8]) {
         answer.checks_end()?;
         let Ok(path) = EntryPath::new(&b"m/a"[..]) else { panic!("it is a path") };
         let sha256 = Sha256::new().finish();
-        let wanted = further::Wanted { check: "tree", path: &path, contents: Some(sha256) };
-        let status = further::Wanted { contents: None, ..wanted.clone() };
-        let received = answer.further(&[wanted.clone(), wanted, status])?;
+        let wanted = followup::Wanted { check: "tree", path: &path, contents: Some(sha256) };
+        let status = followup::Wanted { contents: None, ..wanted.clone() };
+        let received = answer.read_follow_up(&[wanted.clone(), wanted, status])?;
         assert_eq!(received.live.len(), 3);
         match received.contents(sha256) {
             Ok(bytes) => assert_eq!(bytes, b""),

@@ -16,7 +16,7 @@ use cap_std::fs::Dir;
 
 /// A suggested declaration.
 #[derive(Debug)]
-pub struct Guess {
+pub struct Suggestion {
     /// The text of a `driftlock.toml`.
     pub text: String,
     /// What no check covers, and why. Escaped.
@@ -28,7 +28,7 @@ pub struct Guess {
 ///
 /// # Errors
 /// `dir` itself can't be read. A directory below it that can't be read is skipped; a comment in the text says so.
-pub fn guess(dir: &Dir) -> io::Result<Option<Guess>> {
+pub fn suggest(dir: &Dir) -> io::Result<Option<Suggestion>> {
     let mut found = scan::scan(dir)?;
     let Some(mut text) = write::declaration(&found) else { return Ok(None) };
     let covers = covered::trees(&text);
@@ -39,5 +39,5 @@ pub fn guess(dir: &Dir) -> io::Result<Option<Guess>> {
     write::add_notes(&mut text, "Not looked into", &found.skipped);
     write::add_notes(&mut text, "Covered by no check", &uncovered);
     let uncovered = found.skipped.into_iter().chain(uncovered).collect();
-    Ok(Some(Guess { text, uncovered }))
+    Ok(Some(Suggestion { text, uncovered }))
 }

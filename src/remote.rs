@@ -2,7 +2,7 @@
 //!
 //! The client sends one line ([`request`]): a declaration as JSON, with only the checks, and with the roots on the
 //! server. On the server, `driftlock collect` validates it like every declaration, opens the roots, enters the sandbox,
-//! walks, and responds ([`answer`]) with lines of JSON:
+//! walks, and responds ([`encode`]) with lines of JSON:
 //!
 //! ```text
 //! {"driftlock_collect":5,"driftlock":"0.1.0","landlock":6,"seccomp":true}       first, once the sandbox holds
@@ -50,18 +50,18 @@
 //! line must be in canonical form, the order and the names must be those of the request, and an incomplete answer
 //! counts as none. No client can detect a server that lies consistently: it can always send what the lock says.
 
-pub mod answer;
 pub mod connection;
+mod decode;
+pub mod encode;
 mod error;
-pub mod further;
+pub mod followup;
 mod inventory;
 pub mod push;
-mod read;
 pub mod request;
 pub mod ssh;
 
+pub use decode::{Answer, CheckEntries, CheckExtras, Head};
 pub use error::AnswerError;
-pub use read::{Answer, Beside, Collected, Head};
 
 /// The version of the protocol. It changes with the form of a request or an answer.
 pub const PROTOCOL: u64 = 5;

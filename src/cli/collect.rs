@@ -10,8 +10,8 @@ use super::exit;
 use super::stalled::Watch;
 use crate::capability;
 use crate::manifest::{Entries as _, Record};
-use crate::remote::answer;
-use crate::remote::further::{self, AskedAbout};
+use crate::remote::encode;
+use crate::remote::followup::{self, AskedAbout};
 use crate::remote::request::{self, Extent, Request};
 use crate::sandbox::Requirement;
 use crate::session::{Collected, OpenCheck, Run, Session, Wanted};
@@ -35,7 +35,7 @@ pub fn run(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
     let mut out = io::BufWriter::with_capacity(64 << 10, io::stdout());
     let answered = match entered(common, allowed, gives_contents) {
         Ok((run, extent)) => answer(common, &mut out, &run, (extent, gives_contents)),
-        Err(trouble) => answer::failed(&mut out, &trouble).map(|()| exit::TROUBLE),
+        Err(trouble) => encode::failed(&mut out, &trouble).map(|()| exit::TROUBLE),
     };
     // A reader that went away can't be told.
     Ok(answered.unwrap_or(exit::TROUBLE))
@@ -46,7 +46,7 @@ fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
     let Request { declaration, require_sandbox, extent } = request::parse(&line)?;
     if extent == Extent::Contents && !gives_contents {
         return Err(Trouble::new(
-            further::NOT_GIVEN,
+            followup::NOT_GIVEN,
             "to allow that, write `driftlock collect --contents` with all else that stands in the forced command there",
         ));
     }
@@ -77,14 +77,14 @@ fn answer(
     run: &Run,
     (extent, gives_contents): (Extent, bool),
 ) -> io::Result<u8> {
-    answer::hello(out, &run.enforced)?;
+    encode::hello(out, &run.enforced)?;
     let progress = Progress::default();
     let mut watch = Watch::telling(common);
     let alive = || {
         watch.look(&progress);
         let (entries, bytes) = (progress.entries.load(Ordering::Relaxed), progress.bytes.load(Ordering::Relaxed));
         // `out` is empty until the walk has ended. A connection that was cut shows here, and the rest is not waited for.
-        if answer::progress(&mut io::stdout(), entries, bytes).is_err() {
+        if encode::progress(&mut io::stdout(), entries, bytes).is_err() {
             std::process::exit(exit::TROUBLE.into());
         }
     };
@@ -96,21 +96,21 @@ fn answer(
         (collected, engines, entries, bytes)
     });
     let (collected, engines, entries, bytes) = collected;
-    answer::progress(out, entries, bytes)?;
+    encode::progress(out, entries, bytes)?;
     let mut code = 0;
     for (check, found) in &collected {
         if found.is_err() {
             code = exit::TROUBLE;
         }
-        answer::check(out, &check.check.name, check.resolved_root().as_deref(), found)?;
+        encode::check(out, &check.check.name, check.resolved_root().as_deref(), found)?;
     }
     for (socket, inventory) in &engines {
         if inventory.is_err() {
             code = exit::TROUBLE;
         }
-        answer::engine(out, socket, inventory)?;
+        encode::engine(out, socket, inventory)?;
     }
-    answer::done(out, collected.len() + engines.len())?;
+    encode::done(out, collected.len() + engines.len())?;
     if extent != Extent::Export && !further(out, &collected, gives_contents)? {
         code = exit::TROUBLE;
     }
@@ -126,9 +126,9 @@ fn further(out: &mut impl Write, collected: &[Found<'_>], gives_contents: bool) 
         return Ok(true);
     }
     let checks: Vec<_> = collected.iter().map(|(check, _)| &*check.check.name).collect();
-    match line(further::LIMIT).and_then(|line| further::parse(&line, &checks)) {
+    match line(followup::LIMIT).and_then(|line| followup::parse(&line, &checks)) {
         Ok(asked) => entries(out, collected, &asked, gives_contents).map(|()| true),
-        Err(trouble) => answer::failed(out, &trouble).map(|()| false),
+        Err(trouble) => encode::failed(out, &trouble).map(|()| false),
     }
 }
 
@@ -139,7 +139,7 @@ fn entries(
     asked: &[AskedAbout],
     gives_contents: bool,
 ) -> io::Result<()> {
-    let mut left = further::ALL;
+    let mut left = followup::ALL;
     let mut number = 0;
     let mut written = Instant::now();
     for asked in asked.chunk_by(|a, b| a.check == b.check) {
@@ -148,16 +148,16 @@ fn entries(
             let live = record.as_ref().and_then(|_| check.live_status(path.as_bytes()));
             let found = contents.then(|| match record {
                 None => Err("it is nothing that the check covers".to_owned()),
-                Some(_) if !gives_contents => Err(further::NOT_GIVEN.to_owned()),
+                Some(_) if !gives_contents => Err(followup::NOT_GIVEN.to_owned()),
                 Some(record) => check.live_contents(path.as_bytes(), &record).and_then(|bytes| {
                     left = left
                         .checked_sub(bytes.len())
-                        .ok_or_else(|| format!("more than {} bytes are not given at once", further::ALL))?;
+                        .ok_or_else(|| format!("more than {} bytes are not given at once", followup::ALL))?;
                     Ok(bytes)
                 }),
             });
             let found = found.as_ref().map(|found| found.as_deref().map_err(|reason| &**reason));
-            further::write(out, number, live, found)?;
+            followup::write(out, number, live, found)?;
             number += 1;
             // The other side waits for a sign of life.
             if written.elapsed() > EVERY {
@@ -166,7 +166,7 @@ fn entries(
             }
         }
     }
-    answer::done(out, number)
+    encode::done(out, number)
 }
 
 /// What was collected at these paths, which are in order.

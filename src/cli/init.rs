@@ -7,7 +7,7 @@ use cap_std::fs::Dir;
 use super::after_printing;
 use super::arguments::Common;
 use crate::capability::{self, DECLARATION_NAMES, shown};
-use crate::init::{self, Guess};
+use crate::init::{self, Suggestion};
 use crate::sandbox::Grants;
 use crate::session::{enter, not_written};
 use crate::store;
@@ -37,13 +37,13 @@ pub fn run(common: &Common) -> Result<u8, Trouble> {
             "edit it, or move it away first",
         ));
     }
-    let guess = init::guess(&here.dir).map_err(|error| {
+    let guess = init::suggest(&here.dir).map_err(|error| {
         Trouble::new(
             format!("the working directory could not be read: {error}"),
             "run driftlock as a user who may read it",
         )
     })?;
-    let Some(Guess { text, uncovered }) = guess else {
+    let Some(Suggestion { text, uncovered }) = guess else {
         return Err(Trouble::new(
             "there is nothing to lock here yet: no files were found",
             format!(

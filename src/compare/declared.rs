@@ -2,25 +2,25 @@
 
 use std::mem::size_of;
 
-use super::{Comparison, Room, against, against_within, merge, room};
+use super::{Comparison, DifferenceBudget, compare_baseline, compare_baseline_within, difference_budget, merge};
 use crate::baseline::Baseline;
 use crate::compose::Project;
 use crate::manifest::list::EntryResult;
 use crate::manifest::{Entries, List, LockError};
 use crate::path::EntryPath;
 
-/// Like [`against()`], for a check that may have a Compose project.
+/// Like [`compare_baseline`], for a check that may have a Compose project.
 ///
 /// # Errors
-/// Those of [`against()`].
-pub fn with_declared(
-    room: &mut Room,
+/// Those of [`compare_baseline`].
+pub fn compare_declared(
+    room: &mut DifferenceBudget,
     project: Option<&Project>,
     lock: &mut Baseline,
     live: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
     match project {
-        None => against(room, lock, live),
+        None => compare_baseline(room, lock, live),
         Some(project) => {
             let live = List::read(live)?;
             merge(room, true, &mut project.expected(&List::read(lock)?, &live).entries(), &mut live.entries())
@@ -28,22 +28,22 @@ pub fn with_declared(
     }
 }
 
-/// Like [`against_within`], for a check that may have a Compose project.
+/// Like [`compare_baseline_within`], for a check that may have a Compose project.
 ///
 /// # Errors
-/// Those of [`against_within`].
-pub fn with_declared_within(
+/// Those of [`compare_baseline_within`].
+pub fn compare_declared_within(
     budget: &mut usize,
     project: Option<&Project>,
     lock: &mut Baseline,
     live: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
-    let Some(project) = project else { return against_within(budget, lock, live) };
-    let mut room = Room::of(*budget);
+    let Some(project) = project else { return compare_baseline_within(budget, lock, live) };
+    let mut room = DifferenceBudget::of(*budget);
     // All entries are kept in memory, not only the differences.
     let mut entries: Vec<(EntryPath, EntryResult)> = Vec::new();
     while let Some(entry) = live.next()? {
-        let weight = size_of::<(EntryPath, EntryResult)>() + room::record(entry.state.ok());
+        let weight = size_of::<(EntryPath, EntryResult)>() + difference_budget::record(entry.state.ok());
         // Streams give valid paths only.
         match room.take(entry.path, entry.path.len() + weight).then(|| EntryPath::new(entry.path)) {
             Some(Ok(path)) => entries.push((path, entry.state.cloned().map_err(Clone::clone))),

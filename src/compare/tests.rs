@@ -254,7 +254,7 @@ fn differences_without_room_are_counted() {
     let live: Vec<_> = (0..100).map(|number| EntryPath::new(format!("{number:03}").into_bytes()).unwrap()).collect();
     let live = List::new(live.into_iter().map(|path| (path, Ok(record(file(1))))).collect());
     let nothing = List::default();
-    let mut room = Room::of(10 * (size_of::<Drift>() + 10));
+    let mut room = DifferenceBudget::of(10 * (size_of::<Drift>() + 10));
     let found = compare_in(&mut room, &mut nothing.entries(), &mut live.entries()).unwrap();
     adds_up(&found);
     assert_eq!(found.counts.drifted, 100);
@@ -274,7 +274,8 @@ fn long_paths_have_little_room() {
     let long = |number: u32| EntryPath::new(format!("{number}/{}", "n/".repeat(2000) + "n").into_bytes()).unwrap();
     let entries = (0..1000).map(|number| (long(number), Ok(record(file(1))))).collect();
     let live = List::new(entries);
-    let found = compare_in(&mut Room::default(), &mut List::default().entries(), &mut live.entries()).unwrap();
+    let found =
+        compare_in(&mut DifferenceBudget::default(), &mut List::default().entries(), &mut live.entries()).unwrap();
     adds_up(&found);
     assert_eq!((found.counts.drifted, found.drift.len()), (1000, 261));
 }

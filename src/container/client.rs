@@ -10,7 +10,7 @@ use serde_json::error::Category;
 
 use super::error::EngineError;
 use super::http::{self, Body, Head, RequestTarget};
-use super::stream::{Patience, Stream};
+use super::stream::{Stream, Timeouts};
 
 /// The supported API versions. All requests exist since the first one. Podman accepts none before it, and Docker 29
 /// none before the last one.
@@ -80,8 +80,8 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     /// The engine does not respond, or there is no common version.
-    pub fn new(socket: BorrowedFd<'a>, patience: Patience) -> Result<Self, EngineError> {
-        let mut stream = Stream::new(socket, patience);
+    pub fn new(socket: BorrowedFd<'a>, timeouts: Timeouts) -> Result<Self, EngineError> {
+        let mut stream = Stream::new(socket, timeouts);
         let (head, body) = http::get(&mut stream, &RequestTarget::new(&["version"]))?;
         let answer: VersionAnswer = parse(&found(&head, body)?.whole(JSON_LIMIT)?)?;
         let newest = Version::parse(&answer.newest)?;
@@ -119,7 +119,7 @@ impl<'a> Client<'a> {
     /// # Errors
     /// There is no response, or it is an error.
     pub fn archive(&mut self, target: &RequestTarget) -> Result<Option<(Head, Body<'_, 'a>)>, EngineError> {
-        self.stream.allow(self.stream.patience.archive);
+        self.stream.allow(self.stream.timeouts.archive);
         let (head, body) = http::get(&mut self.stream, target)?;
         if head.status == NOT_FOUND {
             body.whole(MESSAGE_LIMIT)?;

@@ -6,12 +6,12 @@ use std::os::fd::BorrowedFd;
 
 use super::client::Client;
 use super::error::EngineError;
+use super::filter::ContainerFilter;
 use super::http::RequestTarget;
 use super::names;
-use super::picks::Picks;
 use super::record::{image_id, record};
 use super::responses::{ContainerDetails, ContainerSummary, Image, Pod};
-use super::stream::Patience;
+use super::stream::Timeouts;
 use crate::manifest::container::sorted;
 use crate::manifest::list::EntryResult;
 use crate::manifest::{AttributeSet, List, Uncovered, Unverified};
@@ -29,17 +29,17 @@ const MAX_ATTEMPTS: usize = 3;
 /// The engine does not respond, or its responses are invalid.
 pub fn containers(
     socket: BorrowedFd<'_>,
-    picks: Picks<'_>,
+    picks: ContainerFilter<'_>,
     attributes: AttributeSet,
-    patience: Patience,
+    timeouts: Timeouts,
 ) -> Result<(List, Vec<Uncovered>), EngineError> {
-    collect(&mut Client::new(socket, patience)?, picks, attributes)
+    collect(&mut Client::new(socket, timeouts)?, picks, attributes)
 }
 
 /// Likewise, through a client.
 pub(super) fn collect(
     client: &mut Client<'_>,
-    mut picks: Picks<'_>,
+    mut picks: ContainerFilter<'_>,
     attributes: AttributeSet,
 ) -> Result<(List, Vec<Uncovered>), EngineError> {
     let mut inspection = Inspection { attributes, digests: HashMap::new(), inspected_by_id: HashMap::new() };
@@ -78,7 +78,7 @@ struct ContainerList {
     names: HashMap<String, String>,
 }
 
-fn listed(client: &mut Client<'_>, picks: &mut Picks<'_>) -> Result<ContainerList, EngineError> {
+fn listed(client: &mut Client<'_>, picks: &mut ContainerFilter<'_>) -> Result<ContainerList, EngineError> {
     let target = client.target(&["containers", "json"]).query("all", "1");
     let all: Vec<ContainerSummary> = retry(|| client.json(&target))?.ok_or_else(|| not_found("its containers"))?;
     if all.len() > MOST_CONTAINERS {

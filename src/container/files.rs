@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::client::Client;
 use super::error::EngineError;
 use super::responses::ContainerDetails;
-use super::stream::Patience;
+use super::stream::Timeouts;
 use super::tar::{Archive, EntryKind, Header, Source};
 use crate::declaration::{Matched, Selection};
 use crate::digest::Sha256;
@@ -54,9 +54,9 @@ const MODE_SYMLINK: u32 = 1 << 27;
 pub fn files(
     socket: BorrowedFd<'_>,
     files: &Files<'_>,
-    patience: Patience,
+    timeouts: Timeouts,
 ) -> Result<(List, Vec<Uncovered>), EngineError> {
-    let mut client = Client::new(socket, patience)?;
+    let mut client = Client::new(socket, timeouts)?;
     if client.is_podman && files.attributes.owner {
         return Err(EngineError::NoOwners);
     }

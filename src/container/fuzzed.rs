@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::containers::containers;
 use super::error::EngineError;
+use super::filter::ContainerFilter;
 use super::http::{self, RequestTarget};
-use super::picks::Picks;
-use super::stream::{Patience, Stream};
+use super::stream::{Stream, Timeouts};
 use super::tar::{Archive, EntryKind, Source};
 use crate::declaration::Selection;
 use crate::manifest::{AttributeSet, Entries as _, List};
@@ -41,8 +41,8 @@ pub fn archive(data: &[u8]) {
 /// The records of all containers; `None` if a response is refused or an inspection failed.
 pub fn recorded(socket: BorrowedFd<'_>, time: Duration, attributes: AttributeSet) -> Option<List> {
     let everything = Selection::everything();
-    let patience = Patience { silence: time, answers: time, archive: time };
-    let (list, _) = containers(socket, Picks::all(&everything), attributes, patience).ok()?;
+    let timeouts = Timeouts { silence: time, answers: time, archive: time };
+    let (list, _) = containers(socket, ContainerFilter::all(&everything), attributes, timeouts).ok()?;
     let mut entries = list.entries();
     while let Ok(Some(entry)) = entries.next() {
         entry.state.ok()?;
@@ -52,7 +52,7 @@ pub fn recorded(socket: BorrowedFd<'_>, time: Duration, attributes: AttributeSet
 
 /// Sends requests over a connection until a response is refused.
 pub fn answers(socket: BorrowedFd<'_>, time: Duration) {
-    let mut stream = Stream::new(socket, Patience { silence: time, answers: time, archive: time });
+    let mut stream = Stream::new(socket, Timeouts { silence: time, answers: time, archive: time });
     let target = RequestTarget::new(&["containers", "json"]).query("all", "1");
     while let Ok((_, body)) = http::get(&mut stream, &target) {
         if body.whole(1 << 16).is_err() {

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::client::Client;
 use super::containers::collect;
 use super::error::EngineError;
-use super::picks::Picks;
+use super::filter::ContainerFilter;
 use super::record::{digest, is_id};
-use super::stream::Patience;
+use super::stream::Timeouts;
 use crate::declaration::Selection;
 use crate::manifest::container::sorted;
 use crate::manifest::{AttributeSet, List, json};
@@ -28,7 +28,7 @@ pub struct Inventory {
 }
 
 /// All attributes of containers.
-pub const EVERYTHING: AttributeSet = AttributeSet {
+pub const ALL_ATTRIBUTES: AttributeSet = AttributeSet {
     state: true,
     mounts: true,
     networks: true,
@@ -115,10 +115,10 @@ struct VolumeAnswer {
 ///
 /// # Errors
 /// The engine does not respond, or its responses are invalid.
-pub fn inventory(socket: BorrowedFd<'_>, patience: Patience) -> Result<Inventory, EngineError> {
-    let mut client = Client::new(socket, patience)?;
+pub fn inventory(socket: BorrowedFd<'_>, timeouts: Timeouts) -> Result<Inventory, EngineError> {
+    let mut client = Client::new(socket, timeouts)?;
     let everything = Selection::everything();
-    let (containers, _) = collect(&mut client, Picks::all(&everything), EVERYTHING)?;
+    let (containers, _) = collect(&mut client, ContainerFilter::all(&everything), ALL_ATTRIBUTES)?;
     let images: Vec<ImageAnswer> = ask(&mut client, &["images", "json"])?;
     if let Some(ImageAnswer { id, .. }) = images.iter().find(|answer| json::parse_image_id(&answer.id).is_none()) {
         return Err(EngineError::malformed(format!("`{id}` is not an image id")));

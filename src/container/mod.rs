@@ -8,12 +8,12 @@ mod client;
 mod containers;
 mod error;
 mod files;
+mod filter;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
 mod http;
 mod inventory;
 mod names;
-mod picks;
 mod record;
 mod responses;
 #[cfg(test)]
@@ -25,6 +25,6 @@ mod tar;
 pub use containers::containers;
 pub use error::EngineError;
 pub use files::{Files, files};
-pub use inventory::{EVERYTHING, Image, Inventory, Labels, Network, Volume, inventory};
-pub use picks::Picks;
-pub use stream::{PATIENCE, Patience};
+pub use filter::ContainerFilter;
+pub use inventory::{ALL_ATTRIBUTES, Image, Inventory, Labels, Network, Volume, inventory};
+pub use stream::{TIMEOUTS, Timeouts};

@@ -12,7 +12,7 @@ use super::error::EngineError;
 
 /// The time limits for an engine. Memory is limited where it is used.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// Without receiving a byte. The socket's own timeout should be the same.
     pub silence: Duration,
     /// For all responses for one check, except archives.
@@ -22,8 +22,8 @@ pub struct Patience {
 }
 
 /// Enough for an engine with a thousand containers on a loaded machine.
-pub const PATIENCE: Patience =
-    Patience { silence: Duration::from_secs(20), answers: Duration::from_secs(60), archive: Duration::from_secs(600) };
+pub const TIMEOUTS: Timeouts =
+    Timeouts { silence: Duration::from_secs(20), answers: Duration::from_secs(60), archive: Duration::from_secs(600) };
 
 /// The bytes to read at once.
 const BUFFER: usize = 64 << 10;
@@ -31,7 +31,7 @@ const BUFFER: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Stream<'a> {
     socket: BorrowedFd<'a>,
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     started: Instant,
     allowed: Duration,
     buffer: Box<[u8]>,
@@ -40,9 +40,9 @@ pub struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub fn new(socket: BorrowedFd<'a>, patience: Patience) -> Self {
+    pub fn new(socket: BorrowedFd<'a>, timeouts: Timeouts) -> Self {
         let buffer = vec![0; BUFFER].into();
-        Self { socket, patience, started: Instant::now(), allowed: patience.answers, buffer, start: 0, end: 0 }
+        Self { socket, timeouts, started: Instant::now(), allowed: timeouts.answers, buffer, start: 0, end: 0 }
     }
 
     /// Sets the deadline to this much time from now.
@@ -86,7 +86,7 @@ impl<'a> Stream<'a> {
     fn failed(&self, errno: Errno) -> Result<(), EngineError> {
         match errno {
             Errno::INTR => Ok(()),
-            Errno::AGAIN => Err(EngineError::Silent(self.patience.silence)),
+            Errno::AGAIN => Err(EngineError::Silent(self.timeouts.silence)),
             Errno::PIPE | Errno::CONNRESET => Err(EngineError::Closed),
             errno => Err(EngineError::Io(errno.into())),
         }

@@ -29,7 +29,7 @@ fn handle(path: &Path) -> Dir {
 }
 
 fn text(files: &[&str]) -> String {
-    guess(&handle(tree(files).path())).unwrap().unwrap().text
+    suggest(&handle(tree(files).path())).unwrap().unwrap().text
 }
 
 fn parsed(text: &str) -> Declaration {
@@ -104,7 +104,7 @@ exclude = [
 fn nothing_known_is_covered_as_a_whole_and_nothing_at_all_is_nothing() {
     assert_eq!(checks(&["README.md", "compose.txt", "src/main.rs"]), [check("tree_hashes", Kind::Trees, ".")]);
     for nothing in [&[][..], &["audit/locks/.gitattributes"], &["driftlock.toml"]] {
-        assert!(guess(&handle(tree(nothing).path())).unwrap().is_none(), "{nothing:?}");
+        assert!(suggest(&handle(tree(nothing).path())).unwrap().is_none(), "{nothing:?}");
     }
 }
 
@@ -149,7 +149,7 @@ fn the_top_is_a_root_where_it_holds_modules() {
 fn looks_only_so_far_and_says_so() {
     let deep = "1/2/3/4/5/6/7/8/compose.yml";
     assert_eq!(checks(&[deep]), [check("compose_hashes", Kind::Files, "1/2/3/4/5/6/7")]);
-    let said = |files: &[&str]| guess(&handle(tree(files).path())).unwrap().unwrap().uncovered;
+    let said = |files: &[&str]| suggest(&handle(tree(files).path())).unwrap().unwrap().uncovered;
     // What is below a covered root is covered, however deep.
     assert!(said(&["a", "1/2/3/4/5/6/7/8/9/compose.yml"]).is_empty());
     assert_eq!(said(&["compose.yml", "1/2/3/4/5/6/7/8/9/a"]), ["1/2/3/4/5/6/7/8: deeper than 8 directories"]);
@@ -159,9 +159,9 @@ fn looks_only_so_far_and_says_so() {
     let handle = handle(dir.path());
     handle.symlink("real/stacks", "link").unwrap();
     handle.symlink("..", "real/stacks/loop").unwrap();
-    let guess = guess(&handle).unwrap().unwrap();
-    assert_eq!(parsed(&guess.text).checks.len(), 1);
-    assert!(guess.uncovered.contains(&"link -> real/stacks: a link, which is not followed".to_owned()));
+    let suggestion = suggest(&handle).unwrap().unwrap();
+    assert_eq!(parsed(&suggestion.text).checks.len(), 1);
+    assert!(suggestion.uncovered.contains(&"link -> real/stacks: a link, which is not followed".to_owned()));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn says_what_it_passed_over() {
     for number in 0..=2000 {
         handle.create(format!("many/{number}")).unwrap();
     }
-    let text = guess(&handle).unwrap().unwrap().text;
+    let text = suggest(&handle).unwrap().unwrap().text;
     assert!(
         text.ends_with(
             "\n# Not looked into:\n#   many: more than 2000 entries\n\
@@ -211,7 +211,7 @@ proptest! {
         for path in paths.iter().rev() {
             make(&second, path);
         }
-        let text = |dir| guess(dir).unwrap().map_or_else(String::new, |guess| guess.text);
+        let text = |dir| suggest(dir).unwrap().map_or_else(String::new, |suggestion| suggestion.text);
         let (text, again) = (text(&first), text(&second));
         prop_assert_eq!(&text, &again);
         prop_assert!(!text.chars().any(|character| character != '\n' && crate::path::is_hazardous(character)));

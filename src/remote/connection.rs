@@ -53,15 +53,15 @@ enum Exceeded {
 /// All conversations of a run. The limits hold even if the launcher fails: each waiting thread checks the clock itself,
 /// and stops when its time is up.
 #[derive(Debug)]
-pub struct Watch<'a> {
+pub struct Monitor<'a> {
     launcher: &'a Launcher,
     limits: Limits,
-    state: Mutex<WatchState>,
+    state: Mutex<MonitorState>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct WatchState {
+struct MonitorState {
     clocks: Vec<Clock>,
     /// Whether the launcher is gone, so that no end of an `ssh` will be reported.
     launcher_gone: bool,
@@ -70,22 +70,22 @@ struct WatchState {
 
 /// Runs `work`, which can have a conversation with each of `servers` servers. Meanwhile, a thread tracks which `ssh`
 /// processes have ended.
-pub fn watching<T>(launcher: &Launcher, servers: usize, limits: Limits, work: impl FnOnce(&Watch<'_>) -> T) -> T {
-    let state = WatchState { clocks: vec![Clock::default(); servers], launcher_gone: false, done: false };
-    let watch = Watch { launcher, limits, state: Mutex::new(state), changed: Condvar::new() };
+pub fn with_monitor<T>(launcher: &Launcher, servers: usize, limits: Limits, work: impl FnOnce(&Monitor<'_>) -> T) -> T {
+    let state = MonitorState { clocks: vec![Clock::default(); servers], launcher_gone: false, done: false };
+    let monitor = Monitor { launcher, limits, state: Mutex::new(state), changed: Condvar::new() };
     std::thread::scope(|scope| {
         // Without this thread, no end would be reported, so there are no conversations.
-        let listener = std::thread::Builder::new().spawn_scoped(scope, || watch.listen());
-        watch.state().launcher_gone |= listener.is_err();
-        let result = work(&watch);
-        watch.state().done = true;
+        let listener = std::thread::Builder::new().spawn_scoped(scope, || monitor.listen());
+        monitor.state().launcher_gone |= listener.is_err();
+        let result = work(&monitor);
+        monitor.state().done = true;
         launcher.quit();
         result
     })
 }
 
-impl Watch<'_> {
-    fn state(&self) -> MutexGuard<'_, WatchState> {
+impl Monitor<'_> {
+    fn state(&self) -> MutexGuard<'_, MonitorState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -178,7 +178,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Sends a request to a server. `read` reads the answer to its end, and may send a second request if `asking`
+    /// Sends a request to a server. `read` reads the answer to its end, and may send a second request if `options`
     /// allows that. Returns the head of the answer, if there is one.
     ///
     /// # Errors
@@ -187,10 +187,10 @@ impl Watch<'_> {
         &self,
         index: usize,
         streams: Streams,
-        asking: &Asking<'_>,
-        read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
+        options: &RequestOptions<'_>,
+        read: impl FnOnce(Answer<BufReader<ServerOutput<'_>>>, Option<FollowUp<'_>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
-        let Asking { request, program, requirement, goes_on } = *asking;
+        let RequestOptions { request, program, requirement, goes_on } = *options;
         let Streams { stdin, stdout, stderr } = streams;
         if self.state().launcher_gone || self.launcher.launch(index).is_err() {
             return (None, Err(no_launcher()));
@@ -203,9 +203,11 @@ impl Watch<'_> {
         // If the `ssh` has ended, its messages explain more than the broken pipe.
         let _ = self.send(index, &stdin, request, program, &stderr);
         // Without a second request, dropping `stdin` signals the end to the server.
-        let further = goes_on.then_some(stdin).map(|stdin| Further { stdin, watch: self, index, stderr: &stderr });
-        let input =
-            BufReader::with_capacity(64 << 10, Heard { stdout, watch: self, index, stderr: &stderr, received: false });
+        let further = goes_on.then_some(stdin).map(|stdin| FollowUp { stdin, monitor: self, index, stderr: &stderr });
+        let input = BufReader::with_capacity(
+            64 << 10,
+            ServerOutput { stdout, monitor: self, index, stderr: &stderr, received: false },
+        );
         let mut head = None;
         let answered = Answer::new(input).and_then(|(answer, hello)| {
             let held = hello.fits(requirement);
@@ -336,7 +338,7 @@ fn no_launcher() -> Trouble {
 
 /// A request to a server.
 #[derive(Clone, Copy, Debug)]
-pub struct Asking<'a> {
+pub struct RequestOptions<'a> {
     /// The line of the request.
     pub request: &'a [u8],
     /// The program to send after it.
@@ -348,39 +350,39 @@ pub struct Asking<'a> {
 
 /// The open stream to the server, for a second request.
 #[derive(Debug)]
-pub struct Further<'a> {
+pub struct FollowUp<'a> {
     stdin: OwnedFd,
-    watch: &'a Watch<'a>,
+    monitor: &'a Monitor<'a>,
     index: usize,
     stderr: &'a RefCell<SshStderr>,
 }
 
-impl Further<'_> {
+impl FollowUp<'_> {
     /// Sends the second request.
     ///
     /// # Errors
     /// The connection is closed.
     pub fn ask(self, request: &[u8]) -> io::Result<()> {
-        self.watch.send(self.index, &self.stdin, request, None, self.stderr)
+        self.monitor.send(self.index, &self.stdin, request, None, self.stderr)
     }
 }
 
 /// The output of a server. Tracks when we wait for it.
 #[derive(Debug)]
-pub struct Heard<'a> {
+pub struct ServerOutput<'a> {
     stdout: OwnedFd,
-    watch: &'a Watch<'a>,
+    monitor: &'a Monitor<'a>,
     index: usize,
     stderr: &'a RefCell<SshStderr>,
     /// Whether something was received.
     received: bool,
 }
 
-impl Read for Heard<'_> {
+impl Read for ServerOutput<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.watch.wait_for(self.index, true);
+        self.monitor.wait_for(self.index, true);
         let read = loop {
-            self.watch.check_limits(self.index)?;
+            self.monitor.check_limits(self.index)?;
             self.stderr.borrow_mut().read_available();
             match rustix::io::read(&self.stdout, &mut *buffer) {
                 // A password prompt would wait as long as input could come from here.
@@ -392,7 +394,7 @@ impl Read for Heard<'_> {
             }
         };
         self.received = true;
-        self.watch.wait_for(self.index, false);
+        self.monitor.wait_for(self.index, false);
         Ok(read)
     }
 }

@@ -10,7 +10,7 @@ use super::state::{self, Live};
 use crate::accept::{self, AcceptError, Choice, Drifted, Unit};
 use crate::baseline::Baseline;
 use crate::capability;
-use crate::compare::{self, Comparison, Room};
+use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::declaration::{Check, Server};
 use crate::manifest::{Sha256Digest, json};
 use crate::path::escaped;
@@ -105,7 +105,7 @@ impl<'r> Case<'r> {
         }
         lock.belongs_to(check).map_err(|error| open.refused(&error))?;
         let identity = lock.identity();
-        let found = compare::against(&mut Room::default(), &mut lock, &mut live.entries());
+        let found = compare::compare_baseline(&mut DifferenceBudget::default(), &mut lock, &mut live.entries());
         let found = found.map_err(|error| open.refused(&error))?;
         let drifted = Drifted { kind: check.kind, places, found };
         let units = accept::units(&drifted).map_err(|error| refused(&error))?;

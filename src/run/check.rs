@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::cache::StatCache;
 use super::locked::{Beside, Checks, Locked};
 use super::{Follow, since};
-use crate::compare::{self, Comparison, Hidden, Room};
+use crate::compare::{self, Comparison, DifferenceBudget, Hidden};
 use crate::manifest::{Record, json};
 use crate::patch::Effort;
 use crate::report::{HostReport, Outcome};
@@ -40,7 +40,7 @@ pub fn here(
     let ((collected, given_up), bytes) = follow.follow(|progress| {
         (run.collect_until_given_up(locked, wanted, progress), progress.bytes.load(Ordering::Relaxed))
     });
-    let mut room = Room::default();
+    let mut room = DifferenceBudget::default();
     for (locked, found) in collected {
         match found {
             Ok(found) => compare(locked, found, &mut room, cache.as_deref_mut()),
@@ -56,7 +56,7 @@ pub fn here(
 }
 
 /// Compares one check with what was collected.
-fn compare(locked: &mut Locked<'_>, mut found: Collected, room: &mut Room, cache: Option<&mut StatCache>) {
+fn compare(locked: &mut Locked<'_>, mut found: Collected, room: &mut DifferenceBudget, cache: Option<&mut StatCache>) {
     // What was as this lock has it in the run before, entry for entry, and is what it was then.
     // Who owns it depends on how it is mounted, too.
     let comparable = cache.as_ref().filter(|_| !locked.check.check.attributes.owner && found.is_as_known());
@@ -64,7 +64,7 @@ fn compare(locked: &mut Locked<'_>, mut found: Collected, room: &mut Room, cache
         Some(entries) => Ok(Comparison::of_equal(entries)),
         None => {
             let project = locked.check.project().ok().flatten();
-            compare::with_declared(room, project, &mut locked.lock, &mut found.entries())
+            compare::compare_declared(room, project, &mut locked.lock, &mut found.entries())
         }
     };
     let equal = compared.as_ref().ok().and_then(Comparison::equal).filter(|_| found.is_as_listed());

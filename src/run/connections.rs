@@ -7,7 +7,7 @@ use super::servers::{Pushed, Servers};
 use crate::capability::launcher::{self, Launcher, Streams};
 use crate::capability::{self, Program, shown};
 use crate::declaration::{self, Server};
-use crate::remote::connection::{Asking, Further, Heard, Limits, Watch, watching};
+use crate::remote::connection::{FollowUp, Limits, Monitor, RequestOptions, ServerOutput, with_monitor};
 use crate::remote::request::{self, Asked, Extent};
 use crate::remote::{Answer, AnswerError, Head, push, ssh};
 use crate::sandbox::Requirement;
@@ -148,7 +148,9 @@ impl<'t, const N: usize> Exactly<'t, N> {
     /// Does `with` with the connections.
     pub fn connect<T>(self, with: impl FnOnce([Connection<'_>; N]) -> T) -> T {
         let Self { launcher, limits, shared, lines } = self;
-        watching(&launcher, N, limits, |watch| with(lines.map(|line| Connection { shared: &shared, watch, line })))
+        with_monitor(&launcher, N, limits, |monitor| {
+            with(lines.map(|line| Connection { shared: &shared, monitor, line }))
+        })
     }
 }
 
@@ -187,13 +189,13 @@ impl Connections {
         let Self { launcher, streams, jobs, limits, shared } = self;
         let results = Mutex::new(Vec::with_capacity(shared.number));
         let left = Mutex::new(Self::lines(streams, targets));
-        watching(&launcher, shared.number, limits, |watch| {
+        with_monitor(&launcher, shared.number, limits, |monitor| {
             let work = || {
                 loop {
                     let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
                     let Some(line) = next else { break };
                     let (index, server) = (line.index, &line.target.server);
-                    let result = each(Connection { shared: &shared, watch, line }, server);
+                    let result = each(Connection { shared: &shared, monitor, line }, server);
                     results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
                     ended();
                 }
@@ -224,7 +226,7 @@ struct Line<'t> {
 /// One connection, which is made when something is asked, once.
 pub struct Connection<'a> {
     shared: &'a Shared,
-    watch: &'a Watch<'a>,
+    monitor: &'a Monitor<'a>,
     line: Line<'a>,
 }
 
@@ -243,7 +245,7 @@ impl Connection<'_> {
         self,
         asked: &[Asked<'_>],
         extent: Extent,
-        read: impl FnOnce(Answer<BufReader<Heard<'_>>>) -> Result<(), AnswerError>,
+        read: impl FnOnce(Answer<BufReader<ServerOutput<'_>>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
         self.converse(asked, extent, |answer, way| {
             // The end of what is asked is heard on the other side.
@@ -260,7 +262,7 @@ impl Connection<'_> {
         self,
         asked: &[Asked<'_>],
         extent: Extent,
-        read: impl FnOnce(Answer<BufReader<Heard<'_>>>, Option<Further<'_>>) -> Result<(), AnswerError>,
+        read: impl FnOnce(Answer<BufReader<ServerOutput<'_>>>, Option<FollowUp<'_>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
         let Shared { program, contents, requirement, .. } = self.shared;
         let request = match self.request(asked, extent) {
@@ -270,8 +272,8 @@ impl Connection<'_> {
         let program = program.as_ref();
         // What sends a program along ends behind it, unless contents are wanted.
         let goes_on = extent != Extent::Export && (program.is_none() || *contents);
-        let asking = Asking { request: &request, program, requirement: *requirement, goes_on };
-        self.watch.ask(self.line.index, self.line.streams, &asking, read)
+        let options = RequestOptions { request: &request, program, requirement: *requirement, goes_on };
+        self.monitor.ask(self.line.index, self.line.streams, &options, read)
     }
 
     /// What is asked.

@@ -11,7 +11,7 @@ use cap_std::fs::File;
 use super::Follow;
 use crate::baseline::Baseline;
 use crate::capability::shown;
-use crate::compare::{self, Comparison, Room};
+use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::declaration::{Check, LockFormat};
 use crate::manifest::{Kind, LockError};
 use crate::session::{OpenCheck, Run, Wanted};
@@ -42,7 +42,8 @@ pub fn locks(
     }
     of_one_kind((a, before), (b, now))?;
     let is_text = matches!(before, Baseline::Text(_)) || matches!(now, Baseline::Text(_));
-    let found = compare::against(&mut Room::default(), before, now).map_err(|error| refused(a, b, &error))?;
+    let found = compare::compare_baseline(&mut DifferenceBudget::default(), before, now)
+        .map_err(|error| refused(a, b, &error))?;
     if is_text && have_no_path_in_common(&found) {
         return Err(Trouble::new(
             format!("{} and {} have no path in common", shown(a), shown(b)),
@@ -92,7 +93,7 @@ pub fn with_live<'r>(
     lock.belongs_to(check.check).map_err(|error| Trouble::new(format!("{}: {error}", shown(a)), error.remedy()))?;
     let mut found = Comparison::default();
     for (_, live) in follow.follow(|progress| run.collect(vec![check], Wanted::of, false, progress)) {
-        found = compare::against(&mut Room::default(), &mut lock, &mut live?.entries())
+        found = compare::compare_baseline(&mut DifferenceBudget::default(), &mut lock, &mut live?.entries())
             .map_err(|error| refused(a, a, &error))?;
     }
     Ok((check, found))

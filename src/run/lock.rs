@@ -7,7 +7,7 @@ use cap_std::fs::Dir;
 use super::nothing_found;
 use super::state::Live;
 use crate::baseline::{Baseline, OldLock};
-use crate::compare::{self, Comparison, Room};
+use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::compose::Misfits;
 use crate::declaration::{Check, LockFormat};
 use crate::manifest::{Entries as _, LockError, Sha256Digest, Uncovered, json, text};
@@ -86,7 +86,7 @@ fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Tro
             if let Err(error @ LockError::OtherCheck { .. }) = &belongs {
                 return Err(keep_evidence(check.refused(error), check.check));
             }
-            let compared = compare::against(&mut Room::default(), &mut old, &mut live.entries());
+            let compared = compare::compare_baseline(&mut DifferenceBudget::default(), &mut old, &mut live.entries());
             let comparison = compared.map_err(|error| keep_evidence(check.refused(&error), check.check))?;
             changed = belongs.is_err()
                 || match &old {

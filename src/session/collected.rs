@@ -4,7 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use crate::capability::{self, Directory, shown};
-use crate::container::{self, EngineError, Files, Inventory, PATIENCE};
+use crate::container::{self, EngineError, Files, Inventory, TIMEOUTS};
 use crate::declaration::{Check, Engine};
 use crate::manifest::list::ListEntries;
 use crate::manifest::{self, Crossing, Kind, List, LockError, Observed, Uncovered};
@@ -29,7 +29,7 @@ impl Source {
         Self::of(
             check,
             |root| capability::root(&base.join(root)),
-            |socket| capability::engine(&base.join(socket), PATIENCE.silence),
+            |socket| capability::engine(&base.join(socket), TIMEOUTS.silence),
         )
     }
 
@@ -38,7 +38,7 @@ impl Source {
         Self::of(
             check,
             |root| capability::root_within(root, allowed),
-            |socket| capability::engine_within(socket, PATIENCE.silence, allowed),
+            |socket| capability::engine_within(socket, TIMEOUTS.silence, allowed),
         )
     }
 
@@ -148,11 +148,11 @@ pub(super) fn from_engine(check: &Check, engine: &Engine, socket: BorrowedFd<'_>
                 selection: &check.selection,
                 attributes: check.attributes,
             },
-            PATIENCE,
+            TIMEOUTS,
         ),
         _ => {
-            let picks = container::Picks::of(engine, &check.selection);
-            container::containers(socket, picks, check.attributes, PATIENCE)
+            let picks = container::ContainerFilter::of(engine, &check.selection);
+            container::containers(socket, picks, check.attributes, TIMEOUTS)
         }
     };
     let found = found.map(|(list, uncovered)| Collected {
@@ -164,7 +164,7 @@ pub(super) fn from_engine(check: &Check, engine: &Engine, socket: BorrowedFd<'_>
 
 /// Asks an engine for all that it has.
 pub(super) fn inventory(path: &Path, socket: BorrowedFd<'_>) -> Result<Inventory, Trouble> {
-    container::inventory(socket, PATIENCE).map_err(|error| failed(path, &error))
+    container::inventory(socket, TIMEOUTS).map_err(|error| failed(path, &error))
 }
 
 fn failed(socket: &Path, error: &EngineError) -> Trouble {

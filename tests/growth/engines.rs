@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
-use driftlock::container::{EVERYTHING, EngineError, Files, PATIENCE, Picks, containers, files};
+use driftlock::container::{ALL_ATTRIBUTES, ContainerFilter, EngineError, Files, TIMEOUTS, containers, files};
 use driftlock::declaration::Selection;
 use driftlock::manifest::{AttributeSet, List};
 
@@ -139,7 +139,8 @@ pub fn cases() -> Vec<Case> {
             let bytes = said.bytes();
             let everything = Selection::everything();
             let all = move |socket: &UnixStream| {
-                containers(socket.as_fd(), Picks::all(&everything), EVERYTHING, PATIENCE).map(|(list, _)| list)
+                containers(socket.as_fd(), ContainerFilter::all(&everything), ALL_ATTRIBUTES, TIMEOUTS)
+                    .map(|(list, _)| list)
             };
             let work = move || said.asked(all);
             Input::to("read", bytes, work)
@@ -207,7 +208,7 @@ pub fn cases() -> Vec<Case> {
             let work = move || {
                 let attributes = AttributeSet { mode: true, owner: true, ..AttributeSet::default() };
                 let wanted = Files { container: "web", root: "/etc", selection: &selection, attributes };
-                said.asked(|socket| files(socket.as_fd(), &wanted, PATIENCE).map(|(found, _)| found))
+                said.asked(|socket| files(socket.as_fd(), &wanted, TIMEOUTS).map(|(found, _)| found))
             };
             Input::to("read", bytes, work)
         })

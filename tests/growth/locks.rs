@@ -5,7 +5,7 @@ use std::rc::Rc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use driftlock::baseline::{Baseline, Spellings};
-use driftlock::compare::{Room, against, compare};
+use driftlock::compare::{DifferenceBudget, compare, compare_baseline};
 use driftlock::declaration::{Check, Declaration, Format};
 use driftlock::manifest::json::{Header, Reader, digest, write};
 use driftlock::manifest::{AttributeSet, Kind, List, text};
@@ -188,7 +188,7 @@ fn of_old(check: Check, file: &str, lock: &str) -> Input {
         match Baseline::of(&check, &locks, &check.lock.name, &spellings, None) {
             Ok(Some(mut baseline)) => {
                 let live = List::default();
-                against(&mut Room::default(), &mut baseline, &mut live.entries())
+                compare_baseline(&mut DifferenceBudget::default(), &mut baseline, &mut live.entries())
                     .map_or_else(|error| error.to_string().len(), |found| found.drift.len())
             }
             Ok(None) => panic!("there is a lock"),

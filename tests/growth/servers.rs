@@ -5,8 +5,8 @@ use driftlock::declaration::{Check, Declaration, Format};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{AttributeSet, Boundary, Crossing, Kind, List};
 use driftlock::path::EntryPath;
-use driftlock::remote::further::{self, Wanted};
-use driftlock::remote::{Answer, answer};
+use driftlock::remote::followup::{self, Wanted};
+use driftlock::remote::{Answer, encode};
 use driftlock::sandbox::Enforced;
 use driftlock::session::Collected;
 
@@ -70,26 +70,26 @@ fn conversations() -> Vec<Case> {
             hasher.update(&file);
             let sha256 = hasher.finish();
             let mut said = Vec::new();
-            answer::hello(&mut said, &Enforced { landlock: None, seccomp: true }).expect("memory has no errors");
-            answer::done(&mut said, 0).expect("memory has no errors");
+            encode::hello(&mut said, &Enforced { landlock: None, seccomp: true }).expect("memory has no errors");
+            encode::done(&mut said, 0).expect("memory has no errors");
             for index in 0..number {
-                further::write(&mut said, index, None, Some(Ok(&file))).expect("memory has no errors");
+                followup::write(&mut said, index, None, Some(Ok(&file))).expect("memory has no errors");
             }
-            answer::done(&mut said, number).expect("memory has no errors");
+            encode::done(&mut said, number).expect("memory has no errors");
             let bytes = said.len() + number * length;
             let asked = paths.clone();
             let request = move || {
                 let wanted: Vec<_> =
                     asked.iter().map(|path| Wanted { check: "tree", path, contents: Some(sha256) }).collect();
-                let line = further::line(&wanted).expect("it is small");
-                further::parse(&line, &["tree"]).map_or_else(|trouble| trouble.to_string().len(), |found| found.len())
+                let line = followup::line(&wanted).expect("it is small");
+                followup::parse(&line, &["tree"]).map_or_else(|trouble| trouble.to_string().len(), |found| found.len())
             };
             let read = move || {
                 let wanted: Vec<_> =
                     paths.iter().map(|path| Wanted { check: "tree", path, contents: Some(sha256) }).collect();
                 let (mut answer, _) = Answer::new(&said[..]).expect("an answer");
                 answer.checks_end().expect("no checks");
-                answer.further(&wanted).expect("contents").contents(sha256).expect("they are there").len()
+                answer.read_follow_up(&wanted).expect("contents").contents(sha256).expect("they are there").len()
             };
             Input { bytes, work: vec![("request", Box::new(request)), ("read", Box::new(read))] }
         })
@@ -120,9 +120,9 @@ fn said(live: &Tree, mounts: Vec<Crossing>) -> Vec<u8> {
     let mut collected = Collected::from(List::new(found.collect()));
     collected.mounts = mounts;
     let mut out = Vec::new();
-    answer::hello(&mut out, &Enforced { landlock: None, seccomp: true }).expect("memory has no errors");
-    answer::check(&mut out, "tree", Some("/srv"), &Ok(collected)).expect("memory has no errors");
-    answer::done(&mut out, 1).expect("memory has no errors");
+    encode::hello(&mut out, &Enforced { landlock: None, seccomp: true }).expect("memory has no errors");
+    encode::check(&mut out, "tree", Some("/srv"), &Ok(collected)).expect("memory has no errors");
+    encode::done(&mut out, 1).expect("memory has no errors");
     out
 }
 

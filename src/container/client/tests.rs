@@ -5,12 +5,12 @@ use std::os::fd::AsFd as _;
 use serde_json::Value;
 
 use super::*;
-use crate::container::PATIENCE;
+use crate::container::TIMEOUTS;
 use crate::container::scripted::Scripted;
 
 fn connect(version: &str) -> Result<String, EngineError> {
     let engine = Scripted::responses(&[(200, version)]);
-    Client::new(engine.as_fd(), PATIENCE).map(|client| client.version)
+    Client::new(engine.as_fd(), TIMEOUTS).map(|client| client.version)
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn podman_is_recognized() {
     for (name, expected) in [("Podman Engine", true), ("Engine", false)] {
         let version = format!(r#"{{"ApiVersion":"1.41","Components":[{{"Name":"{name}"}}]}}"#);
         let engine = Scripted::responses(&[(200, &version)]);
-        assert_eq!(Client::new(engine.as_fd(), PATIENCE).unwrap().is_podman, expected);
+        assert_eq!(Client::new(engine.as_fd(), TIMEOUTS).unwrap().is_podman, expected);
     }
 }
 
@@ -58,20 +58,20 @@ fn json_is_parsed_and_never_quoted() {
         (302, "", "it answers with status 302: "),
     ] {
         let engine = Scripted::responses(&[(200, r#"{"ApiVersion":"1.41"}"#), (status, body)]);
-        let mut client = Client::new(engine.as_fd(), PATIENCE).unwrap();
+        let mut client = Client::new(engine.as_fd(), TIMEOUTS).unwrap();
         let target = client.target(&["containers", "json"]);
         let refused = client.json::<Vec<String>>(&target).unwrap_err().to_string();
         assert!(refused.contains(problem) && !refused.contains("secret"), "{body:.100}: {refused}");
     }
     let nested = format!("{{\"x\":{}", "[".repeat(20_000));
     let engine = Scripted::responses(&[(200, r#"{"ApiVersion":"1.41"}"#), (200, &nested)]);
-    let mut client = Client::new(engine.as_fd(), PATIENCE).unwrap();
+    let mut client = Client::new(engine.as_fd(), TIMEOUTS).unwrap();
     let target = client.target(&["containers", "json"]);
     let refused = client.json::<Value>(&target).unwrap_err().to_string();
     assert!(refused.contains("it is not JSON"), "{refused}");
     let long = format!("{{\"message\":\"{}\"}}", "x".repeat(1000));
     let engine = Scripted::responses(&[(200, r#"{"ApiVersion":"1.41"}"#), (404, "gone"), (200, "[1]"), (500, &long)]);
-    let mut client = Client::new(engine.as_fd(), PATIENCE).unwrap();
+    let mut client = Client::new(engine.as_fd(), TIMEOUTS).unwrap();
     let target = client.target(&["images", "json"]);
     assert_eq!(client.json::<Value>(&target).unwrap(), None);
     assert_eq!(client.json::<Value>(&target).unwrap(), Some(serde_json::json!([1])));

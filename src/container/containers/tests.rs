@@ -4,7 +4,7 @@ use std::os::fd::AsFd as _;
 
 use super::*;
 use crate::container::scripted::Scripted;
-use crate::container::{EVERYTHING, PATIENCE};
+use crate::container::{ALL_ATTRIBUTES, TIMEOUTS};
 use crate::declaration::Selection;
 use crate::manifest::{Container, Content, Record};
 
@@ -26,7 +26,7 @@ fn details() -> String {
 fn collected(responses: &[(u16, &str)]) -> Result<List, EngineError> {
     let everything = Selection::everything();
     let engine = Scripted::responses(&[&[VERSION], responses].concat());
-    containers(engine.as_fd(), Picks::all(&everything), EVERYTHING, PATIENCE).map(|(list, _)| list)
+    containers(engine.as_fd(), ContainerFilter::all(&everything), ALL_ATTRIBUTES, TIMEOUTS).map(|(list, _)| list)
 }
 
 fn entries(list: &List) -> Vec<(String, Result<&Container, &Unverified>)> {

@@ -3,13 +3,13 @@
 use std::os::fd::AsFd as _;
 
 use super::*;
-use crate::container::PATIENCE;
+use crate::container::TIMEOUTS;
 use crate::container::scripted::Scripted;
 
 /// Sends a request to an engine that responds with these bytes and then closes the connection.
 fn response(bytes: &[u8]) -> Result<(u16, Vec<u8>), EngineError> {
     let engine = Scripted::bytes(bytes);
-    let mut stream = Stream::new(engine.as_fd(), PATIENCE);
+    let mut stream = Stream::new(engine.as_fd(), TIMEOUTS);
     let (head, body) = get(&mut stream, &RequestTarget::new(&["version"]))?;
     Ok((head.status, body.whole(1 << 20)?))
 }
@@ -85,7 +85,7 @@ fn malformed_responses_are_refused() {
     }
     let large = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", 100 << 20, "x".repeat(50_000));
     let engine = Scripted::bytes(large.as_bytes());
-    let mut stream = Stream::new(engine.as_fd(), PATIENCE);
+    let mut stream = Stream::new(engine.as_fd(), TIMEOUTS);
     let (_, body) = get(&mut stream, &RequestTarget::new(&["version"])).unwrap();
     assert_eq!(body.whole(1000).unwrap_err().to_string(), "its answer is too large: more than 1000 bytes");
 }

@@ -7,8 +7,8 @@ use std::io::BufRead;
 use crate::compare::Hidden;
 use crate::manifest::{Content, Record};
 use crate::patch::Effort;
-use crate::remote::connection::Further;
-use crate::remote::further::{self, Budget, Wanted};
+use crate::remote::connection::FollowUp;
+use crate::remote::followup::{self, Budget, Wanted};
 use crate::remote::{Answer, AnswerError};
 use crate::run::Locked;
 
@@ -19,12 +19,12 @@ use crate::run::Locked;
 pub(super) fn ask<R: BufRead>(
     all: &mut [Locked<'_>],
     answer: Answer<R>,
-    way: Option<Further<'_>>,
+    way: Option<FollowUp<'_>>,
     shows_all: bool,
 ) -> Result<(), AnswerError> {
     let questions = questions(all, shows_all);
     let wanted: Vec<_> = questions.iter().filter_map(|question| question.wanted(all)).collect();
-    let received = answer.ask_further(way, &wanted)?;
+    let received = answer.follow_up(way, &wanted)?;
     drop(wanted);
     for (Question { check, drift, .. }, live) in questions.into_iter().zip(&received.live) {
         if let Some(drift) = all[check].found_mut().and_then(|found| found.drift.get_mut(drift)) {
@@ -36,7 +36,7 @@ pub(super) fn ask<R: BufRead>(
         let check = locked.check;
         let contents = |_: &[u8], record: &Record| match record.content.sha256().map(|sha256| received.given(sha256)) {
             Some(Some(found)) => found.map(<[u8]>::to_vec).map_err(|reason| match reason {
-                further::NOT_GIVEN => Hidden::NotGiven,
+                followup::NOT_GIVEN => Hidden::NotGiven,
                 _ => Hidden::Unread,
             }),
             _ => Err(Hidden::Enough),
@@ -87,7 +87,8 @@ fn questions(all: &[Locked<'_>], shows_all: bool) -> Vec<Question> {
     }
     for (check, locked) in of_files() {
         let found = locked.found().map_or(&[][..], |found| &found.drift);
-        for (drift, found) in found.iter().enumerate().filter(|(_, found)| found.actual.is_some()).take(further::MOST) {
+        for (drift, found) in found.iter().enumerate().filter(|(_, found)| found.actual.is_some()).take(followup::MOST)
+        {
             if !known.contains(&(check, drift)) && budget.take(&found.path, None) {
                 questions.push(Question { check, drift, contents: false });
             }

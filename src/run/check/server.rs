@@ -47,12 +47,12 @@ fn receive<R: BufRead>(locked: &mut Locked<'_>, answer: &mut Answer<R>, budget: 
     };
     let resolved_root = collected.resolved_root.clone();
     let project = locked.check.project().ok().flatten();
-    let compared = compare::with_declared_within(budget, project, &mut locked.lock, &mut collected);
+    let compared = compare::compare_declared_within(budget, project, &mut locked.lock, &mut collected);
     if let Err(LockError::TooDifferent) = compared {
         return Err(AnswerError::TooDifferent { check: check.name.clone() });
     }
     // What was wrong with the answer comes first: a comparison with it says nothing.
-    let remote::Beside { mounts, uncovered, touched, digest } = collected.finish(budget)?;
+    let remote::CheckExtras { mounts, uncovered, touched, digest } = collected.finish(budget)?;
     locked.report.resolved_root = resolved_root;
     locked.judge(compared, Beside { mounts, uncovered, touched, is_empty: false }, || Some(digest));
     Ok(())

@@ -3,11 +3,11 @@
 use std::io::BufRead;
 
 use crate::baseline::Baseline;
-use crate::compare::{self, Comparison, Room};
+use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::manifest::{Content, LockError, Record};
 use crate::path::escaped;
-use crate::remote::connection::Further;
-use crate::remote::further::{self, Received};
+use crate::remote::connection::FollowUp;
+use crate::remote::followup::{self, Received};
 use crate::remote::request::Extent;
 use crate::remote::{Answer, AnswerError};
 use crate::report::Outcome;
@@ -92,10 +92,10 @@ fn in_order(mut all: Vec<(usize, Found<'_>)>) -> Vec<Found<'_>> {
 pub fn here(run: &Run, follow: impl Follow) -> Patch<'_> {
     let (locked, mut all) = opened(run.checks());
     let collected = follow.follow(|progress| run.collect(locked, |(_, check, _)| Wanted::of(check), false, progress));
-    let mut room = Room::default();
+    let mut room = DifferenceBudget::default();
     all.extend(collected.into_iter().map(|((place, check, mut lock), live)| {
         let compared = live.and_then(|live| {
-            compare::against(&mut room, &mut lock, &mut live.entries()).map_err(|error| check.refused(&error))
+            compare::compare_baseline(&mut room, &mut lock, &mut live.entries()).map_err(|error| check.refused(&error))
         });
         (place, Found { check, compared })
     }));
@@ -130,7 +130,7 @@ pub fn of_server<'r>(run: &'r Run, connection: Exactly<'r, 1>) -> Result<Patch<'
 fn converse<'r, R: BufRead>(
     locked: &mut [Open<'r>],
     mut answer: Answer<R>,
-    way: Option<Further<'_>>,
+    way: Option<FollowUp<'_>>,
 ) -> Result<(Vec<(usize, Found<'r>)>, Received), AnswerError> {
     let mut budget = DIFFERENCES_LIMIT;
     let mut all = Vec::with_capacity(locked.len());
@@ -138,7 +138,7 @@ fn converse<'r, R: BufRead>(
         let compared = match answer.check(check.check)? {
             Err(trouble) => Err(trouble),
             Ok(mut collected) => {
-                let compared = compare::against_within(&mut budget, lock, &mut collected);
+                let compared = compare::compare_baseline_within(&mut budget, lock, &mut collected);
                 if let Err(LockError::TooDifferent) = compared {
                     return Err(AnswerError::TooDifferent { check: check.check.name.clone() });
                 }
@@ -150,7 +150,7 @@ fn converse<'r, R: BufRead>(
     }
     answer.checks_end()?;
     let mut wanted = Vec::new();
-    let mut room = further::Budget::default();
+    let mut room = followup::Budget::default();
     for (_, Found { check, compared }) in &all {
         for drift in compared.iter().flat_map(|compared| &compared.drift) {
             let Some(Content::File { size, sha256, .. }) = drift.actual.as_ref().map(|record| &record.content) else {
@@ -158,11 +158,11 @@ fn converse<'r, R: BufRead>(
             };
             let expected = drift.expected.as_ref().and_then(|record| record.content.sha256());
             if expected != Some(*sha256) && room.take(&drift.path, Some(*size)) {
-                wanted.push(further::Wanted { check: &check.check.name, path: &drift.path, contents: Some(*sha256) });
+                wanted.push(followup::Wanted { check: &check.check.name, path: &drift.path, contents: Some(*sha256) });
             }
         }
     }
-    let received = answer.ask_further(way, &wanted)?;
+    let received = answer.follow_up(way, &wanted)?;
     drop(wanted);
     Ok((all, received))
 }

@@ -14,18 +14,18 @@ const MOST_LONG: usize = 1 << 20;
 
 /// The memory that is left for differences.
 #[derive(Debug)]
-pub struct Room {
+pub struct DifferenceBudget {
     pub(super) bytes: usize,
     long: usize,
 }
 
-impl Default for Room {
+impl Default for DifferenceBudget {
     fn default() -> Self {
         Self { bytes: MOST, long: MOST_LONG }
     }
 }
 
-impl Room {
+impl DifferenceBudget {
     /// A limit in bytes, without a limit for long paths.
     pub(super) const fn of(bytes: usize) -> Self {
         Self { bytes, long: usize::MAX }

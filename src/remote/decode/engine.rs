@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::lines::{EndLine, TroubleItem};
 use super::{Answer, AnswerError};
-use crate::container::{EVERYTHING, Inventory};
+use crate::container::{ALL_ATTRIBUTES, Inventory};
 use crate::digest::Sha256;
 use crate::manifest::{Kind, List, json};
 use crate::remote::inventory;
@@ -54,7 +54,7 @@ impl<R: BufRead> Answer<R> {
                 continue;
             }
             let entry = json::read_entry(&self.line).map_err(|problem| self.malformed(problem))?;
-            json::fits(Kind::Containers, EVERYTHING, entry.path.as_bytes(), &entry.record)
+            json::fits(Kind::Containers, ALL_ATTRIBUTES, entry.path.as_bytes(), &entry.record)
                 .map_err(|problem| self.malformed(problem.to_owned()))?;
             let late = found != Inventory::default();
             if late || containers.last().is_some_and(|(path, _)| *path >= entry.path) {

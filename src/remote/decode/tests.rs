@@ -9,7 +9,7 @@ use crate::compare::{Comparison, compare_within};
 use crate::declaration::{Declaration, Format};
 use crate::manifest::{Boundary, Cause, Content, Crossing, List, LockError, Record, Sha256Digest, Unverified, json};
 use crate::path::EntryPath;
-use crate::remote::answer;
+use crate::remote::encode;
 use crate::sandbox::Enforced;
 use crate::session;
 
@@ -55,8 +55,8 @@ fn found() -> Vec<List> {
 /// The whole answer of a server with these entries.
 fn answer(found: Vec<List>) -> Vec<u8> {
     let mut out = Vec::new();
-    answer::hello(&mut out, &Enforced { landlock: None, seccomp: true }).unwrap();
-    answer::progress(&mut out, 5, 600).unwrap();
+    encode::hello(&mut out, &Enforced { landlock: None, seccomp: true }).unwrap();
+    encode::progress(&mut out, 5, 600).unwrap();
     let checks = checks();
     for (check, found) in checks.iter().zip(found) {
         let mut collected = session::Collected::from(found);
@@ -64,9 +64,9 @@ fn answer(found: Vec<List>) -> Vec<u8> {
             collected.mounts = vec![Crossing::into(Boundary::BindMount, "m")];
             collected.touched = vec![b"a".to_vec(), b"m/\xff".to_vec()];
         }
-        answer::check(&mut out, &check.name, Some("/srv"), &Ok(collected)).unwrap();
+        encode::check(&mut out, &check.name, Some("/srv"), &Ok(collected)).unwrap();
     }
-    answer::done(&mut out, checks.len()).unwrap();
+    encode::done(&mut out, checks.len()).unwrap();
     out
 }
 
@@ -120,8 +120,8 @@ fn a_declared_container_that_was_locked_and_is_gone_was_removed() {
     let check = checks().swap_remove(2);
     let mut line = Vec::new();
     let absent = session::Collected::from(list(&[(b"web", Err(Unverified::Absent))]));
-    answer::hello(&mut line, &Enforced { landlock: None, seccomp: true }).unwrap();
-    answer::check(&mut line, "images", None, &Ok(absent)).unwrap();
+    encode::hello(&mut line, &Enforced { landlock: None, seccomp: true }).unwrap();
+    encode::check(&mut line, "images", None, &Ok(absent)).unwrap();
     let (mut answer, _) = Answer::new(&*line).unwrap();
     let mut collected = answer.check(&check).unwrap().unwrap();
     let found = compare_within(&mut UNLIMITED.clone(), &mut locked.entries(), &mut collected).unwrap();

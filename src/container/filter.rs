@@ -12,7 +12,7 @@ const ONE_OFF: &str = "com.docker.compose.oneoff";
 
 /// Selects by names, patterns and labels.
 #[derive(Debug)]
-pub struct Picks<'a> {
+pub struct ContainerFilter<'a> {
     selection: &'a Selection,
     /// Names, without patterns.
     names: BTreeSet<&'a str>,
@@ -21,7 +21,7 @@ pub struct Picks<'a> {
     matched: Matched,
 }
 
-impl<'a> Picks<'a> {
+impl<'a> ContainerFilter<'a> {
     /// The selection of a check.
     #[must_use]
     pub fn of(engine: &'a Engine, selection: &'a Selection) -> Self {
@@ -99,7 +99,7 @@ mod tests {
     fn selected(keys: &str) -> (Vec<&'static str>, Vec<String>) {
         let text = format!("[check.a]\nkind = \"containers\"\nsocket = \"s\"\n{keys}\n");
         let check = Declaration::parse("t", Format::Toml, text.as_bytes()).unwrap().checks.remove(0);
-        let mut picks = Picks::of(check.engine.as_ref().unwrap(), &check.selection);
+        let mut picks = ContainerFilter::of(check.engine.as_ref().unwrap(), &check.selection);
         let all = [
             ("shop-web-1", summary("shop", "web", "False")),
             ("shop-db-1", summary("shop", "db", "False")),
@@ -149,8 +149,8 @@ mod tests {
     fn a_container_without_a_name_is_selected_only_with_all() {
         let everything = Selection::everything();
         let nameless: ContainerSummary = serde_json::from_value(json!({"Id": "1"})).unwrap();
-        assert!(Picks::all(&everything).pick(&nameless, None));
+        assert!(ContainerFilter::all(&everything).pick(&nameless, None));
         let some = Selection::new(vec!["a".to_owned()], Vec::new()).unwrap();
-        assert!(!Picks::all(&some).pick(&nameless, None));
+        assert!(!ContainerFilter::all(&some).pick(&nameless, None));
     }
 }

@@ -24,7 +24,7 @@ const MOUNT: usize = 64;
 
 /// The parts of a check other than its entries.
 #[derive(Debug)]
-pub struct Beside {
+pub struct CheckExtras {
     /// Where another mount or file system begins.
     pub mounts: Vec<Crossing>,
     /// What the check leads to and does not cover, sorted.
@@ -53,7 +53,7 @@ impl Item {
 /// The entries of one check. After an error of [`Entries::next`], [`finish`](Self::finish) returns the cause if the
 /// answer is invalid.
 #[derive(Debug)]
-pub struct Collected<'a, R> {
+pub struct CheckEntries<'a, R> {
     answer: &'a mut Answer<R>,
     check: &'a Check,
     /// The resolved path of the root on the server, as it was sent.
@@ -76,7 +76,7 @@ pub struct Collected<'a, R> {
     error: Option<AnswerError>,
 }
 
-impl<'a, R: BufRead> Collected<'a, R> {
+impl<'a, R: BufRead> CheckEntries<'a, R> {
     /// Starts after the first line of the check.
     pub(super) fn new(answer: &'a mut Answer<R>, check: &'a Check, resolved_root: Option<String>) -> Self {
         Self {
@@ -113,7 +113,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
     ///
     /// # Errors
     /// The answer is invalid, or exceeds the budget.
-    pub fn finish(mut self, budget: &mut usize) -> Result<Beside, AnswerError> {
+    pub fn finish(mut self, budget: &mut usize) -> Result<CheckExtras, AnswerError> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
@@ -129,7 +129,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
         };
         *budget = left;
         let digest = self.of_entries.finish().sri();
-        Ok(Beside { mounts: self.mounts, uncovered: self.uncovered, touched: self.touched, digest })
+        Ok(CheckExtras { mounts: self.mounts, uncovered: self.uncovered, touched: self.touched, digest })
     }
 
     /// Reads up to the next entry; returns `false` if there is none left.
@@ -288,7 +288,7 @@ impl<'a, R: BufRead> Collected<'a, R> {
     }
 }
 
-impl<R: BufRead> Entries for Collected<'_, R> {
+impl<R: BufRead> Entries for CheckEntries<'_, R> {
     fn next(&mut self) -> Result<Option<Observed<'_>>, LockError> {
         if self.finished {
             return Ok(None);

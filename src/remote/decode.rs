@@ -4,7 +4,7 @@ mod collected;
 mod engine;
 mod lines;
 
-pub use collected::{Beside, Collected};
+pub use collected::{CheckEntries, CheckExtras};
 
 use std::io::{BufRead, Read as _};
 
@@ -125,7 +125,7 @@ impl<R: BufRead> Answer<R> {
     ///
     /// # Errors
     /// The outer error ends the answer; the inner one is the failure of this check on the server.
-    pub fn check<'a>(&'a mut self, check: &'a Check) -> Result<Result<Collected<'a, R>, Trouble>, AnswerError> {
+    pub fn check<'a>(&'a mut self, check: &'a Check) -> Result<Result<CheckEntries<'a, R>, Trouble>, AnswerError> {
         loop {
             self.next_line()?;
             self.told()?;
@@ -144,7 +144,7 @@ impl<R: BufRead> Answer<R> {
         }
         self.sections += 1;
         let failed = failed.map(|failed| self.trouble(&failed)).transpose()?;
-        let collected = Collected::new(self, check, resolved_root);
+        let collected = CheckEntries::new(self, check, resolved_root);
         match failed {
             None => Ok(Ok(collected)),
             Some(trouble) => collected.without_lines().map(|()| Err(trouble)),

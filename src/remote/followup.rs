@@ -11,8 +11,8 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::connection::Further;
-use super::read::{Answer, DoneLine};
+use super::connection::FollowUp;
+use super::decode::{Answer, DoneLine};
 use super::{AnswerError, LINE_LIMIT};
 use crate::compare::LiveStatus;
 use crate::digest::Sha256;
@@ -233,20 +233,20 @@ impl<R: BufRead> Answer<R> {
     /// wanted, the answer must end here.
     ///
     /// # Errors
-    /// The request is too large, and the errors of [`further`](Self::further).
-    pub fn ask_further(mut self, way: Option<Further<'_>>, wanted: &[Wanted<'_>]) -> Result<Received, AnswerError> {
+    /// The request is too large, and the errors of [`read_follow_up`](Self::read_follow_up).
+    pub fn follow_up(mut self, way: Option<FollowUp<'_>>, wanted: &[Wanted<'_>]) -> Result<Received, AnswerError> {
         let Some(way) = way.filter(|_| !wanted.is_empty()) else {
             return self.nothing_more().map(|()| Received::default());
         };
         way.ask(&line(wanted).map_err(AnswerError::Told)?)?;
-        self.further(wanted)
+        self.read_follow_up(wanted)
     }
 
     /// Reads the answer about the requested entries, to its end.
     ///
     /// # Errors
     /// Contents do not have the digest in the first answer, or the answer is invalid.
-    pub fn further(mut self, wanted: &[Wanted<'_>]) -> Result<Received, AnswerError> {
+    pub fn read_follow_up(mut self, wanted: &[Wanted<'_>]) -> Result<Received, AnswerError> {
         let mut received = Received::default();
         let mut left = ALL;
         for (index, Wanted { check, path, contents: sha256 }) in wanted.iter().enumerate() {

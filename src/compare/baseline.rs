@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Comparison, Room, merge};
+use super::{Comparison, DifferenceBudget, merge};
 use crate::baseline::Baseline;
 use crate::manifest::{Entries, LockError, text};
 use crate::path::{EntryPath, escaped};
@@ -11,27 +11,31 @@ use crate::path::{EntryPath, escaped};
 ///
 /// # Errors
 /// The lock is malformed, or its paths are ambiguous.
-pub fn against(room: &mut Room, lock: &mut Baseline, live: &mut impl Entries) -> Result<Comparison, LockError> {
+pub fn compare_baseline(
+    room: &mut DifferenceBudget,
+    lock: &mut Baseline,
+    live: &mut impl Entries,
+) -> Result<Comparison, LockError> {
     compare_with(room, true, lock, live)
 }
 
 /// Likewise for a stream that may be endless, with a budget as in [`compare_within`](super::compare_within).
 ///
 /// # Errors
-/// Those of [`against`], and [`LockError::TooDifferent`].
-pub fn against_within(
+/// Those of [`compare_baseline`], and [`LockError::TooDifferent`].
+pub fn compare_baseline_within(
     budget: &mut usize,
     lock: &mut Baseline,
     live: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
-    let mut room = Room::of(*budget);
+    let mut room = DifferenceBudget::of(*budget);
     let found = compare_with(&mut room, false, lock, live);
     *budget = room.bytes;
     found
 }
 
 fn compare_with(
-    room: &mut Room,
+    room: &mut DifferenceBudget,
     may_leave_out: bool,
     lock: &mut Baseline,
     live: &mut impl Entries,
