@@ -6,6 +6,7 @@ mod collected;
 mod excerpts;
 mod opened;
 mod overlap;
+mod plan;
 mod projects;
 mod run;
 mod sealed;
@@ -15,6 +16,7 @@ pub use asked::{for_nothing, some};
 pub use changed::Live;
 pub use collected::{Collected, Entries};
 pub use opened::OpenCheck;
+pub use plan::{LocksAccess, Plan, Reads};
 pub use run::{Run, Wanted};
 pub use sealed::small_file;
 
@@ -35,55 +37,6 @@ use crate::trouble::Trouble;
 use crate::walk::{self, Reach, Start};
 use collected::Source;
 use opened::{Opened, spellings};
-
-/// What a run is going to do with the locks directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LocksAccess {
-    Read,
-    Write,
-}
-
-/// What a run asks for.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The declaration's file, if the operator named one.
-    pub config: Option<PathBuf>,
-    /// The checks to go through; all if there are none.
-    pub checks: Vec<String>,
-    /// The server that this machine is, if the operator says so.
-    pub as_server: Option<String>,
-    pub threads: Option<NonZeroUsize>,
-    pub requirement: Requirement,
-}
-
-/// What a run reads.
-#[derive(Clone, Debug)]
-pub enum Reads {
-    /// The checks for this machine.
-    Here,
-    /// All checks, whatever their modes.
-    Everything,
-    /// What servers send: no root and no engine here is opened.
-    Servers,
-    /// Nothing but locks, and what else says what is expected.
-    Locks,
-    /// An export, which is compared with the roots that are here.
-    Export(PathBuf),
-}
-
-impl Reads {
-    /// Whether a check's root or engine is opened here.
-    fn opens(&self, check: &Check, request: &Request) -> bool {
-        match self {
-            // Do not contact the engine for skipped checks.
-            Self::Here => check.modes.local || check.engine.is_none(),
-            Self::Everything => true,
-            Self::Servers | Self::Locks => false,
-            // With the roots of a server, what is here is not what is meant.
-            Self::Export(_) => check.modes.local && check.engine.is_none() && request.as_server.is_none(),
-        }
-    }
-}
 
 /// The locks directory.
 #[derive(Debug)]
@@ -132,8 +85,8 @@ impl Session {
     /// # Errors
     /// A bad declaration, an unknown check, a locks directory or an export that can't be opened. A root that can't be
     /// opened, or an engine that can't be connected to, is trouble of its check alone.
-    pub fn open(request: &Request, locks_access: LocksAccess, reads: &Reads) -> Result<Self, Trouble> {
-        if let (Reads::Servers, Some(server)) = (reads, &request.as_server) {
+    pub fn open(plan: &Plan, locks_access: LocksAccess, reads: &Reads) -> Result<Self, Trouble> {
+        if let (Reads::Servers, Some(server)) = (reads, &plan.as_server) {
             let problem =
                 format!("--as {} is about this machine, and others are to be asked", escaped(server.as_bytes()));
             return Err(Trouble::new(problem, "leave out one of --as and --server"));
@@ -141,25 +94,25 @@ impl Session {
         let start = Start::now();
         // Before anything is opened, and before a directory is created.
         capability::raise_descriptor_limit();
-        sandbox::required(request.requirement).map_err(|error| not_entered(&error, request.requirement))?;
+        sandbox::required(plan.requirement).map_err(|error| not_entered(&error, plan.requirement))?;
         capability::lock_holders().into_iter().for_each(store::know_holders);
-        let mut declared = capability::declaration(request.config.as_deref())?;
-        let of_server = match &request.as_server {
+        let mut declared = capability::declaration(plan.config.as_deref())?;
+        let of_server = match &plan.as_server {
             Some(server) => standing::stand_for(&mut declared, server)?,
             None => None,
         };
-        let mut selected = select(&declared, &request.checks)?;
-        if let (Some(server), Some(named)) = (&request.as_server, of_server) {
+        let mut selected = select(&declared, &plan.checks)?;
+        if let (Some(server), Some(named)) = (&plan.as_server, of_server) {
             selected.retain(|place| named.binary_search(place).is_ok());
             if selected.is_empty() {
-                let checks: Vec<_> = request.checks.iter().map(String::as_str).collect();
+                let checks: Vec<_> = plan.checks.iter().map(String::as_str).collect();
                 return Err(for_nothing(&[server], &checks));
             }
         }
         let there = declared.declaration.roots_on_servers();
         let opened = |&place: &usize| {
             let check = &declared.declaration.checks[place];
-            let opens = reads.opens(check, request);
+            let opens = reads.opens(check, plan);
             let source = if opens { Source::open(&declared.base, check) } else { Err(not_read(check)) };
             (place, source)
         };
@@ -188,14 +141,14 @@ impl Session {
             checks: opened,
             beyond,
             locks: Locks::None,
-            servers: request.as_server.iter().cloned().collect(),
+            servers: plan.as_server.iter().cloned().collect(),
             export: None,
             lock_reads: None,
-            threads: request.threads.unwrap_or_else(walk::default_threads),
-            requirement: request.requirement,
+            threads: plan.threads.unwrap_or_else(walk::default_threads),
+            requirement: plan.requirement,
             start,
         };
-        session.open_locks(&path, locks_access, request.as_server.as_deref())?;
+        session.open_locks(&path, locks_access, plan.as_server.as_deref())?;
         if let Reads::Export(export) = reads {
             session.export = Some(capability::export(export)?);
         }

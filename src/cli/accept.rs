@@ -37,12 +37,12 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
             "name paths as `driftlock check` shows them, or take all that drifted with `driftlock lock`",
         ));
     }
-    let request = common.request();
+    let plan = common.plan();
     let access = if arguments.dry_run { LocksAccess::Read } else { LocksAccess::Write };
     let command = Accepting { common, arguments, names };
     let follow = Shown::telling(common);
     if arguments.servers.are_named() {
-        let mut session = Session::open(&request, access, &Reads::Servers)?;
+        let mut session = Session::open(&plan, access, &Reads::Servers)?;
         let (targets, connections) = connections::prepare(&session, &arguments.servers.wanted(), false)?;
         let connection = connections.only(&targets, "a lock takes the state of one server")?;
         session.is_about(targets.servers());
@@ -54,13 +54,13 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
     }
     arguments.servers.none()?;
     if let Some(export) = &arguments.from {
-        let session = Session::open(&request, access, &Reads::Export(export.clone()))?;
+        let session = Session::open(&plan, access, &Reads::Export(export.clone()))?;
         let ground = ground(common, &session.declared);
         let run = session.enter(&[])?;
         return command.accept((&run, &ground), accept::of_export(&run, &shown(export)), true);
     }
     let session = Watch::telling(common).opening(|| {
-        let mut session = Session::open(&request, access, &Reads::Here)?;
+        let mut session = Session::open(&plan, access, &Reads::Here)?;
         session.for_this_machine("accept")?;
         session.open_references(arguments.reference.as_deref())?;
         Ok::<_, Trouble>(session)

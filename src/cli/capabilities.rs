@@ -40,7 +40,7 @@ pub fn run(common: &Common, probe: Option<&Path>) -> Result<u8, Trouble> {
 }
 
 fn try_path(common: &Common, path: &Path) -> Result<u8, Trouble> {
-    let session = Session::open(&common.request(), LocksAccess::Read, &Reads::Here)?;
+    let session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Here)?;
     let outside = capability::probe(path);
     if let Err(error) = &outside
         && error.kind() == io::ErrorKind::NotFound

@@ -29,7 +29,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let (timestamp, started) = capability::now();
     let watch = Watch::giving_up(common, arguments.servers.none_but_timeout()?);
     let (session, in_store, kept_in) = watch.opening(|| {
-        let mut session = Session::open(&common.request(), LocksAccess::Read, &Reads::Here)?;
+        let mut session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Here)?;
         session.for_this_machine("check")?;
         if arguments.show_changes || session.checks().any(|check| check.show_changes) {
             session.open_references(None)?;

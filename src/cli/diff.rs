@@ -39,7 +39,7 @@ pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
         ));
     }
     let (a_file, b_file) = (open(a)?, open(b)?);
-    session::enter(&Grants::default(), common.request().requirement)?;
+    session::enter(&Grants::default(), common.plan().requirement)?;
     match (read(a, a_file)?, read(b, b_file)?) {
         (Side::Lock(mut before), Side::Lock(mut now)) => {
             let (kind, found) = diff::locks((a, &mut before), (b, &mut now))?;
@@ -64,7 +64,7 @@ pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
 
 fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let file = open(a)?;
-    let open = || Session::open(&common.request(), LocksAccess::Read, &Reads::Here);
+    let open = || Session::open(&common.plan(), LocksAccess::Read, &Reads::Here);
     let session = Watch::telling(common).opening(open)?;
     let follow = Shown::telling(common);
     let run = session.enter(&[])?;

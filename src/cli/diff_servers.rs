@@ -17,7 +17,7 @@ use crate::trouble::Trouble;
 /// # Errors
 /// Servers that are not two, and one that can't be reached or read in full.
 pub fn run(common: &Common, options: &Servers) -> Result<u8, Trouble> {
-    let session = Session::open(&common.request(), LocksAccess::Read, &Reads::Servers)?;
+    let session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Servers)?;
     let (targets, connections) = connections::prepare(&session, &options.wanted(), false)?;
     let run = session.enter(&[])?;
     let difference = servers(&run, &targets, connections)?;

@@ -25,7 +25,7 @@ pub fn run(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trou
         return of_server(common, output, servers);
     }
     servers.none()?;
-    let open = || Session::open(&common.request(), LocksAccess::Read, &Reads::Everything);
+    let open = || Session::open(&common.plan(), LocksAccess::Read, &Reads::Everything);
     let session = Watch::telling(common).opening(open)?;
     let directory = export::open(&session, output)?;
     let run = session.enter([&directory])?;
@@ -36,7 +36,7 @@ pub fn run(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trou
 
 /// The same of a server. An answer that is not whole is none, and nothing is written.
 fn of_server(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trouble> {
-    let session = Session::open(&common.request(), LocksAccess::Read, &Reads::Servers)?;
+    let session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Servers)?;
     let (targets, connections) = connections::prepare(&session, &servers.wanted(), false)?;
     let connections = connections.only(&targets, "export writes down what one server has")?;
     let directory = export::open(&session, output)?;

@@ -46,10 +46,10 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
             grants.read.push(directory.as_fd());
         }
     }
-    let request = common.request();
+    let plan = common.plan();
     let follow = Shown::telling(common);
-    session::enter(&grants, request.requirement)?;
-    let threads = request.threads.unwrap_or_else(walk::default_threads);
+    session::enter(&grants, plan.requirement)?;
+    let threads = plan.threads.unwrap_or_else(walk::default_threads);
     let format = if common.json { HashFormat::Json } else { format };
 
     let mut printer = Printer {

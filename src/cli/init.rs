@@ -30,7 +30,7 @@ pub fn run(common: &Common) -> Result<u8, Trouble> {
     }
     let here = capability::here()?;
     let grants = Grants { read: Vec::new(), write: vec![std::os::fd::AsFd::as_fd(&here)], ..Grants::default() };
-    enter(&grants, common.request().requirement)?;
+    enter(&grants, common.plan().requirement)?;
     if let Some(name) = DECLARATION_NAMES.into_iter().find(|name| here.dir.symlink_metadata(name).is_ok()) {
         return Err(Trouble::new(
             format!("there is a {name} already, and init never overwrites one"),

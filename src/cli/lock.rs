@@ -36,14 +36,14 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>, options: &Serv
     let follow = Shown::telling(common);
     if let Some(export) = export {
         let reads = Reads::Export(export.to_path_buf());
-        let session = Session::open(&common.request(), access(dry_run), &reads)?;
+        let session = Session::open(&common.plan(), access(dry_run), &reads)?;
         let ground = ground(common, &session.declared);
         let run = session.enter(&[])?;
         let all = lock_exported(run.exported(&shown(export)));
         let differing = differing(&run, all.iter().filter_map(new), follow);
         return Ok(tell(common, &all, (&run, &ground, &differing)));
     }
-    let open = || Session::open(&common.request(), access(dry_run), &Reads::Here);
+    let open = || Session::open(&common.plan(), access(dry_run), &Reads::Here);
     let session = Watch::telling(common).opening(open)?;
     session.for_this_machine("lock")?;
     let ground = ground(common, &session.declared);
@@ -60,7 +60,7 @@ fn new<'n, 'r>(lock: &'n Lock<'r>) -> Option<New<'n, 'r>> {
 
 /// The same of what servers have. A server that can't be asked keeps the locks that it has.
 fn of_servers(common: &Common, dry_run: bool, options: &Servers) -> Result<u8, Trouble> {
-    let mut session = Session::open(&common.request(), access(dry_run), &Reads::Servers)?;
+    let mut session = Session::open(&common.plan(), access(dry_run), &Reads::Servers)?;
     let (targets, connections) = connections::prepare(&session, &options.wanted(), false)?;
     one_state_a_lock(&session, &targets)?;
     if !common.quiet {

@@ -32,7 +32,7 @@ pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trou
     let mut out = File::from_std(capability::overwritable(&arguments.ours)?);
     let [base, ours, theirs] = [&arguments.base, &arguments.ours, &arguments.theirs].map(|path| open(path));
     let (base, ours, theirs) = (base?, ours?, theirs?);
-    session::enter(&Grants { write: vec![out.as_fd()], ..Grants::default() }, common.request().requirement)?;
+    session::enter(&Grants { write: vec![out.as_fd()], ..Grants::default() }, common.plan().requirement)?;
     let name = arguments.path.as_deref().unwrap_or(&arguments.ours);
     let refused = |side: &str, error: &LockError| left(name, &format!("{side} is refused: {error}"));
 

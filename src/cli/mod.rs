@@ -39,7 +39,7 @@ use crate::digest;
 use crate::path::cut;
 use crate::report::text::Style;
 use crate::sandbox::Requirement;
-use crate::session::Request;
+use crate::session::Plan;
 use crate::store;
 use crate::trouble::Trouble;
 use arguments::{Arguments, Color, Command, Common};
@@ -149,8 +149,8 @@ fn after_printing(code: u8, printed: io::Result<()>) -> u8 {
 }
 
 impl Common {
-    fn request(&self) -> Request {
-        Request {
+    fn plan(&self) -> Plan {
+        Plan {
             config: self.config.clone(),
             checks: self.checks.clone(),
             as_server: self.as_server.clone(),

@@ -41,7 +41,7 @@ pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     }
     wanted.servers.none()?;
     let session = Watch::telling(common).opening(|| {
-        let mut session = Session::open(&common.request(), LocksAccess::Read, &Reads::Here)?;
+        let mut session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Here)?;
         session.for_this_machine("compare")?;
         session.open_references(wanted.reference)?;
         Ok::<_, Trouble>(session)
@@ -53,7 +53,7 @@ pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
 
 fn on_server(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     let mut session = Watch::telling(common).opening(|| {
-        let mut session = Session::open(&common.request(), LocksAccess::Read, &Reads::Servers)?;
+        let mut session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Servers)?;
         session.open_references_to_servers(wanted.reference)?;
         Ok::<_, Trouble>(session)
     })?;

@@ -36,7 +36,7 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
         _ => None,
     };
     grants.read.extend(locks.as_ref().map(|locks| locks.as_fd()));
-    let requirement = common.request().requirement;
+    let requirement = common.plan().requirement;
     let mut code = 0;
     let (report, path) = match (report, &declared) {
         (Some(path), _) => {
@@ -146,7 +146,7 @@ pub fn list(common: &Common, directory: Option<&Path>) -> Result<u8, Trouble> {
     };
     let reports = capability::reports(&path)?;
     let offset = offset();
-    session::enter(&Grants { read: vec![reports.as_fd()], ..Grants::default() }, common.request().requirement)?;
+    session::enter(&Grants { read: vec![reports.as_fd()], ..Grants::default() }, common.plan().requirement)?;
     let history = history(&reports, &path)?;
     let code = if history.complain(&path, |_| None) { exit::TROUBLE } else { 0 };
     let mut out = io::BufWriter::new(io::stdout().lock());

@@ -29,7 +29,7 @@ pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Trouble> {
         return Err(Trouble::new("--as: a seal is over the locks of all servers", "leave out --as"));
     }
     let access = if arguments.dry_run { LocksAccess::Read } else { LocksAccess::Write };
-    let session = Session::open(&common.request(), access, &Reads::Locks)?;
+    let session = Session::open(&common.plan(), access, &Reads::Locks)?;
     let signing = match (&arguments.key, arguments.dry_run) {
         (_, true) => None,
         (Some(key), false) => Some(Signing::prepare(key)?),

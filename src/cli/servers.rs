@@ -26,7 +26,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let rendering = Rendering::of(common, &arguments.form)?;
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
-    let mut session = Session::open(&common.request(), LocksAccess::Read, &Reads::Servers)?;
+    let mut session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Servers)?;
     let shows_changes = arguments.show_changes || session.checks().any(|check| check.show_changes);
     if shows_changes {
         session.open_references_to_servers(None)?;

@@ -34,6 +34,7 @@ pub struct Lock<'r> {
 }
 
 /// How a lock changed.
+#[derive(Debug)]
 pub struct Change {
     pub entries: u64,
     /// Against the lock that was there; nothing if there was none.

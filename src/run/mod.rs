@@ -1,13 +1,14 @@
 //! The use cases: what `driftlock check`, `lock`, `diff`, `export` and `accept` do, without their arguments and output.
 //!
-//! A [`Session`](crate::session::Session) opens what is planned, and enters the sandbox. Then each use case goes the same way:
+//! A [`Session`] opens what is planned, and enters the sandbox. Then each use case goes the same way:
 //!
-//! 1. Where entries come from: this machine ([`state::here`]), an export ([`state::of_export`]), or a server
+//! 1. Where entries come from: this machine ([`state::here`]), an export ([`Run::exported`]), or a server
 //!    ([`state::of_server`]), each check by check. What is only compared is not kept, but read as a stream ([`check`]).
 //! 2. [`Locked`] is a check with its lock. What is there is compared with it, and judged.
 //! 3. The result is a typed value. Nothing here prints; what is to be told to people is in the result.
 
 pub mod accept;
+pub mod api;
 pub mod cache;
 pub mod check;
 pub mod connections;
@@ -29,6 +30,8 @@ use std::time::{Duration, Instant};
 use crate::declaration::Server;
 use crate::remote::request::Asked;
 use crate::session::OpenCheck;
+#[cfg(doc)]
+use crate::session::{Run, Session};
 use crate::walk::Progress;
 
 /// The most memory that the differences between the locks and one server may take, in bytes: some 300,000 entries. Without

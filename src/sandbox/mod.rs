@@ -64,9 +64,10 @@ pub struct Landlock {
 }
 
 /// How much of a sandbox a run requires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Requirement {
     /// Whatever the kernel offers; [`Enforced`] says what that was.
+    #[default]
     AsAvailable,
     /// Both layers; otherwise the run ends.
     Everything,

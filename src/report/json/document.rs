@@ -1,4 +1,4 @@
-//! The report's JSON, as types: written from a [`Report`], and read back.
+//! The report's JSON, as types: written from a [`Report`](crate::report::Report), and read back.
 //!
 //! Every key is always there, and `null` or empty where there is nothing to say, so that `.checks[].drift[]` works on
 //! each check. Lists that can be long are written from what the comparison holds, without a copy of all of it.
