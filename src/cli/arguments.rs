@@ -132,7 +132,7 @@ pub enum Command {
         #[command(flatten)]
         servers: Servers,
     },
-    /// Take single drifted entries into the locks, and leave all others as they were locked
+    /// Take single drifted entries into the locks, and leave all other entries unchanged
     #[command(after_help = "Examples:\n  \
                             driftlock accept                        ask about each drift, on a terminal\n  \
                             driftlock accept infra/stacks/edge-traefik/docker-compose.yml\n  \
@@ -250,7 +250,7 @@ pub enum Command {
     /// Start connections for `check --server`, outside its sandbox
     #[command(hide = true, name = launcher::SUBCOMMAND)]
     Launcher {
-        /// Become the command, as a child of the launcher with this process id
+        /// Run the command in place of this process, a child of the launcher with this process id
         #[arg(long, requires = "command")]
         parent: Option<i32>,
         #[arg(last = true)]
@@ -288,8 +288,8 @@ pub struct MergeDriverArguments {
 
 #[derive(Debug, Args)]
 pub struct AcceptArguments {
-    /// What to take: paths as `check` shows them, directories with everything in them, names of modules and containers, or
-    /// globs; without any, driftlock asks you, on a terminal
+    /// What to take: paths as `check` shows them, directories with everything below them, names of modules or containers, or
+    /// globs. Without any, driftlock asks you on a terminal
     #[arg(value_name = "PATH|GLOB")]
     pub paths: Vec<std::ffi::OsString>,
     /// Show what would change, and write nothing
@@ -328,7 +328,7 @@ pub struct CheckArguments {
     /// Write metrics to this FILE, whose name ends in .prom, for the textfile collector of Prometheus' node_exporter
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-    /// How often this check is meant to run (90s, 30m, 24h, 7d), for the metrics: an alert fires if a run is overdue
+    /// How often this check should run (90s, 30m, 24h, 7d), for the metrics: an alert fires if a run is overdue
     #[arg(long, value_name = "DURATION", requires = "metrics", value_parser = super::metrics::duration)]
     pub every: Option<u64>,
     /// Expect drift until this TIME (RFC 3339, such as 2026-01-29T18:00:00+09:00): it is still reported, but alerts wait

@@ -155,3 +155,118 @@ fn mounts(inspected: &ContainerDetails) -> Vec<Mount> {
 pub(super) fn is_id(name: &str) -> bool {
     Sha256Digest::from_hex(name).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::inventory::ALL_ATTRIBUTES;
+    use super::*;
+
+    const OTHER: &str = "2222222222222222222222222222222222222222222222222222222222222222";
+
+    /// The container that is recorded of these details, with other ones over them.
+    fn recorded(host: &Value, more: &Value) -> Container {
+        let mut details = json!({
+            "Id": "1",
+            "Name": "/web",
+            "Image": "sha256:",
+            "State": {"Status": "running"},
+            "Config": {"Image": "web:1", "Env": null, "Labels": null},
+            "HostConfig": host,
+            "NetworkSettings": {"Networks": null},
+        });
+        details.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        let details: ContainerDetails = serde_json::from_value(details).unwrap();
+        let names = [(OTHER.to_owned(), "db".to_owned())].into();
+        let record = record(details, None, Vec::new(), ALL_ATTRIBUTES, &names);
+        let Content::Container(container) = record.content else { panic!("{record:?}") };
+        *container
+    }
+
+    fn texts(list: Option<&Vec<Box<str>>>) -> Vec<&str> {
+        list.unwrap().iter().map(|text| &**text).collect()
+    }
+
+    #[test]
+    fn an_image_id_is_a_digest_or_there_is_none() {
+        let digest = Sha256Digest([0xab; 32]);
+        assert_eq!(image_id(&json::image_id(&digest)).unwrap(), Some(digest));
+        for none in ["", "sha256:"] {
+            assert_eq!(image_id(none).unwrap(), None);
+        }
+        for wrong in ["sha256", "sha256:abc", OTHER, &format!("sha512:{OTHER}"), &format!("sha256:{OTHER}2")] {
+            assert!(image_id(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ports_are_those_that_were_requested() {
+        let host = json!({
+            "PortBindings": {
+                "443/tcp": [{"HostIp": "::1", "HostPort": "8443"}],
+                "80/tcp": [{"HostIp": "", "HostPort": "8080"}, {"HostIp": "127.0.0.1", "HostPort": "80"}],
+                "53/udp": null,
+                "90/tcp": [{"HostPort": ""}],
+            },
+            "PublishAllPorts": true,
+        });
+        let container = recorded(&host, &json!({}));
+        let expected = ["->90/tcp", "127.0.0.1:80->80/tcp", "8080->80/tcp", "[::1]:8443->443/tcp", "all exposed"];
+        assert_eq!(texts(container.ports.as_ref()), expected);
+    }
+
+    #[test]
+    fn networks_are_names_or_the_mode() {
+        let networks = json!({"NetworkSettings": {"Networks": {"b": {"IPAddress": "172.18.0.2"}, "a": {}}}});
+        assert_eq!(texts(recorded(&json!({"NetworkMode": "a"}), &networks).networks.as_ref()), ["a", "b"]);
+        for (mode, expected) in [
+            ("host".to_owned(), &["host"][..]),
+            (String::new(), &[]),
+            (format!("container:{OTHER}"), &["container:db"]),
+            (format!("container:{}", "3".repeat(64)), &["container:?"]),
+            ("container:web".to_owned(), &["container:web"]),
+        ] {
+            let container = recorded(&json!({"NetworkMode": mode}), &json!({}));
+            assert_eq!(texts(container.networks.as_ref()), expected, "{mode}");
+        }
+    }
+
+    #[test]
+    fn generated_names_of_volumes_are_not_recorded() {
+        let mounts = json!({"Mounts": [
+            {"Type": "bind", "Source": "/srv", "Destination": "/a", "RW": false},
+            {"Type": "volume", "Name": "data", "Source": "/var/lib/docker/x", "Destination": "/b", "RW": true},
+            {"Type": "volume", "Name": OTHER, "Source": "/var/lib/docker/y", "Destination": "/c", "RW": true},
+            {"Type": "tmpfs", "Destination": "/d", "RW": true},
+        ]});
+        let container = recorded(&json!({"Tmpfs": {"/d": "", "/e": "size=1m"}}), &mounts);
+        let mount = |mount: &Mount| {
+            let source = mount.source.as_deref().unwrap_or("none");
+            format!("{} {} {source} {}", mount.destination, mount.kind, mount.read_only)
+        };
+        let expected = [
+            "/a bind /srv true",
+            "/b volume data false",
+            "/c volume none false",
+            "/d tmpfs none false",
+            "/e tmpfs none false",
+        ];
+        assert_eq!(container.mounts.unwrap().iter().map(mount).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn values_are_digests_or_absent() {
+        let config = json!({"Config": {
+            "Image": "web:1",
+            "Env": ["B=secret", "A=x=y", "B=other", "C"],
+            "Labels": {"a": "secret", "com.docker.compose.replace": "1", "com.docker.compose.service": "web"},
+        }});
+        let container = recorded(&json!({}), &config);
+        assert_eq!(texts(container.env.as_ref()), ["A", "B", "C"]);
+        let labels: Vec<_> = container.labels.as_ref().unwrap().iter().map(|(name, value)| (&**name, *value)).collect();
+        assert_eq!(labels, [("a", digest(b"secret")), ("com.docker.compose.service", digest(b"web"))]);
+        assert_eq!(&*container.compose.as_ref().unwrap().service, "web");
+        assert!(!format!("{container:?}").contains("secret"));
+    }
+}

@@ -58,3 +58,42 @@ fn restart(policy: &RestartPolicy) -> Box<str> {
         (name, most) => format!("{name}:{most}").into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn security(host: serde_json::Value) -> Security {
+        of("1000", &serde_json::from_value(host).unwrap(), &HashMap::from([("a".repeat(64), "db".to_owned())]))
+    }
+
+    #[test]
+    fn the_same_settings_in_other_words_are_the_same() {
+        let docker = security(json!({
+            "CapAdd": ["CAP_SYS_ADMIN", "net_admin"],
+            "PidMode": format!("container:{}", "a".repeat(64)),
+            "SecurityOpt": ["seccomp={\"defaultAction\":\"SCMP_ACT_ERRNO\"}", "no-new-privileges"],
+            "Devices": [{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/fuse", "CgroupPermissions": "rwm"}],
+            "DeviceCgroupRules": ["c 13:* rwm"],
+            "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+        }));
+        let list = |texts: &[&str]| -> Vec<Box<str>> { texts.iter().map(|&text| text.into()).collect() };
+        assert_eq!(docker.cap_add, list(&["NET_ADMIN", "SYS_ADMIN"]));
+        assert_eq!((&*docker.user, &*docker.pid_mode, &*docker.restart), ("1000", "container:db", "on-failure:3"));
+        assert_eq!(docker.devices, list(&["/dev/fuse:/dev/fuse:rwm", "c 13:* rwm"]));
+        let profile = digest(b"{\"defaultAction\":\"SCMP_ACT_ERRNO\"}").hex();
+        assert_eq!(docker.security_opt, list(&["no-new-privileges", &format!("seccomp=sha256:{profile}")]));
+        let other = security(json!({"CapAdd": ["NET_ADMIN", "SYS_ADMIN", "CAP_NET_ADMIN"]}));
+        assert_eq!(other.cap_add, docker.cap_add);
+    }
+
+    #[test]
+    fn what_an_engine_leaves_out_has_its_default() {
+        let plain = security(json!({}));
+        assert!(!plain.privileged && !plain.read_only_root && plain.devices.is_empty());
+        assert_eq!(&*plain.restart, "no");
+        assert_eq!(security(json!({"RestartPolicy": {"Name": "always"}})).restart, "always".into());
+    }
+}

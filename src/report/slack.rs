@@ -196,7 +196,7 @@ fn check(check: &CheckReport, room: usize, lines: usize) -> String {
     let uncovered = check.uncovered.iter().filter(|_| check.uncovered_is_trouble);
     let uncovered = uncovered.map(|one| (1, format!("uncovered {}", code(&uncovered::item(&check.root, one)))));
     for (number, (entries, line)) in drift.chain(unverified).chain(uncovered).enumerate() {
-        // DifferenceBudget for the line that counts the rest.
+        // Room for the line that counts the rest.
         if cut || number >= lines || length(&text) + length(&line) + 100 > room {
             cut = true;
             hidden += entries;

@@ -90,7 +90,7 @@ fn facts() -> impl Strategy<Value = CheckCache> {
     })
 }
 
-/// CheckCache of these files only.
+/// A cache of these files only.
 fn of_files(files: Vec<CachedDigest>) -> CheckCache {
     CheckCache { files, ..CheckCache::default() }
 }

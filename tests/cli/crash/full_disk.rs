@@ -39,7 +39,7 @@ fn lock_on_a_full_disk() {
         let script = "fill; \"$DRIFTLOCK\" lock; code=$?; cp locks/tree.lock.json after.json; \
                       \"$DRIFTLOCK\" check --output out >check.txt; echo \"check $?\" >&2\n\
                       rm locks/filler; mount -o remount,size=1m locks; \"$DRIFTLOCK\" lock >&2 && cp locks/* out; exit $code";
-        // DifferenceBudget for the lock and a bit, or for many of it, all of it taken.
+        // Room for the lock and a bit, or for many of it, all of it taken.
         let blocks = blocks + u32::try_from(world.lock_bytes().len() / 4096).unwrap();
         let finished = with_disk(&world, "locks", blocks, script, 2);
         let stderr = finished.stderr();

@@ -202,7 +202,7 @@ fn a_machine_that_stands_for_a_server_has_its_checks() {
         let checks = report["checks"].as_array().unwrap().iter().skip(after);
         checks.map(|check| check["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    // CheckExtras whether the locks are there and, over SSH, whether the server was collected.
+    // Besides whether the locks are there and, over SSH, whether the server was collected.
     assert_eq!(names(&report, 1), ["postgres", "etc"]);
     assert_eq!(names(&over_ssh, 2), names(&report, 1));
     let text = site.driftlock(&["lock", "--as", "db-01"]).code(0).stdout();
