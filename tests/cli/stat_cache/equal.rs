@@ -335,7 +335,7 @@ fn special_files_are_compared_each_time() {
 type Expected = (fn(&World), &'static [&'static str]);
 
 /// A directory that several workers share, changed in the middle.
-#[test]
+#[needs(time)]
 fn a_change_in_the_middle_of_many_names_is_compared() {
     let world = world(TREES);
     for number in 0..3500 {

@@ -86,10 +86,10 @@ fn a_run_that_is_killed_leaves_the_old_cache_or_the_new_one() {
 fn two_runs_at_once_leave_a_whole_cache_and_both_find_what_there_is() {
     let world = known(TREES);
     let path = world.path(CACHE);
-    for round in 0..20 {
+    for round in 0..10 {
         // Something that each of them learns, and so writes.
         world.write("m/new", format!("{round}"));
-        if round % 10 == 0 {
+        if round % 5 == 0 {
             settle();
         }
         std::thread::scope(|scope| {
