@@ -77,14 +77,14 @@ pub fn check(
                 Err(_) => json!({ "mount_base64": BASE64.encode(path), "what": what }).to_string(),
             })?;
         }
+        for uncovered in &collection.uncovered {
+            lines.line(&json!({ "uncovered": UncoveredItem::from(uncovered) }).to_string())?;
+        }
         for path in &collection.touched {
             lines.line(&match std::str::from_utf8(path) {
                 Ok(path) => json!({ "touched": path }).to_string(),
                 Err(_) => json!({ "touched_base64": BASE64.encode(path) }).to_string(),
             })?;
-        }
-        for uncovered in &collection.uncovered {
-            lines.line(&json!({ "uncovered": UncoveredItem::from(uncovered) }).to_string())?;
         }
         let mut entries = collection.entries();
         while let Some(entry) = entries.next().map_err(io::Error::other)? {

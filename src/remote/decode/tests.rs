@@ -7,7 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::compare::{Comparison, compare_within};
 use crate::declaration::{Declaration, Format};
-use crate::manifest::{Boundary, Cause, Content, Crossing, List, LockError, Record, Sha256Digest, Unverified, json};
+use crate::manifest::{
+    Boundary, Cause, Content, Crossing, List, LockError, Record, Sha256Digest, Uncovered, Unverified, json,
+};
 use crate::path::EntryPath;
 use crate::remote::encode;
 use crate::sandbox::Enforced;
@@ -116,6 +118,23 @@ fn what_is_written_is_what_is_read() {
     // Entries below an unreadable directory are not removed.
     assert_eq!((drifted[0].counts.unverified, drifted[0].counts.drifted), (4, 1));
     assert_eq!(drifted[2].unverified[0].reason, Unverified::Absent);
+}
+
+#[test]
+fn all_that_stands_beside_the_entries_is_read() {
+    let [check, ..] = &checks()[..] else { panic!("no check") };
+    let uncovered =
+        Uncovered::Link { path: EntryPath::new(&b"m/l"[..]).unwrap(), target: b"/nowhere".as_slice().into() };
+    let mut collected = session::Collected::from(found().swap_remove(0));
+    collected.mounts = vec![Crossing::into(Boundary::BindMount, "m")];
+    collected.uncovered = vec![uncovered.clone()];
+    collected.touched = vec![b"m/l".to_vec()];
+    let mut line = Vec::new();
+    encode::hello(&mut line, &Enforced { landlock: None, seccomp: true }).unwrap();
+    encode::check(&mut line, &check.name, None, &Ok(collected)).unwrap();
+    let (mut answer, _) = Answer::new(&*line).unwrap();
+    let beside = answer.check(check).unwrap().unwrap().finish(&mut UNLIMITED.clone()).unwrap();
+    assert_eq!((beside.mounts.len(), beside.uncovered, beside.touched), (1, vec![uncovered], vec![b"m/l".to_vec()]));
 }
 
 #[test]
