@@ -17,7 +17,7 @@ pub use changed::Live;
 pub use collected::{Collected, Entries};
 pub use opened::OpenCheck;
 pub use plan::{LocksAccess, Plan, Reads};
-pub use run::{Run, Wanted};
+pub use run::{Run, Wanted, in_order};
 pub use sealed::small_file;
 
 use std::collections::HashSet;

@@ -11,7 +11,7 @@ use crate::remote::connection::{FollowUp, Limits, Monitor, RequestOptions, Serve
 use crate::remote::request::{self, Asked, Extent};
 use crate::remote::{Answer, AnswerError, Head, push, ssh};
 use crate::sandbox::Requirement;
-use crate::session::{Session, for_nothing, some};
+use crate::session::{Session, for_nothing, in_order, some};
 use crate::trouble::Trouble;
 
 /// A server of a run.
@@ -210,9 +210,7 @@ impl Connections {
                 work();
             });
         });
-        let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results.sort_unstable_by_key(|(index, _)| *index);
-        results.into_iter().map(|(_, result)| result).collect()
+        in_order(results.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

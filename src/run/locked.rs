@@ -5,7 +5,7 @@ use crate::baseline::Baseline;
 use crate::compare::Comparison;
 use crate::manifest::{Crossing, LockError, Uncovered};
 use crate::report::{CheckReport, Outcome};
-use crate::session::OpenCheck;
+use crate::session::{OpenCheck, in_order};
 
 /// A check that can be compared with its lock.
 pub struct Locked<'r> {
@@ -74,8 +74,7 @@ impl<'r> Checks<'r> {
     pub fn reports(self) -> Vec<CheckReport> {
         let mut all = self.ended;
         all.extend(self.locked.into_iter().map(|locked| (locked.place, locked.report)));
-        all.sort_unstable_by_key(|(place, _)| *place);
-        all.into_iter().map(|(_, report)| report).collect()
+        in_order(all)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::manifest::List;
 use crate::path::escaped;
 use crate::remote::request::{Asked, Extent};
 use crate::remote::{Answer, AnswerError};
-use crate::session::{Collected, OpenCheck, Run, Wanted};
+use crate::session::{Collected, OpenCheck, Run, Wanted, in_order};
 use crate::trouble::Trouble;
 
 /// A check, and what is there of it.
@@ -67,11 +67,10 @@ pub fn of_server<'r>(
     let failed = failed.into_iter().map(|(place, check, trouble)| (place, Live { check, found: Err(trouble) }));
     let found = open.into_iter().zip(received.checks);
     let found = found.map(|((place, check), found)| (place, Live { check, found: found.map_err(of_server) }));
-    let mut all: Vec<_> = failed.chain(found).collect();
-    all.sort_unstable_by_key(|(place, _)| *place);
+    let all = in_order(failed.chain(found).collect());
     let engines = received.engines.into_iter();
     let engines = engines.map(|(socket, inventory)| (socket, inventory.map_err(of_server))).collect();
-    Ok((all.into_iter().map(|(_, live)| live).collect(), engines))
+    Ok((all, engines))
 }
 
 /// What a server has sent.

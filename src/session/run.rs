@@ -132,9 +132,10 @@ impl Run {
         for (place, item) in all.into_iter().enumerate() {
             let Wanted { check, known } = wanted(&item);
             match &check.opened.source {
-                Err(trouble) => collected.push((place, item, Err(trouble.clone()))),
+                Err(trouble) => collected.push((place, (item, Err(trouble.clone())))),
                 Ok(Source::Engine { engine, socket }) => {
-                    collected.push((place, item, collected::from_engine(check.check, engine, socket.as_fd())));
+                    let found = collected::from_engine(check.check, engine, socket.as_fd());
+                    collected.push((place, (item, found)));
                 }
                 Ok(Source::Root(root)) => {
                     tasks.push(self.task(check.check, root, known, nar, reach));
@@ -145,10 +146,9 @@ impl Run {
         self.session.start.pass();
         let (collections, given_up) = walk(tasks, self.session.threads);
         for ((place, item, check, root), collection) in roots.into_iter().zip(collections) {
-            collected.push((place, item, below_root(check, root, collection, given_up)));
+            collected.push((place, (item, below_root(check, root, collection, given_up))));
         }
-        collected.sort_unstable_by_key(|(place, ..)| *place);
-        (collected.into_iter().map(|(_, item, found)| (item, found)).collect(), given_up)
+        (in_order(collected), given_up)
     }
 
     fn task<'t>(
@@ -232,6 +232,13 @@ impl Run {
         lock.belongs_to(check).map_err(|error| refused(&error))?;
         Ok(Some(List::read(&mut lock).map_err(|error| refused(&error))?.into()))
     }
+}
+
+/// Items in the order of their places.
+#[must_use]
+pub fn in_order<T>(mut all: Vec<(usize, T)>) -> Vec<T> {
+    all.sort_unstable_by_key(|(place, _)| *place);
+    all.into_iter().map(|(_, item)| item).collect()
 }
 
 /// What was found below the root of a check.

@@ -14,7 +14,7 @@ use crate::report::Outcome;
 use crate::run::connections::Exactly;
 use crate::run::locked::open;
 use crate::run::{DIFFERENCES_LIMIT, Follow, asked};
-use crate::session::{OpenCheck, Run, Wanted};
+use crate::session::{OpenCheck, Run, Wanted, in_order};
 use crate::trouble::Trouble;
 
 /// A check that was compared, or why it was not.
@@ -81,11 +81,6 @@ fn without_lock(check: &OpenCheck<'_>, outcome: Outcome) -> Option<Trouble> {
         )),
         _ => None,
     }
-}
-
-fn in_order(mut all: Vec<(usize, Found<'_>)>) -> Vec<Found<'_>> {
-    all.sort_unstable_by_key(|(place, _)| *place);
-    all.into_iter().map(|(_, found)| found).collect()
 }
 
 /// Compares all checks for this machine.
