@@ -20,6 +20,7 @@ pub use difference_budget::{DifferenceBudget, LeftOut};
 pub use excerpt::{Excerpt, Hidden, LINES, LONGEST};
 pub use live::LiveStatus;
 
+use serde::{Deserialize, Serialize};
 use unreadable::UnreadableDirs;
 
 use crate::manifest::{Attributes, Content, Entries, LockError, Observed, Record, Unverified};
@@ -56,7 +57,8 @@ pub struct UnverifiedEntry {
 }
 
 /// The number of entries by verdict. `verified + drifted + unverified == entries`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Paths in the lock, in the live state, or in both. A move counts as two.
     pub entries: u64,

@@ -8,8 +8,8 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 
 use super::spellings::{Spellings, below};
 use crate::declaration::Selection;
@@ -18,7 +18,8 @@ use crate::manifest::{Container, Content, Entries, Entry, Kind, LockError, Obser
 use crate::path::{EntryPath, escaped};
 
 /// Which of the old locks it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OldLock {
     /// Digests of single files.
     FileHashes,

@@ -21,7 +21,7 @@ use crate::trouble::Trouble;
 /// One side of the comparison.
 enum Side {
     Lock(Box<Baseline>),
-    Report(Box<report::json::Parsed>),
+    Report(Box<report::Report>),
 }
 
 /// Compares A with B, and prints the differences.
@@ -126,7 +126,7 @@ fn read(path: &Path, file: cap_std::fs::File) -> Result<Side, Trouble> {
     let is_lock = start == b"{\n\"driftlock\"";
     let refuse = |error: LockError| diff::refused(path, path, &error);
     if start.starts_with(b"{") && !is_lock && !baseline::holds_images(&file).map_err(refuse)? {
-        return Ok(Side::Report(Box::new(stored::read(file, path)?)));
+        return Ok(Side::Report(Box::new(stored::read_one(file, path)?)));
     }
     let format = if start.starts_with(b"{") { LockFormat::Json } else { LockFormat::Sha256sum };
     let lock = Baseline::read(file, format).map_err(refuse)?;

@@ -42,7 +42,7 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
         (Some(path), _) => {
             let (file, path) = open(path)?;
             session::enter(&grants, requirement)?;
-            (read(file, &path)?, path)
+            (stored::read(file, &path)?, path)
         }
         (None, Some(declared)) => {
             let reports = declared.base.join(&declared.declaration.reports);
@@ -52,7 +52,7 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
             session::enter(&grants, requirement)?;
             let (file, path, in_order) = latest(&directory, &reports, &offset)?;
             code |= if in_order { 0 } else { exit::TROUBLE };
-            (read(file, &path)?, path)
+            (stored::read(file, &path)?, path)
         }
         (None, None) => return Err(Trouble::new("no report was named", "name the folder of a report")),
     };
@@ -69,10 +69,6 @@ fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<
         (true, _, None) => Ok(capability::declaration(None).ok()),
         (false, ..) | (true, _, Some(_)) => capability::declaration(common.config.as_deref()).map(Some),
     }
-}
-
-fn read(file: File, path: &Path) -> Result<Report, Trouble> {
-    stored::read_kept(file, path)?.into_report().map_err(|error| stored::refused(path, &error))
 }
 
 /// Opens what the operator named: the folder of a report, or its JSON.

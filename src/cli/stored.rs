@@ -6,8 +6,7 @@ use std::path::Path;
 use cap_std::fs::{Dir, File, OpenOptions};
 
 use crate::capability::shown;
-use crate::report;
-use crate::report::json::{Kept, Parsed};
+use crate::report::{self, Report};
 use crate::trouble::Trouble;
 
 /// The largest report that is read, in bytes.
@@ -26,20 +25,20 @@ pub fn open_in(folder: &Dir) -> io::Result<File> {
     }
 }
 
-/// Reads a report of one machine from its file, which the operator knows as `path`.
+/// Reads a report from its file, which the operator knows as `path`.
 ///
 /// # Errors
 /// What can't be read, is no report, is not whole, or contradicts itself.
-pub fn read(file: File, path: &Path) -> Result<Parsed, Trouble> {
-    report::json::parse(&bytes(file, path)?).map_err(|error| refused(path, &error))
+pub fn read(file: File, path: &Path) -> Result<Report, Trouble> {
+    report::json::read(&bytes(file, path)?).map_err(|error| refused(path, &error))
 }
 
-/// The same, or a report of several servers.
+/// The same of one machine.
 ///
 /// # Errors
-/// Those of [`read`].
-pub fn read_kept(file: File, path: &Path) -> Result<Kept, Trouble> {
-    report::json::parse_kept(&bytes(file, path)?).map_err(|error| refused(path, &error))
+/// Those of [`read`], and a report of several servers.
+pub fn read_one(file: File, path: &Path) -> Result<Report, Trouble> {
+    report::json::read_one(&bytes(file, path)?).map_err(|error| refused(path, &error))
 }
 
 fn bytes(file: File, path: &Path) -> Result<Vec<u8>, Trouble> {
@@ -55,7 +54,7 @@ fn bytes(file: File, path: &Path) -> Result<Vec<u8>, Trouble> {
 }
 
 /// What to say of a report that is refused.
-pub fn refused(path: &Path, error: &report::json::ReportError) -> Trouble {
+fn refused(path: &Path, error: &report::json::ReportError) -> Trouble {
     Trouble::new(format!("the report {} is refused: {error}", shown(path)), error.remedy())
 }
 

@@ -3,6 +3,8 @@
 //! A user who can write below a root decides how many differences there are and how long their paths are: 4,000 nested
 //! directories are a megabyte of names and two gigabytes of paths.
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::{Attributes, Content, Record, Unverified, json};
 
 /// The approximate memory for the differences of a run, in bytes: about 300,000 entries.
@@ -41,7 +43,8 @@ impl DifferenceBudget {
 }
 
 /// Entries that were counted but not listed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LeftOut {
     pub drifted: u64,
     pub unverified: u64,

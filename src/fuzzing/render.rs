@@ -313,7 +313,7 @@ fn same_words_are_one_shape(data: &[u8], report: &Report, forms: &Forms) {
 
 /// A report that is kept as JSON is read again as the same.
 fn read_back(form: &str) {
-    let kept = json::parse_kept(form.as_bytes()).and_then(json::Kept::into_report);
+    let kept = json::read(form.as_bytes());
     let again = kept.unwrap_or_else(|error| panic!("not read back: {error}: {form}"));
     assert_eq!(json(&again), form);
 }

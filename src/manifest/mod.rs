@@ -24,6 +24,8 @@ pub use list::List;
 pub use spoiled::Spoiled;
 pub use uncovered::{GlobList, Uncovered, UncoveredItem};
 
+use serde::{Deserialize, Serialize};
+
 /// One entry of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -185,7 +187,8 @@ impl AttributeSet {
 }
 
 /// The `kind` of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Single files, selected by globs.
     Files,

@@ -12,11 +12,13 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::manifest::Sha256Digest;
 
 /// Which report was kept before another one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PreviousItem", into = "PreviousItem")]
 pub struct Previous {
     /// The name of its folder.
     pub report: String,
@@ -24,6 +26,35 @@ pub struct Previous {
     pub started: String,
     /// Over the bytes of its JSON.
     pub digest: Sha256Digest,
+}
+
+/// The same as JSON has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PreviousItem {
+    report: String,
+    started: String,
+    digest: String,
+}
+
+impl From<Previous> for PreviousItem {
+    fn from(Previous { report, started, digest }: Previous) -> Self {
+        Self { report, started, digest: digest.sri() }
+    }
+}
+
+impl TryFrom<PreviousItem> for Previous {
+    type Error = &'static str;
+
+    fn try_from(PreviousItem { report, started, digest }: PreviousItem) -> Result<Self, Self::Error> {
+        let digest = Sha256Digest::from_sri(&digest).ok_or("`previous`: its digest is none")?;
+        match FolderName::parse(&report) {
+            Some(name) if name.timestamp == timestamp(&started) && started.parse::<Timestamp>().is_ok() => {
+                Ok(Self { report, started, digest })
+            }
+            _ => Err("`previous`: its folder is not that of a run that started then"),
+        }
+    }
 }
 
 /// The time in a folder's name, and which of that second it is.

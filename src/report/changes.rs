@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::Status;
 use super::difference::Difference;
 use super::group;
-use super::json::{ParsedUnverified, drift_item, drift_value, unverified_value};
+use super::json::{self, drift_item};
 use super::text::describe;
 pub use super::words::{counted, grouped as number};
 use super::words::{grouped, shown};
-use crate::compare::{Comparison, Drift};
+use crate::compare::{Comparison, Drift, UnverifiedEntry};
 use crate::manifest::Kind;
 use crate::path::{cut, escaped};
 
@@ -60,17 +60,11 @@ pub fn entries(number: u64) -> String {
 /// The same as JSON: `drift`, `unverified` and `counts` as a report has them.
 #[must_use]
 pub fn value(found: &Comparison) -> Value {
-    let counts = found.counts;
     json!({
-        "drift": drift_value(found),
-        "unverified": unverified_value(found),
-        "left_out": { "drifted": found.left_out.drifted, "unverified": found.left_out.unverified },
-        "counts": {
-            "entries": counts.entries,
-            "verified": counts.verified,
-            "drifted": counts.drifted,
-            "unverified": counts.unverified,
-        },
+        "drift": json::drift(&found.drift),
+        "unverified": json::unverified(&found.unverified),
+        "left_out": found.left_out,
+        "counts": found.counts,
     })
 }
 
@@ -81,9 +75,9 @@ pub fn between_reports(difference: &Difference<'_>) -> Value {
         .checks
         .iter()
         .map(|check| {
-            let paths = |entries: &[&ParsedUnverified]| {
-                entries.iter().map(|entry| json!({"path": entry.path.to_string(), "reason": entry.reason})).collect()
-            };
+            let path =
+                |entry: &&UnverifiedEntry| json!({"path": entry.path.to_string(), "reason": entry.reason.to_string()});
+            let paths = |entries: &[&UnverifiedEntry]| entries.iter().map(path).collect();
             let items = |drift: &[&Drift]| drift.iter().map(|drift| drift_item(drift)).collect::<Vec<_>>();
             let changed = check.drift.changed.iter();
             let (new, gone): (Vec<_>, Vec<_>) = (paths(&check.unverified.new), paths(&check.unverified.gone));

@@ -1,13 +1,13 @@
 //! What two reports say differently: `driftlock diff REPORT_A REPORT_B`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 
-use super::Status;
-use super::json::{Parsed, ParsedCheck, ParsedUnverified};
+use super::json::details;
 use super::text::describe::{self, label};
 use super::words::{Prose, shown};
-use crate::compare::{Drift, difference};
+use super::{CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, Status};
+use crate::compare::{Comparison, Drift, UnverifiedEntry, difference};
 use crate::manifest::Record;
 use crate::path::{EntryPath, escaped};
 
@@ -29,9 +29,9 @@ pub struct CheckDifference<'a> {
     /// Whether the two were compared with different locks, so that the baseline changed and not only the live state.
     pub lock_changed: bool,
     /// Why it could not be carried out, or which lock files are missing, if that is not the same in both.
-    pub reason: [Option<&'a str>; 2],
+    pub reason: [Option<String>; 2],
     pub drift: Changes<'a, Drift>,
-    pub unverified: Changes<'a, ParsedUnverified>,
+    pub unverified: Changes<'a, UnverifiedEntry>,
     root: [&'a str; 2],
 }
 
@@ -62,51 +62,85 @@ impl Difference<'_> {
     }
 }
 
-/// Compares two reports.
+/// A check of a report, as far as it is compared.
+struct Side<'a> {
+    name: &'a str,
+    status: Status,
+    reason: Option<String>,
+    digest: Option<&'a str>,
+    drift: &'a [Drift],
+    unverified: &'a [UnverifiedEntry],
+    root: &'a str,
+}
+
+impl<'a> Side<'a> {
+    /// One that no declaration has. What failed in it is in its details.
+    fn undeclared(name: &'a str, status: Status, details: String) -> Self {
+        let reason = Some(details).filter(|details| !details.is_empty());
+        Self { name, status, reason, digest: None, drift: &[], unverified: &[], root: "" }
+    }
+
+    fn declared(check: &'a CheckReport) -> Self {
+        let (digest, drift, unverified) = match &check.outcome {
+            Outcome::Compared { comparison: Comparison { drift, unverified, .. }, digest, .. } => {
+                (digest.as_deref(), &drift[..], &unverified[..])
+            }
+            _ => (None, &[][..], &[][..]),
+        };
+        let reason = match &check.outcome {
+            Outcome::Failed(trouble) => Some(trouble.problem.clone()),
+            _ => None,
+        };
+        Self { name: &check.name, status: check.status(), reason, digest, drift, unverified, root: &check.root }
+    }
+}
+
+fn sides(host: &HostReport) -> impl Iterator<Item = Side<'_>> {
+    let lock_files = Side::undeclared(LOCK_FILES_EXIST, host.lock_files_exist(), details::lock_files(host));
+    let collection = host.server.as_ref().map(|server| {
+        Side::undeclared(SERVER_COLLECTION, Status::pass_if(server.trouble.is_none()), details::collection(server))
+    });
+    std::iter::once(lock_files).chain(collection).chain(host.checks.iter().map(Side::declared))
+}
+
+/// Compares two reports, of one machine each.
 #[must_use]
-pub fn compare<'a>(earlier: &'a Parsed, later: &'a Parsed) -> Difference<'a> {
-    let by_name = |report: &'a Parsed| -> HashMap<&'a str, &'a ParsedCheck> {
-        report.checks.iter().map(|check| (check.name.as_str(), check)).collect()
-    };
-    let (before, now) = (by_name(earlier), by_name(later));
-    let both = later.checks.iter().map(|check| (before.get(check.name.as_str()).copied(), Some(check)));
-    let only_earlier = earlier.checks.iter().filter(|check| !now.contains_key(check.name.as_str()));
+pub fn compare<'a>(earlier: &'a Report, later: &'a Report) -> Difference<'a> {
+    let [before, now] = [earlier, later].map(|report| report.hosts.iter().flat_map(sides).collect::<Vec<_>>());
+    let by_name: HashMap<_, _> = before.iter().map(|check| (check.name, check)).collect();
+    let known: HashSet<_> = now.iter().map(|check| check.name).collect();
+    let both = now.iter().map(|check| (by_name.get(check.name).copied(), Some(check)));
+    let only_earlier = before.iter().filter(|check| !known.contains(check.name));
     let pairs = both.chain(only_earlier.map(|check| (Some(check), None)));
     Difference {
-        reports: [earlier, later].map(|report| (report.timestamp.as_str(), report.overall)),
+        reports: [earlier, later].map(|report| (report.run.timestamp.as_str(), report.overall())),
         checks: pairs.filter_map(|(before, now)| check(before, now)).collect(),
     }
 }
 
-fn check<'a>(before: Option<&'a ParsedCheck>, now: Option<&'a ParsedCheck>) -> Option<CheckDifference<'a>> {
+fn check<'a>(before: Option<&Side<'a>>, now: Option<&Side<'a>>) -> Option<CheckDifference<'a>> {
     let sides = [before, now];
-    let digest = sides.map(|side| side.and_then(|check| check.digest.as_deref()));
-    let mut reason = sides.map(|side| {
-        let check = side?;
-        match check.kind {
-            Some(_) => Some(check.trouble.as_ref()?.problem.as_str()),
-            None => Some(check.details.as_str()).filter(|details| !details.is_empty()),
-        }
-    });
+    let digest = sides.map(|side| side.and_then(|check| check.digest));
+    let mut reason = sides.map(|side| side.and_then(|check| check.reason.clone()));
     if reason[0] == reason[1] {
-        reason = [None; 2];
+        reason = [None, None];
     }
     let difference = CheckDifference {
-        name: now.or(before)?.name.as_str(),
+        name: now.or(before)?.name,
         status: sides.map(|side| side.map(|check| check.status)),
         lock_changed: matches!(digest, [Some(before), Some(now)] if before != now),
         reason,
-        drift: changes(sides.map(|side| side.map_or(&[][..], |check| &check.drift)), |drift| &drift.path, same_drift),
+        drift: changes(sides.map(|side| side.map_or(&[][..], |check| check.drift)), |drift| &drift.path, same_drift),
         unverified: changes(
-            sides.map(|side| side.map_or(&[][..], |check| &check.unverified)),
+            sides.map(|side| side.map_or(&[][..], |check| check.unverified)),
             |entry| &entry.path,
-            |before, now| before.reason == now.reason,
+            |before, now| before.reason.to_string() == now.reason.to_string(),
         ),
-        root: sides.map(|side| side.and_then(|check| check.root.as_deref()).unwrap_or_default()),
+        root: sides.map(|side| side.map(|check| check.root).unwrap_or_default()),
     };
     let alike = difference.status[0] == difference.status[1]
         && !difference.lock_changed
-        && difference.reason == [None; 2]
+        && difference.reason == [None, None]
         && difference.drift.is_empty()
         && difference.unverified.is_empty();
     (!alike).then_some(difference)
@@ -178,7 +212,7 @@ fn entries(out: &mut impl Write, check: &CheckDifference<'_>) -> io::Result<()> 
     if check.lock_changed {
         writeln!(out, "    the lock is another one")?;
     }
-    for (word, reason) in ["gone", "new"].into_iter().zip(check.reason) {
+    for (word, reason) in ["gone", "new"].into_iter().zip(&check.reason) {
         if let Some(reason) = reason {
             writeln!(out, "    {word}: {}", Prose(reason))?;
         }
@@ -186,7 +220,7 @@ fn entries(out: &mut impl Write, check: &CheckDifference<'_>) -> io::Result<()> 
     let drift = |root: &str, drift: &Drift| format!("{} ({})", label(drift.change), describe::drift(root, drift));
     let [earlier, later] = check.root;
     list(out, &check.drift, check.root, |drift| &drift.path, |root, item| drift(root, item))?;
-    let unverified = |_: &str, entry: &ParsedUnverified| format!("unverified ({})", Prose(&entry.reason));
+    let unverified = |_: &str, entry: &UnverifiedEntry| format!("unverified ({})", Prose(&entry.reason.to_string()));
     list(out, &check.unverified, [earlier, later], |entry| &entry.path, unverified)
 }
 

@@ -1,4 +1,4 @@
-//! The report for machines, `drift_report.json`: the only writer, and with [`parse`] the only reader.
+//! The report for machines, `drift_report.json`: the only writer, and with [`read`] the only reader.
 //!
 //! It keeps the fields of the scripts that driftlock replaces, in their order and with their meanings, so that
 //! `jq -r .overall` of an alerting rule goes on working, and adds to them. `docs/report.schema.json` specifies it.
@@ -10,18 +10,18 @@
 //!   text, and a `;` in a name as `\x3b`, so no name can make two items of one.
 //! - What is hazardous on a terminal or in a CI system's log, or is invisible, is written as `\uXXXX`, in every string.
 
-mod details;
+pub(super) mod details;
 mod digests;
 mod document;
+mod entry;
 mod error;
 mod head;
-mod parsed;
-mod restored;
-mod sums;
+mod items;
+mod read;
 
 pub use error::ReportError;
 pub use head::{Head, head};
-pub use parsed::{Kept, Parsed, ParsedCheck, ParsedServers, ParsedUnverified, parse, parse_kept};
+pub use read::{read, read_one};
 
 use std::io::{self, Write};
 
@@ -29,10 +29,12 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::{HostReport, Report, RunInfo};
-use crate::compare::{Comparison, Drift};
+use crate::compare::{Drift, UnverifiedEntry};
 use crate::digest::Sha256;
 use crate::manifest::{Sha256Digest, Uncovered, UncoveredItem};
 use crate::path::to_escape;
+use entry::{DriftItem, UnverifiedItem};
+use items::Items;
 
 /// What `schema` says in a report of this form. The number changes when a field changes its meaning or goes.
 pub const SCHEMA: &str = "driftlock-report-1";
@@ -61,6 +63,12 @@ pub fn write_host(out: &mut impl Write, run: &RunInfo, host: &HostReport) -> io:
 
 /// Over all that is to be said of a host, but for who it is and how long it took.
 pub(super) fn gist(host: &HostReport) -> Sha256Digest {
+    let head = host.server.as_ref().and_then(|server| server.head.as_ref());
+    digest(&(document::checks(host), head.map(|head| (head.landlock, head.seccomp))))
+}
+
+/// Over a value as JSON, without a copy of it.
+fn digest(value: &impl Serialize) -> Sha256Digest {
     struct Hasher(Sha256);
     impl Write for Hasher {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -72,10 +80,8 @@ pub(super) fn gist(host: &HostReport) -> Sha256Digest {
         }
     }
     let mut hasher = Hasher(Sha256::new());
-    let head = host.server.as_ref().and_then(|server| server.head.as_ref());
     // Nothing in it could fail to be JSON, and hashing has no errors.
-    let _ =
-        serde_json::to_writer(&mut hasher, &(document::checks(host), head.map(|head| (head.landlock, head.seccomp))));
+    let _ = serde_json::to_writer(&mut hasher, value);
     hasher.0.finish()
 }
 
@@ -111,19 +117,18 @@ pub fn write_lines<T: Serialize>(out: &mut impl Write, items: &[T]) -> io::Resul
 }
 
 /// The drift that a comparison found, as a report has it.
-pub(super) fn drift_value(found: &Comparison) -> serde_json::Value {
-    // Strings and numbers only: nothing that could fail to be JSON.
-    serde_json::to_value(document::Drifts(Some(found))).unwrap_or_default()
-}
-
-/// One drift, as a report has it.
-pub(super) fn drift_item(drift: &Drift) -> serde_json::Value {
-    serde_json::to_value(document::DriftItem::from(drift)).unwrap_or_default()
+pub(super) fn drift(all: &[Drift]) -> impl Serialize {
+    Items::<Drift, DriftItem>::of(all)
 }
 
 /// What a comparison could not verify, as a report has it.
-pub(super) fn unverified_value(found: &Comparison) -> serde_json::Value {
-    serde_json::to_value(document::Unverifieds(Some(found))).unwrap_or_default()
+pub(super) fn unverified(all: &[UnverifiedEntry]) -> impl Serialize {
+    Items::<UnverifiedEntry, UnverifiedItem>::of(all)
+}
+
+/// One drift, as a report has it.
+pub(super) fn drift_item(drift: &Drift) -> impl Serialize + use<> {
+    DriftItem::from(drift)
 }
 
 /// What is uncovered, as a report has it.

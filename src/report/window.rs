@@ -1,15 +1,44 @@
 //! A maintenance window: until when drift is expected, and why.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::path::is_hazardous;
 
 /// A time in which the operator expects drift. It is reported as always; alerts wait until the window is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WindowItem", into = "WindowItem")]
 pub struct Window {
     until: Timestamp,
     /// Why, in words: one line, harmless.
     pub reason: String,
+}
+
+/// The same as JSON has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WindowItem {
+    until: String,
+    reason: String,
+}
+
+impl From<Window> for WindowItem {
+    fn from(window: Window) -> Self {
+        Self { until: window.until(), reason: window.reason }
+    }
+}
+
+impl TryFrom<WindowItem> for Window {
+    type Error = String;
+
+    fn try_from(WindowItem { until, reason }: WindowItem) -> Result<Self, String> {
+        let window = Self::new(&until, &reason).map_err(|error| format!("`window`: {error}"))?;
+        if window.until() == until && window.reason == reason {
+            Ok(window)
+        } else {
+            Err("`window`: driftlock would write it otherwise".to_owned())
+        }
+    }
 }
 
 /// Why something is no window.

@@ -19,6 +19,8 @@ use landlock::{
 };
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::{Grants, Landlock};
 
@@ -76,6 +78,15 @@ pub fn offered() -> Result<Landlock, NoLandlock> {
 #[must_use]
 pub fn restriction(name: &str) -> Option<&'static str> {
     RESTRICTIONS.iter().map(|(_, known)| *known).find(|known| *known == name)
+}
+
+/// Reads [`Landlock::restrictions`].
+pub(super) fn restrictions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<&'static str>, D::Error> {
+    let known = |name: &String| {
+        let unknown = || D::Error::custom(format!("the restriction {name:?} of Landlock is not known"));
+        restriction(name).ok_or_else(unknown)
+    };
+    Vec::<String>::deserialize(deserializer)?.iter().map(known).collect()
 }
 
 fn described(abi: ABI) -> Landlock {

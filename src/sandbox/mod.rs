@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::thread::UnshareFlags;
+use serde::{Deserialize, Serialize};
 
 pub use landlock::{LandlockError, NoLandlock};
 pub use seccomp::SeccompError;
@@ -48,18 +49,23 @@ pub struct Grants<'a> {
 }
 
 /// Which layers hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Enforced {
+    // Without this, serde takes an absent key for `null`.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub landlock: Option<Landlock>,
     pub seccomp: bool,
 }
 
 /// What Landlock enforces, all of it fully.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Landlock {
     /// The ABI whose rights were all requested and granted.
     pub abi: u32,
     /// What that ABI covers: `filesystem`, `refer`, `truncate`, `tcp`, `ioctl`, `scope`, `unix`, `udp`.
+    #[serde(deserialize_with = "landlock::restrictions")]
     pub restrictions: Vec<&'static str>,
 }
 

@@ -3,9 +3,8 @@
 use std::rc::Rc;
 
 use driftlock::manifest::{Boundary, Crossing, Kind};
-use driftlock::report::json::{Kept, parse_kept};
 use driftlock::report::next::{Footing, Ground, InGit};
-use driftlock::report::{CheckReport, Outcome, Report, Trouble, changes, difference};
+use driftlock::report::{CheckReport, Outcome, Report, Trouble, changes, difference, json};
 
 use crate::samples::{self, Tree};
 use crate::trees::{Pair, WORST};
@@ -129,7 +128,7 @@ pub fn cases() -> Vec<Case> {
             let mut work = formats::all(&report);
             work.push(("next steps", formats::text(in_git(make(size)))));
             let read = json.clone();
-            work.push(("read back", Box::new(move || samples::json(&back(&read)).len())));
+            work.push(("read back", Box::new(move || samples::json(&json::read(&read).expect("a report")).len())));
             // Those of several servers are not compared.
             if report.only().is_some() {
                 let nothing = samples::json(&samples::seed_pass());
@@ -144,17 +143,13 @@ pub fn cases() -> Vec<Case> {
     all().into_iter().map(case).collect()
 }
 
-fn back(json: &[u8]) -> Report {
-    parse_kept(json).and_then(Kept::into_report).expect("a report")
-}
-
 fn compare(report: &[u8], nothing: &[u8], later: bool, json: bool) -> usize {
-    let [report, nothing] = [report, nothing].map(|json| driftlock::report::json::parse(json).expect("a report"));
+    let [report, nothing] = [report, nothing].map(|report| json::read_one(report).expect("a report"));
     let difference =
         if later { difference::compare(&nothing, &report) } else { difference::compare(&report, &nothing) };
     let mut out = Vec::new();
     let written = if json {
-        driftlock::report::json::write_value(&mut out, &changes::between_reports(&difference))
+        json::write_value(&mut out, &changes::between_reports(&difference))
     } else {
         difference::write(&mut out, &difference)
     };

@@ -2,13 +2,13 @@
 
 use driftlock::manifest::Kind;
 use driftlock::report::difference::{compare, write};
-use driftlock::report::json::{Parsed, parse};
+use driftlock::report::json::read_one;
 use driftlock::report::{Outcome, Report};
 
 use crate::samples::{self, HOSTILE, Tree, json};
 
-fn read(report: &Report) -> Parsed {
-    parse(&json(report)).unwrap()
+fn read(report: &Report) -> Report {
+    read_one(&json(report)).unwrap()
 }
 
 fn text(earlier: &Report, later: &Report) -> String {

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use driftlock::baseline::OldLock;
 use driftlock::manifest::json::entry_line;
 use driftlock::path::is_hazardous;
-use driftlock::report::json::{Kept, ReportError, parse, parse_kept};
-use driftlock::report::{Outcome, Report, Status};
+use driftlock::report::json::{ReportError, read, read_one};
+use driftlock::report::{Outcome, Report, Scope, Status};
 use needs::needs;
 use serde_json::{Value, json};
 
@@ -153,35 +153,40 @@ fn an_entry_has_the_keys_of_its_lock_line() {
 #[test]
 fn a_report_reads_back_as_it_was() {
     for (name, report) in samples::all() {
-        let parsed = parse(&samples::json(&report)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let host = &report.hosts[0];
-        assert_eq!(parsed.exit_code, report.exit_code(), "{name}");
-        assert_eq!(parsed.overall, report.overall(), "{name}");
-        assert_eq!(parsed.summary, host.summary(), "{name}");
-        assert_eq!(parsed.counts, report.counts(), "{name}");
-        assert_eq!(parsed.timestamp, report.run.timestamp, "{name}");
+        let read = read(&samples::json(&report)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(read.exit_code(), report.exit_code(), "{name}");
+        assert_eq!(read.overall(), report.overall(), "{name}");
+        assert_eq!(read.counts(), report.counts(), "{name}");
+        assert_eq!(read.run.scope, report.run.scope, "{name}");
+        assert_eq!(read.run.timestamp, report.run.timestamp, "{name}");
+        let ([read], [host]) = (&read.hosts[..], &report.hosts[..]) else { panic!("{name}") };
+        assert_eq!(read.summary(), host.summary(), "{name}");
         assert_eq!(
-            parsed.server.as_ref().map(|server| &server.name),
+            read.server.as_ref().map(|server| &server.name),
             host.server.as_ref().map(|server| &server.name),
             "{name}"
         );
-        let own = 1 + usize::from(host.server.is_some());
-        assert_eq!(parsed.checks.len(), own + host.checks.len(), "{name}");
-        for (parsed, check) in parsed.checks[own..].iter().zip(&host.checks) {
-            assert_eq!((&parsed.name, parsed.kind), (&check.name, Some(check.kind)), "{name}");
-            assert_eq!((parsed.status, parsed.counts), (check.status(), check.counts()), "{name}");
-            match &check.outcome {
-                Outcome::Compared { comparison, digest, live_digest } => {
-                    assert_eq!(parsed.drift, comparison.drift, "{name}");
-                    assert_eq!((&parsed.digest, &parsed.live_digest), (digest, live_digest), "{name}");
-                    let paths = parsed.unverified.iter().map(|entry| &entry.path);
+        assert_eq!(read.checks.len(), host.checks.len(), "{name}");
+        for (read, check) in read.checks.iter().zip(&host.checks) {
+            assert_eq!((&read.name, read.kind), (&check.name, check.kind), "{name}");
+            assert_eq!((read.status(), read.counts()), (check.status(), check.counts()), "{name}");
+            match (&read.outcome, &check.outcome) {
+                (
+                    Outcome::Compared { comparison: read, digest: read_digest, live_digest: read_live },
+                    Outcome::Compared { comparison, digest, live_digest },
+                ) => {
+                    assert_eq!(read.drift, comparison.drift, "{name}");
+                    assert_eq!((read_digest, read_live), (digest, live_digest), "{name}");
+                    let paths = read.unverified.iter().map(|entry| &entry.path);
                     assert!(paths.eq(comparison.unverified.iter().map(|entry| &entry.path)), "{name}");
                 }
-                Outcome::Failed(trouble) => {
-                    let escaped = parsed.trouble.as_ref().unwrap();
+                (Outcome::Failed(escaped), Outcome::Failed(trouble)) => {
                     assert!(name == "hostile" || escaped == trouble, "{name}");
                 }
-                Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => assert_eq!(parsed.status, Status::Skip),
+                (read, _) => {
+                    assert_eq!(std::mem::discriminant(read), std::mem::discriminant(&check.outcome), "{name}");
+                    assert_eq!(check.status(), Status::Skip);
+                }
             }
         }
     }
@@ -192,7 +197,7 @@ fn a_report_reads_back_as_it_was() {
 fn a_report_that_was_read_is_written_the_same() {
     for (name, report) in samples::all() {
         let json = samples::json(&report);
-        let restored = parse(&json).unwrap().into_report().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let restored = read(&json).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(samples::json(&restored) == json, "{name}");
         assert_eq!(plain(&restored), plain(&report), "{name}");
     }
@@ -203,11 +208,11 @@ fn details_changed_by_hand_are_refused() {
     for check in 0..3 {
         let mut report = value(&samples::seed_fail());
         report["checks"][check]["details"] = json!("1 file drifted: x;");
-        let error = parse(report.to_string().as_bytes()).unwrap().into_report().unwrap_err();
+        let error = read(report.to_string().as_bytes()).unwrap_err();
         assert!(matches!(error, ReportError::Inconsistent { .. }), "{error}");
         // Another version may have had other words for it.
         report["driftlock"] = json!("0.0.9");
-        assert!(parse(report.to_string().as_bytes()).unwrap().into_report().is_ok());
+        assert!(read(report.to_string().as_bytes()).is_ok());
     }
 }
 
@@ -223,24 +228,28 @@ fn it_is_harmless_on_a_terminal_and_exact() {
     assert_eq!(jq(".checks[1].mounts[4].path_base64", &json), "bm90//51dGY4\n");
 }
 
+fn refused(bytes: &[u8]) -> ReportError {
+    read(bytes).map(|_| ()).unwrap_err()
+}
+
 #[test]
 fn what_is_no_report_is_refused() {
     let json = samples::json(&samples::seed_fail());
-    assert_eq!(parse(b""), Err(ReportError::Empty));
-    assert_eq!(parse(b" \n"), Err(ReportError::Empty));
-    assert!(matches!(parse(b"OVERALL: PASS"), Err(ReportError::NotJson { .. })));
+    assert_eq!(refused(b""), ReportError::Empty);
+    assert_eq!(refused(b" \n"), ReportError::Empty);
+    assert!(matches!(read(b"OVERALL: PASS"), Err(ReportError::NotJson { .. })));
     for other in ["[]", "1", "{}", "{\"schema\": 1}", "{\"schema\": \"x\"}", "{\"overall\": \"PASS\"}"] {
-        assert_eq!(parse(other.as_bytes()), Err(ReportError::NotAReport), "{other}");
+        assert_eq!(refused(other.as_bytes()), ReportError::NotAReport, "{other}");
     }
     let found = "driftlock-report-2".to_owned();
-    assert_eq!(parse(b"{\"schema\": \"driftlock-report-2\", \"new\": 1}"), Err(ReportError::Version { found }));
+    assert_eq!(refused(b"{\"schema\": \"driftlock-report-2\", \"new\": 1}"), ReportError::Version { found });
     // Cut anywhere.
     for end in 1..json.len() - 2 {
-        assert!(matches!(parse(&json[..end]), Err(ReportError::Truncated { .. })), "{end}");
+        assert!(matches!(read(&json[..end]), Err(ReportError::Truncated { .. })), "{end}");
     }
     let twice = [&json[..], &json[..]].concat();
-    assert!(matches!(parse(&twice), Err(ReportError::NotJson { .. })));
-    assert!(parse("[".repeat(100_000).as_bytes()).is_err());
+    assert!(matches!(read(&twice), Err(ReportError::NotJson { .. })));
+    assert!(read("[".repeat(100_000).as_bytes()).is_err());
 }
 
 #[needs("jq")]
@@ -250,9 +259,8 @@ fn an_old_lock_is_told() {
         jq("[.checks[].old_lock] | tostring", report),
         "[null,\"file_hashes\",\"module_hashes\",\"container_images\"]\n"
     );
-    let parsed = parse(report).unwrap();
-    let told: Vec<_> = parsed.checks.iter().map(|check| check.old_lock).collect();
-    assert_eq!(told, [None, Some(OldLock::FileHashes), Some(OldLock::ModuleHashes), Some(OldLock::ContainerImages)]);
+    let told: Vec<_> = read(report).unwrap().checks().map(|check| check.old_lock).collect();
+    assert_eq!(told, [Some(OldLock::FileHashes), Some(OldLock::ModuleHashes), Some(OldLock::ContainerImages)]);
     // A lock of the scripts is of one kind, and states no digest.
     let edits: [fn(&mut Value); 2] = [
         |report| report["checks"][1]["kind"] = json!("trees"),
@@ -261,7 +269,7 @@ fn an_old_lock_is_told() {
     for edit in edits {
         let mut value: Value = serde_json::from_slice(report).unwrap();
         edit(&mut value);
-        let refused = parse(value.to_string().as_bytes()).unwrap_err();
+        let refused = refused(value.to_string().as_bytes());
         assert!(matches!(refused, ReportError::Inconsistent { .. }), "{refused}");
     }
 }
@@ -269,8 +277,8 @@ fn an_old_lock_is_told() {
 #[needs("jq")]
 fn what_was_trusted_is_told() {
     assert_eq!(jq("[.checks[].trusted] | tostring", &samples::json(&samples::trusting())), "[0,0,3]\n");
-    let parsed = parse(&samples::json(&samples::trusting())).unwrap();
-    assert_eq!(parsed.checks.iter().map(|check| check.trusted).collect::<Vec<_>>(), [0, 0, 3]);
+    let read = read(&samples::json(&samples::trusting())).unwrap();
+    assert_eq!(read.checks().map(|check| check.trusted).collect::<Vec<_>>(), [0, 3]);
 }
 
 /// What a report can say of the one before it.
@@ -340,7 +348,7 @@ fn a_report_changed_by_hand_is_refused() {
     for (number, (contradiction, edit)) in edits.into_iter().enumerate() {
         let mut report = value(&samples::after_another(samples::seed_fail()));
         edit(&mut report);
-        let error = parse(report.to_string().as_bytes()).expect_err(&number.to_string());
+        let error = read(report.to_string().as_bytes()).map(|_| ()).expect_err(&number.to_string());
         match error {
             ReportError::Inconsistent { .. } => assert!(contradiction, "{number}: {error}"),
             ReportError::Form { .. } => assert!(!contradiction, "{number}: {error}"),
@@ -350,26 +358,51 @@ fn a_report_changed_by_hand_is_refused() {
     }
 }
 
-/// Something done to a report by hand.
-type FleetEdit = fn(&mut Value);
-
-/// Reads a report of several servers back.
-fn restored(bytes: &[u8]) -> Result<Report, ReportError> {
-    match parse_kept(bytes)? {
-        Kept::Several(parsed) => parsed.into_report(),
-        Kept::One(_) => panic!("it is about one"),
+/// What a report can't hold would be gone when it is written once more, so it is refused and not passed over.
+#[test]
+fn what_would_be_lost_is_refused() {
+    let troubled = samples::report(samples::troubled());
+    let unreached = samples::unreached();
+    let server = samples::of_server(samples::seed_pass(), None);
+    let failed = |key: &str, value: Value| {
+        let mut report = self::value(&troubled);
+        report["checks"][2][key] = value;
+        report
+    };
+    let of_server = |report: &Report, key: &str, value: Value| {
+        let mut report = self::value(report);
+        report["server"][key] = value;
+        report
+    };
+    let mut cause = value(&troubled);
+    assert_eq!(cause["checks"][1]["unverified"][1]["cause"], "below");
+    cause["checks"][1]["unverified"][1]["cause"] = json!("io");
+    assert_eq!(read(cause.to_string().as_bytes()).unwrap().hosts[0].checks[0].counts().unverified, 4);
+    for report in [
+        failed("digest", json!(samples::sha256(b"lock").sri())),
+        failed("live_digest", json!(samples::sha256(b"lock").sri())),
+        failed("uncovered", json!([{"list": "include", "glob": "x"}])),
+        of_server(&server, "sandbox", Value::Null),
+        of_server(&server, "driftlock", Value::Null),
+        of_server(&unreached, "driftlock", json!("0.1.0")),
+    ] {
+        let error = refused(report.to_string().as_bytes());
+        assert!(matches!(error, ReportError::Inconsistent { .. }), "{error}");
     }
 }
+
+/// Something done to a report by hand.
+type FleetEdit = fn(&mut Value);
 
 #[test]
 fn a_report_of_several_servers_is_read_back_to_the_byte() {
     for (name, fleet) in samples::fleets() {
         let json = samples::json(&fleet);
-        let read = restored(&json).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let read = read(&json).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(samples::json(&read), json, "{name}");
-        assert_eq!(parse(&json), Err(ReportError::Several), "{name}");
+        assert_eq!(read_one(&json).map(|_| ()), Err(ReportError::Several), "{name}");
     }
-    assert!(matches!(parse_kept(&samples::json(&samples::seed_fail())), Ok(Kept::One(_))));
+    assert_eq!(read(&samples::json(&samples::seed_fail())).unwrap().run.scope, Scope::ThisMachine);
 }
 
 #[test]
@@ -411,15 +444,15 @@ fn a_report_of_several_servers_that_contradicts_itself_is_refused() {
     for (edit, problem) in edits {
         let mut value: Value = serde_json::from_slice(&good).unwrap();
         edit(&mut value);
-        let error = restored(value.to_string().as_bytes()).map(|_| ()).unwrap_err();
+        let error = refused(value.to_string().as_bytes());
         assert!(error.to_string().contains(problem), "{error}, not {problem}");
         assert!(!error.remedy().is_empty());
     }
     // A local report among them, and one cut anywhere.
     let mut value: Value = serde_json::from_slice(&good).unwrap();
     value["servers"][0] = serde_json::from_slice(&samples::json(&samples::seed_pass())).unwrap();
-    assert!(restored(value.to_string().as_bytes()).is_err());
+    assert!(read(value.to_string().as_bytes()).is_err());
     for cut in (0..good.len() - 1).step_by(97) {
-        assert!(restored(&good[..cut]).is_err(), "{cut}");
+        assert!(read(&good[..cut]).is_err(), "{cut}");
     }
 }

@@ -8,7 +8,7 @@ use crate::report::words::{Prose, shown};
 use crate::report::{CheckReport, HostReport, Outcome, ServerReport};
 
 /// Of `lock_files_exist`: `1 lock file missing: audit/locks/compose_hashes.lock.json;`.
-pub(super) fn lock_files(host: &HostReport) -> String {
+pub(in crate::report) fn lock_files(host: &HostReport) -> String {
     let mut text = String::new();
     let missing: Vec<_> = host.missing_locks().collect();
     let names = missing.iter().map(|lock| escaped(lock.as_bytes()).to_string());
@@ -17,7 +17,7 @@ pub(super) fn lock_files(host: &HostReport) -> String {
 }
 
 /// Of `server_collection`: `not collected: it sent nothing;`.
-pub(super) fn collection(server: &ServerReport) -> String {
+pub(in crate::report) fn collection(server: &ServerReport) -> String {
     let mut text = String::new();
     if let Some(trouble) = &server.trouble {
         push(&mut text, &format!("not collected: {}", Prose(&trouble.problem)));

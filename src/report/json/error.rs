@@ -29,6 +29,15 @@ pub enum ReportError {
 }
 
 impl ReportError {
+    /// The same of one server among several.
+    pub(super) fn of_server(self, name: &str) -> Self {
+        match self {
+            Self::Form { problem } => Self::Form { problem: format!("server {name}: {problem}") },
+            Self::Inconsistent { problem } => Self::Inconsistent { problem: format!("server {name}: {problem}") },
+            other => other,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub const fn remedy(&self) -> &'static str {

@@ -4,7 +4,6 @@ use std::io::{BufReader, Read};
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::document::PreviousItem;
 use super::{SCHEMA, SERVERS_SCHEMA};
 use crate::report::chain::Previous;
 
@@ -25,15 +24,14 @@ pub fn head(input: impl Read) -> Option<Head> {
     // That it goes on behind what was looked for is an error to serde, and none to us.
     let _ = reader.deserialize_map(&mut found);
     let is_ours = found.schema.is_some_and(|schema| schema == SCHEMA || schema == SERVERS_SCHEMA);
-    let previous = found.previous?.map(Previous::try_from).transpose().ok()?;
-    Some(Head { started: found.started.filter(|_| is_ours)?, previous })
+    Some(Head { started: found.started.filter(|_| is_ours)?, previous: found.previous? })
 }
 
 #[derive(Default)]
 struct Found {
     schema: Option<String>,
     started: Option<String>,
-    previous: Option<Option<PreviousItem>>,
+    previous: Option<Option<Previous>>,
 }
 
 impl<'de> Visitor<'de> for &mut Found {

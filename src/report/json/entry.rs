@@ -5,11 +5,10 @@ mod record;
 
 use serde::{Deserialize, Serialize};
 
-use super::present;
 use crate::compare::{Change, Drift, Excerpt, Hidden, LINES, LONGEST, LiveStatus, UnverifiedEntry};
 use crate::manifest::bytes::{joined, split};
-use crate::manifest::{Boundary, Cause, Crossing};
-use crate::path::EntryPath;
+use crate::manifest::{Boundary, Cause, Crossing, Unverified};
+use crate::path::{EntryPath, directories_above};
 use crate::report::words::Prose;
 use record::RecordItem;
 
@@ -20,32 +19,32 @@ fn path(text: Option<String>, base64: Option<String>) -> Result<EntryPath, Strin
 /// A path alone.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in super::super) struct PathItem {
+pub(super) struct PathItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_base64: Option<String>,
 }
 
-impl From<&[u8]> for PathItem {
-    fn from(bytes: &[u8]) -> Self {
+impl From<&Vec<u8>> for PathItem {
+    fn from(bytes: &Vec<u8>) -> Self {
         let (path, path_base64) = split(bytes);
         Self { path, path_base64 }
     }
 }
 
-impl TryFrom<PathItem> for EntryPath {
+impl TryFrom<PathItem> for Vec<u8> {
     type Error = String;
 
     fn try_from(item: PathItem) -> Result<Self, String> {
-        path(item.path, item.path_base64)
+        Ok(path(item.path, item.path_base64)?.as_bytes().to_vec())
     }
 }
 
 /// A place where another mount or file system begins.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in super::super) struct MountItem {
+pub(super) struct MountItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +71,7 @@ impl TryFrom<MountItem> for Crossing {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in super::super) struct UnverifiedItem {
+pub(super) struct UnverifiedItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,16 +88,33 @@ impl From<&UnverifiedEntry> for UnverifiedItem {
     }
 }
 
-impl UnverifiedItem {
-    pub fn into_parts(self) -> Result<(EntryPath, String, Cause), String> {
-        let cause = Cause::named(&self.cause).ok_or("the cause of something unverified is not known")?;
-        Ok((path(self.path, self.path_base64)?, self.reason, cause))
+impl TryFrom<UnverifiedItem> for UnverifiedEntry {
+    type Error = String;
+
+    /// Text reports fold what lies below a directory that could not be read, so that is told from the words.
+    fn try_from(item: UnverifiedItem) -> Result<Self, String> {
+        let cause = Cause::named(&item.cause).ok_or("the cause of something unverified is not known")?;
+        let path = path(item.path, item.path_base64)?;
+        let below = Some(cause).filter(|&cause| cause == Cause::Below).and_then(|_| below(&path, &item.reason));
+        let reason = below.unwrap_or_else(|| Unverified::Reported(cause, item.reason.into()));
+        Ok(Self { path, reason })
     }
+}
+
+/// The reason in which `reason` is the word for one of the directories above a path.
+fn below(path: &EntryPath, reason: &str) -> Option<Unverified> {
+    let directory = reason.strip_prefix(Unverified::BELOW.0)?.strip_suffix(Unverified::BELOW.1)?;
+    // A directory above is shown as the beginning of the path is.
+    let shown = path.to_string();
+    shown.strip_prefix(directory)?.strip_prefix('/')?;
+    // No escape has a slash in it.
+    let names = directory.matches('/').count() + 1;
+    Some(Unverified::Below(directories_above(path.as_bytes()).nth(names - 1)?.into()))
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in super::super) struct DriftItem {
+pub(super) struct DriftItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,9 +124,9 @@ pub(in super::super) struct DriftItem {
     from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from_base64: Option<String>,
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "Option::deserialize")]
     expected: Option<RecordItem>,
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "Option::deserialize")]
     actual: Option<RecordItem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<LiveItem>,
@@ -146,7 +162,7 @@ impl TryFrom<LiveItem> for LiveStatus {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DiffItem {
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "Option::deserialize")]
     hidden: Option<String>,
     lines: Vec<String>,
     left_out: u64,
