@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 
 use super::json::details;
+use super::row::Row;
 use super::text::describe::{self, label};
 use super::words::{Prose, shown};
-use super::{CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, SERVER_COLLECTION, Status};
+use super::{HostReport, Outcome, Report, Status};
 use crate::compare::{Comparison, Drift, UnverifiedEntry, difference};
 use crate::manifest::Record;
 use crate::path::{EntryPath, escaped};
@@ -74,39 +75,30 @@ struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
-    /// One that no declaration has. What failed in it is in its details.
-    fn undeclared(name: &'a str, status: Status, details: String) -> Self {
-        let reason = Some(details).filter(|details| !details.is_empty());
-        Self { name, status, reason, digest: None, drift: &[], unverified: &[], root: "" }
-    }
-
-    fn declared(check: &'a CheckReport) -> Self {
-        let (digest, drift, unverified) = match &check.outcome {
+    fn of(host: &'a HostReport, row: Row<'a>) -> Self {
+        // What failed in a check that no declaration has is in its details.
+        let details = || Some(details::of(host, row)).filter(|details| !details.is_empty());
+        let (name, status) = (row.name(), row.status());
+        let side = Self { name, status, reason: None, digest: None, drift: &[], unverified: &[], root: "" };
+        let Row::Check(check) = row else { return Self { reason: details(), ..side } };
+        match &check.outcome {
             Outcome::Compared { comparison: Comparison { drift, unverified, .. }, digest, .. } => {
-                (digest.as_deref(), &drift[..], &unverified[..])
+                Self { digest: digest.as_deref(), drift, unverified, root: &check.root, ..side }
             }
-            _ => (None, &[][..], &[][..]),
-        };
-        let reason = match &check.outcome {
-            Outcome::Failed(trouble) => Some(trouble.problem.clone()),
-            _ => None,
-        };
-        Self { name: &check.name, status: check.status(), reason, digest, drift, unverified, root: &check.root }
+            Outcome::Failed(trouble) => Self { reason: Some(trouble.problem.clone()), ..side },
+            Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => side,
+        }
     }
 }
 
-fn sides(host: &HostReport) -> impl Iterator<Item = Side<'_>> {
-    let lock_files = Side::undeclared(LOCK_FILES_EXIST, host.lock_files_exist(), details::lock_files(host));
-    let collection = host.server.as_ref().map(|server| {
-        Side::undeclared(SERVER_COLLECTION, Status::pass_if(server.trouble.is_none()), details::collection(server))
-    });
-    std::iter::once(lock_files).chain(collection).chain(host.checks.iter().map(Side::declared))
+fn sides(report: &Report) -> Vec<Side<'_>> {
+    report.hosts.iter().flat_map(|host| host.rows().map(move |row| Side::of(host, row))).collect()
 }
 
 /// Compares two reports, of one machine each.
 #[must_use]
 pub fn compare<'a>(earlier: &'a Report, later: &'a Report) -> Difference<'a> {
-    let [before, now] = [earlier, later].map(|report| report.hosts.iter().flat_map(sides).collect::<Vec<_>>());
+    let [before, now] = [earlier, later].map(sides);
     let by_name: HashMap<_, _> = before.iter().map(|check| (check.name, check)).collect();
     let known: HashSet<_> = now.iter().map(|check| check.name).collect();
     let both = now.iter().map(|check| (by_name.get(check.name).copied(), Some(check)));

@@ -6,10 +6,11 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use super::next::{self, Next};
 use super::places::{Place, Places};
+use super::row::Row;
 use super::text::describe;
 use super::uncovered;
 use super::words::{Prose, counted, grouped, joined, shown};
-use super::{CheckReport, HostReport, Outcome, Report, RunInfo, SERVER_COLLECTION, Trouble};
+use super::{CheckReport, HostReport, Outcome, Report, RunInfo, Status, Trouble};
 use crate::compare::{Change, Comparison, Drift, UnverifiedEntry};
 use crate::manifest::{Kind, Uncovered};
 use crate::path::{EntryPath, ROOT, escaped};
@@ -39,63 +40,81 @@ pub(super) fn of(check: &CheckReport) -> Vec<Finding<'_>> {
     }
 }
 
-/// A finding with all that it is about.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Found<'a> {
+/// What failed on a host: a declared check, or the collection.
+#[derive(Debug)]
+pub(super) struct Failed<'a> {
     run: &'a RunInfo,
     host: &'a HostReport,
-    /// Nothing if it is about the collection.
-    check: Option<&'a CheckReport>,
-    pub finding: Finding<'a>,
+    pub row: Row<'a>,
+    /// All that is wrong with it.
+    pub findings: Vec<Finding<'a>>,
 }
 
-/// All that is wrong, check by check; what is wrong with the locks only once.
-pub(super) fn all(report: &Report) -> Vec<Vec<Found<'_>>> {
-    let run = &report.run;
+/// All that failed, host by host; what is wrong with the locks only once.
+pub(super) fn all(report: &Report) -> Vec<Failed<'_>> {
     let mut missing = HashSet::new();
-    let mut all = Vec::new();
-    for host in &report.hosts {
-        if let Some(trouble) = host.trouble() {
-            all.push(vec![Found { run, host, check: None, finding: Finding::Failed(trouble) }]);
-        }
-        for check in &host.checks {
-            if matches!(check.outcome, Outcome::NoLock) && !missing.insert(&check.lock) {
-                continue;
-            }
-            let found = of(check).into_iter().map(|finding| Found { run, host, check: Some(check), finding });
-            all.push(found.collect());
-        }
-    }
-    all.retain(|found| !found.is_empty());
-    all
+    report.hosts.iter().flat_map(|host| failed(&report.run, host, &mut missing)).collect()
 }
 
-impl<'a> Found<'a> {
-    /// The name of its check. Not made harmless, like the next ones.
-    pub fn check_name(&self) -> &'a str {
-        self.check.map_or(SERVER_COLLECTION, |check| &check.name)
+/// All that failed on a host, but for the locks that are known to be missing.
+pub(super) fn failed<'a>(run: &'a RunInfo, host: &'a HostReport, missing: &mut HashSet<&'a str>) -> Vec<Failed<'a>> {
+    let failed = |row| {
+        let findings = match row {
+            Row::LockFiles(_) => return None,
+            Row::Collection(server) => server.trouble.iter().map(Finding::Failed).collect(),
+            Row::Check(CheckReport { outcome: Outcome::NoLock, lock, .. }) if !missing.insert(lock) => return None,
+            Row::Check(check) => of(check),
+        };
+        let is_without_lock = matches!(findings[..], [Finding::MissingLock]);
+        (is_without_lock || row.status() == Status::Fail).then_some(Failed { run, host, row, findings })
+    };
+    host.rows().filter_map(failed).collect()
+}
+
+impl<'a> Failed<'a> {
+    /// Its name. Not made harmless, like the next ones.
+    pub fn name(&self) -> &'a str {
+        self.row.name()
     }
 
     /// The server that it is about, if it is not about the locks here.
     pub fn server(&self) -> Option<&'a str> {
-        let server = self.host.server.as_ref().filter(|_| !matches!(self.finding, Finding::MissingLock));
+        let server = self.host.server.as_ref().filter(|_| !self.is_about_locks());
         server.map(|server| server.name.as_str())
     }
 
     pub fn root(&self) -> &'a str {
-        self.check.map_or("", |check| &check.root)
+        self.check().map_or("", |check| &check.root)
     }
 
-    /// In one line, with its path and without its server. Harmless.
-    pub fn message(&self) -> String {
-        match (self.check, self.finding) {
-            (Some(check), Finding::MissingLock) => match next::of(self.run, self.host, check) {
+    /// Whether it is about the locks here, and not about its host.
+    pub fn is_about_locks(&self) -> bool {
+        matches!(self.findings[..], [Finding::MissingLock])
+    }
+
+    /// Its check; nothing if it is the collection.
+    const fn check(&self) -> Option<&'a CheckReport> {
+        match self.row {
+            Row::Check(check) => Some(check),
+            Row::LockFiles(_) | Row::Collection(_) => None,
+        }
+    }
+
+    /// What to do about it.
+    pub fn next(&self) -> Option<Next> {
+        next::of(self.run, self.host, self.check()?)
+    }
+
+    /// One of its findings in one line, with its path and without its server. Harmless.
+    pub fn message(&self, finding: Finding<'_>) -> String {
+        match (self.check(), finding) {
+            (Some(check), Finding::MissingLock) => match self.next() {
                 Some(next) => {
                     let lines =
                         next.steps.iter().map(|step| format!("`{}`", step.line)).collect::<Vec<_>>().join(" and ");
                     format!("missing lock file: {}; run {lines}", escaped(check.lock.as_bytes()))
                 }
-                None => self.finding.message(check),
+                None => finding.message(check),
             },
             (Some(check), finding) => finding.message(check),
             (None, Finding::Failed(trouble)) => format!("not collected: {}", with_remedy(trouble)),
@@ -104,8 +123,8 @@ impl<'a> Found<'a> {
     }
 
     /// The file that drifted, where it is one of this repository.
-    pub fn file(&self) -> Option<Place> {
-        let (Some(check), Finding::Drift(drift), None) = (self.check, self.finding, &self.host.server) else {
+    pub fn file(&self, finding: Finding<'_>) -> Option<Place> {
+        let (Some(check), Finding::Drift(drift), None) = (self.check(), finding, &self.host.server) else {
             return None;
         };
         let ground = self.run.ground.as_ref()?;
@@ -117,14 +136,9 @@ impl<'a> Found<'a> {
         Some(Place { file, line: 1 })
     }
 
-    /// What to do about its check.
-    pub fn next(&self) -> Option<Next> {
-        next::of(self.run, self.host, self.check?)
-    }
-
-    /// Where it is at home.
-    pub fn place(&self, places: &Places) -> Place {
-        self.check.map_or_else(|| places.declaration(), |check| places.of(check, self.finding))
+    /// Where one of its findings is at home.
+    pub fn place(&self, finding: Finding<'_>, places: &Places) -> Place {
+        self.check().map_or_else(|| places.declaration(), |check| places.of(check, finding))
     }
 }
 

@@ -13,7 +13,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::Report;
-use super::findings::{self, Found, headline};
+use super::findings::{self, Failed, Finding, headline};
 use super::places::Places;
 use super::words::{Prose, counted};
 use crate::path::escaped;
@@ -30,8 +30,9 @@ const NAMES: usize = 5;
 /// Those of `out`.
 pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Result<()> {
     let expected = report.run.window_is_open();
-    let found = together(report);
-    let is_expected = |finding: &Told<'_>| expected && !finding.found.finding.is_trouble();
+    let failed = findings::all(report);
+    let found = together(&failed);
+    let is_expected = |told: &Told<'_>| expected && !told.finding.is_trouble();
     // A layer that did not hold is a warning, too.
     let uncovered = findings::warnings(report);
     let taken = report.run.sandbox.missing().count() + usize::from(!uncovered.is_empty());
@@ -63,15 +64,15 @@ pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Resu
         writeln!(out, "warning: {}", Prose(warning))?;
     }
     for (level, finding) in rest {
-        writeln!(out, "{level}: {}: {}", Prose(finding.found.check_name()), finding.message())?;
+        writeln!(out, "{level}: {}: {}", Prose(finding.failed.name()), finding.message())?;
     }
     let mut known = HashSet::new();
     for told in &found {
         // Those of one server stand for those of all.
-        if known.insert(told.found.check_name())
-            && let Some(next) = told.found.next()
+        if known.insert(told.failed.name())
+            && let Some(next) = told.failed.next()
         {
-            writeln!(out, "{}: {}", Prose(told.found.check_name()), next.cause)?;
+            writeln!(out, "{}: {}", Prose(told.failed.name()), next.cause)?;
             next.steps.iter().try_for_each(|step| writeln!(out, "{}: {}", step.what, step.line))?;
         }
     }
@@ -85,7 +86,8 @@ pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Resu
 
 /// A finding, and the servers that it is the same on.
 struct Told<'a> {
-    found: Found<'a>,
+    failed: &'a Failed<'a>,
+    finding: Finding<'a>,
     text: String,
     servers: Vec<&'a str>,
 }
@@ -103,23 +105,23 @@ impl Told<'_> {
 }
 
 /// All findings, each once.
-fn together(report: &Report) -> Vec<Told<'_>> {
+fn together<'a>(failed: &'a [Failed<'a>]) -> Vec<Told<'a>> {
     let mut known = HashMap::new();
     let mut all: Vec<Told<'_>> = Vec::new();
-    for found in findings::all(report).into_iter().flatten() {
-        let text = found.message();
-        let place = *known.entry((found.check_name(), text.clone())).or_insert(all.len());
+    for (failed, &finding) in failed.iter().flat_map(|failed| failed.findings.iter().map(move |one| (failed, one))) {
+        let text = failed.message(finding);
+        let place = *known.entry((failed.name(), text.clone())).or_insert(all.len());
         match all.get_mut(place) {
-            Some(told) => told.servers.extend(found.server()),
-            None => all.push(Told { found, text, servers: found.server().into_iter().collect() }),
+            Some(told) => told.servers.extend(failed.server()),
+            None => all.push(Told { failed, finding, text, servers: failed.server().into_iter().collect() }),
         }
     }
     all
 }
 
 fn annotate(out: &mut impl Write, level: &str, told: &Told<'_>, places: &Places) -> io::Result<()> {
-    let title = format!("driftlock: {}", Prose(told.found.check_name()));
-    let place = told.found.file().unwrap_or_else(|| told.found.place(places));
+    let title = format!("driftlock: {}", Prose(told.failed.name()));
+    let place = told.failed.file(told.finding).unwrap_or_else(|| told.failed.place(told.finding, places));
     let (file, line) = (Prose(&place.file).to_string(), place.line);
     let message = told.message();
     writeln!(out, "::{level} file={},line={line},title={}::{}", Property(&file), Property(&title), Data(&message))

@@ -6,10 +6,9 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::findings::{self, sentence};
+use super::row::Row;
 use super::words::Prose;
-use super::{
-    CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, RunInfo, SERVER_COLLECTION, ServerReport, Status,
-};
+use super::{CheckReport, HostReport, Report, RunInfo, Status, Trouble};
 use crate::path::to_escape;
 
 /// Writes the report: a test suite, or one a server.
@@ -96,13 +95,7 @@ fn suite(out: &mut impl Write, run: &RunInfo, host: &HostReport) -> io::Result<(
     writeln!(out, "    </properties>")?;
     // What one server's case has to be told from the other's by.
     let class = server.map_or_else(|| "driftlock".to_owned(), |server| format!("driftlock.{}", Prose(&server.name)));
-    lock_files(out, host, &class)?;
-    if let Some(server) = server {
-        collection(out, server, &class)?;
-    }
-    for check in &host.checks {
-        self::check(out, check, &class)?;
-    }
+    host.rows().try_for_each(|row| case(out, row, &class))?;
     writeln!(out, "  </testsuite>")
 }
 
@@ -110,52 +103,60 @@ fn property(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
     writeln!(out, "      <property name=\"{name}\" value=\"{}\"/>", Xml(value))
 }
 
-fn lock_files(out: &mut impl Write, host: &HostReport, class: &str) -> io::Result<()> {
-    write!(out, "    <testcase name=\"{LOCK_FILES_EXIST}\" classname=\"{}\"", Xml(class))?;
-    let lines: Vec<_> = host.missing_locks().map(|lock| Prose(lock).to_string()).collect();
-    if lines.is_empty() {
+fn case(out: &mut impl Write, row: Row<'_>, class: &str) -> io::Result<()> {
+    let kind = match row {
+        Row::Check(check) => format!(".{}", check.kind.name()),
+        Row::LockFiles(_) | Row::Collection(_) => String::new(),
+    };
+    let name = Prose(row.name()).to_string();
+    write!(out, "    <testcase name=\"{}\" classname=\"{}{kind}\"", Xml(&name), Xml(class))?;
+    if row.status() == Status::Pass {
         return writeln!(out, "/>");
     }
-    writeln!(out, ">\n      <failure type=\"missing_lock\" message=\"lock files are missing\">")?;
-    writeln!(out, "{}</failure>\n    </testcase>", Xml(&lines.join("\n")))
-}
-
-fn collection(out: &mut impl Write, server: &ServerReport, class: &str) -> io::Result<()> {
-    write!(out, "    <testcase name=\"{SERVER_COLLECTION}\" classname=\"{}\"", Xml(class))?;
-    let Some(trouble) = &server.trouble else { return writeln!(out, "/>") };
-    let (problem, remedy) = (Prose(&trouble.problem).to_string(), Prose(&trouble.remedy).to_string());
-    writeln!(out, ">\n      <error type=\"trouble\" message=\"{}\">", Xml(&problem))?;
-    writeln!(out, "to do: {}</error>\n    </testcase>", Xml(&remedy))
-}
-
-fn check(out: &mut impl Write, check: &CheckReport, class: &str) -> io::Result<()> {
-    let name = Prose(&check.name).to_string();
-    write!(out, "    <testcase name=\"{}\" classname=\"{}.{}\"", Xml(&name), Xml(class), check.kind.name())?;
-    if check.status() == Status::Pass {
-        return writeln!(out, "/>");
-    }
-    let sentence = sentence(check);
     writeln!(out, ">")?;
-    match check.outcome {
-        Outcome::NoLock | Outcome::OtherMode | Outcome::NotCollected => {
-            writeln!(out, "      <skipped message=\"{}\"/>", Xml(&sentence))?;
+    match row {
+        Row::LockFiles(host) => {
+            let missing = host.missing_locks().map(|lock| Prose(lock).to_string());
+            result(out, ("failure", "missing_lock"), "lock files are missing", missing)?;
         }
-        Outcome::Failed(_) | Outcome::Compared { .. } => {
-            let (trouble, drift): (Vec<_>, Vec<_>) =
-                findings::of(check).into_iter().partition(|finding| finding.is_trouble());
-            for (element, sort, found) in [("failure", "drift", drift), ("error", "trouble", trouble)] {
-                if found.is_empty() {
-                    continue;
-                }
-                writeln!(out, "      <{element} type=\"{sort}\" message=\"{}\">", Xml(&sentence))?;
-                for finding in found {
-                    writeln!(out, "{}", Xml(&finding.message(check)))?;
-                }
-                writeln!(out, "</{element}>")?;
+        Row::Collection(server) => {
+            if let Some(Trouble { problem, remedy }) = &server.trouble {
+                let remedy = format!("to do: {}", Prose(remedy));
+                result(out, ("error", "trouble"), &Prose(problem).to_string(), std::iter::once(remedy))?;
             }
         }
+        Row::Check(check) => self::check(out, check)?,
     }
     writeln!(out, "    </testcase>")
+}
+
+fn check(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
+    let sentence = sentence(check);
+    if check.status() == Status::Skip {
+        return writeln!(out, "      <skipped message=\"{}\"/>", Xml(&sentence));
+    }
+    let (trouble, drift): (Vec<_>, Vec<_>) = findings::of(check).into_iter().partition(|finding| finding.is_trouble());
+    for (element, found) in [(("failure", "drift"), drift), (("error", "trouble"), trouble)] {
+        if !found.is_empty() {
+            let messages = found.into_iter().map(|finding| finding.message(check));
+            result(out, element, &sentence, messages.chain(std::iter::once(String::new())))?;
+        }
+    }
+    Ok(())
+}
+
+/// Why a case did not pass, with what is to be said of it, line by line.
+fn result(
+    out: &mut impl Write,
+    (element, sort): (&str, &str),
+    message: &str,
+    lines: impl Iterator<Item = String>,
+) -> io::Result<()> {
+    write!(out, "      <{element} type=\"{sort}\" message=\"{}\">", Xml(message))?;
+    for line in lines {
+        write!(out, "\n{}", Xml(&line))?;
+    }
+    writeln!(out, "</{element}>")
 }
 
 /// Text in XML 1.0, in an element or between double quotes. What no XML can hold, even escaped, is shown as U+FFFD.

@@ -17,6 +17,7 @@ pub mod junit;
 pub mod next;
 pub mod places;
 pub mod prometheus;
+mod row;
 pub mod sarif;
 mod servers;
 pub mod slack;

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::Report;
-use super::findings::{self, Finding, Found, headline, warnings};
+use super::findings::{self, Failed, Finding, headline, warnings};
 use super::json::write_value;
 use super::places::{Place, Places};
 use super::words::{Prose, counted, shown};
@@ -32,14 +32,19 @@ const LEFT_OUT: &str = "left_out";
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Result<()> {
-    let found = findings::all(report);
-    let number: usize = found.iter().map(Vec::len).sum();
-    let share = if number > MOST { findings::share(found.iter().map(Vec::len), MOST - 1) } else { MOST };
-    let shown =
-        found.iter().flat_map(|found| found.iter().take(share)).take(if number > MOST { MOST - 1 } else { MOST });
+    let failed = findings::all(report);
+    let lengths = failed.iter().map(|failed| failed.findings.len());
+    let number: usize = lengths.clone().sum();
+    let share = if number > MOST { findings::share(lengths, MOST - 1) } else { MOST };
+    let shown = failed.iter().flat_map(|failed| failed.findings.iter().take(share).map(move |&one| (failed, one)));
+    let shown = shown.take(if number > MOST { MOST - 1 } else { MOST });
     let window_is_open = report.run.window_is_open();
-    let mut results: Vec<_> =
-        shown.map(|found| result(found, &found.place(places), window_is_open && !found.finding.is_trouble())).collect();
+    let mut results: Vec<_> = shown
+        .map(|(failed, finding)| {
+            let expected = window_is_open && !finding.is_trouble();
+            result(failed, finding, &failed.place(finding, places), expected)
+        })
+        .collect();
     if number > results.len() {
         results.push(left_out(number - results.len(), &places.declaration()));
     }
@@ -101,23 +106,22 @@ fn rules() -> Vec<Value> {
         .collect()
 }
 
-fn result(found: &Found<'_>, place: &Place, expected: bool) -> Value {
-    let rule = found.finding.rule();
-    let path = match found.finding {
+fn result(failed: &Failed<'_>, finding: Finding<'_>, place: &Place, expected: bool) -> Value {
+    let rule = finding.rule();
+    let path = match finding {
         Finding::Drift(drift) => Some(&drift.path),
         Finding::Unverified(entry) => Some(&entry.path),
         Finding::Uncovered(Uncovered::Link { path, .. }) => Some(path),
         Finding::Uncovered(Uncovered::Glob { .. }) | Finding::Failed(_) | Finding::MissingLock => None,
     };
-    let name = Prose(found.check_name()).to_string();
-    let server = found.server().map(|server| escaped(server.as_bytes()).to_string());
+    let name = Prose(failed.name()).to_string();
+    let server = failed.server().map(|server| escaped(server.as_bytes()).to_string());
     let of_server = |text: String| server.as_ref().map_or(text.clone(), |server| format!("{server}: {text}"));
-    let entry = path.map_or_else(|| name.clone(), |path| shown(found.root(), path.as_bytes()));
+    let entry = path.map_or_else(|| name.clone(), |path| shown(failed.root(), path.as_bytes()));
     // The same finding of two runs is the same alert, whatever line of the lock it is on.
     let mut identity = Sha256::new();
     let path = path.map_or(&b""[..], |path| path.as_bytes());
-    for part in
-        [found.check_name().as_bytes(), rule.as_bytes(), path].into_iter().chain(found.server().map(str::as_bytes))
+    for part in [failed.name().as_bytes(), rule.as_bytes(), path].into_iter().chain(failed.server().map(str::as_bytes))
     {
         identity.update(part);
         identity.update(b"\0");
@@ -125,7 +129,7 @@ fn result(found: &Found<'_>, place: &Place, expected: bool) -> Value {
     json!({
         "ruleId": rule,
         "level": if expected { "note" } else { "error" },
-        "message": { "text": plain(&of_server(found.message())) },
+        "message": { "text": plain(&of_server(failed.message(finding))) },
         "locations": [{
             "physicalLocation": physical(place),
             "logicalLocations": [{ "fullyQualifiedName": of_server(entry), "kind": "resource" }],

@@ -10,13 +10,14 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::findings::{emptied, headline, sentence, verdict};
+use super::findings::{self, Failed, emptied, headline, sentence, verdict};
 use super::group::{self, Item};
 use super::json::write_value;
+use super::row::Row;
 use super::text::describe;
 use super::uncovered;
 use super::words::{Prose, capitalized, counted, grouped, shown};
-use super::{CheckReport, HostReport, Outcome, Report, RunInfo, Status, Trouble, next};
+use super::{CheckReport, Outcome, Report, ServerReport};
 use crate::path::escaped;
 
 /// Blocks that a message may have.
@@ -44,7 +45,7 @@ const LINES: usize = 20;
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
-    let failed = failed(report);
+    let all = told(report);
     let title = Prose(title).to_string();
     let headline = escape(&headline(report));
     let header = cut(&format!("{title}: {}", verdict(report.exit_code())), LONGEST_HEADER);
@@ -57,18 +58,18 @@ pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<(
         text.push('\n');
         text.push_str(&window);
     }
-    for failed in failed.iter().take(MOST_CHECKS) {
-        let next = failed.next();
-        blocks.push(section(&(failed.text(LONGEST_SECTION - length(&next), LINES) + &next)));
+    for told in all.iter().take(MOST_CHECKS) {
+        let next = told.next();
+        blocks.push(section(&(told.text(LONGEST_SECTION - length(&next), LINES) + &next)));
         let room = LONGEST_TEXT.saturating_sub(length(&text) + 100);
-        let short = failed.text(room, 3);
+        let short = told.text(room, 3);
         // A name that has to be escaped can take more than there is room for.
         if room > 300 && length(&short) <= room {
             text.push('\n');
             text.push_str(&short);
         }
     }
-    if let Some(more) = failed.len().checked_sub(MOST_CHECKS).filter(|&more| more > 0) {
+    if let Some(more) = all.len().checked_sub(MOST_CHECKS).filter(|&more| more > 0) {
         blocks.push(section(&format!(
             "… and {}; the report has them",
             counted(more as u64, "more check", "more checks")
@@ -80,20 +81,13 @@ pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<(
 }
 
 /// What failed, on which servers.
-struct Failed<'a> {
-    run: &'a RunInfo,
-    host: &'a HostReport,
+struct Told<'a> {
+    failed: Failed<'a>,
     servers: Vec<&'a str>,
-    what: What<'a>,
-}
-
-enum What<'a> {
-    Collection(&'a Trouble),
-    Check(&'a CheckReport),
 }
 
 /// All that failed; servers of which the same is to be said are one. What is wrong with the locks is said once.
-fn failed(report: &Report) -> Vec<Failed<'_>> {
+fn told(report: &Report) -> Vec<Told<'_>> {
     let groups = report.only().map_or_else(|| report.alike(), |host| vec![vec![host]]);
     let mut missing = HashSet::new();
     let mut all = Vec::new();
@@ -101,22 +95,17 @@ fn failed(report: &Report) -> Vec<Failed<'_>> {
         let Some(&host) = group.first() else { continue };
         let names = group.iter().filter_map(|host| host.server.as_ref());
         let names: Vec<_> = names.map(|server| server.name.as_str()).collect();
-        let failed = |servers: &Vec<_>, what| Failed { run: &report.run, host, servers: servers.clone(), what };
-        if let Some(trouble) = host.trouble() {
-            all.push(failed(&names, What::Collection(trouble)));
-        }
-        for check in &host.checks {
-            if is_missing(check) && missing.insert(&check.lock) {
-                all.push(failed(&Vec::new(), What::Check(check)));
-            } else if check.status() == Status::Fail {
-                all.push(failed(&names, What::Check(check)));
-            }
-        }
+        all.extend(
+            findings::failed(&report.run, host, &mut missing).into_iter().map(|failed| Told {
+                servers: if failed.is_about_locks() { Vec::new() } else { names.clone() },
+                failed,
+            }),
+        );
     }
     all
 }
 
-impl Failed<'_> {
+impl Told<'_> {
     /// Who, what, and as many lines as there is room for.
     fn text(&self, room: usize, lines: usize) -> String {
         let mut text = String::new();
@@ -130,19 +119,19 @@ impl Failed<'_> {
             text.push_str(": ");
         }
         let room = room.saturating_sub(length(&text));
-        text.push_str(&match self.what {
-            What::Collection(trouble) => format!("not collected: {}", code(&Prose(&trouble.problem).to_string())),
-            What::Check(check) => self::check(check, room, lines),
+        text.push_str(&match self.failed.row {
+            Row::Check(check) => self::check(check, room, lines),
+            Row::Collection(ServerReport { trouble: Some(trouble), .. }) => {
+                format!("not collected: {}", code(&Prose(&trouble.problem).to_string()))
+            }
+            Row::Collection(_) | Row::LockFiles(_) => String::new(),
         });
         text
     }
-}
 
-impl Failed<'_> {
     /// What to do about it, as lines to paste, each whole or not at all.
     fn next(&self) -> String {
-        let What::Check(check) = self.what else { return String::new() };
-        let Some(next) = next::of(self.run, self.host, check) else { return String::new() };
+        let Some(next) = self.failed.next() else { return String::new() };
         let mut text = format!("\n_{}_", escape(next.cause));
         for step in next.steps {
             let line = format!("\n{}: `{}`", step.what, escape(&step.line));
@@ -152,10 +141,6 @@ impl Failed<'_> {
         }
         text
     }
-}
-
-fn is_missing(check: &CheckReport) -> bool {
-    matches!(check.outcome, Outcome::NoLock)
 }
 
 fn emoji(report: &Report) -> &'static str {

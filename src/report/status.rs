@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::row::Row;
 use super::{CheckReport, HostReport, Outcome, Report};
 use crate::compare::Counts;
 
@@ -79,14 +80,13 @@ impl HostReport {
     /// Whether everything was collected on the server; nothing if there is none.
     #[must_use]
     pub fn server_collection(&self) -> Option<Status> {
-        self.server.as_ref().map(|server| Status::pass_if(server.trouble.is_none()))
+        self.server.as_ref().map(|server| Row::Collection(server).status())
     }
 
     /// The sums over `lock_files_exist`, `server_collection` if there is a server, and all checks.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let own = std::iter::once(self.lock_files_exist()).chain(self.server_collection());
-        own.chain(self.checks.iter().map(CheckReport::status)).collect()
+        self.rows().map(Row::status).collect()
     }
 
     /// `PASS` exactly if the exit code is 0: trouble is never a pass.

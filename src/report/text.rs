@@ -64,15 +64,7 @@ pub fn write_host(
     style: Style,
     report_path: Option<&str>,
 ) -> io::Result<()> {
-    let mut page = Page { out, style, lines: LINES, next: !style.quiet };
-    page.frame(format_args!(
-        "{RULE}\n  Drift Check - {}\n  Mode: {}\n{RULE}\n",
-        escaped(run.timestamp.as_bytes()),
-        host.mode()
-    ))?;
-    sandbox(&mut page, &run.sandbox)?;
-    window(&mut page, run)?;
-    lock_files(&mut page, run, std::slice::from_ref(host))?;
+    let mut page = begin(out, run, std::slice::from_ref(host), style, host.mode())?;
     if let Some(server) = &host.server {
         collection(&mut page, server)?;
     }
@@ -81,21 +73,34 @@ pub fn write_host(
         steps(&mut page, run, host, check)?;
     }
     let summary = host.summary();
-    page.frame(format_args!("\n{RULE}\n  SUMMARY\n{RULE}"))?;
-    page.frame(format_args!(
-        "Total checks: {}\nPassed: {}\nFailed: {}",
-        summary.total, summary.passed, summary.failed
-    ))?;
-    if summary.skipped > 0 {
-        page.frame(format_args!("Skipped: {}", summary.skipped))?;
-    }
-    end(&mut page, host.counts(), host.overall(), report_path)
+    let skipped = if summary.skipped > 0 { format!("\nSkipped: {}", summary.skipped) } else { String::new() };
+    let sums =
+        format!("Total checks: {}\nPassed: {}\nFailed: {}{skipped}", summary.total, summary.passed, summary.failed);
+    end(&mut page, &sums, host.counts(), host.overall(), report_path)
+}
+
+/// What is the same for all hosts: when and how the run was, and whether the locks are there.
+fn begin<W: Write>(out: W, run: &RunInfo, hosts: &[HostReport], style: Style, mode: &str) -> io::Result<Page<W>> {
+    let mut page = Page { out, style, lines: LINES, next: !style.quiet };
+    let timestamp = escaped(run.timestamp.as_bytes());
+    page.frame(format_args!("{RULE}\n  Drift Check - {timestamp}\n  Mode: {mode}\n{RULE}\n"))?;
+    sandbox(&mut page, &run.sandbox)?;
+    window(&mut page, run)?;
+    lock_files(&mut page, run, hosts)?;
+    Ok(page)
 }
 
 /// The sums, the verdict, and where the report lies.
-fn end(page: &mut Page<impl Write>, counts: Counts, overall: Status, report_path: Option<&str>) -> io::Result<()> {
+fn end(
+    page: &mut Page<impl Write>,
+    sums: &str,
+    counts: Counts,
+    overall: Status,
+    report_path: Option<&str>,
+) -> io::Result<()> {
     let Counts { verified, drifted, unverified, .. } = counts;
     let [verified, drifted, unverified] = [verified, drifted, unverified].map(grouped);
+    page.frame(format_args!("\n{RULE}\n  SUMMARY\n{RULE}\n{sums}"))?;
     page.frame(format_args!("Entries: {verified} verified, {drifted} drifted, {unverified} unverified\n"))?;
     page.overall(overall)?;
     match report_path {

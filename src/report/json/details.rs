@@ -3,12 +3,22 @@
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::report::group::groups;
+use crate::report::row::Row;
 use crate::report::uncovered;
 use crate::report::words::{Prose, shown};
 use crate::report::{CheckReport, HostReport, Outcome, ServerReport};
 
+/// Of any row.
+pub(in crate::report) fn of(host: &HostReport, row: Row<'_>) -> String {
+    match row {
+        Row::LockFiles(host) => lock_files(host),
+        Row::Collection(server) => collection(server),
+        Row::Check(check) => self::check(check, host.mode()),
+    }
+}
+
 /// Of `lock_files_exist`: `1 lock file missing: audit/locks/compose_hashes.lock.json;`.
-pub(in crate::report) fn lock_files(host: &HostReport) -> String {
+fn lock_files(host: &HostReport) -> String {
     let mut text = String::new();
     let missing: Vec<_> = host.missing_locks().collect();
     let names = missing.iter().map(|lock| escaped(lock.as_bytes()).to_string());
@@ -17,7 +27,7 @@ pub(in crate::report) fn lock_files(host: &HostReport) -> String {
 }
 
 /// Of `server_collection`: `not collected: it sent nothing;`.
-pub(in crate::report) fn collection(server: &ServerReport) -> String {
+fn collection(server: &ServerReport) -> String {
     let mut text = String::new();
     if let Some(trouble) = &server.trouble {
         push(&mut text, &format!("not collected: {}", Prose(&trouble.problem)));
@@ -26,7 +36,7 @@ pub(in crate::report) fn collection(server: &ServerReport) -> String {
 }
 
 /// Of a check: `2 files drifted: a;b;`, `1 entry unverified: c;`, or both with a blank between them.
-pub(super) fn check(check: &CheckReport, mode: &str) -> String {
+fn check(check: &CheckReport, mode: &str) -> String {
     let mut text = String::new();
     match &check.outcome {
         Outcome::Compared { comparison, .. } => {

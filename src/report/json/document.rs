@@ -13,10 +13,10 @@ use crate::compare::{Counts, Drift, LeftOut, UnverifiedEntry};
 use crate::manifest::{Crossing, Kind, Uncovered, UncoveredItem};
 use crate::remote::Head;
 use crate::report::chain::Previous;
-use crate::report::words::{LOCK_FILES_EXIST, Prose, SERVER_COLLECTION};
+use crate::report::row::Row;
+use crate::report::words::Prose;
 use crate::report::{
-    CheckReport, HostReport, Outcome, Report, RunInfo, Scope, ServerReport, ServersSummary, Status, Summary, Trouble,
-    Window,
+    HostReport, Outcome, Report, RunInfo, Scope, ServerReport, ServersSummary, Status, Summary, Trouble, Window,
 };
 use crate::sandbox::Enforced;
 
@@ -193,23 +193,16 @@ pub(super) fn of_servers(report: &Report) -> ServersDocument<'_> {
     }
 }
 
-/// Those that no declaration has, then the declared ones.
 pub(super) fn checks(host: &HostReport) -> Vec<Check<'_>> {
-    let mut checks = vec![undeclared(LOCK_FILES_EXIST, host.lock_files_exist(), details::lock_files(host), None)];
-    checks.extend(host.server.as_ref().map(|server| {
-        let status = Status::pass_if(server.trouble.is_none());
-        undeclared(SERVER_COLLECTION, status, details::collection(server), server.trouble.as_ref())
-    }));
-    checks.extend(host.checks.iter().map(|checked| check(checked, host.mode())));
-    checks
+    host.rows().map(|row| check(host, row)).collect()
 }
 
-/// A check that no declaration has.
-fn undeclared<'a>(name: &str, status: Status, details: String, trouble: Option<&Trouble>) -> Check<'a> {
+/// What every check has.
+fn base<'a>(host: &HostReport, row: Row<'a>) -> Check<'a> {
     Check {
-        name: name.to_owned(),
-        status,
-        details,
+        name: row.name().to_owned(),
+        status: row.status(),
+        details: details::of(host, row),
         kind: None,
         root: None,
         resolved_root: None,
@@ -227,12 +220,17 @@ fn undeclared<'a>(name: &str, status: Status, details: String, trouble: Option<&
         touched: Items::of(&[]),
         trusted: 0,
         old_lock: None,
-        trouble: trouble.map(harmless),
+        trouble: None,
         skipped: None,
     }
 }
 
-fn check<'a>(check: &'a CheckReport, mode: &str) -> Check<'a> {
+fn check<'a>(host: &'a HostReport, row: Row<'a>) -> Check<'a> {
+    let check = match row {
+        Row::LockFiles(_) => return base(host, row),
+        Row::Collection(server) => return Check { trouble: server.trouble.as_ref().map(harmless), ..base(host, row) },
+        Row::Check(check) => check,
+    };
     let base = Check {
         kind: Some(check.kind),
         root: Some(check.root.clone()),
@@ -242,7 +240,7 @@ fn check<'a>(check: &'a CheckReport, mode: &str) -> Check<'a> {
         mounts: Items::of(&check.mounts),
         uncovered_is_trouble: check.uncovered_is_trouble,
         touched: Items::of(&check.touched),
-        ..undeclared(&check.name, check.status(), details::check(check, mode), None)
+        ..base(host, row)
     };
     match &check.outcome {
         Outcome::Compared { comparison, digest, live_digest } => Check {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::page::{Page, Tag};
-use super::{RULE, Style, end, lock_files, sandbox, unsandboxed, window};
+use super::{Style, begin, end, unsandboxed};
 use crate::path::escaped;
 use crate::report::servers::by_checks;
 use crate::report::words::{Prose, counted};
@@ -28,29 +28,22 @@ const NAMES: usize = 12;
 
 /// Writes the text report of several servers.
 pub(super) fn write(out: &mut impl Write, report: &Report, style: Style, report_path: Option<&str>) -> io::Result<()> {
-    let mut page = Page { out, style, lines: super::LINES, next: !style.quiet };
     let Report { run, hosts } = report;
     let summary = report.servers_summary();
-    page.frame(format_args!(
-        "{RULE}\n  Drift Check - {}\n  Mode: server, {}\n{RULE}\n",
-        escaped(run.timestamp.as_bytes()),
-        counted(summary.total, "server", "servers")
-    ))?;
-    sandbox(&mut page, &run.sandbox)?;
-    window(&mut page, run)?;
-    lock_files(&mut page, run, hosts)?;
+    let mode = format!("server, {}", counted(summary.total, "server", "servers"));
+    let mut page = begin(out, run, hosts, style, &mode)?;
     page.frame(format_args!(""))?;
     tables(&mut page, hosts)?;
     details(&mut page, run, hosts)?;
-    page.frame(format_args!("\n{RULE}\n  SUMMARY\n{RULE}"))?;
-    page.frame(format_args!(
-        "Total servers: {}\nPassed: {}\nFailed: {}",
+    let not_collected = match summary.not_collected {
+        0 => String::new(),
+        number => format!("\nNot collected: {number}"),
+    };
+    let sums = format!(
+        "Total servers: {}\nPassed: {}\nFailed: {}{not_collected}",
         summary.total, summary.passed, summary.failed
-    ))?;
-    if summary.not_collected > 0 {
-        page.frame(format_args!("Not collected: {}", summary.not_collected))?;
-    }
-    end(&mut page, report.counts(), report.overall(), report_path)
+    );
+    end(&mut page, &sums, report.counts(), report.overall(), report_path)
 }
 
 /// What a report calls a host. Harmless.

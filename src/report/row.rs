@@ -1,0 +1,41 @@
+//! The rows of a host's report, of which `checks` in the JSON has one each: the lock files, the collection, the checks.
+
+use super::words::{LOCK_FILES_EXIST, SERVER_COLLECTION};
+use super::{CheckReport, HostReport, ServerReport, Status};
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Row<'a> {
+    /// Whether every lock file is there.
+    LockFiles(&'a HostReport),
+    /// Whether everything was collected on the server.
+    Collection(&'a ServerReport),
+    /// A declared check.
+    Check(&'a CheckReport),
+}
+
+impl<'a> Row<'a> {
+    /// Its name. Not made harmless.
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::LockFiles(_) => LOCK_FILES_EXIST,
+            Self::Collection(_) => SERVER_COLLECTION,
+            Self::Check(check) => &check.name,
+        }
+    }
+
+    pub fn status(self) -> Status {
+        match self {
+            Self::LockFiles(host) => host.lock_files_exist(),
+            Self::Collection(server) => Status::pass_if(server.trouble.is_none()),
+            Self::Check(check) => check.status(),
+        }
+    }
+}
+
+impl HostReport {
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        let own = std::iter::once(Row::LockFiles(self)).chain(self.server.as_ref().map(Row::Collection));
+        own.chain(self.checks.iter().map(Row::Check))
+    }
+}
