@@ -367,7 +367,7 @@ fn examples(scene: &Scene) -> Vec<String> {
     examples
 }
 
-#[needs(landlock, "bash", "nix")]
+#[needs(landlock, "bash", "nix", "ssh-keygen")]
 fn the_examples_of_the_help_work() {
     let examples = examples(&Scene::new());
     assert!(examples.len() > 15, "{examples:#?}");
@@ -402,6 +402,13 @@ fn the_examples_of_the_help_work() {
                 fs::copy(here.join("audit/locks/addon_hashes.lock.json"), here.join(format!("{side}.lock.json")))
                     .unwrap();
             }
+        }
+        if let Some((_, key)) = example.split_once("seal --key ") {
+            // A key of software in place of one of hardware.
+            let key = key.split(' ').next().unwrap().trim_end_matches(".pub");
+            let made =
+                scene.shell("repository", &format!("mkdir -p ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f {key}"));
+            assert!(made.status.success(), "{made:?}");
         }
         if example.contains("--reference ../checkout") {
             let made = scene.shell("repository", "mkdir ../checkout && cp -a . ../checkout");
