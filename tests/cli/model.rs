@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::harness::{World, the_check};
+use crate::machine::cases;
 
 /// One thing in a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,6 +271,18 @@ pub fn assert_locked(world: &World, model: &Model, kind: &str, attributes: bool)
         assert_eq!(found, expected);
     }
     assert_eq!(found.len(), expected.len());
+}
+
+/// How a test makes up trees and runs the program on them. Cases cost processes and files, so there are few of them a run;
+/// `PROPTEST_CASES` asks for more.
+pub fn on_disk(all: u32, max_shrink_iters: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: asked.unwrap_or_else(|| cases(all)),
+        failure_persistence: None,
+        max_shrink_iters,
+        ..ProptestConfig::default()
+    }
 }
 
 /// Names that sort before, behind and around the `/` of their neighbours, that shells, JSON and checksum files need

@@ -10,18 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::harness::{World, memory, unprivileged};
-use crate::model::{Expected, Item, Model, assert_drift, assert_locked, below, declaration, model, parent};
-
-/// Cases cost processes and files, so there are few of them a run; `PROPTEST_CASES` asks for more.
-fn config(cases: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: asked.unwrap_or(cases),
-        failure_persistence: None,
-        max_shrink_iters: 100,
-        ..ProptestConfig::default()
-    }
-}
+use crate::model::{Expected, Item, Model, assert_drift, assert_locked, below, declaration, model, on_disk, parent};
 
 fn kind() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["trees", "files"])
@@ -49,7 +38,7 @@ fn twin(place: &tempfile::TempDir, model: &Model, order: &[Vec<u8>], declaration
 }
 
 proptest! {
-    #![proptest_config(config(30))]
+    #![proptest_config(on_disk(30, 100))]
 
     /// And it is what the model says it is, entry by entry, with the NAR of each module.
     #[test]
@@ -318,7 +307,7 @@ fn remove(root: &Path, path: &[u8], model: &mut Model) {
 }
 
 proptest! {
-    #![proptest_config(config(24))]
+    #![proptest_config(on_disk(24, 100))]
 
     /// Every kind of change is made to every tree, each to the tree as it was locked after the one before.
     #[test]

@@ -33,6 +33,16 @@ pub fn has_all(test: &str, needs: &[&dyn Fn() -> Has]) -> bool {
     false
 }
 
+/// Whether all tests run, as in `scripts/test`: also those that `cargo test` by itself ignores.
+pub fn is_whole_suite() -> bool {
+    std::env::args().any(|argument| argument == "--include-ignored" || argument == "--ignored")
+}
+
+/// How many of so many random cases, or rounds of the same, to try: a third of them in a plain `cargo test`, which is to take little time.
+pub fn cases(all: u32) -> u32 {
+    if is_whole_suite() { all } else { all.div_ceil(3) }
+}
+
 /// Notes that a test did not run.
 pub fn not_run(test: &str, reason: &str) {
     let reason = reason.replace('\n', " ");

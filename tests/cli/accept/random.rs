@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::harness::{World, the_check};
-use crate::model::{Model, bytes, declaration, model};
+use crate::model::{Model, bytes, declaration, model, on_disk};
 
 /// Drifts as the report has them: the path, and where the content was before.
 fn drifts(report: &Value) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
@@ -61,17 +61,6 @@ fn accept(world: &World, names: &[&[u8]]) {
     world.driftlock(arguments).code(0);
 }
 
-/// Cases cost processes and files, so there are few of them a run; `PROPTEST_CASES` asks for more.
-fn config() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: asked.unwrap_or(30),
-        failure_persistence: None,
-        max_shrink_iters: 200,
-        ..ProptestConfig::default()
-    }
-}
-
 /// Two trees that have something in common.
 fn trees() -> impl Strategy<Value = (Model, Model)> {
     (model(), model(), model()).prop_map(|(common, before, after)| {
@@ -84,7 +73,7 @@ fn trees() -> impl Strategy<Value = (Model, Model)> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(on_disk(30, 200))]
 
     /// Some of what drifted, then the rest: exactly the others are left after the first, and the bytes are those of `lock`
     /// after the second.

@@ -7,6 +7,8 @@ use driftlock::compare::{Comparison, compare};
 use driftlock::manifest::{Attributes, Content, Entries, Entry, LockError, Observed, json};
 use proptest::prelude::*;
 
+use crate::machine::cases;
+
 use super::{Stream, lock, locked, others, read, restated, write};
 
 /// Entries of which none is passed over.
@@ -94,7 +96,7 @@ fn a_checksum_passes_no_line_that_would_be_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_lock_is_compared_as_it_is_read(

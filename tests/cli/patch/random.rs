@@ -6,24 +6,13 @@ use proptest::prelude::*;
 
 use super::{build, there_and_back};
 use crate::harness::World;
-use crate::model::{Item, declaration, model};
+use crate::model::{Item, declaration, model, on_disk};
 use needs::needs;
-
-/// Cases cost processes and files, so there are few of them a run; `PROPTEST_CASES` asks for more.
-fn config() -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig {
-        cases: asked.unwrap_or(24),
-        failure_persistence: None,
-        max_shrink_iters: 100,
-        ..ProptestConfig::default()
-    }
-}
 
 /// There and back, whatever the trees are.
 #[needs("git", "bash")]
 fn git_apply_makes_the_one_of_the_other() {
-    proptest!(config(), |(before in model(), after in model(), common in model())| {
+    proptest!(on_disk(24, 100), |(before in model(), after in model(), common in model())| {
         let with = |mut model: crate::model::Model| {
             common.0.iter().for_each(|(path, item)| model.add(path, item.clone()));
             // git neither stores empty directories nor removes existing ones.

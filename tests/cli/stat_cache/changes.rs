@@ -10,6 +10,7 @@ use needs::needs;
 
 use super::{check, known, settle, trusted, world};
 use crate::harness::{TREES, World, drift, the_check};
+use crate::machine::cases;
 
 /// One change to `m/a`, and what the check must find.
 type Deed = (&'static str, fn(&World, &Path), &'static [(&'static str, &'static str)]);
@@ -124,7 +125,7 @@ fn a_change_right_after_a_run_is_never_missed() {
     let world = known(TREES);
     let a = world.root("m/a");
     let time = fs::metadata(&a).unwrap().modified().unwrap();
-    for round in 0..100 {
+    for round in 0..cases(100) {
         let changed = round % 2 == 0;
         fs::write(&a, if changed { "m/A\n" } else { "m/a\n" }).unwrap();
         if round % 3 == 0 {
