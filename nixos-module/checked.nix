@@ -82,6 +82,11 @@ pkgs.runCommand "driftlock-${name}.json"
         '') declared.checks
       )
     )
+    + lib.optionalString (hasLocks && instance.seal.allowedSigners != [ ]) ''
+      : >said
+      [ -e ${lib.escapeShellArg declared.locks}/driftlock.seal ] ||
+        refuse ".seal.allowedSigners: there is no driftlock.seal in ${declared.locks}; make one with \`driftlock seal\`, and commit it. A baseline of mkBaseline has none"
+    ''
     + ''
       cp "$source" "$out"
     ''

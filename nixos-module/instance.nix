@@ -325,6 +325,30 @@ in
       description = "Further groups whose files or sockets the check may read.";
     };
 
+    seal = {
+      allowedSigners = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "ops@example.org namespaces=\"driftlock\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…" ];
+        description = ''
+          Who may seal the baseline: the lines of a file of allowed signers, as {manpage}`ssh-keygen(1)` has it. With at least
+          one, the check refuses a baseline without a seal by one of them (exit code 2), and an older seal than the newest
+          that it has seen. {file}`docs/seals.md` describes seals.
+        '';
+      };
+
+      declaration = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        example = literalExpression "./driftlock.toml";
+        description = ''
+          The declaration that was sealed: the file that {option}`settings` are read from. The unit's own declaration is made
+          from it, with the roots of this machine, so it is not the one that was sealed. With null, the unit's own has to be
+          the sealed one.
+        '';
+      };
+    };
+
     extraFlags = mkOption {
       type = types.listOf types.str;
       default = [ ];

@@ -81,6 +81,20 @@ in
         "$WINDOW"
         (utils.escapeSystemdExecArgs (
           arguments
+          ++ lib.optionals (instance.seal.allowedSigners != [ ]) (
+            [
+              "--seal"
+              (builtins.toFile "driftlock-${name}-allowed-signers" (
+                lib.concatMapStrings (line: line + "\n") instance.seal.allowedSigners
+              ))
+              "--seal-state"
+              "${state}/seal"
+            ]
+            ++ lib.optionals (instance.seal.declaration != null) [
+              "--sealed-declaration"
+              "${instance.seal.declaration}"
+            ]
+          )
           ++ lib.optionals (metricsDirectory != null) [
             "--metrics"
             "${metricsDirectory}/driftlock-${unit}.prom"

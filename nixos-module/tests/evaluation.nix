@@ -257,6 +257,34 @@ let
           }).ExecStart;
       expected = true;
     };
+    testSeal = {
+      expr =
+        let
+          signer = "ops@example.org ssh-ed25519 AAAA";
+          of = seal: (service "/srv/a" { inherit seal; }).ExecStart;
+          sealed = of {
+            allowedSigners = [ signer ];
+            declaration = "/srv/driftlock.toml";
+          };
+          file = lib.head (lib.splitString "\"" (lib.last (lib.splitString "\"--seal\" \"" sealed)));
+        in
+        {
+          none = lib.hasInfix "--seal" (of { });
+          signers = builtins.readFile file;
+          state = lib.hasInfix "\"--seal-state\" \"/var/lib/driftlock/x/seal\"" sealed;
+          declaration = lib.hasInfix "\"--sealed-declaration\" \"/srv/driftlock.toml\"" sealed;
+          own = lib.hasInfix "--sealed-declaration" (of {
+            allowedSigners = [ signer ];
+          });
+        };
+      expected = {
+        none = false;
+        signers = "ops@example.org ssh-ed25519 AAAA\n";
+        state = true;
+        declaration = true;
+        own = false;
+      };
+    };
     testSocket = {
       expr =
         let
