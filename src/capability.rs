@@ -17,6 +17,7 @@ pub mod launcher;
 mod ownership;
 mod program;
 mod run_identity;
+mod signers;
 mod waits;
 mod zone;
 
@@ -29,7 +30,9 @@ pub use directory::{
 pub use kernel::sha256_kernel;
 pub use program::{Program, program};
 pub use run_identity::{RunIdentity, clock, run_identity, ssh_version};
+pub use signers::allowed_signers;
 pub use waits::waiting_for;
+pub use zone::zone as local_zone;
 
 use std::io::{self, IsTerminal as _};
 use std::os::fd::OwnedFd;

@@ -26,13 +26,14 @@ use crate::merge;
 use crate::path::{EntryPath, is_hazardous};
 use crate::remote::{self, Answer, AnswerError, followup};
 use crate::report;
+use crate::seal;
 use crate::stat_cache::file as stat_cache_file;
 
 /// A function that accepts any bytes.
 pub type Target = fn(&[u8]);
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("lock_json", lock_json),
     ("lock_text", lock_text),
     ("lock_old", lock_old),
@@ -47,8 +48,27 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("request", request),
     ("answer", answer),
     ("stat_cache", stat_cache),
+    ("seal", seal),
     ("render", |data| drop(rendered(data))),
 ];
+
+/// What a seal is verified by: a seal, a signature, a state or allowed signers. What is accepted has one form, but for the
+/// allowed signers, which people write.
+pub fn seal(data: &[u8]) {
+    if let Ok(seal) = seal::Seal::parse(data) {
+        assert_eq!(seal.write(), data);
+    }
+    if let Ok(state) = seal::State::parse(data) {
+        assert_eq!(state.write(), data);
+    }
+    if let Ok(signature) = seal::Signature::parse(data) {
+        assert_eq!(signature.armored().as_bytes(), data);
+        let claimed = signature.claimed().clone();
+        // No fuzzer can make a signature of bytes that it does not know.
+        assert!(signature.verify(&claimed, b"no message that was signed").is_err());
+    }
+    let _ = seal::Signers::parse(data, &jiff::tz::TimeZone::UTC);
+}
 
 /// A lock: an accepted one is written again to the same bytes.
 pub fn lock_json(data: &[u8]) {

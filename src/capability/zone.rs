@@ -19,7 +19,8 @@ const PLACES: [&str; 2] = ["/usr/share/zoneinfo", "/etc/zoneinfo"];
 const LARGEST: u64 = 1 << 20;
 
 /// The time zone to use; the unknown zone if `TZ` names one that can't be found.
-pub(super) fn zone() -> TimeZone {
+#[must_use]
+pub fn zone() -> TimeZone {
     let Some(named) = std::env::var_os("TZ") else { return TimeZone::system() };
     let named = named.as_bytes();
     let named = named.strip_prefix(b":").unwrap_or(named);

@@ -2,7 +2,7 @@
 
 mod seal;
 
-pub use seal::SealArguments;
+pub use seal::{SealArguments, SealOptions};
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -338,6 +338,8 @@ pub struct CheckArguments {
     /// Why drift is expected
     #[arg(long, value_name = "TEXT", requires = "expect_until")]
     pub reason: Option<String>,
+    #[command(flatten)]
+    pub seal: SealOptions,
     #[command(flatten)]
     pub form: Form,
     #[command(flatten)]

@@ -134,7 +134,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     }
     writeln!(
         out,
-        "  FILE  (by `check --stat-cache FILE` and `check --metrics FILE` alone, which may write in that directory)"
+        "  FILE  (by `check --stat-cache`, `--metrics` and `--seal-state FILE` alone, which may write in that directory)"
     )?;
     if !declaration.servers.is_empty() {
         writeln!(out, "\nconnected to, by `check --server` alone, which opens no root here:")?;

@@ -16,6 +16,7 @@ use crate::report::places::Places;
 use crate::report::{Report, RunInfo, Scope, Window, WindowError};
 use crate::run::cache::StatCache;
 use crate::run::check::here;
+use crate::run::sealing::Sealing;
 use crate::session::{LocksAccess, Reads, Run, Session};
 use crate::trouble::Trouble;
 
@@ -28,7 +29,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let watch = Watch::giving_up(common, arguments.servers.none_but_timeout()?);
-    let (session, in_store, kept_in) = watch.opening(|| {
+    let (session, in_store, kept_in, sealing) = watch.opening(|| {
         let mut session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Here)?;
         session.for_this_machine("check")?;
         if arguments.show_changes || session.checks().any(|check| check.show_changes) {
@@ -36,7 +37,8 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         }
         let in_store = in_nix_store(&session);
         let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
-        Ok::<_, Trouble>((session, in_store, kept_in))
+        let sealing = Sealing::open(&arguments.seal.plan(), &mut session)?;
+        Ok::<_, Trouble>((session, in_store, kept_in, sealing))
     })?;
     let shown = Shown::new(common, watch);
     let mut cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session, note)).transpose()?;
@@ -46,6 +48,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         kept_in.as_ref().and_then(KeptIn::written),
         cache.as_ref().and_then(StatCache::directory),
         metrics.as_ref().and_then(Metrics::directory),
+        sealing.as_ref().and_then(Sealing::directory),
     ];
     let ground = ground(common, &session.declared);
     // A thread that hangs may look at it as long as the process lives.
@@ -63,6 +66,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         ground: Some(ground),
     };
     let mut report = Report { run: info, hosts: vec![host] };
+    Sealing::verify(sealing.as_ref(), run, &mut report);
     if in_store {
         tell_untracked(&report.missing_locks());
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use cap_std::fs::File;
 
 use super::arguments::{Common, MergeDriverArguments};
-use super::{complain, stored};
+use super::{complain, seal, stored};
 use crate::capability::{self, Operand, shown};
 use crate::manifest::json::Reader;
 use crate::manifest::{Entry, LockError};
@@ -32,6 +32,7 @@ pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trou
     let mut out = File::from_std(capability::overwritable(&arguments.ours)?);
     let [base, ours, theirs] = [&arguments.base, &arguments.ours, &arguments.theirs].map(|path| open(path));
     let (base, ours, theirs) = (base?, ours?, theirs?);
+    let is_sealed = arguments.path.as_deref().is_some_and(seal::lies_beside);
     session::enter(&Grants { write: vec![out.as_fd()], ..Grants::default() }, common.plan().requirement)?;
     let name = arguments.path.as_deref().unwrap_or(&arguments.ours);
     let refused = |side: &str, error: &LockError| left(name, &format!("{side} is refused: {error}"));
@@ -53,6 +54,9 @@ pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trou
         let remedy = format!("make room, then merge it again: git checkout --merge -- {}", shell::word(bytes_of(name)));
         Trouble::new(format!("the merged lock {} could not be written: {error}", shown(name)), remedy)
     })?;
+    if is_sealed {
+        complain(&seal::outdated(&shown(&name.with_file_name(crate::seal::NAME))));
+    }
     let conflicts: Vec<_> = merged.conflicts().filter_map(merge::Conflict::first).collect();
     if conflicts.is_empty() {
         return Ok(0);

@@ -3,9 +3,11 @@
 mod signing;
 
 use std::io;
+use std::path::Path;
 
 use super::arguments::{Common, SealArguments};
 use super::{after_printing, complain};
+use crate::capability;
 use crate::path::escaped;
 use crate::seal::{self, Seal, Signature};
 use crate::session::{LocksAccess, Reads, Run, Session, not_written, small_file};
@@ -123,9 +125,19 @@ fn tell(common: &Common, run: &Run, seal: &Seal, signature: Option<&Signature>) 
 pub fn tell_outdated(run: &Run) {
     let is_there = run.locks().is_some_and(|locks| locks.symlink_metadata(seal::NAME).is_ok());
     if is_there {
-        complain(&Trouble::new(
-            format!("{} is out of date: it was made of other locks", run.shown_in_locks(seal::NAME.as_bytes())),
-            "review the change, and run `driftlock seal`",
-        ));
+        complain(&outdated(&run.shown_in_locks(seal::NAME.as_bytes())));
     }
+}
+
+/// What to say of a seal after a lock was written.
+pub fn outdated(path: &str) -> Trouble {
+    Trouble::new(
+        format!("{path} is out of date: it was made of other locks"),
+        "review the change, and run `driftlock seal`",
+    )
+}
+
+/// Whether there is a seal in the directory of this lock.
+pub fn lies_beside(lock: &Path) -> bool {
+    capability::exists(&lock.with_file_name(seal::NAME))
 }

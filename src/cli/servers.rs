@@ -14,6 +14,7 @@ use crate::report::places::Places;
 use crate::report::{Report, RunInfo, Scope};
 use crate::run::check::server;
 use crate::run::connections::{self, Targets};
+use crate::run::sealing::Sealing;
 use crate::session::{LocksAccess, Reads, Session, some};
 use crate::trouble::Trouble;
 
@@ -32,6 +33,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
         session.open_references_to_servers(None)?;
     }
     let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
+    let sealing = Sealing::open(&arguments.seal.plan(), &mut session)?;
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
     let (targets, connections) = connections::prepare(&session, &options.wanted(), shows_changes)?;
@@ -41,7 +43,11 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let bar = progress::of_servers(common, targets.asked.len());
     let mut ground = ground(common, &session.declared);
     ground.ssh.extend(targets.asked.iter().map(|target| (target.server.name.clone(), target.typed.clone())));
-    let written = [kept_in.as_ref().and_then(KeptIn::written), metrics.as_ref().and_then(Metrics::directory)];
+    let written = [
+        kept_in.as_ref().and_then(KeptIn::written),
+        metrics.as_ref().and_then(Metrics::directory),
+        sealing.as_ref().and_then(Sealing::directory),
+    ];
     let run = session.enter_removing(written.into_iter().flatten(), kept_in.as_ref().and_then(KeptIn::pruned))?;
     let hosts = connections.each(
         &targets,
@@ -57,6 +63,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let (sandbox, ground) = (run.enforced.clone(), Some(ground));
     let info = RunInfo { scope, timestamp, started, previous: None, window, sandbox, ground };
     let mut report = Report { run: info, hosts };
+    Sealing::verify(sealing.as_ref(), &run, &mut report);
     let code = report.exit_code() | metrics.map_or(0, |metrics| metrics.keep(&report));
     let kept = kept_in.map(|kept_in| kept_in.keep(&mut report));
     let places = if rendering.has_places() { places(&run, &report) } else { Places::default() };

@@ -64,7 +64,7 @@ const KINDS: &[&str] = &["files", "trees", "containers", "container_files", "com
 const MODES: &[&str] = &["local", "server"];
 const UNCOVERED: &[&str] = &["warn", "trouble"];
 /// Names of checks that reports add: whether the locks exist, and whether servers were reached.
-const RESERVED: &[&str] = &["lock_files_exist", "server_collection", "live"];
+const RESERVED: &[&str] = &["lock_files_exist", "server_collection", "seal", "live"];
 const LONGEST_CHECK_NAME: usize = 100;
 /// The size of all globs together, in bytes: each needs a kilobyte of memory when compiled.
 pub(super) const MOST_GLOBS: usize = 128 << 10;

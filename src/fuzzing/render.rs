@@ -1,6 +1,7 @@
 //! Renders any report in every format.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::harmless_lines;
@@ -13,6 +14,7 @@ use crate::path::{EntryPath, Prose, escaped, is_invisible};
 use crate::remote::Head;
 use crate::report::next::{Footing, Ground, InGit};
 use crate::report::places::{Place, Places};
+use crate::report::seal::{SealReport, Sealed};
 use crate::report::text::Style;
 use crate::report::{
     CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, RunInfo, SERVER_COLLECTION, Scope, ServerReport,
@@ -94,6 +96,7 @@ fn report(data: &[u8]) -> Report {
     }
     let (_, mut other) = host_of(&mut words, &options);
     // Both belong to one run.
+    other.seal.clone_from(&host.seal);
     for (other, check) in other.checks.iter_mut().zip(&host.checks) {
         other.name.clone_from(&check.name);
     }
@@ -237,7 +240,16 @@ fn host_of(words: &mut Words<'_>, options: &Options) -> (RunInfo, HostReport) {
         check(&name, &root, Outcome::Failed(trouble)),
         check("missing", &missing, Outcome::NoLock),
     ];
-    (run, HostReport { server: None, duration: Duration::from_millis(1), bytes: 1, checks })
+    let seal = (!options.sandbox()).then(|| Arc::new(seal_of(&name, &root)));
+    (run, HostReport { server: None, seal, duration: Duration::from_millis(1), bytes: 1, checks })
+}
+
+/// A seal of any signer, which is not what is there.
+fn seal_of(name: &str, root: &str) -> SealReport {
+    let sealed =
+        Sealed { serial: 12, signer: name.to_owned(), key: "ed25519".to_owned(), fingerprint: root.to_owned() };
+    let trouble = Trouble::new(Prose(name).to_string(), Prose(root).to_string());
+    SealReport { sealed: Some(sealed), troubles: vec![trouble] }
 }
 
 /// Every check is in the reader's git work tree, or none is known to git.

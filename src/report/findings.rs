@@ -10,7 +10,7 @@ use super::row::Row;
 use super::text::describe;
 use super::uncovered;
 use super::words::{Prose, counted, grouped, joined, shown};
-use super::{CheckReport, HostReport, Outcome, Report, RunInfo, Status, Trouble};
+use super::{CheckReport, HostReport, Outcome, Report, RunInfo, SEAL, Status, Trouble};
 use crate::compare::{Change, Comparison, Drift, UnverifiedEntry};
 use crate::manifest::{Kind, Uncovered};
 use crate::path::{EntryPath, ROOT, escaped};
@@ -62,6 +62,9 @@ pub(super) fn failed<'a>(run: &'a RunInfo, host: &'a HostReport, missing: &mut H
         let findings = match row {
             Row::LockFiles(_) => return None,
             Row::Collection(server) => server.trouble.iter().map(Finding::Failed).collect(),
+            // No lock has this name, and the seal is the same for all hosts.
+            Row::Seal(_) if !missing.insert(SEAL) => return None,
+            Row::Seal(seal) => seal.troubles.iter().map(Finding::Failed).collect(),
             Row::Check(CheckReport { outcome: Outcome::NoLock, lock, .. }) if !missing.insert(lock) => return None,
             Row::Check(check) => of(check),
         };
@@ -89,14 +92,14 @@ impl<'a> Failed<'a> {
 
     /// Whether it is about the locks here, and not about its host.
     pub fn is_about_locks(&self) -> bool {
-        matches!(self.findings[..], [Finding::MissingLock])
+        matches!(self.row, Row::Seal(_)) || matches!(self.findings[..], [Finding::MissingLock])
     }
 
     /// Its check; nothing if it is the collection.
     const fn check(&self) -> Option<&'a CheckReport> {
         match self.row {
             Row::Check(check) => Some(check),
-            Row::LockFiles(_) | Row::Collection(_) => None,
+            Row::LockFiles(_) | Row::Collection(_) | Row::Seal(_) => None,
         }
     }
 
@@ -117,6 +120,7 @@ impl<'a> Failed<'a> {
                 None => finding.message(check),
             },
             (Some(check), finding) => finding.message(check),
+            (None, Finding::Failed(trouble)) if matches!(self.row, Row::Seal(_)) => with_remedy(trouble),
             (None, Finding::Failed(trouble)) => format!("not collected: {}", with_remedy(trouble)),
             (None, _) => String::new(),
         }
@@ -284,6 +288,9 @@ pub(super) fn headline(report: &Report) -> String {
     match number(|check| matches!(check.outcome, Outcome::Failed(_))) {
         0 => {}
         failed => parts.push(format!("{} could not be carried out", counted(failed, "check", "checks"))),
+    }
+    if report.hosts.iter().any(|host| host.sealed() == Some(Status::Fail)) {
+        parts.push("the baseline is not as it was sealed".to_owned());
     }
     match summary.not_collected {
         0 => {}

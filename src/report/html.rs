@@ -11,6 +11,7 @@ mod servers;
 use std::io::{self, Write};
 
 use super::findings::{headline, verdict};
+use super::seal::Sealed;
 use super::words::{Prose, counted, grouped};
 use super::{CheckReport, HostReport, Outcome, Report, ServerReport, Status};
 use crate::compare::Counts;
@@ -169,6 +170,20 @@ fn notes(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     for layer in report.run.sandbox.missing() {
         writeln!(out, "<p class=\"note warn\"><b>{layer} did not hold</b> during this run.</p>")?;
+    }
+    let seal = report.hosts.first().and_then(|host| host.seal.as_deref());
+    if let Some(Sealed { serial, signer, key, fingerprint }) = seal.and_then(|seal| seal.sealed.as_ref()) {
+        let who = format!("{} ({} {})", Prose(signer), Prose(key), Prose(fingerprint));
+        writeln!(out, "<p class=\"note idle\"><b>Baseline sealed</b> by {}, serial {serial}</p>", Text(&who))?;
+    }
+    for trouble in seal.iter().flat_map(|seal| &seal.troubles) {
+        let (problem, remedy) = (Prose(&trouble.problem).to_string(), Prose(&trouble.remedy).to_string());
+        writeln!(
+            out,
+            "<p class=\"note bad\"><b>Seal</b> {}<span class=\"under\">To do: {}</span></p>",
+            Text(&problem),
+            Text(&remedy)
+        )?;
     }
     for lock in report.missing_locks() {
         let lock = Prose(lock).to_string();

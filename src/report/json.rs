@@ -18,6 +18,7 @@ mod error;
 mod head;
 mod items;
 mod read;
+mod seal;
 
 pub use error::ReportError;
 pub use head::{Head, head};

@@ -46,7 +46,9 @@ impl Numbers {
         Self {
             tests: host.summary().total,
             failures: u64::from(host.lock_files_exist() == Status::Fail) + number(CheckReport::drifted),
-            errors: u64::from(host.server_collection() == Some(Status::Fail)) + number(CheckReport::troubled),
+            errors: u64::from(host.server_collection() == Some(Status::Fail))
+                + u64::from(host.sealed() == Some(Status::Fail))
+                + number(CheckReport::troubled),
             // The schema's times have three digits at most before the point without commas.
             seconds: host.duration.as_secs_f64().min(999.999),
         }
@@ -106,7 +108,7 @@ fn property(out: &mut impl Write, name: &str, value: &str) -> io::Result<()> {
 fn case(out: &mut impl Write, row: Row<'_>, class: &str) -> io::Result<()> {
     let kind = match row {
         Row::Check(check) => format!(".{}", check.kind.name()),
-        Row::LockFiles(_) | Row::Collection(_) => String::new(),
+        Row::LockFiles(_) | Row::Collection(_) | Row::Seal(_) => String::new(),
     };
     let name = Prose(row.name()).to_string();
     write!(out, "    <testcase name=\"{}\" classname=\"{}{kind}\"", Xml(&name), Xml(class))?;
@@ -124,6 +126,10 @@ fn case(out: &mut impl Write, row: Row<'_>, class: &str) -> io::Result<()> {
                 let remedy = format!("to do: {}", Prose(remedy));
                 result(out, ("error", "trouble"), &Prose(problem).to_string(), std::iter::once(remedy))?;
             }
+        }
+        Row::Seal(seal) => {
+            let troubles = seal.troubles.iter().map(|trouble| Prose(&trouble.problem).to_string());
+            result(out, ("error", "trouble"), "the baseline is not as it was sealed", troubles)?;
         }
         Row::Check(check) => self::check(out, check)?,
     }

@@ -19,6 +19,7 @@ pub mod places;
 pub mod prometheus;
 mod row;
 pub mod sarif;
+pub mod seal;
 mod servers;
 pub mod slack;
 mod status;
@@ -30,9 +31,10 @@ mod words;
 pub use servers::ServersSummary;
 pub use status::{Status, Summary};
 pub use window::{Window, WindowError};
-pub use words::{LOCK_FILES_EXIST, SERVER_COLLECTION};
+pub use words::{LOCK_FILES_EXIST, SEAL, SERVER_COLLECTION};
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::baseline::OldLock;
@@ -43,6 +45,7 @@ use crate::sandbox::Enforced;
 pub use crate::trouble::Trouble;
 use chain::Previous;
 use next::Ground;
+use seal::SealReport;
 
 /// The name of the JSON report in its folder.
 pub const JSON_NAME: &str = "drift_report.json";
@@ -94,6 +97,9 @@ pub enum Scope {
 pub struct HostReport {
     /// The server that was checked; nothing if it was this machine.
     pub server: Option<ServerReport>,
+    /// What became of the seal of the locks that it was compared with; nothing if none was asked for. The same for all hosts
+    /// of a run.
+    pub seal: Option<Arc<SealReport>>,
     /// How long reading and comparing took. Reports have it in milliseconds.
     pub duration: Duration,
     /// What was read of files' contents, in bytes.
@@ -255,7 +261,8 @@ impl HostReport {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         let drift = self.missing_locks().next().is_some() || self.checks.iter().any(CheckReport::drifted);
-        let trouble = self.trouble().is_some() || self.checks.iter().any(CheckReport::troubled);
+        let unsealed = self.seal.as_ref().is_some_and(|seal| seal.status() != Status::Pass);
+        let trouble = unsealed || self.trouble().is_some() || self.checks.iter().any(CheckReport::troubled);
         u8::from(drift) | u8::from(trouble) << 1
     }
 }

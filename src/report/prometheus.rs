@@ -81,6 +81,14 @@ pub fn write(out: &mut impl Write, report: &Report, context: Context<'_>) -> io:
     }
     page.single("driftlock_run_exit_code", "Bits: 1 drift, 2 trouble.", &[], report.exit_code())?;
     page.single("driftlock_missing_locks", "Lock files that are missing.", &[], report.missing_locks().len())?;
+    let sealed = report.hosts.first().and_then(|host| host.seal.as_ref());
+    if let Some(seal) = sealed {
+        let holds = u8::from(seal.status() == Status::Pass);
+        page.single("driftlock_sealed", "Whether locks and declaration are what was sealed.", &[], holds)?;
+        if let Some(sealed) = &seal.sealed {
+            page.single("driftlock_seal_serial", "The serial number of the seal.", &[], sealed.serial)?;
+        }
+    }
     if let Some(window) = &report.run.window {
         let help = "Until when drift is expected.";
         page.single("driftlock_expected_until_timestamp_seconds", help, &[], window.until_unix())?;

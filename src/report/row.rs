@@ -1,6 +1,7 @@
 //! The rows of a host's report, of which `checks` in the JSON has one each: the lock files, the collection, the checks.
 
-use super::words::{LOCK_FILES_EXIST, SERVER_COLLECTION};
+use super::seal::SealReport;
+use super::words::{LOCK_FILES_EXIST, SEAL, SERVER_COLLECTION};
 use super::{CheckReport, HostReport, ServerReport, Status};
 
 /// One row.
@@ -10,6 +11,8 @@ pub(super) enum Row<'a> {
     LockFiles(&'a HostReport),
     /// Whether everything was collected on the server.
     Collection(&'a ServerReport),
+    /// Whether locks and declaration are what was sealed.
+    Seal(&'a SealReport),
     /// A declared check.
     Check(&'a CheckReport),
 }
@@ -20,6 +23,7 @@ impl<'a> Row<'a> {
         match self {
             Self::LockFiles(_) => LOCK_FILES_EXIST,
             Self::Collection(_) => SERVER_COLLECTION,
+            Self::Seal(_) => SEAL,
             Self::Check(check) => &check.name,
         }
     }
@@ -28,6 +32,7 @@ impl<'a> Row<'a> {
         match self {
             Self::LockFiles(host) => host.lock_files_exist(),
             Self::Collection(server) => Status::pass_if(server.trouble.is_none()),
+            Self::Seal(seal) => seal.status(),
             Self::Check(check) => check.status(),
         }
     }
@@ -36,6 +41,7 @@ impl<'a> Row<'a> {
 impl HostReport {
     pub(super) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         let own = std::iter::once(Row::LockFiles(self)).chain(self.server.as_ref().map(Row::Collection));
+        let own = own.chain(self.seal.as_deref().map(Row::Seal));
         own.chain(self.checks.iter().map(Row::Check))
     }
 }

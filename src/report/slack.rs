@@ -124,6 +124,11 @@ impl Told<'_> {
             Row::Collection(ServerReport { trouble: Some(trouble), .. }) => {
                 format!("not collected: {}", code(&Prose(&trouble.problem).to_string()))
             }
+            Row::Seal(seal) => {
+                let troubles: Vec<_> =
+                    seal.troubles.iter().map(|trouble| code(&Prose(&trouble.problem).to_string())).collect();
+                format!("seal: {}", troubles.join("; "))
+            }
             Row::Collection(_) | Row::LockFiles(_) => String::new(),
         });
         text

@@ -83,7 +83,13 @@ impl HostReport {
         self.server.as_ref().map(|server| Row::Collection(server).status())
     }
 
-    /// The sums over `lock_files_exist`, `server_collection` if there is a server, and all checks.
+    /// Whether locks and declaration are what was sealed; nothing if no seal was asked for.
+    #[must_use]
+    pub fn sealed(&self) -> Option<Status> {
+        self.seal.as_deref().map(|seal| Row::Seal(seal).status())
+    }
+
+    /// The sums over `lock_files_exist`, `server_collection` if there is a server, `seal` if one was asked for, and all checks.
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.rows().map(Row::status).collect()

@@ -15,6 +15,7 @@ use std::io::{self, Write};
 
 use super::alike;
 use super::group;
+use super::seal::Sealed;
 use super::uncovered;
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, HostReport, Outcome, Report, RunInfo, ServerReport, Status, missing_locks, next};
@@ -87,6 +88,7 @@ fn begin<W: Write>(out: W, run: &RunInfo, hosts: &[HostReport], style: Style, mo
     sandbox(&mut page, &run.sandbox)?;
     window(&mut page, run)?;
     lock_files(&mut page, run, hosts)?;
+    seal(&mut page, hosts)?;
     Ok(page)
 }
 
@@ -161,6 +163,23 @@ fn lock_files(page: &mut Page<impl Write>, run: &RunInfo, hosts: &[HostReport]) 
         }
     }
     Ok(())
+}
+
+/// What became of the seal, which is the same for all hosts.
+fn seal(page: &mut Page<impl Write>, hosts: &[HostReport]) -> io::Result<()> {
+    let Some(seal) = hosts.first().and_then(|host| host.seal.as_deref()) else { return Ok(()) };
+    if let Some(Sealed { serial, signer, key, fingerprint }) = &seal.sealed {
+        let [signer, key, fingerprint] = [signer, key, fingerprint].map(|text| Prose(text));
+        let who = format_args!("Baseline sealed by {signer} ({key} {fingerprint}), serial {serial}");
+        page.line(Tag::Info, who)?;
+    }
+    if seal.status() == Status::Pass {
+        return page.line(Tag::Pass, format_args!("Locks and declaration are what was sealed"));
+    }
+    seal.troubles.iter().try_for_each(|trouble| {
+        page.line(Tag::Fail, format_args!("Seal: {}", Prose(&trouble.problem)))?;
+        page.detail(format_args!("{}", Prose(&trouble.remedy)))
+    })
 }
 
 fn collection(page: &mut Page<impl Write>, server: &ServerReport) -> io::Result<()> {

@@ -9,6 +9,9 @@ pub const LOCK_FILES_EXIST: &str = "lock_files_exist";
 /// The check that a run makes next if it asks a server.
 pub const SERVER_COLLECTION: &str = "server_collection";
 
+/// The check that a run makes next if it verifies a seal.
+pub const SEAL: &str = "seal";
+
 /// What a check is called in sentences: `compose_hashes` is "compose". Harmless.
 pub(super) fn stem(name: &str) -> String {
     let stem = ["_hashes", "_files", "_images"].iter().find_map(|suffix| name.strip_suffix(suffix));

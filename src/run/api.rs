@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use super::lock::Change;
+use super::sealing::{SealPlan, Sealing};
 use super::{Unfollowed, accept as accepting, check as checking, diff as differing, export as exporting, state};
 use crate::accept::Names;
 use crate::capability;
@@ -15,14 +16,20 @@ use crate::report::{Report, RunInfo, Scope};
 use crate::session::{LocksAccess, OpenCheck, Plan, Reads, Run, Session};
 use crate::trouble::Trouble;
 
-/// Opens what a plan names on this machine, and enters the sandbox. `what` is done with it.
-fn enter(plan: &Plan, access: LocksAccess, what: &str) -> Result<Run, Trouble> {
+/// Opens what a plan names on this machine. `what` is done with it.
+fn open(plan: &Plan, access: LocksAccess, what: &str) -> Result<Session, Trouble> {
     let session = Session::open(plan, access, &Reads::Here)?;
     session.for_this_machine(what)?;
-    session.enter(&[])
+    Ok(session)
 }
 
-/// Reads the checks of this machine, and compares each with its lock. Nothing is written.
+/// The same, and enters the sandbox.
+fn enter(plan: &Plan, access: LocksAccess, what: &str) -> Result<Run, Trouble> {
+    open(plan, access, what)?.enter(&[])
+}
+
+/// Reads the checks of this machine, and compares each with its lock. Nothing is written. If the machine has allowed signers
+/// (`/etc/driftlock/allowed_signers`), one of them has to have sealed the locks.
 ///
 /// Enters the [sandbox](crate#the-sandbox).
 ///
@@ -41,8 +48,10 @@ fn enter(plan: &Plan, access: LocksAccess, what: &str) -> Result<Run, Trouble> {
 /// What keeps the run from starting. Trouble of single checks is in the report.
 pub fn check(plan: &Plan) -> Result<Report, Trouble> {
     let (timestamp, started) = capability::now();
+    let mut session = open(plan, LocksAccess::Read, "check")?;
+    let sealing = Sealing::open(&SealPlan::default(), &mut session)?;
     // A thread that hangs may look at it as long as the process lives.
-    let run: &'static Run = Box::leak(Box::new(enter(plan, LocksAccess::Read, "check")?));
+    let run: &'static Run = Box::leak(Box::new(session.enter(&[])?));
     let (host, _) = checking::here(run, Unfollowed, None, false);
     let info = RunInfo {
         scope: Scope::ThisMachine,
@@ -53,7 +62,9 @@ pub fn check(plan: &Plan) -> Result<Report, Trouble> {
         sandbox: run.enforced.clone(),
         ground: None,
     };
-    Ok(Report { run: info, hosts: vec![host] })
+    let mut report = Report { run: info, hosts: vec![host] };
+    Sealing::verify(sealing.as_ref(), run, &mut report);
+    Ok(report)
 }
 
 /// What became of the lock of one check.

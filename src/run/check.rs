@@ -52,7 +52,7 @@ pub fn here(
     if !given_up {
         look_again(&mut checks.locked, shows_all);
     }
-    (HostReport { server: None, duration, bytes, checks: checks.reports() }, given_up)
+    (HostReport { server: None, seal: None, duration, bytes, checks: checks.reports() }, given_up)
 }
 
 /// Compares one check with what was collected.

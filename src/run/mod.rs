@@ -17,6 +17,7 @@ pub mod export;
 pub mod here;
 pub mod lock;
 mod locked;
+pub mod sealing;
 pub mod servers;
 pub mod state;
 mod verdict;

@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 
 use super::NAMESPACE;
 use super::key::{KeyError, PublicKey};
-use crate::path::escaped;
+use crate::path::{escaped, is_hazardous};
 
 /// The largest file of allowed signers that is read, in bytes.
 pub const LIMIT: u64 = 1 << 20;
@@ -56,7 +56,7 @@ pub enum SignersError {
 /// What is wrong with a line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    #[error("there is a control character in it")]
+    #[error("there is a control character or an invisible one in it")]
     Control,
     #[error("the principals are malformed")]
     Principals,
@@ -150,7 +150,7 @@ impl Signer {
 }
 
 fn signer(line: &str, zone: &TimeZone) -> Result<Signer, LineError> {
-    if line.chars().any(|character| character.is_control() && character != '\t') {
+    if line.chars().any(|character| is_hazardous(character) && character != '\t') {
         return Err(LineError::Control);
     }
     let (principals, rest) = principals(line).ok_or(LineError::Principals)?;
@@ -331,6 +331,7 @@ mod tests {
             (format!("a {KEY}!"), LineError::NotBase64),
             (format!("a {KEY}\r"), LineError::Control),
             (format!("a\u{7f} {KEY}"), LineError::Control),
+            (format!("a\u{202e}b {KEY}"), LineError::Control),
             (
                 format!("a {}", KEY.replacen("ssh-ed25519", "ecdsa-sha2-nistp256", 1)),
                 LineError::OtherType { said: "ecdsa-sha2-nistp256".to_owned(), is: "ssh-ed25519" },

@@ -8,12 +8,15 @@ use cap_std::fs::Dir;
 
 use super::{OpenCheck, Run, Session, projects};
 use crate::baseline::{self, LockReads, Source};
-use crate::capability::raw;
+use crate::capability::{Declared, raw, shown};
 use crate::digest::Sha256Digest;
 use crate::manifest::{Entries as _, LockError};
 use crate::path::escaped;
 use crate::seal::{Files, Seal};
 use crate::trouble::Trouble;
+
+/// How many of the locks that are not as they were sealed are named; the last trouble counts the rest.
+const TOLD: usize = 20;
 
 /// The ends of the names of lock files, of those of the scripts too.
 const ENDINGS: [&[u8]; 3] = [b".lock.json", b".lock.txt", b".hash.txt"];
@@ -133,6 +136,74 @@ impl Run {
         Ok(Seal { serial, declaration: self.session.declared.digest, locks: files, inputs: self.sealed_inputs()? })
     }
 
+    /// What is not as a seal says: the declaration, each lock that this run has read, all other locks in the directory, and
+    /// what Compose printed. Of a lock that was read, the bytes that were read count. `declared` is the declaration that has to
+    /// be the sealed one.
+    #[must_use]
+    pub fn not_as_sealed(&self, seal: &Seal, declared: &Declared) -> Vec<Trouble> {
+        let mut troubles = Vec::new();
+        if seal.declaration != declared.digest {
+            troubles.push(Trouble::new(
+                format!("the declaration {} is not the one that was sealed", shown(&declared.file)),
+                "review its changes (`git log -p`); undo them, or run `driftlock seal` where your key is",
+            ));
+        }
+        let unlisted = |error: io::Error| {
+            let problem = format!("the locks directory {} could not be listed: {error}", self.shown_in_locks(b"."));
+            Trouble::new(problem, "check its permissions, and those of the directories in it")
+        };
+        let mut found = match self.locks().map_or_else(|| Ok(BTreeSet::new()), lock_files) {
+            Ok(found) => found,
+            Err(error) => return troubles.into_iter().chain([unlisted(error)]).collect(),
+        };
+        let mut read: HashMap<String, Vec<Sha256Digest>> = HashMap::new();
+        for (path, digest) in self.session.lock_reads.iter().flat_map(LockReads::all) {
+            // One that is gone by now was read all the same.
+            found.insert(path.clone().into_bytes());
+            read.entry(path).or_default().push(digest);
+        }
+        let not_sealed = "review it (`git log -p`); restore it from git, or run `driftlock seal` where your key is";
+        for path in &found {
+            let shown = self.shown_in_locks(path);
+            let text = std::str::from_utf8(path).ok();
+            let Some((text, sealed)) = text.and_then(|path| Some((path, seal.locks.get(path)?))) else {
+                troubles.push(Trouble::new(format!("the lock {shown} is not in the seal"), not_sealed));
+                continue;
+            };
+            let digests = match (read.remove(text), self.locks()) {
+                (Some(digests), _) => Ok(digests),
+                (None, Some(locks)) => digest_of_file(locks, text).map(|digest| vec![digest]),
+                (None, None) => Err(io::Error::from(io::ErrorKind::NotFound).into()),
+            };
+            match digests {
+                Ok(digests) if digests.iter().all(|digest| digest == sealed) => {}
+                Ok(_) => {
+                    troubles.push(Trouble::new(format!("the lock {shown} is not the one that was sealed"), not_sealed));
+                }
+                Err(error) => {
+                    troubles.push(Trouble::new(format!("the lock {shown} is refused: {error}"), error.remedy()));
+                }
+            }
+        }
+        for path in seal.locks.keys().filter(|path| !found.contains(path.as_bytes())) {
+            let problem = format!("the lock {} was sealed, and is missing", self.shown_in_locks(path.as_bytes()));
+            troubles.push(Trouble::new(problem, "restore it from git, or run `driftlock seal` where your key is"));
+        }
+        for (key, digest) in self.inputs() {
+            if seal.inputs.get(&key) != Some(&digest) {
+                let problem = format!("the file that {} names is not the one that was sealed", escaped(key.as_bytes()));
+                troubles.push(Trouble::new(problem, not_sealed));
+            }
+        }
+        let left_out = troubles.len().saturating_sub(TOLD);
+        if left_out > 0 {
+            troubles.truncate(TOLD);
+            let problem = format!("{left_out} more locks are not as they were sealed");
+            troubles.push(Trouble::new(problem, "see `git status` and `git log` of the locks directory"));
+        }
+        troubles
+    }
+
     fn nothing_to_seal(&self) -> Trouble {
         let problem = format!("there is no lock in {}, so there is nothing to seal", self.shown_in_locks(b"."));
         Trouble::new(problem, "run `driftlock lock` first")
@@ -183,4 +254,11 @@ fn only(reads: &LockReads) -> Result<Sha256Digest, LockError> {
         [(_, digest)] => Ok(digest),
         _ => Err(io::Error::other("it was not read to its end").into()),
     }
+}
+
+/// The digest of a lock that nothing else reads.
+fn digest_of_file(locks: &Dir, path: &str) -> Result<Sha256Digest, LockError> {
+    let reads = LockReads::default();
+    io::copy(&mut recorded(locks, path, &reads)?, &mut io::sink())?;
+    only(&reads)
 }

@@ -50,6 +50,16 @@ fn is_what_lock_writes(world: &World) {
 
 const THREE: [(&str, &str); 3] = [("a", "a"), ("b", "b"), ("c", "c")];
 
+/// A merged lock is none that was sealed.
+#[needs("git", "bash")]
+fn a_merge_says_that_the_seal_is_out_of_date() {
+    let (_, finished) = merged(FILES, &THREE, "echo x >root/a", "echo y >root/b", 0);
+    assert_eq!(finished.stderr(), "");
+    let seal = "touch locks/driftlock.seal; echo x >root/a";
+    let (_, finished) = merged(FILES, &THREE, seal, "echo y >root/b", 0);
+    says(&finished.stderr(), &["locks/driftlock.seal is out of date", "driftlock seal"]);
+}
+
 #[needs("git", "bash")]
 fn what_one_side_changed_is_merged() {
     let ours = "echo x >root/a; echo x >root/new; git rm --quiet root/c";

@@ -1,4 +1,10 @@
 //! Seals: made with real keys by real `ssh-keygen`, which is also the oracle for what is a signature.
 
+mod checked;
+mod killed;
 mod made;
+mod recorded;
+mod rollback;
 mod scene;
+mod servers;
+mod tampered;

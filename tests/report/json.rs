@@ -75,7 +75,7 @@ fn keys_stand_in_the_order_of_the_seed() {
         |filter: &str| jq(&format!("{filter} | keys_unsorted | join(\" \")"), &samples::json(&samples::seed_fail()));
     assert_eq!(
         keys("."),
-        "schema driftlock timestamp started previous duration_ms bytes mode server window sandbox checks summary counts overall exit_code\n"
+        "schema driftlock timestamp started previous duration_ms bytes mode server window seal sandbox checks summary counts overall exit_code\n"
     );
     assert_eq!(
         keys(".checks[1]"),
@@ -129,7 +129,7 @@ fn an_entry_has_the_keys_of_its_lock_line() {
     for (_, report) in samples::all() {
         let value = value(&report);
         let host = &report.hosts[0];
-        let own = 1 + usize::from(host.server.is_some());
+        let own = 1 + usize::from(host.server.is_some()) + usize::from(host.seal.is_some());
         for (number, check) in host.checks.iter().enumerate() {
             let Outcome::Compared { comparison, .. } = &check.outcome else { continue };
             for (drift, item) in comparison.drift.iter().zip(value["checks"][number + own]["drift"].as_array().unwrap())
@@ -166,6 +166,8 @@ fn a_report_reads_back_as_it_was() {
             host.server.as_ref().map(|server| &server.name),
             "{name}"
         );
+        let troubles = |host: &driftlock::report::HostReport| host.seal.as_ref().map(|seal| seal.troubles.clone());
+        assert_eq!(troubles(read), troubles(host), "{name}");
         assert_eq!(read.checks.len(), host.checks.len(), "{name}");
         for (read, check) in read.checks.iter().zip(&host.checks) {
             assert_eq!((&read.name, read.kind), (&check.name, check.kind), "{name}");

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use driftlock::baseline::OldLock;
@@ -14,6 +15,7 @@ use driftlock::manifest::{
 };
 use driftlock::remote::Head;
 use driftlock::report::chain::Previous;
+use driftlock::report::seal::{SealReport, Sealed};
 use driftlock::report::{CheckReport, HostReport, Outcome, Report, RunInfo, Scope, ServerReport, Trouble, Window};
 use driftlock::sandbox::{Enforced, Landlock};
 
@@ -149,7 +151,7 @@ pub fn report(checks: Vec<CheckReport>) -> Report {
         },
         ground: None,
     };
-    let host = HostReport { server: None, duration: Duration::from_millis(1234), bytes: 56_789, checks };
+    let host = HostReport { server: None, seal: None, duration: Duration::from_millis(1234), bytes: 56_789, checks };
     Report { run, hosts: vec![host] }
 }
 
@@ -485,6 +487,20 @@ pub fn in_window() -> Report {
     report
 }
 
+/// The seed's report with a seal, and what is not as that says.
+pub fn sealed(troubles: Vec<Trouble>) -> Report {
+    let sealed = Sealed {
+        serial: 12,
+        signer: "ops@example.org,<b>\u{202e}@x".to_owned(),
+        key: "ed25519-sk".to_owned(),
+        fingerprint: format!("SHA256:{}", "a".repeat(43)),
+    };
+    let mut report = seed_pass();
+    let seal = Arc::new(SealReport { sealed: Some(sealed), troubles });
+    report.hosts.iter_mut().for_each(|host| host.seal = Some(Arc::clone(&seal)));
+    report
+}
+
 /// A report of every shape, by name.
 fn container(change: impl FnOnce(&mut Container)) -> Content {
     let text = |text: &str| Box::<str>::from(text);
@@ -585,6 +601,11 @@ pub fn all() -> Vec<(&'static str, Report)> {
     if let Outcome::Compared { digest, .. } = &mut text_lock.outcome {
         *digest = None;
     }
+    let trouble = |problem: &str| Trouble::new(problem, "review it; restore it from git");
+    let refused =
+        SealReport { sealed: None, troubles: vec![trouble("there is no seal: locks/driftlock.seal is missing")] };
+    let mut unsealed = seed_fail();
+    unsealed.hosts[0].seal = Some(Arc::new(refused));
     vec![
         ("clean", seed_pass()),
         ("seed", seed_fail()),
@@ -605,6 +626,12 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("server", of_server(seed_fail(), None)),
         ("unreached", unreached()),
         ("many", report(vec![many(5000)])),
+        ("sealed", sealed(Vec::new())),
+        (
+            "sealed otherwise",
+            sealed(vec![trouble("the lock a;b is not in the seal"), trouble("the lock c was sealed, and is missing")]),
+        ),
+        ("without a seal", unsealed),
     ]
 }
 

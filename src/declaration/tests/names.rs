@@ -19,7 +19,7 @@ fn refuses_names_of_checks() {
         let text = format!("[check.\"{name}\"]");
         refuses(&text, &format!("1: check.{key}: `{shown}` is not a valid check name; {REMEDY}"));
     }
-    for name in ["lock_files_exist", "server_collection", "live"] {
+    for name in ["lock_files_exist", "server_collection", "seal", "live"] {
         let text = format!("\n[check.{name}]");
         let message = format!("`{name}` is a reserved name in reports; give the check another name");
         refuses(&text, &format!("2: check.{name}: {message}"));

@@ -4,6 +4,7 @@ use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::report::group::groups;
 use crate::report::row::Row;
+use crate::report::seal::SealReport;
 use crate::report::uncovered;
 use crate::report::words::{Prose, shown};
 use crate::report::{CheckReport, HostReport, Outcome, ServerReport};
@@ -13,6 +14,7 @@ pub(in crate::report) fn of(host: &HostReport, row: Row<'_>) -> String {
     match row {
         Row::LockFiles(host) => lock_files(host),
         Row::Collection(server) => collection(server),
+        Row::Seal(report) => seal(report),
         Row::Check(check) => self::check(check, host.mode()),
     }
 }
@@ -32,6 +34,13 @@ fn collection(server: &ServerReport) -> String {
     if let Some(trouble) = &server.trouble {
         push(&mut text, &format!("not collected: {}", Prose(&trouble.problem)));
     }
+    text
+}
+
+/// Of `seal`: `the lock audit/locks/compose_hashes.lock.json is not the one that was sealed;`.
+fn seal(seal: &SealReport) -> String {
+    let mut text = String::new();
+    seal.troubles.iter().for_each(|trouble| push(&mut text, &Prose(&trouble.problem).to_string()));
     text
 }
 

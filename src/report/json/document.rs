@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{DriftItem, MountItem, PathItem, UnverifiedItem};
 use super::items::Items;
+use super::seal::SealItem;
 use super::{SCHEMA, SERVERS_SCHEMA, details};
 use crate::baseline::OldLock;
 use crate::compare::{Counts, Drift, LeftOut, UnverifiedEntry};
@@ -38,6 +39,8 @@ pub(super) struct Document<'a> {
     pub server: Option<Server>,
     #[serde(deserialize_with = "Option::deserialize")]
     pub window: Option<Window>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub seal: Option<SealItem>,
     pub sandbox: Enforced,
     pub checks: Vec<Check<'a>>,
     pub summary: Summary,
@@ -165,6 +168,7 @@ pub(super) fn of<'a>(run: &RunInfo, host: &'a HostReport) -> Document<'a> {
         mode: if host.server.is_some() { Mode::Server } else { Mode::Local },
         server: host.server.as_ref().map(Server::from),
         window: run.window.clone(),
+        seal: host.seal.as_deref().map(SealItem::from),
         sandbox: run.sandbox.clone(),
         checks: checks(host),
         summary: host.summary(),
@@ -229,6 +233,7 @@ fn check<'a>(host: &'a HostReport, row: Row<'a>) -> Check<'a> {
     let check = match row {
         Row::LockFiles(_) => return base(host, row),
         Row::Collection(server) => return Check { trouble: server.trouble.as_ref().map(harmless), ..base(host, row) },
+        Row::Seal(seal) => return Check { trouble: seal.troubles.first().map(harmless), ..base(host, row) },
         Row::Check(check) => check,
     };
     let base = Check {
@@ -262,6 +267,6 @@ fn check<'a>(host: &'a HostReport, row: Row<'a>) -> Check<'a> {
     }
 }
 
-fn harmless(Trouble { problem, remedy }: &Trouble) -> Trouble {
+pub(super) fn harmless(Trouble { problem, remedy }: &Trouble) -> Trouble {
     Trouble::new(Prose(problem).to_string(), Prose(remedy).to_string())
 }

@@ -2,6 +2,7 @@
 //! compared; what contradicts itself is refused, and not compared or shown.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -15,8 +16,9 @@ use crate::manifest::Sha256Digest;
 use crate::path::EntryPath;
 use crate::remote::Head;
 use crate::report::chain::timestamp;
+use crate::report::seal::SealReport;
 use crate::report::{
-    CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, RunInfo, SERVER_COLLECTION, Scope, ServerReport,
+    CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, RunInfo, SEAL, SERVER_COLLECTION, Scope, ServerReport,
     Status, Summary,
 };
 
@@ -194,7 +196,16 @@ fn built(document: Document<'_>) -> Result<(RunInfo, HostReport), ReportError> {
         host: server.host,
         trouble: checks.next().and_then(|collection| collection.trouble),
     });
-    let mut names = HashSet::from([LOCK_FILES_EXIST.to_owned(), SERVER_COLLECTION.to_owned()]);
+    let is_sealed = checks.as_slice().first().is_some_and(|check| check.name == SEAL);
+    if is_sealed != document.seal.is_some() {
+        return inconsistent("its seal and the check of the seal do not fit each other");
+    }
+    let seal = match document.seal.map(SealReport::try_from).transpose() {
+        Ok(seal) => seal.map(Arc::new),
+        Err(problem) => return inconsistent(problem),
+    };
+    let checks = checks.skip(usize::from(is_sealed));
+    let mut names = HashSet::from([LOCK_FILES_EXIST, SERVER_COLLECTION, SEAL].map(str::to_owned));
     let mut all = Vec::new();
     for check in checks {
         let name = check.name.clone();
@@ -216,7 +227,7 @@ fn built(document: Document<'_>) -> Result<(RunInfo, HostReport), ReportError> {
         ground: None,
     };
     let duration = Duration::from_millis(document.duration_ms);
-    Ok((run, HostReport { server, duration, bytes: document.bytes, checks: all }))
+    Ok((run, HostReport { server, seal, duration, bytes: document.bytes, checks: all }))
 }
 
 /// What a declared check found; or what no check can have found.
@@ -312,6 +323,10 @@ fn several(document: ServersDocument<'_>) -> Result<Report, ReportError> {
         hosts.extend(host);
     }
     let report = Report { run, hosts };
+    let seal = report.hosts.first().and_then(|host| host.seal.as_ref());
+    if report.hosts.iter().any(|host| host.seal.as_ref() != seal) {
+        return inconsistent("its servers were not compared with one baseline");
+    }
     let mut kinds = HashMap::new();
     if !report.checks().all(|check| *kinds.entry(&check.name).or_insert(check.kind) == check.kind) {
         return inconsistent("its servers have different checks of one name");

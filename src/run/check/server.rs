@@ -32,7 +32,7 @@ pub fn server(run: &Run, connection: Connection<'_>, server: &Server, shows_all:
         again::ask(locked, answer, way, shows_all)
     });
     let server = ServerReport { name: server.name.clone(), host: server.host.clone(), head, trouble: collected.err() };
-    HostReport { server: Some(server), duration: since(begun), bytes, checks: checks.reports() }
+    HostReport { server: Some(server), seal: None, duration: since(begun), bytes, checks: checks.reports() }
 }
 
 /// Compares one check with what the server sends.

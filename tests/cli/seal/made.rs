@@ -207,7 +207,7 @@ fn a_dry_run_signs_and_writes_nothing() {
     assert_eq!(world.driftlock(["seal", "--quiet", "--key", "key"]).code(0).stdout(), "");
 }
 
-/// Whoever writes a lock is told that the seal is of another one.
+/// The user who writes a lock is told that the seal is of another one.
 #[needs("ssh-keygen")]
 fn lock_and_accept_say_that_the_seal_is_out_of_date() {
     let world = scene("ed25519");

@@ -61,6 +61,25 @@ pub fn oracle(world: &World, allowed: &str, who: &str) -> bool {
     run.command.output().unwrap().status.success()
 }
 
+/// Signs a file as a person would, with whatever key and namespace, into the place of the seal's signature.
+pub fn sign_by_hand(world: &World, key: &str, namespace: &str) {
+    let _ = fs::remove_file(world.path(SIGNATURE));
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-Y", "sign", "-n", namespace, "-f", key, SEAL]);
+    world.command(command).code(0);
+}
+
+/// Checks with these arguments and `--json`: the report, and what is said of the seal.
+pub fn verdict(world: &World, arguments: &[&str], code: i32) -> (Value, Vec<String>) {
+    let report = world.driftlock([&["check", "--json"], arguments].concat()).code(code).json();
+    let troubles = report["seal"]["troubles"].as_array().unwrap_or_else(|| panic!("{report:#}")).clone();
+    let problems = troubles.iter().map(|trouble| {
+        assert_ne!(trouble["remedy"], "", "{trouble}");
+        trouble["problem"].as_str().unwrap().to_owned()
+    });
+    (report, problems.collect())
+}
+
 /// An agent for a test, which ends with it.
 pub struct Agent {
     process: std::process::Child,

@@ -1,0 +1,54 @@
+//! The seal of the baseline in a report.
+
+use serde::{Deserialize, Serialize};
+
+use super::document::harmless;
+use crate::report::Trouble;
+use crate::report::seal::{SealReport, Sealed};
+use crate::report::words::Prose;
+
+/// What became of it. What it says is `null` if its signature could not be verified.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SealItem {
+    #[serde(deserialize_with = "Option::deserialize")]
+    serial: Option<u64>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    signer: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    key: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    fingerprint: Option<String>,
+    troubles: Vec<Trouble>,
+}
+
+impl From<&SealReport> for SealItem {
+    fn from(SealReport { sealed, troubles }: &SealReport) -> Self {
+        let sealed = sealed.as_ref();
+        let text = |text: &String| Prose(text).to_string();
+        Self {
+            serial: sealed.map(|sealed| sealed.serial),
+            signer: sealed.map(|sealed| text(&sealed.signer)),
+            key: sealed.map(|sealed| text(&sealed.key)),
+            fingerprint: sealed.map(|sealed| text(&sealed.fingerprint)),
+            troubles: troubles.iter().map(harmless).collect(),
+        }
+    }
+}
+
+impl TryFrom<SealItem> for SealReport {
+    type Error = &'static str;
+
+    fn try_from(item: SealItem) -> Result<Self, Self::Error> {
+        let SealItem { serial, signer, key, fingerprint, troubles } = item;
+        let sealed = match (serial, signer, key, fingerprint) {
+            (Some(serial), Some(signer), Some(key), Some(fingerprint)) => {
+                Some(Sealed { serial, signer, key, fingerprint })
+            }
+            // A seal without a signer is refused, and it is said why.
+            (None, None, None, None) if !troubles.is_empty() => None,
+            _ => return Err("its `seal` says neither who sealed the locks nor why that is not known"),
+        };
+        Ok(Self { sealed, troubles })
+    }
+}

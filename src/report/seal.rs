@@ -1,0 +1,32 @@
+//! What a run found of the seal of the baseline.
+
+use super::{Status, Trouble};
+
+/// What became of a seal that was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealReport {
+    /// What it says; `None` if its signature could not be verified.
+    pub sealed: Option<Sealed>,
+    /// Why it is refused, and what is not as it says.
+    pub troubles: Vec<Trouble>,
+}
+
+impl SealReport {
+    /// Whether the baseline is what was sealed.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::pass_if(self.sealed.is_some() && self.troubles.is_empty())
+    }
+}
+
+/// A seal whose signature is one of an allowed signer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    pub serial: u64,
+    /// The principals of the signer, as the allowed signers have them.
+    pub signer: String,
+    /// The type of the key, as `ssh-keygen -t` has it.
+    pub key: String,
+    /// As `ssh-keygen -l` prints it.
+    pub fingerprint: String,
+}

@@ -1,0 +1,168 @@
+//! What a check says of a seal, in each form, and on each way to a check.
+
+use std::fs;
+use std::process::Command;
+
+use needs::needs;
+
+use super::scene::{OPS, SEAL, SIGNATURE, keygen, scene, seal, verdict};
+use crate::harness::World;
+use crate::watch::{says, shell, strace};
+
+/// A sealed world, with the fingerprint of its key.
+fn sealed_scene() -> (World, String) {
+    let world = scene("ed25519");
+    seal(&world);
+    let mut list = Command::new("ssh-keygen");
+    list.args(["-l", "-f", "key.pub"]);
+    let fingerprint = world.command(list).code(0).stdout().split(' ').nth(1).unwrap().to_owned();
+    (world, fingerprint)
+}
+
+#[needs("ssh-keygen")]
+fn the_text_says_who_sealed_the_baseline() {
+    let (world, fingerprint) = sealed_scene();
+    let text = world.driftlock(["check", "--no-report", "--seal", "allowed"]).code(0).stdout();
+    let line = format!("[INFO] Baseline sealed by {OPS} (ed25519 {fingerprint}), serial 1\n");
+    says(
+        &text,
+        &[&line, "[PASS] Locks and declaration are what was sealed\n", "Total checks: 3\nPassed: 3\n", "OVERALL: PASS"],
+    );
+    assert_eq!(world.driftlock(["check", "--no-report", "--quiet", "--seal", "allowed"]).code(0).stdout(), "");
+    fs::remove_file(world.path(SIGNATURE)).unwrap();
+    let text = world.driftlock(["check", "--no-report", "--quiet", "--seal", "allowed"]).code(2).stdout();
+    says(&text, &["[FAIL] Seal: the seal has no signature: locks/driftlock.seal.sig is missing\n", "OVERALL: FAIL"]);
+    // Without allowed signers, nothing is said of seals.
+    let report = world.driftlock(["check", "--json"]).code(0).json();
+    assert!(report["seal"].is_null());
+}
+
+#[needs("ssh-keygen")]
+fn every_form_of_a_report_says_what_is_wrong_with_the_seal() {
+    let (world, fingerprint) = sealed_scene();
+    world.write("m/backdoor", "1");
+    world.driftlock(["lock"]).code(0);
+    let found = "the lock locks/tree.lock.json is not the one that was sealed";
+    for format in ["text", "json", "github", "junit", "sarif", "slack", "html"] {
+        let run = world.driftlock(["check", "--seal", "allowed", "--format", format]).code(2);
+        assert!(run.stdout().contains(found), "{format}: {}", run.stdout());
+        // And so does the report that was kept.
+        let kept = world.driftlock(["report", "--format", format]).code(0).stdout();
+        assert!(kept.contains(found), "{format}: {kept}");
+    }
+    let metrics = [
+        "\ndriftlock_sealed{run=\"driftlock\"} 0\n",
+        "\ndriftlock_seal_serial{run=\"driftlock\"} 1\n",
+        "\ndriftlock_run_exit_code{run=\"driftlock\"} 2\n",
+    ];
+    says(&world.driftlock(["check", "--seal", "allowed", "--format", "prometheus"]).code(2).stdout(), &metrics);
+    says(&world.driftlock(["report", "--format", "prometheus"]).code(0).stdout(), &metrics);
+    let (report, _) = verdict(&world, &["--seal", "allowed"], 2);
+    assert_eq!(report["seal"]["fingerprint"], fingerprint);
+    let check = report["checks"].as_array().unwrap().iter().find(|check| check["name"] == "seal").unwrap();
+    assert_eq!((&check["status"], &check["trouble"]["problem"]), (&"FAIL".into(), &found.into()));
+    seal(&world);
+    says(
+        &world.driftlock(["check", "--seal", "allowed", "--format", "prometheus"]).code(0).stdout(),
+        &["\ndriftlock_sealed{run=\"driftlock\"} 1\n", "\ndriftlock_seal_serial{run=\"driftlock\"} 2\n"],
+    );
+}
+
+/// A check of some of the checks alone looks at all locks.
+#[needs("ssh-keygen")]
+fn a_check_of_one_verifies_all_locks() {
+    let declaration = format!("{}[check.more]\nkind = \"trees\"\nroot = \"root\"\n", crate::harness::TREES);
+    let world = World::declaring(&declaration);
+    world.write("m/a", "1");
+    world.lock();
+    keygen(&world, "ed25519", "key");
+    super::scene::allow(&world, "allowed", &[(OPS, "key")]);
+    seal(&world);
+    assert!(verdict(&world, &["--seal", "allowed", "--check", "tree"], 0).1.is_empty());
+    let lock = fs::read_to_string(world.path("locks/more.lock.json")).unwrap();
+    fs::write(world.path("locks/more.lock.json"), lock.replace("\"size\":1", "\"size\":2")).unwrap();
+    let (_, found) = verdict(&world, &["--seal", "allowed", "--check", "tree"], 2);
+    assert_eq!(found, ["the lock locks/more.lock.json is not the one that was sealed"]);
+}
+
+/// What the stat cache knows of a lock takes the place of no verification.
+#[needs("ssh-keygen")]
+fn a_stat_cache_does_not_hide_another_lock() {
+    let (world, _) = sealed_scene();
+    fs::create_dir(world.path("cache")).unwrap();
+    let arguments = ["--seal", "allowed", "--stat-cache", "cache/file"];
+    for _ in 0..3 {
+        assert!(verdict(&world, &arguments, 0).1.is_empty());
+    }
+    world.write("m/backdoor", "1");
+    world.driftlock(["lock"]).code(0);
+    for _ in 0..3 {
+        let (_, found) = verdict(&world, &arguments, 2);
+        assert_eq!(found, ["the lock locks/tree.lock.json is not the one that was sealed"]);
+    }
+}
+
+/// A declaration that was made from the sealed one: on NixOS, by the module.
+#[needs("ssh-keygen")]
+fn another_declaration_can_be_the_sealed_one() {
+    let (world, _) = sealed_scene();
+    let text = fs::read_to_string(world.path("driftlock.toml")).unwrap();
+    fs::write(world.path("generated.toml"), text + "modes = [\"local\"]\n").unwrap();
+    let generated = ["--seal", "allowed", "--config", "generated.toml"];
+    let (_, found) = verdict(&world, &generated, 2);
+    assert_eq!(found, ["the declaration generated.toml is not the one that was sealed"]);
+    let named = [&generated[..], &["--sealed-declaration", "driftlock.toml"]].concat();
+    assert!(verdict(&world, &named, 0).1.is_empty());
+    fs::write(world.path("driftlock.toml"), "[check.tree]\nkind = \"trees\"\nroot = \"other\"\n").unwrap();
+    let (_, found) = verdict(&world, &named, 2);
+    assert_eq!(found, ["the declaration driftlock.toml is not the one that was sealed"]);
+    let alone = world.driftlock(["check", "--sealed-declaration", "driftlock.toml"]).code(2);
+    says(&alone.stderr(), &["--sealed-declaration driftlock.toml: no seal is verified", "--seal FILE"]);
+}
+
+#[needs("ssh-keygen")]
+fn allowed_signers_that_are_named_have_to_be_there() {
+    let (world, _) = sealed_scene();
+    let gone = world.driftlock(["check", "--seal", "gone"]).code(2);
+    says(&gone.stderr(), &["the allowed signers gone could not be opened: No such file", "to do: "]);
+    says(&world.driftlock(["check", "--seal", "root"]).code(2).stderr(), &["it is not a regular file"]);
+    fs::write(world.path("huge"), "#".repeat((1 << 20) + 1)).unwrap();
+    let (_, found) = verdict(&world, &["--seal", "huge"], 2);
+    says(&found[0], &["the allowed signers huge are refused: it is larger than 1048576 bytes"]);
+}
+
+/// The file of the machine counts where none is named.
+#[needs(mounts, "ssh-keygen", "unshare", "mount")]
+fn the_signers_of_the_machine_count_where_none_are_named() {
+    let (world, _) = sealed_scene();
+    fs::create_dir_all(world.path("etc/driftlock")).unwrap();
+    fs::copy(world.path("allowed"), world.path("etc/driftlock/allowed_signers")).unwrap();
+    let script = "mount --bind etc /etc && exec \"$DRIFTLOCK\" check --json";
+    let inside = |code| {
+        let script = format!("exec unshare --mount --propagation private sh -c '{}'", script.replace('\'', "'\\''"));
+        shell(&world, "sh", &script).code(code).json()
+    };
+    assert_eq!(inside(0)["seal"]["signer"], OPS);
+    world.write("m/backdoor", "1");
+    world.driftlock(["lock"]).code(0);
+    assert_eq!(inside(2)["overall"], "FAIL");
+    assert_eq!(world.driftlock(["check", "--json"]).code(0).json()["overall"], "PASS");
+}
+
+/// Verification is inside the sandbox, and starts nothing.
+#[needs("ssh-keygen", "strace")]
+fn no_program_is_started_to_verify_a_seal() {
+    let (world, _) = sealed_scene();
+    let arguments = ["check", "--no-report", "--require-sandbox", "--seal", "allowed"];
+    strace(&world, &["-e", "trace=execve,execveat,socket,connect"], &arguments).code(0);
+    let trace = fs::read_to_string(world.path("trace")).unwrap();
+    assert_eq!(trace.matches("execve(").count(), 1, "{trace}");
+    assert!(!trace.contains("socket(") && !trace.contains("connect("), "{trace}");
+    // The seal is opened once to be read, and so is each lock.
+    strace(&world, &["-e", "trace=openat,openat2"], &arguments).code(0);
+    let trace = fs::read_to_string(world.path("trace")).unwrap();
+    for name in [SEAL, SIGNATURE, "locks/tree.lock.json"].map(|path| path.trim_start_matches("locks/")) {
+        let opens = trace.lines().filter(|line| line.contains(&format!("\"{name}\"")) && !line.contains("O_PATH"));
+        assert_eq!(opens.count(), 1, "{name}: {trace}");
+    }
+}
