@@ -1,4 +1,4 @@
-//! The report for machines, `drift_report.json`: the only writer, and with [`read`] the only reader.
+//! The report for machines, `drift_report.json`: the only writer, and with [`read()`] the only reader.
 //!
 //! It keeps the fields of the scripts that driftlock replaces, in their order and with their meanings, so that
 //! `jq -r .overall` of an alerting rule goes on working, and adds to them. `docs/report.schema.json` specifies it.
