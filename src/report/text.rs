@@ -8,6 +8,7 @@
 pub(in crate::report) mod describe;
 mod drifted;
 mod page;
+mod sealed;
 mod servers;
 
 use std::collections::HashMap;
@@ -15,7 +16,6 @@ use std::io::{self, Write};
 
 use super::alike;
 use super::group;
-use super::seal::Sealed;
 use super::uncovered;
 use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, HostReport, Outcome, Report, RunInfo, ServerReport, Status, missing_locks, next};
@@ -26,6 +26,7 @@ use crate::path::escaped;
 use crate::remote::Head;
 use crate::sandbox::Enforced;
 use page::{Page, Tag};
+use sealed::seal;
 
 /// How a text report looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -163,23 +164,6 @@ fn lock_files(page: &mut Page<impl Write>, run: &RunInfo, hosts: &[HostReport]) 
         }
     }
     Ok(())
-}
-
-/// What became of the seal, which is the same for all hosts.
-fn seal(page: &mut Page<impl Write>, hosts: &[HostReport]) -> io::Result<()> {
-    let Some(seal) = hosts.first().and_then(|host| host.seal.as_deref()) else { return Ok(()) };
-    if let Some(Sealed { serial, signer, key, fingerprint }) = &seal.sealed {
-        let [signer, key, fingerprint] = [signer, key, fingerprint].map(|text| Prose(text));
-        let who = format_args!("Baseline sealed by {signer} ({key} {fingerprint}), serial {serial}");
-        page.line(Tag::Info, who)?;
-    }
-    if seal.status() == Status::Pass {
-        return page.line(Tag::Pass, format_args!("Locks and declaration are what was sealed"));
-    }
-    seal.troubles.iter().try_for_each(|trouble| {
-        page.line(Tag::Fail, format_args!("Seal: {}", Prose(&trouble.problem)))?;
-        page.detail(format_args!("{}", Prose(&trouble.remedy)))
-    })
 }
 
 fn collection(page: &mut Page<impl Write>, server: &ServerReport) -> io::Result<()> {
