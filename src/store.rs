@@ -39,7 +39,7 @@ pub type Out<'a> = BufWriter<&'a File>;
 /// Those of the file system, or of `write`; the old file is then untouched. [`io::ErrorKind::WouldBlock`] if another
 /// run is writing the same file. [`NotSynced`] inside an error says that the new file is in place.
 pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
-    put(dir, name, Access::of(dir, name), PATIENCE, write, |temporary| dir.rename(temporary, dir, name))
+    write_and_rename(dir, name, Access::of(dir, name), PATIENCE, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// [`replace`] for a private file: only its owner can read or write it, whatever the umask is. Does not wait for
@@ -48,7 +48,7 @@ pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Re
 /// # Errors
 /// Those of [`replace`].
 pub fn replace_private(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
-    put(dir, name, Access::PRIVATE, Duration::ZERO, write, |temporary| dir.rename(temporary, dir, name))
+    write_and_rename(dir, name, Access::PRIVATE, Duration::ZERO, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// Writes a file that must not exist yet.
@@ -56,7 +56,7 @@ pub fn replace_private(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -
 /// # Errors
 /// Those of [`replace`], and [`io::ErrorKind::AlreadyExists`].
 pub fn create_new(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
-    put(
+    write_and_rename(
         dir,
         name,
         Access::SHARED,
@@ -77,7 +77,7 @@ pub fn temporary(name: &str) -> String {
     format!(".{name}.tmp")
 }
 
-fn put(
+fn write_and_rename(
     dir: &Dir,
     name: &str,
     access: Access,

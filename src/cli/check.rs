@@ -4,10 +4,10 @@ use std::io;
 
 use super::arguments::{CheckArguments, Common};
 use super::ground::ground;
-use super::keeping::KeptIn;
 use super::metrics::Metrics;
 use super::progress::Shown;
 use super::render::Rendering;
+use super::reports_dir::ReportsDir;
 use super::stalled::Watch;
 use super::{after_printing, complain, exit, note, render};
 use crate::capability;
@@ -29,23 +29,23 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
     let watch = Watch::giving_up(common, arguments.servers.none_but_timeout()?);
-    let (session, in_store, kept_in, sealing) = watch.opening(|| {
+    let (session, in_store, reports, sealing) = watch.opening(|| {
         let mut session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Here)?;
         session.for_this_machine("check")?;
         if arguments.show_changes || session.checks().any(|check| check.show_changes) {
             session.open_references(None)?;
         }
         let in_store = in_nix_store(&session);
-        let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
+        let reports = ReportsDir::open(&session, arguments, &timestamp)?;
         let sealing = Sealing::open(&arguments.seal.plan(), &mut session)?;
-        Ok::<_, Trouble>((session, in_store, kept_in, sealing))
+        Ok::<_, Trouble>((session, in_store, reports, sealing))
     })?;
     let shown = Shown::new(common, watch);
     let mut cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session, note)).transpose()?;
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
     let written = [
-        kept_in.as_ref().and_then(KeptIn::written),
+        reports.as_ref().and_then(ReportsDir::written),
         cache.as_ref().and_then(StatCache::directory),
         metrics.as_ref().and_then(Metrics::directory),
         sealing.as_ref().and_then(Sealing::directory),
@@ -53,7 +53,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let ground = ground(common, &session.declared);
     // A thread that hangs may look at it as long as the process lives.
     let run: &Run = Box::leak(Box::new(
-        session.enter_removing(written.into_iter().flatten(), kept_in.as_ref().and_then(KeptIn::pruned))?,
+        session.enter_removing(written.into_iter().flatten(), reports.as_ref().and_then(ReportsDir::pruned))?,
     ));
     let (host, given_up) = here(run, shown, cache.as_mut(), arguments.show_changes);
     let info = RunInfo {
@@ -73,14 +73,14 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
 
     let mut code = report.exit_code();
     // What was not looked at would be forgotten.
-    if let Some(Err(trouble)) = cache.filter(|_| !given_up).map(StatCache::keep) {
+    if let Some(Err(trouble)) = cache.filter(|_| !given_up).map(StatCache::save) {
         complain(&trouble);
         code |= exit::TROUBLE;
     }
-    code |= metrics.map_or(0, |metrics| metrics.keep(&report));
-    let kept = kept_in.map(|kept_in| kept_in.keep(&mut report));
+    code |= metrics.map_or(0, |metrics| metrics.save(&report));
+    let kept = reports.map(|reports| reports.save(&mut report));
     let places = if rendering.has_places() { places(run, &report) } else { Places::default() };
-    Ok(conclude(code, kept, |kept| rendering.print(&report, &places, kept)))
+    Ok(finish(code, kept, |kept| rendering.print(&report, &places, kept)))
 }
 
 /// Whether the declaration lies in a Nix store. Asked before the sandbox is entered.
@@ -101,7 +101,7 @@ pub fn tell_untracked(missing: &[&str]) {
 }
 
 /// Prints what was found and kept, and adds what went wrong with that to the exit code.
-pub fn conclude(
+pub fn finish(
     code: u8,
     kept: Option<Result<String, Trouble>>,
     print: impl FnOnce(Option<&str>) -> io::Result<()>,
@@ -127,7 +127,7 @@ pub fn window(arguments: &CheckArguments) -> Result<Option<Window>, Trouble> {
     })
 }
 
-/// Where the findings are at home. The locks were read a moment ago; one that can't be read once more only has no lines.
+/// Where the findings belong. The locks were read a moment ago; one that can't be read once more only has no lines.
 pub fn places(run: &Run, report: &Report) -> Places {
     let session = &run.session;
     render::places(&session.declared, run.locks(), report)

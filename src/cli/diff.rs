@@ -1,4 +1,4 @@
-//! `driftlock diff A B`: two locks, two reports, or a lock and what is there now.
+//! `driftlock diff A B`: two locks, two reports, or a lock and the live state.
 
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `driftlock export`: what is there now, all of it in one directory, for people to read and for `lock --from`.
+//! `driftlock export`: the live state, written into one directory, for people to read and for `lock --from`.
 
 use std::io::{self, Write as _};
 use std::path::Path;

@@ -115,7 +115,7 @@ fn collect(
 struct Printer<W> {
     out: W,
     format: HashFormat,
-    /// Whether people read it: nothing that a terminal would act on is then printed as it is.
+    /// Whether people read it: then nothing that a terminal would act on is printed raw.
     on_terminal: bool,
     first: bool,
     passed_over: u64,

@@ -35,7 +35,7 @@ pub fn write(out: &mut impl Write, run: &Run, ground: &Ground, all: &[Differs<'_
         let base = ground.git_directory();
         let [name, server] = [&check.name, &server.name].map(|name| shell::word(name.as_bytes()));
         let lock = shell::word(git.lock.as_os_str().as_encoded_bytes());
-        // The patch leads from the lock that git has, which is what is here, to what is there.
+        // The patch leads from the lock that git has, which is what is here, to the live state.
         writeln!(
             out,
             "    fetch them: git{base} checkout -- {lock} && {diff} --server {server} --patch --check {name} | \

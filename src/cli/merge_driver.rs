@@ -84,7 +84,7 @@ fn left(name: &Path, why: &str) -> Trouble {
     )
 }
 
-/// The line that takes our lock, and then what is there.
+/// The line that takes our lock, and then the live state.
 fn anew(name: &Path, lock: &str) -> String {
     let name = shell::word(bytes_of(name));
     format!("git checkout --ours -- {name} && {lock} && git add {name}")

@@ -57,7 +57,7 @@ impl Metrics {
     }
 
     /// Writes the metrics of a run, and adds what went wrong with that to its exit code.
-    pub fn keep(&self, report: &Report) -> u8 {
+    pub fn save(&self, report: &Report) -> u8 {
         match self.write(report) {
             Ok(()) => 0,
             Err(trouble) => {

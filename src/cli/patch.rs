@@ -21,14 +21,14 @@ const NAMED: usize = 20;
 
 /// What patch is wanted.
 pub struct Wanted<'a> {
-    /// The way back, from what is there to what is locked.
+    /// The way back, from the live state to what is locked.
     pub reverse: bool,
     /// What stands in the place of the declaration's directory.
     pub reference: Option<&'a Path>,
     pub servers: &'a Servers,
 }
 
-/// Writes the patch of all checks for this machine or for one server: from what is locked to what is there, or the way back.
+/// Writes the patch of all checks for this machine or for one server: from what is locked to the live state, or the way back.
 ///
 /// # Errors
 /// What keeps the run from starting, and a server that can't be asked. Trouble of single checks is told, and in the exit code.
@@ -48,7 +48,7 @@ pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     })?;
     let follow = Shown::telling(common);
     let run = session.enter(&[])?;
-    Ok(put(common, wanted.reverse, &here(&run, follow)))
+    Ok(print_patch(common, wanted.reverse, &here(&run, follow)))
 }
 
 fn on_server(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
@@ -61,11 +61,11 @@ fn on_server(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     let connection = connections.only(&targets, "a patch is about one server")?;
     session.is_about(targets.servers());
     let run = session.enter(&[])?;
-    Ok(put(common, wanted.reverse, &of_server(&run, connection)?))
+    Ok(print_patch(common, wanted.reverse, &of_server(&run, connection)?))
 }
 
 /// Prints the patch, for `git apply` or for people, and what can't be in it.
-fn put(common: &Common, reverse: bool, patch: &Patch<'_>) -> u8 {
+fn print_patch(common: &Common, reverse: bool, patch: &Patch<'_>) -> u8 {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     let mut code = 0;
     let printed = if capability::is_terminal() {

@@ -64,7 +64,7 @@ impl<'a> Rendering<'a> {
     }
 }
 
-/// Where the findings of a report are at home. A lock that can't be read, as the report says or will say the next time,
+/// Where the findings of a report belong. A lock that can't be read, as the report says or will say the next time,
 /// only has no lines.
 pub fn places(declared: &Declared, locks: Option<&Dir>, report: &Report) -> Places {
     let mut places = Places::default();

@@ -3,11 +3,11 @@
 mod options;
 
 use super::arguments::{self, CheckArguments, Common};
-use super::check::{conclude, places, window};
+use super::check::{finish, places, window};
 use super::ground::ground;
-use super::keeping::KeptIn;
 use super::metrics::Metrics;
 use super::render::Rendering;
+use super::reports_dir::ReportsDir;
 use super::{complain, progress};
 use crate::capability;
 use crate::report::places::Places;
@@ -32,7 +32,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     if shows_changes {
         session.open_references_to_servers(None)?;
     }
-    let kept_in = KeptIn::open(&session, arguments, &timestamp)?;
+    let reports = ReportsDir::open(&session, arguments, &timestamp)?;
     let sealing = Sealing::open(&arguments.seal.plan(), &mut session)?;
     let metrics =
         arguments.metrics.as_deref().map(|file| Metrics::open(file, arguments.every, &session)).transpose()?;
@@ -44,11 +44,11 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let mut ground = ground(common, &session.declared);
     ground.ssh.extend(targets.asked.iter().map(|target| (target.server.name.clone(), target.typed.clone())));
     let written = [
-        kept_in.as_ref().and_then(KeptIn::written),
+        reports.as_ref().and_then(ReportsDir::written),
         metrics.as_ref().and_then(Metrics::directory),
         sealing.as_ref().and_then(Sealing::directory),
     ];
-    let run = session.enter_removing(written.into_iter().flatten(), kept_in.as_ref().and_then(KeptIn::pruned))?;
+    let run = session.enter_removing(written.into_iter().flatten(), reports.as_ref().and_then(ReportsDir::pruned))?;
     let hosts = connections.each(
         &targets,
         || bar.inc(1),
@@ -64,10 +64,10 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     let info = RunInfo { scope, timestamp, started, previous: None, window, sandbox, ground };
     let mut report = Report { run: info, hosts };
     Sealing::verify(sealing.as_ref(), &run, &mut report);
-    let code = report.exit_code() | metrics.map_or(0, |metrics| metrics.keep(&report));
-    let kept = kept_in.map(|kept_in| kept_in.keep(&mut report));
+    let code = report.exit_code() | metrics.map_or(0, |metrics| metrics.save(&report));
+    let kept = reports.map(|reports| reports.save(&mut report));
     let places = if rendering.has_places() { places(&run, &report) } else { Places::default() };
-    Ok(conclude(code, kept, |kept| rendering.print(&report, &places, kept)))
+    Ok(finish(code, kept, |kept| rendering.print(&report, &places, kept)))
 }
 
 /// Says which servers are asked for none of the checks that are named, and, of all servers, for which checks none of them is

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::words::{counted, grouped};
+use super::format::{counted, grouped};
 use super::{CheckReport, Outcome};
 use crate::path::{EntryPath, escaped, joined};
 

@@ -267,7 +267,7 @@ mod tests {
             let (report, by) = (kept[changed].name.clone(), kept[changed + 1].name.clone());
             assert_eq!(found, [Broken::Changed { report, by }]);
         }
-        // Without the digests, only what is there and what is not.
+        // Without the digests, only which files exist and which do not.
         assert_eq!(broken(&chain(6, &[]), |_| None), []);
     }
 }

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::Status;
 use super::difference::Difference;
+pub use super::format::{counted, grouped as number};
+use super::format::{grouped, shown};
 use super::group;
 use super::json::{self, drift_item};
 use super::text::describe;
-pub use super::words::{counted, grouped as number};
-use super::words::{grouped, shown};
 use crate::compare::{Comparison, Drift, UnverifiedEntry};
 use crate::manifest::Kind;
 use crate::path::{cut, escaped};

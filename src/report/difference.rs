@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 
+use super::format::{Prose, shown};
 use super::json::details;
 use super::row::Row;
 use super::text::describe::{self, label};
-use super::words::{Prose, shown};
 use super::{HostReport, Outcome, Report, Status};
 use crate::compare::{Comparison, Drift, UnverifiedEntry, difference};
 use crate::manifest::Record;

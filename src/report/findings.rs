@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
+use super::format::{Prose, counted, grouped, joined, shown};
 use super::next::{self, Next};
 use super::places::{Place, Places};
 use super::row::Row;
 use super::text::describe;
 use super::uncovered;
-use super::words::{Prose, counted, grouped, joined, shown};
 use super::{CheckReport, HostReport, Outcome, Report, RunInfo, SEAL, Status, Trouble};
 use crate::compare::{Change, Comparison, Drift, UnverifiedEntry};
 use crate::manifest::{Kind, Uncovered};
@@ -140,7 +140,7 @@ impl<'a> Failed<'a> {
         Some(Place { file, line: 1 })
     }
 
-    /// Where one of its findings is at home.
+    /// Where one of its findings belongs.
     pub fn place(&self, finding: Finding<'_>, places: &Places) -> Place {
         self.check().map_or_else(|| places.declaration(), |check| places.of(check, finding))
     }

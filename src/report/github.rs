@@ -14,8 +14,8 @@ use std::io::{self, Write};
 
 use super::Report;
 use super::findings::{self, Failed, Finding, headline};
+use super::format::{Prose, counted};
 use super::places::Places;
-use super::words::{Prose, counted};
 use crate::path::escaped;
 
 /// Annotations of one level that GitHub shows of one step.

@@ -4,8 +4,8 @@
 //! The order of paths is that of their bytes, so what is below `a` does not follow `a` at once (`a-b` is between `a`
 //! and `a/c`). Nothing here goes by neighbourhood: what belongs together is found by the path of the parent.
 
-mod fold;
-mod whole;
+mod collapse;
+mod dir_moves;
 
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ impl Item<'_> {
 /// in the order of their paths.
 #[must_use]
 pub fn groups(kind: Kind, drift: &[Drift]) -> Vec<Group<'_>> {
-    let items = fold::items(drift);
+    let items = collapse::items(drift);
     let mut groups: BTreeMap<&[u8], Group<'_>> = BTreeMap::new();
     let mut put = |path, module, item| {
         let group = groups.entry(path).or_insert(Group { path, module: false, items: Vec::new() });

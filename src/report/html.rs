@@ -11,8 +11,8 @@ mod servers;
 use std::io::{self, Write};
 
 use super::findings::{headline, verdict};
+use super::format::{Prose, counted, grouped};
 use super::seal::Sealed;
-use super::words::{Prose, counted, grouped};
 use super::{CheckReport, HostReport, Outcome, Report, ServerReport, Status};
 use crate::compare::Counts;
 use crate::digest::Sha256;

@@ -6,8 +6,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::findings::{self, sentence};
+use super::format::Prose;
 use super::row::Row;
-use super::words::Prose;
 use super::{CheckReport, HostReport, Report, RunInfo, Status, Trouble};
 use crate::path::to_escape;
 

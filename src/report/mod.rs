@@ -9,6 +9,7 @@ pub mod chain;
 pub mod changes;
 pub mod difference;
 mod findings;
+mod format;
 pub mod github;
 pub mod group;
 pub mod html;
@@ -26,12 +27,11 @@ mod status;
 pub mod text;
 pub mod uncovered;
 mod window;
-mod words;
 
+pub use format::{LOCK_FILES_EXIST, SEAL, SERVER_COLLECTION};
 pub use servers::ServersSummary;
 pub use status::{Status, Summary};
 pub use window::{Window, WindowError};
-pub use words::{LOCK_FILES_EXIST, SEAL, SERVER_COLLECTION};
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Where in the operator's own files a finding is at home: the line of the lock that says what was expected, or else
+//! Where in the operator's own files a finding belongs: the line of the lock that says what was expected, or else
 //! the line of the declaration that names the check.
 
 use std::collections::{HashMap, HashSet};
@@ -65,14 +65,14 @@ impl Places {
         Ok(())
     }
 
-    /// Where all of the declaration is at home.
+    /// Where all of the declaration belongs.
     #[must_use]
     pub fn declaration(&self) -> Place {
         let file = self.declaration.clone().unwrap_or_else(|| "driftlock.toml".to_owned());
         Place { file, line: 1 }
     }
 
-    /// Where a finding of a check is at home.
+    /// Where a finding of a check belongs.
     #[must_use]
     pub fn of(&self, check: &CheckReport, finding: Finding<'_>) -> Place {
         let Some(declared) = self.checks.get(&check.name) else {

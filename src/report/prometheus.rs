@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use super::words::Prose;
+use super::format::Prose;
 use super::{CheckReport, HostReport, Outcome, Report, SERVER_COLLECTION, Status};
 use crate::compare::{Change, Drift};
 use crate::sandbox::Enforced;

@@ -1,7 +1,7 @@
 //! The rows of a host's report, of which `checks` in the JSON has one each: the lock files, the collection, the checks.
 
+use super::format::{LOCK_FILES_EXIST, SEAL, SERVER_COLLECTION};
 use super::seal::SealReport;
-use super::words::{LOCK_FILES_EXIST, SEAL, SERVER_COLLECTION};
 use super::{CheckReport, HostReport, ServerReport, Status};
 
 /// One row.

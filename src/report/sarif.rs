@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::Report;
 use super::findings::{self, Failed, Finding, headline, warnings};
+use super::format::{Prose, counted, shown};
 use super::json::write_value;
 use super::places::{Place, Places};
-use super::words::{Prose, counted, shown};
 use crate::compare::Change;
 use crate::digest::Sha256;
 use crate::manifest::Uncovered;

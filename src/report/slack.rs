@@ -11,12 +11,12 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::findings::{self, Failed, emptied, headline, sentence, verdict};
+use super::format::{Prose, capitalized, counted, grouped, shown};
 use super::group::{self, Item};
 use super::json::write_value;
 use super::row::Row;
 use super::text::describe;
 use super::uncovered;
-use super::words::{Prose, capitalized, counted, grouped, shown};
 use super::{CheckReport, Outcome, Report, ServerReport};
 use crate::path::escaped;
 

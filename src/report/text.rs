@@ -15,9 +15,9 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::alike;
+use super::format::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::group;
 use super::uncovered;
-use super::words::{Prose, capitalized, containers, counted, grouped, shown, stem};
 use super::{CheckReport, HostReport, Outcome, Report, RunInfo, ServerReport, Status, missing_locks, next};
 use crate::baseline::OldLock;
 use crate::compare::{Counts, LeftOut, UnverifiedEntry};

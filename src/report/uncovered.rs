@@ -1,7 +1,7 @@
 //! What lies on a check's way and is not looked at, in words.
 
 use super::CheckReport;
-use super::words::{counted, grouped, shown};
+use super::format::{counted, grouped, shown};
 use crate::manifest::{GlobList, Uncovered};
 use crate::path::escaped;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Follow;
 use super::connections::Connection;
-use super::lock::{acceptable, put, touched};
+use super::lock::{acceptable, touched, write_lock};
 use super::state::{self, Live};
 use crate::accept::{self, AcceptError, Choice, Drifted, Unit};
 use crate::baseline::Baseline;
@@ -169,6 +169,6 @@ impl New<'_, '_> {
         if let Some(warning) = touched(self.case.check.check, &self.entries) {
             tell(&warning);
         }
-        put(&self.case.check, &self.entries, self.digest)
+        write_lock(&self.case.check, &self.entries, self.digest)
     }
 }

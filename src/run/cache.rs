@@ -196,7 +196,7 @@ impl StatCache {
     ///
     /// # Errors
     /// Why it was not written.
-    pub fn keep(self) -> Result<(), Trouble> {
+    pub fn save(self) -> Result<(), Trouble> {
         let location = self.location?;
         let mut changed = self.outdated;
         // The walk is over, and no thread has it any more.

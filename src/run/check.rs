@@ -1,4 +1,4 @@
-//! Compares what is there with the locks.
+//! Compares the live state with the locks.
 
 mod again;
 mod server;

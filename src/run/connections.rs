@@ -75,7 +75,10 @@ pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(T
         None if contents => "driftlock collect --contents".to_owned(),
         None => "driftlock collect".to_owned(),
         Some(program) => push::command(program, contents).map_err(|error| {
-            Trouble::new(format!("the program to send could not be read: {error}"), "see why, or name another one")
+            Trouble::new(
+                format!("the program to send could not be read: {error}"),
+                "check the path and its permissions, or name another program",
+            )
         })?,
     };
     let overrides = ssh::Overrides { user, key: wanted.key.clone(), port: wanted.port };

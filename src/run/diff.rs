@@ -1,4 +1,4 @@
-//! Compares without a verdict: two locks, a lock with what is there, what is locked with what is there as a patch, and two servers.
+//! Compares without a verdict: two locks, a lock with the live state, what is locked with the live state as a patch, and two servers.
 
 pub mod patch;
 pub mod servers;
@@ -57,7 +57,7 @@ pub fn locks(
     Ok((kind, found))
 }
 
-/// Compares a lock, which is open, with what is there of the check that it belongs to. `read` reads it where that takes no check.
+/// Compares a lock, which is open, with the live state of the check that it belongs to. `read` reads it where that takes no check.
 ///
 /// # Errors
 /// A lock of no check of the run, or one that can't be read, and a check that can't be collected.

@@ -65,7 +65,7 @@ pub fn open(session: &Session, output: &Path) -> Result<Directory, Trouble> {
     Ok(directory)
 }
 
-/// Writes what is there, on `server` if that is no machine of ours.
+/// Writes the live state, on `server` if that is no machine of ours.
 pub fn export<'r>(
     (output, directory): (&Path, &Directory),
     server: Option<&str>,
@@ -86,8 +86,8 @@ impl<'r> Export<'r> {
         checks: Vec<Live<'r>>,
         engines: Engines,
     ) -> Result<(), Trouble> {
-        let put = |name: &str, error: &io::Error| failed(output, name, error);
-        let locks = subdirectory(directory, LOCKS).map_err(|error| put(LOCKS, &error))?;
+        let not_written = |name: &str, error: &io::Error| failed(output, name, error);
+        let locks = subdirectory(directory, LOCKS).map_err(|error| not_written(LOCKS, &error))?;
         let mut hashes = Vec::new();
         for Live { check, found } in checks {
             let written = found.and_then(|live| {
@@ -108,20 +108,20 @@ impl<'r> Export<'r> {
         for (path, digest) in &hashes {
             text::push_line(&mut lines, *digest, path);
         }
-        store::create(directory, CONFIG_HASHES, &lines).map_err(|error| put(CONFIG_HASHES, &error))?;
+        store::create(directory, CONFIG_HASHES, &lines).map_err(|error| not_written(CONFIG_HASHES, &error))?;
         for (number, (socket, inventory)) in (1..).zip(engines) {
             let name = if number == 1 { "engine".to_owned() } else { format!("engine-{number}") };
             match inventory {
                 Ok(inventory) => {
                     let engine = Engine { directory: name, socket, inventory };
-                    engine.write(directory).map_err(|error| put(&engine.directory, &error))?;
+                    engine.write(directory).map_err(|error| not_written(&engine.directory, &error))?;
                     self.engines.push(engine);
                 }
                 Err(trouble) => self.troubled(trouble),
             }
         }
         let summary = summary::of(server, self);
-        store::create(directory, SUMMARY, summary.as_bytes()).map_err(|error| put(SUMMARY, &error))
+        store::create(directory, SUMMARY, summary.as_bytes()).map_err(|error| not_written(SUMMARY, &error))
     }
 
     /// An engine that can't be connected to is the trouble of each of its checks, too.

@@ -18,7 +18,7 @@ pub struct Differs<'r> {
     pub check: &'r Check,
     /// How many differ or could not be read; nothing where the root could not be compared.
     pub entries: Option<u64>,
-    /// Whether what git has of the lock leads to what is there.
+    /// Whether what git has of the lock leads to the live state.
     pub takes_all: bool,
 }
 

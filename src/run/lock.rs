@@ -1,4 +1,4 @@
-//! Writes what is there as locks, and tells what that changes.
+//! Writes the live state as locks, and tells what that changes.
 
 use std::io;
 
@@ -100,7 +100,7 @@ fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Tro
         }
     };
     if changed {
-        put(check, live, digest)?;
+        write_lock(check, live, digest)?;
     }
     Ok(Change { entries, since, written: changed, uncovered: live.uncovered.clone(), old_lock })
 }
@@ -109,7 +109,7 @@ fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Tro
 ///
 /// # Errors
 /// Those of the file system.
-pub(super) fn put(check: &OpenCheck<'_>, live: &Collected, digest: Sha256Digest) -> Result<(), Trouble> {
+pub(super) fn write_lock(check: &OpenCheck<'_>, live: &Collected, digest: Sha256Digest) -> Result<(), Trouble> {
     let written = || match check.run.locks_to_write(check)? {
         Some(locks) => write(&locks, check.check, live, digest),
         None => Ok(()),

@@ -98,7 +98,7 @@ fn report(check: &OpenCheck<'_>, outcome: Outcome) -> CheckReport {
 }
 
 impl Locked<'_> {
-    /// The outcome of a comparison with what is there. `live` gives the digest of that.
+    /// The outcome of a comparison with the live state. `live` gives the digest of that.
     pub fn judge(
         &mut self,
         compared: Result<Comparison, LockError>,

@@ -4,7 +4,7 @@
 //!
 //! 1. Where entries come from: this machine ([`state::here`]), an export ([`Run::exported`]), or a server
 //!    ([`state::of_server`]), each check by check. What is only compared is not kept, but read as a stream ([`check`]).
-//! 2. [`Locked`] is a check with its lock. What is there is compared with it, and judged.
+//! 2. [`Locked`] is a check with its lock. The live state is compared with it, and judged.
 //! 3. The result is a typed value. Nothing here prints; what is to be told to people is in the result.
 
 pub mod accept;

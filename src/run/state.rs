@@ -1,4 +1,4 @@
-//! What is there, check by check, to be written down: on this machine, on a server, or in an export.
+//! The live state, check by check, to be written down: on this machine, on a server, or in an export.
 
 use std::io::BufRead;
 
@@ -15,7 +15,7 @@ use crate::remote::{Answer, AnswerError};
 use crate::session::{Collected, OpenCheck, Run, Wanted, in_order};
 use crate::trouble::Trouble;
 
-/// A check, and what is there of it.
+/// A check, and the live state of it.
 pub struct Live<'r> {
     pub check: OpenCheck<'r>,
     pub found: Result<Collected, Trouble>,

@@ -1,4 +1,4 @@
-//! Drift as a patch: what is locked, from a reference that has it, and what is there, by the handles of the run.
+//! Drift as a patch: what is locked, from a reference that has it, and the live state, by the handles of the run.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -116,7 +116,7 @@ fn not_in_a_patch(root: &Path, check: &Check) -> Trouble {
 /// Gives the contents of the file at a path, if they are what the record tells of, or else why they are not there.
 pub type Contents<'a> = dyn Fn(&[u8], &Record) -> Result<Vec<u8>, String> + 'a;
 
-/// What is there, where the entries of a check are.
+/// The live state, where the entries of a check are.
 pub struct Live<'a> {
     /// As the operator knows it.
     pub place: &'a str,
@@ -146,7 +146,7 @@ impl OpenCheck<'_> {
         walk::status(self.opened.root()?.dir.as_fd(), path)
     }
 
-    /// Adds to the first drifts when what is there was written, and whose it is.
+    /// Adds to the first drifts when the live entries were written, and who owns them.
     pub fn look_at(&self, found: &mut Comparison) {
         let there = found.drift.iter_mut().filter(|drift| drift.actual.is_some());
         for drift in there.take(LOOKED_AT) {
@@ -154,7 +154,7 @@ impl OpenCheck<'_> {
         }
     }
 
-    /// Writes what drifted: from what is locked to what is there, or with `reverse` the way back. Gives what could not be
+    /// Writes what drifted: from what is locked to the live state, or with `reverse` the way back. Gives what could not be
     /// written, and why.
     ///
     /// # Errors

@@ -36,7 +36,7 @@ impl OpenCheck<'_> {
             .map(|(at, ..)| at)
     }
 
-    /// The lines that changed in its files, for a report. `contents` gives what is there.
+    /// The lines that changed in its files, for a report. `contents` gives the live state.
     pub fn show_changes(&self, found: &mut Comparison, contents: &Shown<'_>, effort: &mut Effort) {
         let mut shown = 0;
         for at in 0..found.drift.len() {

@@ -194,7 +194,7 @@ impl Run {
         engines.collect()
     }
 
-    /// What an export has of each check, in the place of what is there. Nothing of a check of which it has no lock, and that not
+    /// What an export has of each check, in the place of the live state. Nothing of a check of which it has no lock, and that not
     /// every server is asked for: an export of a server has none of what that is not asked for.
     pub fn exported(&self, shown: &str) -> Vec<(OpenCheck<'_>, Result<Option<Collected>, Trouble>)> {
         let everywhere = self.session.asked_everywhere();

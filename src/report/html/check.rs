@@ -1,4 +1,4 @@
-//! What is wrong with one check: every drift with what the lock says and what is there, every unverified entry with its
+//! What is wrong with one check: every drift with what the lock says and the live state, every unverified entry with its
 //! reason.
 
 use std::io::{self, Write};
@@ -8,10 +8,10 @@ use crate::compare::{Change, Drift, Excerpt};
 use crate::manifest::{Content, Record};
 use crate::path::escaped;
 use crate::report::findings::{emptied, sentence};
+use crate::report::format::{Prose, counted, grouped, joined, shown};
 use crate::report::group::{self, Item, Shape};
 use crate::report::next::{self, Next};
 use crate::report::text::describe;
-use crate::report::words::{Prose, counted, grouped, joined, shown};
 use crate::report::{CheckReport, HostReport, Outcome, RunInfo, alike, uncovered};
 
 /// Items of one list that are shown, if there are not many lists. The rest is counted: who has more to look at needs the

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::path::to_escape;
-use crate::report::words::grouped;
+use crate::report::format::grouped;
 
 /// Text, in an element or in an attribute between double quotes.
 ///

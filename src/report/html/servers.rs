@@ -6,8 +6,8 @@ use std::io::{self, Write};
 
 use super::element::{Text, badge};
 use super::{check, unsandboxed};
+use crate::report::format::{Prose, counted, grouped};
 use crate::report::servers::by_checks;
-use crate::report::words::{Prose, counted, grouped};
 use crate::report::{CheckReport, HostReport, Outcome, Report, RunInfo, ServerReport, Status};
 
 /// With more servers than this, those on which everything is verified are behind a line of their own.

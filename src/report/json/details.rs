@@ -2,11 +2,11 @@
 
 use crate::manifest::Kind;
 use crate::path::escaped;
+use crate::report::format::{Prose, shown};
 use crate::report::group::groups;
 use crate::report::row::Row;
 use crate::report::seal::SealReport;
 use crate::report::uncovered;
-use crate::report::words::{Prose, shown};
 use crate::report::{CheckReport, HostReport, Outcome, ServerReport};
 
 /// Of any row.

@@ -3,7 +3,7 @@
 use crate::compare::Counts;
 use crate::manifest::Sha256Digest;
 
-/// What is wrong with the digests of a check that was compared: of its lock, and of what is there.
+/// What is wrong with the digests of a check that was compared: of its lock, and of the live state.
 pub(super) fn problem(lock: Option<&str>, live: Option<&str>, counts: Counts) -> Option<&'static str> {
     if [lock, live].into_iter().flatten().any(|digest| Sha256Digest::from_sri(digest).is_none()) {
         return Some("its `digest` or its `live_digest` is not `sha256-` and Base64");

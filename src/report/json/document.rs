@@ -14,8 +14,8 @@ use crate::compare::{Counts, Drift, LeftOut, UnverifiedEntry};
 use crate::manifest::{Crossing, Kind, Uncovered, UncoveredItem};
 use crate::remote::Head;
 use crate::report::chain::Previous;
+use crate::report::format::Prose;
 use crate::report::row::Row;
-use crate::report::words::Prose;
 use crate::report::{
     HostReport, Outcome, Report, RunInfo, Scope, ServerReport, ServersSummary, Status, Summary, Trouble, Window,
 };

@@ -9,7 +9,7 @@ use crate::compare::{Change, Drift, Excerpt, Hidden, LINES, LONGEST, LiveStatus,
 use crate::manifest::bytes::{joined, split};
 use crate::manifest::{Boundary, Cause, Crossing, Unverified};
 use crate::path::{EntryPath, directories_above};
-use crate::report::words::Prose;
+use crate::report::format::Prose;
 use record::RecordItem;
 
 fn path(text: Option<String>, base64: Option<String>) -> Result<EntryPath, String> {
@@ -134,7 +134,7 @@ pub(super) struct DriftItem {
     diff: Option<DiffItem>,
 }
 
-/// When what is there was written, and whose it is.
+/// When the live entry was written, and who owns it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LiveItem {

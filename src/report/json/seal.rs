@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::document::harmless;
 use crate::report::Trouble;
+use crate::report::format::Prose;
 use crate::report::seal::{SealReport, Sealed};
-use crate::report::words::Prose;
 
 /// What became of it. What it says is `null` if its signature could not be verified.
 #[derive(Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use crate::compare::{Change, Drift};
 use crate::manifest::{Attributes, Container, Content, Record, Sha256Digest};
 use crate::path::escaped;
+use crate::report::format::{counted, grouped, shown};
 use crate::report::group::{Item, Shape};
-use crate::report::words::{counted, grouped, shown};
 
 /// The word before the colon, and what comes after the path. Harmless.
 pub(in crate::report) fn item(root: &str, item: &Item<'_>) -> (&'static str, String) {

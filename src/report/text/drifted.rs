@@ -8,8 +8,8 @@ use crate::compare::{Drift, Excerpt};
 use crate::path::escaped;
 use crate::report::CheckReport;
 use crate::report::findings::{emptied, share};
+use crate::report::format::{Prose, counted, shown};
 use crate::report::group::{self, Group};
-use crate::report::words::{Prose, counted, shown};
 
 pub(super) fn drift(
     page: &mut Page<impl Write>,

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::page::{Page, Tag};
+use crate::report::format::Prose;
 use crate::report::seal::Sealed;
-use crate::report::words::Prose;
 use crate::report::{HostReport, Status};
 
 /// What became of the seal, which is the same for all hosts.

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use super::page::{Page, Tag};
 use super::{Style, begin, end, unsandboxed};
 use crate::path::escaped;
+use crate::report::format::{Prose, counted};
 use crate::report::servers::by_checks;
-use crate::report::words::{Prose, counted};
 use crate::report::{CheckReport, HostReport, Outcome, Report, RunInfo, Status};
 
 /// With more servers than this, those on which everything is verified are one line of the table.

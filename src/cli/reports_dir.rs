@@ -1,4 +1,4 @@
-//! The folder of a run's report: made, filled, and the oldest ones removed where the declaration says how many are kept.
+//! The directory of reports: the folder of a run is written into it, and the oldest ones are removed where the declaration says how many to keep.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -14,16 +14,16 @@ use crate::store;
 use crate::trouble::Trouble;
 
 /// Where reports go.
-pub struct KeptIn {
-    /// As it is shown.
+pub struct ReportsDir {
+    /// As messages show it.
     shown: String,
-    /// A run whose report can't be kept still says what it found, so that it can't be opened is no error yet.
+    /// A run that can't save its report still prints it, so a directory that can't be opened is no error yet.
     directory: Result<Directory, Trouble>,
-    /// How many are kept there: all, if nothing says so.
+    /// How many reports to keep: all without a number.
     most: Option<NonZeroUsize>,
 }
 
-impl KeptIn {
+impl ReportsDir {
     /// Opens the directory that reports go to, unless none is to be kept.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl KeptIn {
     ///
     /// # Errors
     /// Whatever keeps it from being written.
-    pub fn keep(self, report: &mut Report) -> Result<String, Trouble> {
+    pub fn save(self, report: &mut Report) -> Result<String, Trouble> {
         let Self { shown, directory, most } = self;
         let reports = directory?;
         let timestamp = report.run.timestamp.clone();
@@ -79,7 +79,7 @@ impl KeptIn {
             name = format!("{timestamp}_{number}");
         }
         let write = || -> io::Result<()> {
-            fill(&reports.dir.open_dir(&name)?, report)?;
+            write_files(&reports.dir.open_dir(&name)?, report)?;
             store::sync(&reports.dir)
         };
         write().map_err(|error| failed(&name, &error))?;
@@ -91,14 +91,14 @@ impl KeptIn {
 }
 
 /// Writes a report into its folder, and below it that of each server alone.
-fn fill(folder: &Dir, report: &Report) -> io::Result<()> {
+fn write_files(folder: &Dir, report: &Report) -> io::Result<()> {
     if report.only().is_none() {
         folder.create_dir(report::SERVERS)?;
         let servers = folder.open_dir(report::SERVERS)?;
         for host in &report.hosts {
             let Some(server) = &host.server else { continue };
             servers.create_dir(&server.name)?;
-            alone(&servers.open_dir(&server.name)?, &report.run, host)?;
+            write_host_files(&servers.open_dir(&server.name)?, &report.run, host)?;
         }
     }
     let mut text = Vec::new();
@@ -108,7 +108,7 @@ fn fill(folder: &Dir, report: &Report) -> io::Result<()> {
 }
 
 /// Writes the report of one server into its folder.
-fn alone(folder: &Dir, run: &RunInfo, host: &HostReport) -> io::Result<()> {
+fn write_host_files(folder: &Dir, run: &RunInfo, host: &HostReport) -> io::Result<()> {
     let mut text = Vec::new();
     report::text::write_host(&mut text, run, host, Style::default(), None)?;
     store::create(folder, report::TEXT_NAME, &text)?;

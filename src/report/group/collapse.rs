@@ -1,8 +1,8 @@
-//! Folds what lies below a directory that appeared, disappeared or moved into one item.
+//! Collapses what lies below a directory that appeared, disappeared or moved into one item.
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Item, Shape, is_directory, whole};
+use super::{Item, Shape, dir_moves, is_directory};
 use crate::compare::{Change, Drift};
 use crate::path::split_last;
 
@@ -15,22 +15,22 @@ pub(super) fn items(drift: &[Drift]) -> Vec<Item<'_>> {
         Change::Moved => !sources.contains(drift.path.as_bytes()),
         _ => false,
     };
-    let mut folding = Folding { items: Vec::new(), whole: whole::moves(drift, appeared) };
-    let (type_changed, left) = folding.what_is_there(drift, appeared);
-    folding.what_is_gone(drift, &type_changed, &left);
-    folding.items
+    let mut collapsing = Collapsing { items: Vec::new(), moved: dir_moves::moves(drift, appeared) };
+    let (type_changed, left) = collapsing.what_is_there(drift, appeared);
+    collapsing.what_is_gone(drift, &type_changed, &left);
+    collapsing.items
 }
 
-struct Folding<'a> {
+struct Collapsing<'a> {
     items: Vec<Item<'a>>,
     /// Directories that moved as a whole: where they are, and where they were.
-    whole: HashMap<&'a [u8], &'a [u8]>,
+    moved: HashMap<&'a [u8], &'a [u8]>,
 }
 
 /// Paths whose type changed, and their items.
 type TypeChanged<'a> = HashMap<&'a [u8], usize>;
 
-impl<'a> Folding<'a> {
+impl<'a> Collapsing<'a> {
     fn push(&mut self, path: &'a [u8], shape: Shape<'a>) -> usize {
         self.items.push(Item { path, shape, below: 0 });
         self.items.len() - 1
@@ -48,16 +48,16 @@ impl<'a> Folding<'a> {
         let mut inside: HashMap<&[u8], usize> = HashMap::new();
         for drift in drift.iter().filter(|drift| drift.change != Change::Removed) {
             let path = drift.path.as_bytes();
-            let whole = self.whole.get(path).copied();
+            let moved = self.moved.get(path).copied();
             let above = inside.get(split_last(path).0).copied().filter(|&above| match self.items[above].shape {
                 Shape::MovedWhole { .. } => true,
                 // What moved into a new directory from elsewhere is worth its own line.
-                _ => drift.change == Change::Added && whole.is_none(),
+                _ => drift.change == Change::Added && moved.is_none(),
             });
             let item = if let Some(above) = above.filter(|_| appeared(drift)) {
                 self.items[above].below += 1;
                 above
-            } else if let Some(from) = whole {
+            } else if let Some(from) = moved {
                 left.insert(from);
                 self.push(path, Shape::MovedWhole { from })
             } else {
