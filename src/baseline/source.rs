@@ -48,6 +48,14 @@ impl Source {
         Self { file, record: Some(record), is_recorded: true }
     }
 
+    /// How large the file is, in bytes.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn size(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
     /// The file, for its status, and for what is not parsed.
     pub(super) const fn file(&self) -> &File {
         &self.file

@@ -24,9 +24,12 @@ pub fn allowed_signers(given: Option<&Path>) -> Result<Option<(PathBuf, cap_std:
         let is_file = file.metadata()?.is_file();
         if is_file { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")) }
     });
+    // A link to nothing is a file of signers that got lost, and not a machine that has none.
+    let is_missing =
+        || matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound);
     match opened {
         Ok(file) => Ok(Some((path.to_path_buf(), cap_std::fs::File::from_std(file)))),
-        Err(error) if given.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if given.is_none() && error.kind() == io::ErrorKind::NotFound && is_missing() => Ok(None),
         Err(error) => Err(Trouble::new(
             format!("the allowed signers {} could not be opened: {error}", shown(path)),
             "name the file with --seal FILE, or correct its permissions; without it, no seal can be verified",

@@ -51,6 +51,9 @@ pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Trouble> {
     Ok(tell(common, &run, &seal, Some(&signature)))
 }
 
+/// The highest serial that a seal can have without being given one.
+const HIGHEST: u64 = 1 << 32;
+
 /// The serial number: one more than that of the seal that is there, or the one that is given.
 fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Trouble> {
     let given = arguments.serial.map(std::num::NonZeroU64::get);
@@ -68,12 +71,12 @@ fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Trouble> {
             format!("the last seal, {}, is refused: {error}; so its serial is not known", path()),
             "restore it from git; or name a serial that is higher than all before it: --serial N",
         )),
-        (Some(Ok(last)), None) => last.serial.checked_add(1).ok_or_else(|| {
-            Trouble::new(
-                format!("{} has the highest serial that there is", path()),
-                "restore the one before it from git",
-            )
-        }),
+        // The last seal is not verified here. A serial that no one reaches by sealing would be the last one for good.
+        (Some(Ok(last)), None) if last.serial >= HIGHEST => Err(Trouble::new(
+            format!("{} has the serial {}, which is too high to be one more than the last", path(), last.serial),
+            "find out who wrote it, and restore the last seal from git",
+        )),
+        (Some(Ok(last)), None) => Ok(last.serial + 1),
         (Some(Ok(last)), Some(given)) if given > last.serial => Ok(given),
         (Some(Ok(last)), Some(given)) => Err(Trouble::new(
             format!("--serial {given} is not higher than that of the last seal, {}", last.serial),

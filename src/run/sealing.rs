@@ -92,17 +92,22 @@ impl Sealing {
         }
     }
 
-    /// Whether the seal is good, and the locks that were read, all other locks and the declaration are what was sealed. A good
-    /// seal is remembered.
+    /// Whether the seal is good, and the locks that were read, all other locks and the declaration are what was sealed. If all
+    /// of this holds, the seal is remembered.
     fn found(&self, run: &Run) -> SealReport {
         let verified = match self.verified(run) {
             Ok(verified) => verified,
             Err(trouble) => return SealReport { sealed: None, troubles: vec![trouble] },
         };
-        let mut troubles = Vec::new();
-        troubles.extend(self.state.as_ref().and_then(|state| state.admit(&verified.state()).err()));
         let declared = self.declared.as_ref().unwrap_or(&run.session.declared);
-        troubles.extend(run.not_as_sealed(&verified.seal, declared));
+        let mut troubles = run.not_as_sealed(&verified.seal, declared);
+        // A seal of other locks, of another project of the same signer for example, must not lock the real one out.
+        let holds = troubles.is_empty();
+        if let Some(state) = &self.state
+            && let Err(trouble) = state.admit(&verified.state(), holds)
+        {
+            troubles.insert(0, trouble);
+        }
         let Verified { seal, digest: _, signer, kind, fingerprint } = verified;
         let sealed = Sealed { serial: seal.serial, signer, key: kind.to_owned(), fingerprint };
         SealReport { sealed: Some(sealed), troubles }
@@ -172,14 +177,14 @@ impl StateFile {
         Ok(Self { directory, name: name.to_owned(), path: path.to_path_buf() })
     }
 
-    /// Makes sure that a seal is not older than the one that was seen last, and remembers it.
-    fn admit(&self, seal: &State) -> Result<(), Trouble> {
+    /// Makes sure that a seal is not older than the one that was seen last, and remembers it if it `holds`.
+    fn admit(&self, seal: &State, holds: bool) -> Result<(), Trouble> {
         let Directory { dir, .. } = self.directory.as_ref().map_err(Clone::clone)?;
         let last = self.last(dir)?;
         if let Some(last) = &last {
             last.admits(seal).map_err(|rollback| self.rolled_back(rollback))?;
         }
-        if last.as_ref() == Some(seal) {
+        if !holds || last.as_ref() == Some(seal) {
             return Ok(());
         }
         let mut newer = None;

@@ -188,7 +188,8 @@ fn principals(line: &str) -> Option<(&str, &str)> {
         Some(quoted) => quoted.split_once('"').filter(|(_, rest)| rest.starts_with([' ', '\t']))?,
         None => line.split_once([' ', '\t'])?,
     };
-    let is_list = principals.split(',').all(|principal| !principal.trim().is_empty());
+    // A negated pattern excludes, and allows no one by itself.
+    let is_list = principals.split(',').all(|principal| !principal.trim().is_empty() && !principal.starts_with('!'));
     (is_list && !principals.contains('"')).then_some((principals, rest.trim_start_matches([' ', '\t'])))
 }
 
@@ -326,6 +327,8 @@ mod tests {
             ("a ssh-ed25519".to_owned(), LineError::NoKey),
             ("a".to_owned(), LineError::Principals),
             (format!("a,,b {KEY}"), LineError::Principals),
+            (format!("!a {KEY}"), LineError::Principals),
+            (format!("b,!a {KEY}"), LineError::Principals),
             (format!("\"a {KEY}"), LineError::Principals),
             (format!("\"a\"b {KEY}"), LineError::Principals),
             (format!("a {KEY}!"), LineError::NotBase64),

@@ -18,6 +18,10 @@ use crate::trouble::Trouble;
 /// How many of the locks that are not as they were sealed are named; the last trouble counts the rest.
 const TOLD: usize = 20;
 
+/// The largest lock that is hashed without being read as a lock, in bytes: some 20 million entries. A sparse file of any size
+/// takes a moment to make, and would take years to hash.
+const HASHED_LIMIT: u64 = 4 << 30;
+
 /// The ends of the names of lock files, of those of the scripts too.
 const ENDINGS: [&[u8]; 3] = [b".lock.json", b".lock.txt", b".hash.txt"];
 
@@ -120,6 +124,17 @@ impl Run {
                     "remove it, or declare its check: a seal has every lock in the directory",
                 ));
             };
+            let new = open.check.lock.path(server);
+            if !is_declared && found.contains(new.as_bytes()) {
+                return Err(Trouble::new(
+                    format!(
+                        "{} is the old lock of the check {}, which has a new one",
+                        self.shown_in_locks(path),
+                        open.check.name
+                    ),
+                    format!("remove it: {} takes its place", self.shown_in_locks(new.as_bytes())),
+                ));
+            }
             let sha256 = digest_of_lock(locks, text, open, *is_declared).map_err(|error| {
                 let problem = format!("the lock {} is refused: {error}", self.shown_in_locks(path));
                 Trouble::new(problem, error.remedy())
@@ -141,12 +156,14 @@ impl Run {
     /// be the sealed one.
     #[must_use]
     pub fn not_as_sealed(&self, seal: &Seal, declared: &Declared) -> Vec<Trouble> {
-        let mut troubles = Vec::new();
+        let mut told = Told::default();
         if seal.declaration != declared.digest {
-            troubles.push(Trouble::new(
-                format!("the declaration {} is not the one that was sealed", shown(&declared.file)),
-                "review its changes (`git log -p`); undo them, or run `driftlock seal` where your key is",
-            ));
+            told.add(|| {
+                Trouble::new(
+                    format!("the declaration {} is not the one that was sealed", shown(&declared.file)),
+                    "review its changes (`git log -p`); undo them, or run `driftlock seal` where your key is",
+                )
+            });
         }
         let unlisted = |error: io::Error| {
             let problem = format!("the locks directory {} could not be listed: {error}", self.shown_in_locks(b"."));
@@ -154,7 +171,10 @@ impl Run {
         };
         let mut found = match self.locks().map_or_else(|| Ok(BTreeSet::new()), lock_files) {
             Ok(found) => found,
-            Err(error) => return troubles.into_iter().chain([unlisted(error)]).collect(),
+            Err(error) => {
+                told.add(|| unlisted(error));
+                return told.troubles();
+            }
         };
         let mut read: HashMap<String, Vec<Sha256Digest>> = HashMap::new();
         for (path, digest) in self.session.lock_reads.iter().flat_map(LockReads::all) {
@@ -164,10 +184,12 @@ impl Run {
         }
         let not_sealed = "review it (`git log -p`); restore it from git, or run `driftlock seal` where your key is";
         for path in &found {
-            let shown = self.shown_in_locks(path);
+            let lock = |what: &str, remedy: &str| {
+                Trouble::new(format!("the lock {} {what}", self.shown_in_locks(path)), remedy)
+            };
             let text = std::str::from_utf8(path).ok();
             let Some((text, sealed)) = text.and_then(|path| Some((path, seal.locks.get(path)?))) else {
-                troubles.push(Trouble::new(format!("the lock {shown} is not in the seal"), not_sealed));
+                told.add(|| lock("is not in the seal", not_sealed));
                 continue;
             };
             let digests = match (read.remove(text), self.locks()) {
@@ -177,31 +199,25 @@ impl Run {
             };
             match digests {
                 Ok(digests) if digests.iter().all(|digest| digest == sealed) => {}
-                Ok(_) => {
-                    troubles.push(Trouble::new(format!("the lock {shown} is not the one that was sealed"), not_sealed));
-                }
-                Err(error) => {
-                    troubles.push(Trouble::new(format!("the lock {shown} is refused: {error}"), error.remedy()));
-                }
+                Ok(_) => told.add(|| lock("is not the one that was sealed", not_sealed)),
+                Err(error) => told.add(|| lock(&format!("is refused: {error}"), error.remedy())),
             }
         }
         for path in seal.locks.keys().filter(|path| !found.contains(path.as_bytes())) {
-            let problem = format!("the lock {} was sealed, and is missing", self.shown_in_locks(path.as_bytes()));
-            troubles.push(Trouble::new(problem, "restore it from git, or run `driftlock seal` where your key is"));
+            told.add(|| {
+                let problem = format!("the lock {} was sealed, and is missing", self.shown_in_locks(path.as_bytes()));
+                Trouble::new(problem, "restore it from git, or run `driftlock seal` where your key is")
+            });
         }
         for (key, digest) in self.inputs() {
             if seal.inputs.get(&key) != Some(&digest) {
-                let problem = format!("the file that {} names is not the one that was sealed", escaped(key.as_bytes()));
-                troubles.push(Trouble::new(problem, not_sealed));
+                told.add(|| {
+                    let key = escaped(key.as_bytes());
+                    Trouble::new(format!("the file that {key} names is not the one that was sealed"), not_sealed)
+                });
             }
         }
-        let left_out = troubles.len().saturating_sub(TOLD);
-        if left_out > 0 {
-            troubles.truncate(TOLD);
-            let problem = format!("{left_out} more locks are not as they were sealed");
-            troubles.push(Trouble::new(problem, "see `git status` and `git log` of the locks directory"));
-        }
-        troubles
+        told.troubles()
     }
 
     fn nothing_to_seal(&self) -> Trouble {
@@ -227,6 +243,31 @@ impl Run {
             }
         }
         files
+    }
+}
+
+/// What is not as it was sealed: so many troubles, and the number of all others, which may be as many as there are files.
+#[derive(Default)]
+struct Told {
+    troubles: Vec<Trouble>,
+    left_out: u64,
+}
+
+impl Told {
+    fn add(&mut self, trouble: impl FnOnce() -> Trouble) {
+        if self.troubles.len() < TOLD {
+            self.troubles.push(trouble());
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn troubles(mut self) -> Vec<Trouble> {
+        if self.left_out > 0 {
+            let problem = format!("{} more locks are not as they were sealed", self.left_out);
+            self.troubles.push(Trouble::new(problem, "see `git status` and `git log` of the locks directory"));
+        }
+        self.troubles
     }
 }
 
@@ -259,6 +300,12 @@ fn only(reads: &LockReads) -> Result<Sha256Digest, LockError> {
 /// The digest of a lock that nothing else reads.
 fn digest_of_file(locks: &Dir, path: &str) -> Result<Sha256Digest, LockError> {
     let reads = LockReads::default();
-    io::copy(&mut recorded(locks, path, &reads)?, &mut io::sink())?;
+    let source = recorded(locks, path, &reads)?;
+    // It may grow meanwhile.
+    let is_larger = source.size()? > HASHED_LIMIT;
+    if is_larger || io::copy(&mut source.take(HASHED_LIMIT + 1), &mut io::sink())? > HASHED_LIMIT {
+        let problem = format!("it is larger than {HASHED_LIMIT} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem).into());
+    }
     only(&reads)
 }

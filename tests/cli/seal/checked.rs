@@ -1,6 +1,7 @@
 //! What a check says of a seal, in each form, and on each way to a check.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use needs::needs;
@@ -147,6 +148,12 @@ fn the_signers_of_the_machine_count_where_none_are_named() {
     world.driftlock(["lock"]).code(0);
     assert_eq!(inside(2)["overall"], "FAIL");
     assert_eq!(world.driftlock(["check", "--json"]).code(0).json()["overall"], "PASS");
+    // A link to nothing is a file that got lost.
+    fs::remove_file(world.path("etc/driftlock/allowed_signers")).unwrap();
+    symlink("/nowhere", world.path("etc/driftlock/allowed_signers")).unwrap();
+    let script = format!("unshare --mount --propagation private sh -c '{script}'");
+    let lost = shell(&world, "sh", &script).code(2).stderr();
+    says(&lost, &["the allowed signers /etc/driftlock/allowed_signers could not be opened: "]);
 }
 
 /// Verification is inside the sandbox, and starts nothing.

@@ -78,7 +78,10 @@ fn each_seal_has_one_serial_more() {
     world.driftlock(["seal", "--key", "key", "--serial", "91"]).code(0);
     let highest = String::from_utf8(fs::read(world.path(SEAL)).unwrap()).unwrap().replace("91", &u64::MAX.to_string());
     fs::write(world.path(SEAL), highest).unwrap();
-    says(&world.driftlock(["seal", "--key", "key"]).code(2).stderr(), &["the highest serial that there is"]);
+    says(
+        &world.driftlock(["seal", "--key", "key"]).code(2).stderr(),
+        &["which is too high to be one more than the last"],
+    );
 }
 
 #[needs("ssh-keygen", "ssh-agent", "ssh-add")]
@@ -173,6 +176,24 @@ fn only_whole_locks_of_declared_checks_are_sealed() {
         let refused = world.driftlock([&["seal", "--key", "key"], more].concat()).code(2);
         says(&refused.stderr(), &[more[0], "a seal is over"]);
     }
+}
+
+/// With both in a seal, an attacker could take the new one away while the old one, which says less, is read.
+#[needs("ssh-keygen")]
+fn an_old_lock_beside_the_new_one_is_not_sealed() {
+    let world = scene("ed25519");
+    let old = format!("{}lock = \"modules.hash.txt\"\n", crate::harness::TREES);
+    fs::write(world.path("driftlock.toml"), old).unwrap();
+    seal(&world);
+    fs::write(world.path("locks/modules.hash.txt"), "").unwrap();
+    let refused = world.driftlock(["seal", "--key", "key"]).code(2).stderr();
+    says(
+        &refused,
+        &[
+            "locks/modules.hash.txt is the old lock of the check tree, which has a new one",
+            "remove it: locks/tree.lock.json takes its place",
+        ],
+    );
 }
 
 /// Each server's own locks are sealed with the others.

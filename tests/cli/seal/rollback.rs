@@ -99,6 +99,24 @@ fn only_seals_of_allowed_signers_are_remembered() {
     assert!(check(&world, 0).is_empty());
 }
 
+/// Nor is a good seal of other locks, such as those of another project of the same signer.
+#[needs("ssh-keygen")]
+fn a_seal_of_other_locks_is_not_remembered() {
+    let world = remembering();
+    assert!(check(&world, 0).is_empty());
+    let before = snapshot(&world, &["state"]);
+    let good = baseline(&world);
+    world.write("m/a", "2");
+    world.driftlock(["lock"]).code(0);
+    world.driftlock(["seal", "--key", "key", "--serial", "900"]).code(0);
+    world.write("m/a", "1");
+    world.driftlock(["lock"]).code(0);
+    assert_eq!(check(&world, 2), ["the lock locks/tree.lock.json is not the one that was sealed"]);
+    assert_eq!(snapshot(&world, &["state"]), before);
+    put_back(&world, &good);
+    assert!(check(&world, 0).is_empty());
+}
+
 #[needs("ssh-keygen")]
 fn a_state_that_is_not_as_it_was_written_is_refused() {
     let world = remembering();

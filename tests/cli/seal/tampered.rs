@@ -205,6 +205,12 @@ const ROWS: &[Row] = &[
         Some(UNSIGNED),
     ),
     (
+        "a lock that would take years to hash",
+        |world| fs::File::create(world.path("locks/tree.lock.json")).unwrap().set_len(1 << 42).unwrap(),
+        2,
+        Some("the lock locks/tree.lock.json is refused: it is larger than 4294967296 bytes"),
+    ),
+    (
         "a key that can't sign seals",
         |world| {
             keygen(world, "rsa", "rsa");
