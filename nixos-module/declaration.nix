@@ -92,6 +92,7 @@ in
         ++ lib.concatMap (check: lib.attrValues (composeFiles check)) (lib.attrValues here)
         ++ [ locks ]
         ++ lib.attrValues references
+        ++ lib.optional (instance.seal.declaration != null) "${instance.seal.declaration}"
       )
     )
   );

@@ -208,7 +208,7 @@ const ROWS: &[Row] = &[
         "a lock that would take years to hash",
         |world| fs::File::create(world.path("locks/tree.lock.json")).unwrap().set_len(1 << 42).unwrap(),
         2,
-        Some("the lock locks/tree.lock.json is refused: it is larger than 4294967296 bytes"),
+        Some("the lock locks/tree.lock.json is refused: it could not be read: it is larger than 4294967296 bytes"),
     ),
     (
         "a key that can't sign seals",
