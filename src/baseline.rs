@@ -328,7 +328,10 @@ pub fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
 }
 
 /// Reads a whole file; returns its bytes and digest.
-fn whole(file: Source, limit: u64) -> Result<(Vec<u8>, Sha256Digest), LockError> {
+///
+/// # Errors
+/// It can't be read, is not a regular file, or is larger than `limit` bytes.
+pub fn whole(file: Source, limit: u64) -> Result<(Vec<u8>, Sha256Digest), LockError> {
     if !file.file().metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
     }

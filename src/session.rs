@@ -192,8 +192,7 @@ impl Session {
             Opened { place, source, spellings: Spellings::default(), project: None, reference: None }
         });
         let checks = opened.collect();
-        let digest = declaration.digest();
-        let declared = Declared { declaration, digest, file: PathBuf::new(), base: PathBuf::new() };
+        let declared = Declared::new(declaration, PathBuf::new(), PathBuf::new());
         Ok(Self {
             declared,
             checks,

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::waits::waits;
 use super::{ownership, shown};
@@ -14,13 +15,33 @@ use crate::trouble::Trouble;
 /// A declaration that was read, and its location.
 #[derive(Debug)]
 pub struct Declared {
+    /// A run changes it for itself by [`change`](Self::change) alone.
     pub declaration: Declaration,
-    /// The digest of its canonical form, as it was read. A run may change the declaration for itself.
-    pub digest: Sha256Digest,
+    /// See [`digest`](Self::digest).
+    digest: OnceLock<Sha256Digest>,
     /// The file, as the operator named it or as it was found.
     pub file: PathBuf,
     /// The directory that its relative paths are relative to.
     pub base: PathBuf,
+}
+
+impl Declared {
+    /// A declaration of this file, whose relative paths are relative to `base`.
+    #[must_use]
+    pub const fn new(declaration: Declaration, file: PathBuf, base: PathBuf) -> Self {
+        Self { declaration, digest: OnceLock::new(), file, base }
+    }
+
+    /// The digest of its canonical form, as it was read. Only seals need it.
+    pub fn digest(&self) -> Sha256Digest {
+        *self.digest.get_or_init(|| self.declaration.digest())
+    }
+
+    /// The declaration, to be changed for this run. The digest stays that of what was read.
+    pub fn change(&mut self) -> &mut Declaration {
+        self.digest();
+        &mut self.declaration
+    }
 }
 
 /// The names of a declaration, in the order of the search.
@@ -65,8 +86,7 @@ pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
     let declaration =
         Declaration::parse(&shown(&file), format, &bytes).map_err(|error| Trouble::new(error.to_string(), ""))?;
     let base = file.parent().map(Path::to_path_buf).unwrap_or_default();
-    let digest = declaration.digest();
-    Ok(Declared { declaration, digest, file, base })
+    Ok(Declared::new(declaration, file, base))
 }
 
 fn find_declaration() -> Result<PathBuf, Trouble> {

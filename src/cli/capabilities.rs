@@ -105,10 +105,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
         }
     }
     writeln!(out, "  {}  (lock files; `check`, `lock --dry-run` and `diff` only read them)", base(&declaration.locks))?;
-    writeln!(
-        out,
-        "  FILE or /etc/driftlock/allowed_signers  (who may seal, by `check --seal FILE`, and by `check` where the other is there)"
-    )?;
+    writeln!(out, "  /etc/driftlock/allowed_signers, or the FILE of --seal  (who may seal; by `check` alone)")?;
     let engines: Vec<_> = declaration.checks.iter().filter_map(|check| Some((check, check.engine.as_ref()?))).collect();
     if !engines.is_empty() {
         writeln!(

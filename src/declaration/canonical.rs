@@ -21,12 +21,11 @@ impl Declaration {
     pub fn canonical(&self) -> Vec<u8> {
         // The seal lies with the locks, wherever that is. Reports change nothing of what is checked.
         let Self { locks: _, reports: _, reports_keep: _, checks, servers, groups } = self;
-        let name_of = |place: usize| checks.get(place).map(|check| check.name.clone()).unwrap_or_default();
         object([
             ("driftlock_declaration", b"1".to_vec()),
             ("checks", map(checks.iter().map(|each| (each.name.clone(), check(each))))),
-            ("servers", map(servers.iter().map(|each| (each.name.clone(), server(each, &name_of))))),
-            ("groups", map(groups.iter().map(|each| (each.name.clone(), group(each, servers))))),
+            ("servers", map(servers.iter().map(|each| (each.name.clone(), server(each, checks))))),
+            ("groups", map(groups.iter().map(|each| (each.name.clone(), group(each, servers, checks))))),
         ])
     }
 
@@ -115,30 +114,38 @@ fn compose(compose: &ComposeFiles) -> Vec<u8> {
     object([("config", path(config)), ("hashes", hashes.as_deref().map_or_else(null, path))])
 }
 
-fn server(server: &Server, name_of: &impl Fn(usize) -> String) -> Vec<u8> {
-    // Which key opens the door changes nothing of what is behind it.
-    let Server { name: _, host, user, key: _, port, roots, checks: _ } = server;
-    let checks = server.named_checks().map(|places| sorted(places.into_iter().map(name_of)));
+fn server(server: &Server, known: &[Check]) -> Vec<u8> {
+    // Which key opens the door changes nothing of what is behind it. What groups name stands with the groups: once, however
+    // many servers they have.
+    let Server { name: _, host, user, key: _, port, roots, checks, group_checks: _ } = server;
     object([
         ("host", string(host)),
         ("user", user.as_deref().map_or_else(null, string)),
         ("port", port.map_or_else(null, |port| port.to_string().into_bytes())),
         ("roots", map(roots.iter().map(|(check, root)| (check.clone(), path(root))))),
-        ("checks", checks.map_or_else(null, |names| strings(&names))),
+        ("checks", named(checks.as_deref(), known)),
     ])
 }
 
-fn group(group: &Group, servers: &[Server]) -> Vec<u8> {
-    let Group { name: _, servers: places } = group;
-    let members = places.iter().filter_map(|&place| servers.get(place)).map(|server| server.name.clone());
-    strings(&sorted(members))
+fn group(group: &Group, servers: &[Server], known: &[Check]) -> Vec<u8> {
+    let Group { name: _, servers: places, checks } = group;
+    let members = places.iter().filter_map(|&place| servers.get(place)).map(|server| &*server.name);
+    object([("servers", sorted(members)), ("checks", named(checks.as_deref(), known))])
 }
 
-fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+/// The names of checks that a server or a group names.
+fn named(places: Option<&[usize]>, known: &[Check]) -> Vec<u8> {
+    let names =
+        |places: &[usize]| sorted(places.iter().filter_map(|&place| known.get(place)).map(|check| &*check.name));
+    places.map_or_else(null, names)
+}
+
+/// Each of these names once, sorted.
+fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<u8> {
     let mut names: Vec<_> = names.collect();
     names.sort_unstable();
     names.dedup();
-    names
+    strings(&names)
 }
 
 fn null() -> Vec<u8> {
@@ -203,7 +210,7 @@ mod tests {
             format!("{{\"checks\":{checks},\"host\":\"{host}\",\"port\":null,\"roots\":{{}},\"user\":null}}")
         };
         let expected = format!(
-            "{{\"checks\":{{\"a\":{},\"b\":{}}},\"driftlock_declaration\":1,\"groups\":{{\"g\":[\"v\",\"w\"]}},\
+            "{{\"checks\":{{\"a\":{},\"b\":{}}},\"driftlock_declaration\":1,\"groups\":{{\"g\":{{\"checks\":null,\"servers\":[\"v\",\"w\"]}}}},\
              \"servers\":{{\"v\":{},\"w\":{}}}}}",
             check("files", "r", "\"x\"", "a"),
             check("trees", "s", "", "b"),
@@ -274,6 +281,8 @@ mod tests {
             ("host = \"v\"", "host = \"v\"\nchecks = [\"a\"]"),
             ("checks = [\"b\"]", ""),
             ("servers = [\"w\", \"v\"]", "servers = [\"w\"]"),
+            ("servers = [\"w\", \"v\"]", "servers = [\"w\", \"v\"]\nchecks = [\"a\"]"),
+            ("servers = [\"w\", \"v\"]", "servers = [\"w\", \"v\"]\nchecks = [\"b\"]"),
         ] {
             let other = BOTH.replacen(from, to, 1);
             assert_ne!(other, BOTH, "{from}");

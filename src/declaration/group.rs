@@ -48,16 +48,15 @@ pub fn groups(
             }
         };
         let members = named.iter().map(index).collect::<Result<Vec<_>, _>>()?;
-        Ok((Group { name: key.name.clone(), servers: members }, checks(section, known)?))
+        Ok(Group { name: key.name.clone(), servers: members, checks: checks(section, known)? })
     };
     let found = declared.iter().map(group).collect::<Result<Vec<_>, _>>()?;
-    let tell = |(group, checks): (Group, Option<Arc<[usize]>>)| {
-        for &index in group.servers.iter().filter(|_| checks.is_some()) {
-            servers[index].checks.extend(checks.clone());
+    for Group { servers: members, checks, .. } in &found {
+        for &index in members {
+            servers[index].group_checks.extend(checks.clone());
         }
-        group
-    };
-    Ok(found.into_iter().map(tell).collect())
+    }
+    Ok(found)
 }
 
 /// The indices of the checks that `checks` names, sorted; `None` if the key is missing.

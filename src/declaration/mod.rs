@@ -64,8 +64,10 @@ pub struct Server {
     pub port: Option<u16>,
     /// Roots on this server that differ from those of the checks, by check. Absolute.
     pub roots: BTreeMap<String, PathBuf>,
-    /// The checks that the server and each of its groups name, by index, sorted. Empty: all checks for servers.
-    pub checks: Vec<Arc<[usize]>>,
+    /// The checks that the server itself names, by index, sorted.
+    pub checks: Option<Arc<[usize]>>,
+    /// Those that each of its groups names. They are the groups' own lists, so that many servers cost no more than one.
+    pub group_checks: Vec<Arc<[usize]>>,
 }
 
 /// A named set of servers.
@@ -74,23 +76,32 @@ pub struct Group {
     pub name: String,
     /// By index in the declaration, in the order of the group.
     pub servers: Vec<usize>,
+    /// The checks that the group names, by index, sorted.
+    pub checks: Option<Arc<[usize]>>,
 }
 
 impl Server {
+    /// The lists of checks that it and its groups name. None of them: the server runs all checks for servers.
+    pub fn check_lists(&self) -> impl Iterator<Item = &[usize]> {
+        self.checks.iter().chain(&self.group_checks).map(|named| &**named)
+    }
+
     /// The checks that the server or any of its groups names, by index, sorted. `None` if none of them names any: then
     /// the server runs all checks for servers.
     #[must_use]
     pub fn named_checks(&self) -> Option<Vec<usize>> {
-        let mut indices = self.checks.iter().flat_map(|named| named.iter().copied()).collect::<Vec<_>>();
+        self.check_lists().next()?;
+        let mut indices = self.check_lists().flatten().copied().collect::<Vec<_>>();
         indices.sort_unstable();
         indices.dedup();
-        (!self.checks.is_empty()).then_some(indices)
+        Some(indices)
     }
 
     /// Whether the server runs the check with this index, if that is a check for servers.
     #[must_use]
     pub fn is_asked_for(&self, index: usize) -> bool {
-        self.checks.is_empty() || self.checks.iter().any(|named| named.binary_search(&index).is_ok())
+        let mut lists = self.check_lists().peekable();
+        lists.peek().is_none() || lists.any(|named| named.binary_search(&index).is_ok())
     }
 
     /// The root of a check on this server, if one is declared. For an engine's check it is the check's own root, and

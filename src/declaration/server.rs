@@ -33,7 +33,8 @@ impl Server {
             key: None,
             port: None,
             roots: BTreeMap::new(),
-            checks: Vec::new(),
+            checks: None,
+            group_checks: Vec::new(),
         })
     }
 }
@@ -65,7 +66,8 @@ pub fn servers(
             key: section.string("key", "\"keys/web\"")?.map(|StringValue { text, .. }| text.into()),
             port: port(section)?,
             roots: roots(section, known)?,
-            checks: group::checks(section, known)?.into_iter().collect(),
+            checks: group::checks(section, known)?,
+            group_checks: Vec::new(),
         })
     };
     declared.iter().map(server).collect()

@@ -135,7 +135,8 @@ mod tests {
             user: Some("deploy".to_owned()),
             key: Some("keys/web".into()),
             port: Some(2222),
-            checks: Vec::new(),
+            checks: None,
+            group_checks: Vec::new(),
             roots: std::collections::BTreeMap::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod summary;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
@@ -89,6 +90,7 @@ impl<'r> Export<'r> {
         let not_written = |name: &str, error: &io::Error| failed(output, name, error);
         let locks = subdirectory(directory, LOCKS).map_err(|error| not_written(LOCKS, &error))?;
         let mut hashes = Vec::new();
+        let mut known = HashSet::new();
         for Live { check, found } in checks {
             let written = found.and_then(|live| {
                 let entries = acceptable(&check, &live)?;
@@ -99,7 +101,7 @@ impl<'r> Export<'r> {
             });
             match written {
                 Ok(entries) => self.checks.push(Exported { check, entries }),
-                Err(trouble) => self.troubled(trouble),
+                Err(trouble) => self.troubled(trouble, &mut known),
             }
         }
         hashes.sort();
@@ -117,17 +119,17 @@ impl<'r> Export<'r> {
                     engine.write(directory).map_err(|error| not_written(&engine.directory, &error))?;
                     self.engines.push(engine);
                 }
-                Err(trouble) => self.troubled(trouble),
+                Err(trouble) => self.troubled(trouble, &mut known),
             }
         }
         let summary = summary::of(server, self);
         store::create(directory, SUMMARY, summary.as_bytes()).map_err(|error| not_written(SUMMARY, &error))
     }
 
-    /// An engine that can't be connected to is the trouble of each of its checks, too.
-    fn troubled(&mut self, trouble: Trouble) {
+    /// An engine that can't be connected to is the trouble of each of its checks, too. `known` has the problems so far.
+    fn troubled(&mut self, trouble: Trouble, known: &mut HashSet<String>) {
         self.is_whole = false;
-        if self.told.iter().all(|other| other.problem != trouble.problem) {
+        if known.insert(trouble.problem.clone()) {
             self.told.push(trouble);
         }
     }

@@ -1,5 +1,6 @@
 //! The live state, check by check, to be written down: on this machine, on a server, or in an export.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 
 use super::Follow;
@@ -98,10 +99,9 @@ impl Received {
             };
             self.checks.push(found);
         }
-        for (number, Asked { check, .. }) in asked.iter().enumerate() {
-            let Some(engine) = &check.engine else { continue };
-            let mut before = asked[..number].iter().filter_map(|asked| asked.check.engine.as_ref());
-            if before.all(|before| before.socket != engine.socket) {
+        let mut known = HashSet::new();
+        for engine in asked.iter().filter_map(|asked| asked.check.engine.as_ref()) {
+            if known.insert(&engine.socket) {
                 let socket = raw(&engine.socket);
                 let inventory = answer.engine(&socket)?;
                 self.engines.push((socket, inventory));

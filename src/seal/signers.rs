@@ -22,7 +22,7 @@ use crate::path::{escaped, is_hazardous};
 /// The largest file of allowed signers that is read, in bytes.
 pub const LIMIT: u64 = 1 << 20;
 
-/// Everyone who may sign seals.
+/// Those who may sign seals.
 #[derive(Debug)]
 pub struct Signers {
     all: Vec<Signer>,
@@ -48,7 +48,7 @@ pub enum SignersError {
     #[error("it is not UTF-8")]
     NotUtf8,
     #[error("it names no signer")]
-    Nobody,
+    NoSigner,
     #[error("line {line}: {problem}")]
     Line { line: usize, problem: LineError },
 }
@@ -117,7 +117,7 @@ impl Signers {
             by_key.entry(signer.key.blob().to_vec()).or_default().push(all.len());
             all.push(signer);
         }
-        if all.is_empty() { Err(SignersError::Nobody) } else { Ok(Self { all, by_key }) }
+        if all.is_empty() { Err(SignersError::NoSigner) } else { Ok(Self { all, by_key }) }
     }
 
     /// The signer with exactly this key, if it may sign seals at this time. If several lines have the key, one of them
@@ -344,7 +344,7 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(line(&text), Err(expected), "{text}");
         }
-        assert_eq!(parse("# nothing\n\n").err(), Some(SignersError::Nobody));
+        assert_eq!(parse("# nothing\n\n").err(), Some(SignersError::NoSigner));
         assert_eq!(Signers::parse(b"a\xff", &TimeZone::UTC).err(), Some(SignersError::NotUtf8));
     }
 

@@ -97,11 +97,11 @@ impl Session {
     /// The checks of this run that are for servers, and that none of these is asked for.
     #[must_use]
     pub fn checks_of_none<'a>(&self, servers: impl Iterator<Item = &'a Server> + Clone) -> Vec<&Check> {
-        if servers.clone().any(|server| server.checks.is_empty()) {
+        if servers.clone().any(|server| server.check_lists().next().is_none()) {
             return Vec::new();
         }
         let mut asked = vec![false; self.declared.declaration.checks.len()];
-        servers.flat_map(|server| &server.checks).flat_map(|named| named.iter()).for_each(|&place| asked[place] = true);
+        servers.flat_map(Server::check_lists).flatten().for_each(|&place| asked[place] = true);
         let left = self.checks.iter().filter(|opened| !asked[opened.place]);
         left.map(|opened| opened.check(&self.declared)).filter(|check| check.modes.server).collect()
     }

@@ -103,7 +103,7 @@ impl Session {
             match &opened.project {
                 Some(Of::Read(project, _)) => {
                     // A server is asked for what is declared, the engine here for what is open.
-                    let declared = &mut self.declared.declaration.checks[opened.place].engine;
+                    let declared = &mut self.declared.change().checks[opened.place].engine;
                     let open = match &mut opened.source {
                         Ok(Source::Engine { engine, .. }) => Some(engine),
                         _ => None,

@@ -56,17 +56,8 @@ pub fn lock_files(locks: &Dir) -> io::Result<BTreeSet<Vec<u8>>> {
 /// # Errors
 /// It can't be read, is not a regular file, or is larger than `limit` bytes.
 pub fn small_file(locks: &Dir, name: &str, limit: u64) -> Result<Option<Vec<u8>>, LockError> {
-    let Some(file) = baseline::open(locks, name)? else { return Ok(None) };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
-    }
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        let problem = format!("it is larger than {limit} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem).into());
-    }
-    Ok(Some(bytes))
+    let file = baseline::open(locks, name)?;
+    file.map(|file| baseline::whole(file.into(), limit).map(|(bytes, _)| bytes)).transpose()
 }
 
 impl Session {
@@ -148,7 +139,7 @@ impl Run {
                 format!("write it: {}", self.session.lock_line(open.check)),
             ));
         }
-        Ok(Seal { serial, declaration: self.session.declared.digest, locks: files, inputs: self.sealed_inputs()? })
+        Ok(Seal { serial, declaration: self.session.declared.digest(), locks: files, inputs: self.sealed_inputs()? })
     }
 
     /// What is not as a seal says: the declaration, each lock that this run has read, all other locks in the directory, and
@@ -157,7 +148,7 @@ impl Run {
     #[must_use]
     pub fn not_as_sealed(&self, seal: &Seal, declared: &Declared) -> Vec<Trouble> {
         let mut told = Told::default();
-        if seal.declaration != declared.digest {
+        if seal.declaration != declared.digest() {
             told.add(|| {
                 Trouble::new(
                     format!("the declaration {} is not the one that was sealed", shown(&declared.file)),

@@ -10,7 +10,8 @@ use crate::trouble::Trouble;
 /// # Errors
 /// A server that is not declared, and a check of which nothing says where its root lies.
 pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<Option<Vec<usize>>, Trouble> {
-    let declaration = &mut declared.declaration;
+    let file = shown(&declared.file);
+    let declaration = declared.change();
     let Some(server) = declaration.servers.iter().find(|server| server.name == name) else {
         let known: Vec<_> = declaration.servers.iter().map(|server| server.name.as_str()).collect();
         let remedy = if known.is_empty() {
@@ -18,7 +19,7 @@ pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<Option<Ve
         } else {
             format!("name one of: {}", known.join(", "))
         };
-        let problem = format!("--as {}: {} declares no such server", escaped(name.as_bytes()), shown(&declared.file));
+        let problem = format!("--as {}: {file} declares no such server", escaped(name.as_bytes()));
         return Err(Trouble::new(problem, remedy));
     };
     for (place, check) in declaration.checks.iter_mut().enumerate() {

@@ -188,7 +188,9 @@ pub fn cases() -> Vec<Case> {
     let declaration = |format: Format, text: String| {
         let bytes = text.len();
         let parsed = move || Declaration::parse("t", format, text.as_bytes());
-        Input::to("read", bytes, move || parsed().map_or_else(|error| error.to_string().len(), |_| 0))
+        // What a seal would cover of it, too.
+        let read = move || parsed().map_or_else(|error| error.to_string().len(), |declared| declared.canonical().len());
+        Input::to("read", bytes, read)
     };
     let request = |text: String| {
         let line = format!(
