@@ -1,7 +1,7 @@
 //! SHA-256 of one message and of as many as the kernel runs at once, in GB/s, over buffers that stay in the L2 cache.
 //!
-//! `cargo bench --bench lanes [-- KERNEL...]`, by default for every kernel that this CPU has. All take turns, for whatever
-//! else the machine does to meet all.
+//! `cargo bench --bench lanes [-- KERNEL...]`, by default for every kernel that this CPU has. They take turns, so that
+//! other load on the machine affects all of them.
 
 use std::hint::black_box;
 use std::time::Instant;

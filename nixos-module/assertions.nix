@@ -32,13 +32,13 @@ let
     in
     [
       (holds (paths.isClean root) where
-        "${builtins.toJSON root} is no absolute path without \".\" or \"..\"; on a machine there is nothing that it could be relative to (server_root takes its place where both are set)"
+        "${builtins.toJSON root} is not an absolute path without \".\" or \"..\"; a relative path has no meaning on a machine (if both are set, server_root replaces root)"
       )
       (holds (path != "/") where
-        "the whole machine never holds still and would all be visible to the unit; declare the directories that matter"
+        "the whole machine changes all the time, and all of it would be visible to the unit; declare the directories that matter"
       )
       (holds (path == "/" || !paths.isAtOrBelow path (paths.normalise declared.locks)) ".locks"
-        "${declared.locks} lies in the root ${path} of the check ${check}, so that each new baseline would be drift; keep it beside the root"
+        "${declared.locks} is in the root ${path} of the check ${check}, so each new baseline would be drift; move it out of the root"
       )
       (holds
         (
@@ -47,10 +47,10 @@ let
           || !paths.isAtOrBelow path (paths.normalise metricsDirectory)
         )
         where
-        "${toString metricsDirectory}, which is metricsDirectory, lies in it, so that each run would be drift; keep them apart"
+        "${toString metricsDirectory}, the metricsDirectory, is in it, so each run would be drift; use another directory"
       )
       (holds (path == "/" || !overlapsState) where
-        "${path} overlaps ${declared.stateDirectory}, where the reports are written; declare the directories beside it"
+        "${path} overlaps ${declared.stateDirectory}, where the reports are written; declare other directories"
       )
     ]
     ++
@@ -59,7 +59,7 @@ let
           kernel:
           holds (
             !paths.isAtOrBelow kernel path
-          ) where "${path} is the kernel's and looks different to every unit; it can't be locked"
+          ) where "${path} belongs to the kernel and is different for every unit, so it can't be locked"
         )
         [
           "/proc"
@@ -76,7 +76,7 @@ let
       ]
     then
       holds (check.socket != null && paths.isClean check.socket) ".settings.check.${checkName}.socket"
-        "a check of kind ${check.kind} needs the absolute path of the engine's socket here, since the unit sees no other path"
+        "a check of kind ${check.kind} needs the absolute path of the engine's socket here, because the unit sees no other path"
     else
       holds (
         check.root != null || check.server_root != null
@@ -87,14 +87,14 @@ let
     holds (
       timer == null
       || lib.any (lib.hasPrefix "On") (lib.attrNames (lib.filterAttrs (_: value: value != null) timer))
-    ) where "no OnCalendar or other On… key, so the timer would never fire; null is for no timer";
+    ) where "no OnCalendar or other On… key, so the timer would never fire; use null for no timer";
 
   ofUnits =
     attribute:
     map (
       unit:
       holds (!lib.hasInfix "%" (lib.replaceStrings [ "%n" "%N" ] [ "" "" ] unit)) ".${attribute}"
-        "${builtins.toJSON unit} has a specifier other than %n and %N, which are all that is known here"
+        "${builtins.toJSON unit} has a specifier other than %n and %N"
     ) instance.${attribute};
 in
 [
@@ -102,7 +102,7 @@ in
     builtins.match "[a-zA-Z0-9][a-zA-Z0-9_.-]*" name != null
   ) "" "the name is part of unit and directory names; use letters, digits, \"_\", \".\" and \"-\"")
   (holds (declared.checks != { }) ".settings.check"
-    "nothing to check on this machine; declare a check, and let its modes (if set) have \"server\""
+    "nothing to check on this machine; declare a check, and add \"server\" to its modes if they are set"
   )
   (holds (instance.server == null || (instance.settings.server or { }) ? ${instance.server}) ".server"
     "settings declare no server ${builtins.toJSON instance.server}; name one of ${
@@ -115,7 +115,7 @@ in
       || !lib.any (check: check.lock_per_server or false) (lib.attrValues declared.checks)
     )
     ".server"
-    "a check with lock_per_server has a lock for each server; say which of the servers in settings this machine is"
+    "a check with lock_per_server has a lock for each server; set this option to the server in settings that this machine is"
   )
   (holds (instance.user != "root") ".user"
     "root could write where the check may only read; readAll = true reads root-only files without that"
@@ -123,10 +123,10 @@ in
   (fires instance.timerConfig ".timerConfig")
   (fires instance.statCache.timerConfig ".statCache.timerConfig")
   (holds (!cached || !lib.elem "${name}-incremental" others) ".statCache.enable"
-    "its unit would be driftlock-${name}-incremental, which is that of the instance ${name}-incremental; rename that one"
+    "its unit would be driftlock-${name}-incremental, like that of the instance ${name}-incremental; rename that instance"
   )
   (holds (!cached || instance.timerConfig != null) ".timerConfig"
-    "null leaves the contents that the stat cache trusts unread for ever; let a full check run, however seldom"
+    "with null, the contents that the stat cache trusts would never be read again; run a full check, even if rarely"
   )
   (holds (
     !lib.any (lib.hasPrefix "--stat-cache") instance.extraFlags
@@ -135,10 +135,10 @@ in
     assertion =
       metricsDirectory == null
       || paths.isClean metricsDirectory && builtins.match "[^[:space:]%\"]+" metricsDirectory != null;
-    message = "services.driftlock.metricsDirectory: ${builtins.toJSON metricsDirectory} is no absolute path without \".\", \"..\", blanks, quotes or \"%\"";
+    message = "services.driftlock.metricsDirectory: ${builtins.toJSON metricsDirectory} is not an absolute path without \".\", \"..\", blanks, quotes or \"%\"";
   }
   (holds (paths.isClean declared.locks) ".locks"
-    "${builtins.toJSON declared.locks} is no absolute path without \".\" or \"..\""
+    "${builtins.toJSON declared.locks} is not an absolute path without \".\" or \"..\""
   )
 ]
 ++ lib.concatLists (lib.mapAttrsToList ofRoot declared.roots)
@@ -164,7 +164,7 @@ in
   )
   (holds (
     instance.notify.mail == null || instance.notify.mail.to != [ ]
-  ) ".notify.mail.to" "name an address to write to")
+  ) ".notify.mail.to" "add an address")
   (holds
     (
       instance.notify.remindAfter == null

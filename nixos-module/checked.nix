@@ -40,7 +40,7 @@ pkgs.runCommand "driftlock-${name}.json"
       }
       for calendar in ${lib.escapeShellArgs (map calendar.withoutZone calendars)}; do
         systemd-analyze calendar "$calendar" >said 2>&1 ||
-          refuse ".timerConfig.OnCalendar: systemd understands no \"$calendar\"; systemd.time(7) says what it does"
+          refuse ".timerConfig.OnCalendar: systemd does not understand \"$calendar\"; systemd.time(7) describes calendars"
       done
     ''
     + lib.optionalString canAsk ''
@@ -51,7 +51,7 @@ pkgs.runCommand "driftlock-${name}.json"
       nothing=no-check-has-this-name
       ${driftlock} --config "$source" check --local ${as} ${lib.escapeShellArgs instance.extraFlags} --check $nothing >said 2>&1 || true
       grep -q "^driftlock: .*$nothing" said ||
-        refuse ".extraFlags: driftlock check does not take them, see above"
+        refuse ".extraFlags: driftlock check refuses them, see above"
     ''
     + lib.optionalString (canAsk && hasLocks) (
       ''

@@ -30,7 +30,7 @@ let
   locks = "${instance.locks}";
   references = lib.mapAttrs (_: reference: "${reference}") instance.reference;
 
-  # Into the store or not, as `locks`.
+  # Copied into the store or not, as `locks`.
   composeFiles =
     check:
     lib.mapAttrs (_: file: "${file}") (
@@ -54,7 +54,7 @@ in
 {
   inherit locks stateDirectory;
 
-  # Of the servers, what locks of the scripts are read by: where roots lie there. None is asked for less than is here.
+  # The servers, because locks of the old scripts may have the roots of a server. Each is asked for all checks here.
   settings =
     removeAttrs instance.settings [ "group" ]
     // {

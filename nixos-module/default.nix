@@ -102,9 +102,8 @@ in
       default = null;
       example = "/var/lib/node-exporter";
       description = ''
-        Where every instance writes its metrics, {file}`driftlock-<name>.prom`. The directory is made, and
-        node_exporter (`services.prometheus.exporters.node`), if this machine has it, collects from it.
-        Null writes none.
+        The directory where every instance writes its metrics, {file}`driftlock-<name>.prom`. This module creates it, and
+        makes node_exporter (`services.prometheus.exporters.node`), if it is enabled, collect from it. Null for no metrics.
       '';
     };
 
@@ -186,7 +185,7 @@ in
         users.driftlock-notify = {
           isSystemUser = true;
           group = "driftlock-notify";
-          description = "Tells of what driftlock's checks found";
+          description = "Sends driftlock's alerts";
         };
         groups.driftlock-notify = { };
       })

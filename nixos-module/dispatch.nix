@@ -16,7 +16,7 @@ let
   named = lib.replaceStrings [ "%n" "%N" ] [ "${checking}.service" checking ];
 in
 {
-  description = "Tell of drift or trouble in driftlock's checks of ${name}";
+  description = "Start units for drift or trouble in driftlock's checks of ${name}";
   documentation = [ "man:driftlock(1)" ];
   restartIfChanged = false;
 

@@ -314,7 +314,7 @@ in
       example = "odoo";
       description = ''
         The group that the check runs as; its members may read the reports. This module creates `driftlock`,
-        whatever {option}`user` is; any other group must exist.
+        for any {option}`user`; another group must exist.
       '';
     };
 
@@ -331,7 +331,7 @@ in
         default = [ ];
         example = [ "ops@example.org namespaces=\"driftlock\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…" ];
         description = ''
-          Who may seal the baseline: the lines of a file of allowed signers, as {manpage}`ssh-keygen(1)` has it. With at least
+          Who may seal the baseline: the lines of a file of allowed signers, as in {manpage}`ssh-keygen(1)`. With at least
           one, the check refuses a baseline without a seal by one of them (exit code 2), and an older seal than the newest
           that it has seen. {file}`docs/seals.md` describes seals.
         '';

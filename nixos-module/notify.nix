@@ -16,7 +16,7 @@ let
   literal = lib.replaceStrings [ "%" ] [ "%%" ];
 in
 {
-  description = "Tell of driftlock's ${title}";
+  description = "Send alerts about driftlock's ${title}";
   documentation = [ "man:driftlock(1)" ];
   wants = [ "network-online.target" ];
   after = [ "network-online.target" ];

@@ -51,7 +51,7 @@ found=$(readlink -f -- "$json" 2>/dev/null) || found=''
 # Strict: a report that is truncated or was edited does not count.
 if [ -z "$found" ] || ! [ -f "$found" ] || ! driftlock report --json "$found" >new.json; then found=''; fi
 if [ -n "${1-}" ]; then
-  [[ $1 =~ ^[0-9]+$ ]] || die "$1 is no exit code"
+  [[ $1 =~ ^[0-9]+$ ]] || die "$1 is not an exit code"
   case $1 in [0-3]) code=$1 ;; *) code=none ;; esac
 elif [ -n "${MONITOR_SERVICE_RESULT-}" ]; then
   case $MONITOR_SERVICE_RESULT:${MONITOR_EXIT_STATUS-} in
@@ -60,7 +60,7 @@ elif [ -n "${MONITOR_SERVICE_RESULT-}" ]; then
     *) code=none ;;
   esac
 else
-  [ -n "$found" ] || die "$json is no report"
+  [ -n "$found" ] || die "$json is not a report"
   code=$(jq .exit_code new.json)
   rm -f "$seen"
 fi
@@ -69,7 +69,7 @@ if [ -z "$found" ] || [ "$code" = none ] || [ "$(cat "$seen" 2>/dev/null)" = "$f
   found=''
   if [ "$code" != none ] && [ "$code" -lt 2 ]; then code=none; fi
 elif [ $(($(jq .exit_code new.json) & ~code)) != 0 ]; then
-  found='' code=none # it says more than the run that it should be of
+  found='' code=none # it has a bit that the exit code does not have, so another run wrote it
 fi
 
 # What to alert about.
@@ -81,7 +81,7 @@ case $code in
   3) what='drift trouble' ;;
 esac
 if [ -n "$found" ] && [ "$(jq '.window != null and (.window.until | fromdate) > now' new.json)" = true ]; then
-  what=${what/drift/} # expected; what outlives the window is told of by a run after it
+  what=${what/drift/} # expected; a run after the window alerts if it is still there
 fi
 tell=''
 for word in $what; do
@@ -114,12 +114,12 @@ fi
 heading=$TITLE
 if [ "$kind" = reminder ]; then heading="$TITLE, still"; fi
 if [ "$kind" = recovered ]; then heading="$TITLE, recovered"; fi
-lost="the check ended without a verdict (${MONITOR_SERVICE_RESULT-exit code} ${MONITOR_EXIT_STATUS-${1-}}), and left no report: see its log"
+lost="the check ended without a verdict (${MONITOR_SERVICE_RESULT-exit code} ${MONITOR_EXIT_STATUS-${1-}}), and left no report: look at its log"
 
 by_webhook() {
   local url
   url=$(tr -d '\r\n' <"$WEBHOOK_URL_FILE") || die "$WEBHOOK_URL_FILE can't be read"
-  [[ $url =~ ^https?://[^[:space:]\"\\]+$ ]] || die "$WEBHOOK_URL_FILE holds no URL"
+  [[ $url =~ ^https?://[^[:space:]\"\\]+$ ]] || die "$WEBHOOK_URL_FILE does not contain a URL"
   if [ -n "$found" ]; then
     driftlock report --format slack --title "$heading" new.json >payload || return 1
   else

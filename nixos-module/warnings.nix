@@ -15,16 +15,16 @@ let
   inherit (instance) every readAll;
 in
 lib.optional (tells && !runs)
-  "${option}.timerConfig: null, so nothing runs the check by itself, and what it would tell of is told only after runs by hand"
+  "${option}.timerConfig: null, so no timer runs the check, and alerts are sent only after manual runs"
 ++ lib.optional (
   instance.statCache.enable && instance.statCache.timerConfig == null
-) "${option}.statCache.timerConfig: null, so nothing runs the incremental check by itself"
+) "${option}.statCache.timerConfig: null, so no timer runs the incremental check"
 ++ lib.optional (
   every != null && metricsDirectory == null
 ) "${option}.every: it is for the metrics, and services.driftlock.metricsDirectory is null"
 ++
   lib.optional (every != null && instance.timerConfig == null)
-    "${option}.every: timerConfig is null, so no run is due every ${toString every}; the alert about one that is overdue will fire"
+    "${option}.every: timerConfig is null, so no timer runs the check every ${toString every}; the alert about an overdue run will fire"
 ++
   lib.optional (readAll && instance.user != "driftlock")
-    "${option}.readAll: it lets the user ${instance.user} read what only root may, and ${instance.user} is no user of driftlock's own"
+    "${option}.readAll: it lets the user ${instance.user} read what only root may, and other programs may run as ${instance.user}"

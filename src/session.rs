@@ -1,4 +1,4 @@
-//! One run: the declaration with all its handles open, first outside the sandbox, then inside it.
+//! One run: the declaration and the open handles that it needs, first outside the sandbox, then inside it.
 
 mod asked;
 mod changed;
@@ -41,9 +41,9 @@ use opened::{Opened, spellings};
 /// The locks directory.
 #[derive(Debug)]
 enum Locks {
-    /// The run has none, or did not open it yet.
+    /// The run has none, or has not opened it yet.
     None,
-    /// Only read; nothing if it is not there.
+    /// Only for reading; `None` if it does not exist.
     Read(Option<Directory>),
     Write(Directory),
 }
@@ -58,41 +58,41 @@ impl Locks {
     }
 }
 
-/// A run before it has entered the sandbox: everything that it is going to need is open.
+/// A run that has not entered the sandbox yet. Everything that it will need is open.
 #[derive(Debug)]
 pub struct Session {
     pub declared: Declared,
-    /// The checks that this run goes through, in the order of the declaration.
+    /// The checks of this run, in the order of the declaration.
     checks: Vec<Opened>,
-    /// Where the roots of the other checks lie, which are not opened, by their places in the declaration.
+    /// The real paths of the roots of the other checks, by index in the declaration. They are not opened.
     beyond: Vec<(usize, PathBuf)>,
     locks: Locks,
-    /// The servers that it is about: those that are asked, or the one that this machine is taken for.
+    /// The servers that it is about: those that are asked, or the one of `--as`.
     servers: Vec<String>,
-    /// The locks of an export, where they take the place of all that could be read.
+    /// The locks of an export, if they are read instead of the live state.
     export: Option<Directory>,
-    /// What is read of locks, where a seal is verified.
+    /// Records what is read of locks, if a seal is verified.
     lock_reads: Option<LockReads>,
     threads: NonZeroUsize,
     requirement: Requirement,
-    /// What is touched later than this was touched during the run.
+    /// The start of the run: later changes are changes during the run.
     start: Start,
 }
 
 impl Session {
-    /// Reads the declaration, opens the locks directory and what the run reads, and connects to engines.
+    /// Reads the declaration, opens the locks directory and the roots, and connects to engines.
     ///
     /// # Errors
-    /// A bad declaration, an unknown check, a locks directory or an export that can't be opened. A root that can't be
-    /// opened, or an engine that can't be connected to, is trouble of its check alone.
+    /// The declaration is wrong, a check is unknown, or the locks directory or an export can't be opened. A root or an
+    /// engine that can't be opened is trouble of its check only.
     pub fn open(plan: &Plan, locks_access: LocksAccess, reads: &Reads) -> Result<Self, Trouble> {
         if let (Reads::Servers, Some(server)) = (reads, &plan.as_server) {
             let problem =
-                format!("--as {} is about this machine, and others are to be asked", escaped(server.as_bytes()));
+                format!("--as {} is for this machine, and this command asks other servers", escaped(server.as_bytes()));
             return Err(Trouble::new(problem, "leave out one of --as and --server"));
         }
         let start = Start::now();
-        // Before anything is opened, and before a directory is created.
+        // Before anything is opened or created.
         capability::raise_descriptor_limit();
         sandbox::required(plan.requirement).map_err(|error| not_entered(&error, plan.requirement))?;
         capability::lock_holders().into_iter().for_each(store::know_holders);
@@ -116,7 +116,7 @@ impl Session {
             let source = if opens { Source::open(&declared.base, check) } else { Err(not_read(check)) };
             (place, source)
         };
-        // All roots and engines first, and then what Compose says.
+        // First all roots and engines, then the files that Compose printed.
         let opened: Vec<_> = selected.iter().map(opened).collect();
         let opened = opened.into_iter().map(|(place, source)| {
             let check = &declared.declaration.checks[place];
@@ -170,11 +170,11 @@ impl Session {
         Ok(())
     }
 
-    /// A run over what a declaration names that is no file, with neither locks nor reports. Of its roots and sockets, only
-    /// those are taken that lie in one of the directories `within`; all, if there are none.
+    /// A run for a request, without a declaration file, locks or reports. Only roots and sockets in one of the
+    /// directories `within` are opened; if it is empty, all.
     ///
     /// # Errors
-    /// A sandbox that is less than was required.
+    /// The kernel does not offer the required sandbox.
     pub fn for_collector(
         declaration: Declaration,
         within: &[Directory],
@@ -212,12 +212,12 @@ impl Session {
         self.checks.iter().map(|opened| opened.check(&self.declared))
     }
 
-    /// The same, each with its root if that is open.
+    /// The checks, each with its root if it is open.
     pub fn roots(&self) -> impl ExactSizeIterator<Item = (&Check, Option<&Directory>)> {
         self.checks.iter().map(|opened| (opened.check(&self.declared), opened.root()))
     }
 
-    /// What all declared checks cover, those that this run passes over too.
+    /// What all declared checks cover, including those that this run skips.
     pub(super) fn reach(&self) -> Reach<'_> {
         let mut reach = Reach::default();
         for (check, root) in self.roots() {
@@ -234,27 +234,27 @@ impl Session {
         reach
     }
 
-    /// How much of a sandbox it requires.
+    /// The sandbox that it requires.
     #[must_use]
     pub const fn requirement(&self) -> Requirement {
         self.requirement
     }
 
-    /// The locks directory; nothing if there is none.
+    /// The locks directory; `None` if it does not exist.
     #[must_use]
     pub const fn locks(&self) -> Option<&Directory> {
         self.locks.directory()
     }
 
-    /// Gives up all authority but that over what is open, and what `write` adds to it.
+    /// Gives up all authority except over what is open, and over the directories `write`.
     ///
     /// # Errors
-    /// A sandbox that can't be entered, or is less than was required.
+    /// The sandbox can't be entered, or is less than required.
     pub fn enter<'a>(self, write: impl IntoIterator<Item = &'a Directory>) -> Result<Run, Trouble> {
         self.enter_removing(write, None)
     }
 
-    /// The same, with the authority to remove what is in one of these directories.
+    /// The same, but files in `remove`, one of these directories, may be removed.
     ///
     /// # Errors
     /// Those of [`enter`](Self::enter).
@@ -287,15 +287,15 @@ impl Session {
     }
 }
 
-/// What to say of a check that this run does not read.
+/// The error for a check that this run does not read.
 fn not_read(check: &Check) -> Trouble {
-    Trouble::new(format!("the check {} is not read by this run", check.name), "see its `modes` in the declaration")
+    Trouble::new(format!("the check {} is not read by this run", check.name), "look at its `modes` in the declaration")
 }
 
 /// Enters the sandbox.
 ///
 /// # Errors
-/// A sandbox that can't be entered, or is less than was required.
+/// The sandbox can't be entered, or is less than required.
 pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, Trouble> {
     sandbox::enter(grants, requirement).map_err(|error| not_entered(&error, requirement))
 }
@@ -305,7 +305,7 @@ fn not_entered(error: &SandboxError, requirement: Requirement) -> Trouble {
         Requirement::Everything => {
             "run it on a kernel with Landlock (5.13 or later) and seccomp, outside of containers that refuse them, or without --require-sandbox"
         }
-        Requirement::AsAvailable => "report it; this is not a matter of your declaration",
+        Requirement::AsAvailable => "report this as a bug: your declaration is not the cause",
     };
     Trouble::new(error.to_string(), remedy)
 }
@@ -325,25 +325,25 @@ fn select(declared: &Declared, names: &[String]) -> Result<Vec<usize>, Trouble> 
     Ok((0..checks.len()).filter(|&index| wanted(&checks[index])).collect())
 }
 
-/// What to say when a file could not be written.
+/// The error for a file that could not be written.
 #[must_use]
 pub fn not_written(path: &str, error: &io::Error) -> Trouble {
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotSynced>) {
-        let remedy = "see to the disk; until `sync` succeeds, a power cut may bring back what was there before";
-        return Trouble::new(format!("{path} could not be made safe: {error}"), remedy);
+        let remedy = "check the disk; until `sync` succeeds, a power cut may bring back the old state";
+        return Trouble::new(format!("{path} could not be synced to the disk: {error}"), remedy);
     }
     let remedy = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room; what was there before is untouched",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room; existing files are unchanged",
         io::ErrorKind::WouldBlock => {
-            "if another driftlock is writing it right now, wait until it has ended; else see what that process is"
+            "if another driftlock is writing it now, wait until it ends; otherwise find out what that process is"
         }
         io::ErrorKind::FileTooLarge => {
-            "raise the limit of the size of files (`ulimit -f`); what was there before is untouched"
+            "raise the limit of the size of files (`ulimit -f`); existing files are unchanged"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "make the directory writable for this user; what was there before is untouched"
+            "make the directory writable for this user; existing files are unchanged"
         }
-        _ => "check the disk and its file system; what was there before is untouched",
+        _ => "check the disk and its file system; existing files are unchanged",
     };
     Trouble::new(format!("{path} could not be written: {error}"), remedy)
 }

@@ -164,7 +164,7 @@ in
   testWhoseLock = {
     expr = refusals (fleet { });
     expected = [
-      "services.driftlock.instances.x.server: a check with lock_per_server has a lock for each server; say which of the servers in settings this machine is"
+      "services.driftlock.instances.x.server: a check with lock_per_server has a lock for each server; set this option to the server in settings that this machine is"
     ];
   };
   testServersAreNotRefused = {

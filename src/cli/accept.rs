@@ -22,16 +22,16 @@ use crate::run::here::differing;
 use crate::session::{Live, LocksAccess, OpenCheck, Reads, Run, Session};
 use crate::trouble::Trouble;
 
-/// Takes what is named, or asks for it.
+/// Accepts the named drift, or asks about each.
 ///
 /// # Errors
-/// What keeps the run from starting, names that no drift has, and what can't be taken: then no lock is written.
+/// The run can't start, nothing drifted at a named path, or a drift can't be accepted. Then no lock is written.
 pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> {
     let names = Names::new(arguments.paths.iter().map(|path| &**path))?;
     if arguments.paths.is_empty() && (common.json || !capability::can_ask()) {
         return Err(Trouble::new(
-            "nothing is named that could be accepted, and there is no terminal to ask on",
-            "name paths as `driftlock check` shows them, or take all that drifted with `driftlock lock`",
+            "no path is named, and there is no terminal to ask on",
+            "name paths as `driftlock check` shows them, or accept all drift with `driftlock lock`",
         ));
     }
     let plan = common.plan();
@@ -67,7 +67,7 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
     command.accept((&run, &ground), accept::here(&run, follow), false)
 }
 
-/// What was asked for.
+/// The arguments of the command.
 struct Accepting<'a> {
     common: &'a Common,
     arguments: &'a AcceptArguments,
@@ -75,7 +75,7 @@ struct Accepting<'a> {
 }
 
 impl Accepting<'_> {
-    /// Takes what is chosen of what drifted, and says so. `elsewhere` is whether that is not what this machine has.
+    /// Accepts the chosen drift, and prints it. `elsewhere`: whether the state comes from a server or an export.
     fn accept<'r>(
         &self,
         (run, ground): (&'r Run, &Ground),
@@ -105,7 +105,7 @@ impl Accepting<'_> {
                 Err(failed) => trouble(&failed),
             }
         }
-        // What the written locks have now, where it did not come from here, and something of it is printed.
+        // The roots here may differ from the new locks, if the state came from elsewhere.
         let new_locks = written.iter().filter(|_| elsewhere && !common.json && !common.quiet).map(|new| {
             let New { case, entries, .. } = new;
             crate::run::here::New { check: case.check, entries, takes_all: new.takes_all() }
@@ -119,7 +119,7 @@ impl Accepting<'_> {
         Ok(after_printing(if failed { exit::TROUBLE } else { 0 }, printed))
     }
 
-    /// What of each case is to be taken: what is named, or what the operator wants.
+    /// The drift to accept of each check: what is named, or what the operator chooses.
     fn choices(&self, cases: &[Case<'_>]) -> Result<Vec<Choice>, Trouble> {
         let Self { common, arguments, names } = self;
         if !arguments.paths.is_empty() {
@@ -127,12 +127,13 @@ impl Accepting<'_> {
         }
         let color = common.style().color;
         let asked: Vec<_> = cases.iter().map(|case| (&case.drifted, &case.units[..])).collect();
-        ask::choices(&asked, &mut |index, chosen, out| show(&cases[index].check, chosen, color, out))
-            .map_err(|error| Trouble::new(format!("you could not be asked: {error}"), "name the paths to accept"))
+        ask::choices(&asked, &mut |index, chosen, out| show(&cases[index].check, chosen, color, out)).map_err(|error| {
+            Trouble::new(format!("the terminal could not be used: {error}"), "name the paths to accept")
+        })
     }
 }
 
-/// Shows what changed, for a terminal.
+/// Shows the change on a terminal.
 fn show(check: &OpenCheck<'_>, chosen: &Comparison, color: bool, out: &mut dyn io::Write) -> io::Result<()> {
     let mut shown = Harmless::new(&mut *out, color);
     let contents = |path: &[u8], record: &Record| check.live_contents(path, record);

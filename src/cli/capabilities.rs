@@ -1,4 +1,4 @@
-//! `driftlock capabilities`: for an auditor, what a run would open, where it would write, and what it is denied.
+//! `driftlock capabilities`: what a run would read and write, and what it is denied, for an auditor.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,19 +13,19 @@ use crate::sandbox::{self, Enforced};
 use crate::session::{LocksAccess, Reads, Session};
 use crate::trouble::Trouble;
 
-/// What seccomp refuses, in the words of an auditor.
+/// What seccomp refuses.
 const DENIED: &str = "starting programs, sockets and connections, tracing, signals to others, mounting, \
-                      changing modes, owners and attributes, removing and linking files, and whatever else is not on the list of src/sandbox/seccomp.rs";
+                      changing modes, owners and attributes, removing and linking files, and every other call that is not on the list in src/sandbox/seccomp.rs";
 
-/// Prints what runs with this declaration may do, or tries a path from inside.
+/// Prints what runs with this declaration may do, or tries to open a path from inside the sandbox.
 ///
 /// # Errors
-/// A bad declaration; with `--probe`, whatever keeps a `check` from starting, and a path that is not there.
+/// The declaration is wrong. With `--probe`: a `check` could not start, or the path does not exist.
 pub fn run(common: &Common, probe: Option<&Path>) -> Result<u8, Trouble> {
     match probe {
         Some(path) => try_path(common, path),
         None => {
-            // Nothing is opened but the declaration, so this works where the roots are not there: in a build, say.
+            // This opens only the declaration, so it works where the roots do not exist: in a build, for example.
             let declared = capability::declaration(common.config.as_deref())?;
             let offered = sandbox::available();
             let mut out = io::stdout().lock();
@@ -45,7 +45,7 @@ fn try_path(common: &Common, path: &Path) -> Result<u8, Trouble> {
     if let Err(error) = &outside
         && error.kind() == io::ErrorKind::NotFound
     {
-        return Err(Trouble::new(format!("{} is not there", shown(path)), "probe a path that exists"));
+        return Err(Trouble::new(format!("{} does not exist", shown(path)), "probe a path that exists"));
     }
     let run = session.enter(&[])?;
     let inside = capability::probe(path);
@@ -75,7 +75,7 @@ fn try_path(common: &Common, path: &Path) -> Result<u8, Trouble> {
     Ok(after_printing(if inside.is_ok() { exit::DRIFT } else { 0 }, printed))
 }
 
-/// The declared directories: what they are for, the path, and whether it is there now.
+/// Prints the declared directories and what they are for.
 fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::Result<()> {
     let declaration = &declared.declaration;
     let base = |path: &Path| shown(&declared.base.join(path));
@@ -110,7 +110,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     if !engines.is_empty() {
         writeln!(
             out,
-            "\nasked, with GET requests alone, through a connection that is made before the sandbox is entered:"
+            "\nasked, only with GET requests, through a connection that is made before the sandbox is entered:"
         )?;
     }
     for (check, engine) in engines {
@@ -129,7 +129,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     if let Some(most) = declaration.reports_keep {
         writeln!(
             out,
-            "\nremoved, by `check` alone, which keeps {most} reports; files and directories elsewhere can't be:\n  {}/<time>/",
+            "\nremoved, by `check` alone, which keeps {most} reports; nothing can be removed elsewhere:\n  {}/<time>/",
             base(&declaration.reports)
         )?;
     }
@@ -152,7 +152,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
             )?;
         }
     }
-    writeln!(out, "\ndenied, to everything after the first second of a run, and for good:")?;
+    writeln!(out, "\ndenied, permanently, as soon as a run has opened its files:")?;
     match &offered.landlock {
         Some(landlock) => {
             let covers = landlock.restrictions.join(", ");
@@ -174,13 +174,13 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     }
 }
 
-/// What a server is asked for; nothing if that is all that is for servers.
+/// The checks that a server is asked for; `None` if that is all checks for servers.
 fn asked<'a>(declaration: &'a Declaration, server: &Server) -> Option<Vec<&'a str>> {
     let places = server.named_checks()?;
     Some(places.into_iter().map(|place| declaration.checks[place].name.as_str()).collect())
 }
 
-/// Which containers a check records.
+/// The containers that a check records.
 fn containers(check: &Check, engine: &Engine) -> String {
     let mut what = if engine.containers.is_empty() { "all containers".to_owned() } else { quoted(&engine.containers) };
     if !check.selection.exclude.is_empty() {

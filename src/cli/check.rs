@@ -1,4 +1,4 @@
-//! `driftlock check`: read the declared paths again and say what has drifted.
+//! `driftlock check`: reads the declared paths again and reports what drifted.
 
 use std::io;
 
@@ -20,10 +20,10 @@ use crate::run::sealing::Sealing;
 use crate::session::{LocksAccess, Reads, Run, Session};
 use crate::trouble::Trouble;
 
-/// Checks, prints the report, and keeps it.
+/// Checks, saves the report, and prints it.
 ///
 /// # Errors
-/// What keeps the run from starting. Trouble of single checks is in the report, and in the exit code.
+/// The run can't start. Trouble of single checks is in the report and in the exit code.
 pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let rendering = Rendering::of(common, &arguments.form)?;
     let window = window(arguments)?;
@@ -51,7 +51,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         sealing.as_ref().and_then(Sealing::directory),
     ];
     let ground = ground(common, &session.declared);
-    // A thread that hangs may look at it as long as the process lives.
+    // A thread that hangs may use it until the process ends.
     let run: &Run = Box::leak(Box::new(
         session.enter_removing(written.into_iter().flatten(), reports.as_ref().and_then(ReportsDir::pruned))?,
     ));
@@ -72,7 +72,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     }
 
     let mut code = report.exit_code();
-    // What was not looked at would be forgotten.
+    // The cache of a run that was given up would lack the entries that it did not reach.
     if let Some(Err(trouble)) = cache.filter(|_| !given_up).map(StatCache::save) {
         complain(&trouble);
         code |= exit::TROUBLE;
@@ -83,24 +83,24 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     Ok(finish(code, kept, |kept| rendering.print(&report, &places, kept)))
 }
 
-/// Whether the declaration lies in a Nix store. Asked before the sandbox is entered.
+/// Whether the declaration is in a Nix store. Call it before the sandbox is entered.
 pub fn in_nix_store(session: &Session) -> bool {
     let base = capability::future(&session.declared.base);
     base.is_some_and(|base| base.as_os_str().as_encoded_bytes().windows(11).any(|part| part == b"/nix/store/"))
 }
 
-/// Says of locks that are missing why they may not have come into the store with the declaration.
+/// Explains why missing locks may not be in the store with the declaration.
 pub fn tell_untracked(missing: &[&str]) {
     let missing: Vec<_> = missing.iter().take(5).map(|lock| escaped(lock.as_bytes()).to_string()).collect();
     if !missing.is_empty() {
         complain(&Trouble::new(
-            format!("missing beside a declaration in the Nix store: {}", missing.join(", ")),
+            format!("the declaration is in the Nix store, without these locks: {}", missing.join(", ")),
             "a flake sees only the files that git tracks: run `git add` on the locks, and build it again",
         ));
     }
 }
 
-/// Prints what was found and kept, and adds what went wrong with that to the exit code.
+/// Prints the report. Adds to the exit code if it could not be saved or printed.
 pub fn finish(
     code: u8,
     kept: Option<Result<String, Trouble>>,
@@ -115,19 +115,19 @@ pub fn finish(
     after_printing(code, print(kept.as_deref()))
 }
 
-/// Until when drift is expected, if the arguments say so.
+/// The maintenance window of the arguments.
 pub fn window(arguments: &CheckArguments) -> Result<Option<Window>, Trouble> {
     let (Some(until), Some(reason)) = (&arguments.expect_until, &arguments.reason) else { return Ok(None) };
     Window::new(until, reason).map(Some).map_err(|error| {
         let remedy = match error {
-            WindowError::NoTime(_) => "write it as RFC 3339 has it, such as 2026-01-29T18:00:00+09:00",
+            WindowError::NoTime(_) => "write it in RFC 3339, for example 2026-01-29T18:00:00+09:00",
             _ => "say in one line with --reason why drift is expected",
         };
         Trouble::new(format!("--expect-until: {error}"), remedy)
     })
 }
 
-/// Where the findings belong. The locks were read a moment ago; one that can't be read once more only has no lines.
+/// The lines that the findings belong to. A lock that can't be read a second time has no lines.
 pub fn places(run: &Run, report: &Report) -> Places {
     let session = &run.session;
     render::places(&session.declared, run.locks(), report)

@@ -1,4 +1,4 @@
-//! `driftlock collect`: the far end of `--server`. Reads a request on stdin, and answers on stdout.
+//! `driftlock collect`: the server side of `--server`. Reads a request on stdin, and answers on stdout.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::path::PathBuf;
@@ -18,10 +18,10 @@ use crate::session::{Collected, OpenCheck, Run, Session, Wanted};
 use crate::trouble::Trouble;
 use crate::walk::Progress;
 
-/// How often the other side hears that the walk goes on.
+/// The interval at which progress is sent to the other side.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Answers one request. What keeps it from being answered is said in the answer; the operator's side shows it.
+/// Answers one request. If that fails, the answer has the error, and the operator's side shows it.
 ///
 /// # Errors
 /// stdin is a terminal, so a person typed the command.
@@ -37,7 +37,7 @@ pub fn run(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
         Ok((run, extent)) => answer(common, &mut out, &run, (extent, gives_contents)),
         Err(trouble) => encode::failed(&mut out, &trouble).map(|()| exit::TROUBLE),
     };
-    // A reader that went away can't be told.
+    // If the reader is gone, there is no way to report it.
     Ok(answered.unwrap_or(exit::TROUBLE))
 }
 
@@ -47,7 +47,7 @@ fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
     if extent == Extent::Contents && !gives_contents {
         return Err(Trouble::new(
             followup::NOT_GIVEN,
-            "to allow that, write `driftlock collect --contents` with all else that stands in the forced command there",
+            "to allow that, add `--contents` to `driftlock collect` in the forced command on the server",
         ));
     }
     let requirement =
@@ -57,12 +57,12 @@ fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
     Ok((run, extent))
 }
 
-/// A request, which is a line of so many bytes at most.
+/// Reads a request: a line of at most `limit` bytes.
 fn line(limit: u64) -> Result<Vec<u8>, Trouble> {
     let mut line = Vec::new();
     let read = io::stdin().lock().take(limit + 1).read_until(b'\n', &mut line);
     read.map_err(|error| {
-        Trouble::new(format!("the request could not be read: {error}"), "see what `driftlock collect` is started with")
+        Trouble::new(format!("the request could not be read: {error}"), "check what starts `driftlock collect`")
     })?;
     if !line.ends_with(b"\n") {
         let problem = if line.len() as u64 > limit { "is too long" } else { "ends in the middle" };
@@ -83,7 +83,7 @@ fn answer(
     let alive = || {
         watch.look(&progress);
         let (entries, bytes) = (progress.entries.load(Ordering::Relaxed), progress.bytes.load(Ordering::Relaxed));
-        // `out` is empty until the walk has ended. A connection that was cut shows here, and the rest is not waited for.
+        // The answer begins only after the walk. This notices a broken connection early, and stops the walk.
         if encode::progress(&mut io::stdout(), entries, bytes).is_err() {
             std::process::exit(exit::TROUBLE.into());
         }
@@ -117,10 +117,10 @@ fn answer(
     Ok(code)
 }
 
-/// A check, and what was collected of it.
+/// A check and what was collected.
 type Found<'r> = (OpenCheck<'r>, Result<Collected, Trouble>);
 
-/// Answers what is asked behind the first answer, if anything is; gives whether it could.
+/// Answers the second request, if there is one. Returns whether it could.
 fn further(out: &mut impl Write, collected: &[Found<'_>], gives_contents: bool) -> io::Result<bool> {
     if io::stdin().lock().fill_buf().is_ok_and(<[u8]>::is_empty) {
         return Ok(true);
@@ -132,7 +132,7 @@ fn further(out: &mut impl Write, collected: &[Found<'_>], gives_contents: bool) 
     }
 }
 
-/// Tells of entries that were collected, and gives the contents of files, if they are still those.
+/// Sends the status of collected entries, and the contents of files that have not changed since.
 fn entries(
     out: &mut impl Write,
     collected: &[Found<'_>],
@@ -147,19 +147,19 @@ fn entries(
         for (AskedAbout { path, contents, .. }, record) in asked.iter().zip(records(found.as_ref().ok(), asked)) {
             let live = record.as_ref().and_then(|_| check.live_status(path.as_bytes()));
             let found = contents.then(|| match record {
-                None => Err("it is nothing that the check covers".to_owned()),
+                None => Err("the check does not cover it".to_owned()),
                 Some(_) if !gives_contents => Err(followup::NOT_GIVEN.to_owned()),
                 Some(record) => check.live_contents(path.as_bytes(), &record).and_then(|bytes| {
                     left = left
                         .checked_sub(bytes.len())
-                        .ok_or_else(|| format!("more than {} bytes are not given at once", followup::ALL))?;
+                        .ok_or_else(|| format!("one request can't get more than {} bytes", followup::ALL))?;
                     Ok(bytes)
                 }),
             });
             let found = found.as_ref().map(|found| found.as_deref().map_err(|reason| &**reason));
             followup::write(out, number, live, found)?;
             number += 1;
-            // The other side waits for a sign of life.
+            // Reading may take long, so send progress.
             if written.elapsed() > EVERY {
                 out.flush()?;
                 written = Instant::now();
@@ -169,13 +169,13 @@ fn entries(
     encode::done(out, number)
 }
 
-/// What was collected at these paths, which are in order.
+/// The collected records of these paths, which are sorted.
 fn records(collected: Option<&Collected>, asked: &[AskedAbout]) -> Vec<Option<Record>> {
     let mut found = vec![None; asked.len()];
     let Some(collected) = collected else { return found };
     let mut entries = collected.entries();
     let mut at = 0;
-    // What was collected has no errors of its own.
+    // This stream has no errors.
     while let Ok(Some(entry)) = entries.next() {
         at += asked[at..].iter().take_while(|asked| asked.path.as_bytes() < entry.path).count();
         match asked.get(at) {

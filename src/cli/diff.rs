@@ -27,7 +27,7 @@ enum Side {
 /// Compares A with B, and prints the differences.
 ///
 /// # Errors
-/// A side that can't be read or is malformed, and sides that can't be compared.
+/// A side can't be read or is malformed, or the sides can't be compared.
 pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
     if b == Path::new("live") {
         return with_live(common, a);
@@ -71,7 +71,7 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let lock = |file| match read(a, file)? {
         Side::Lock(lock) => Ok(*lock),
         Side::Report(_) => Err(Trouble::new(
-            format!("{} is a report; only a lock can be compared with what is there now", shown(a)),
+            format!("{} is a report; only a lock can be compared with the live state", shown(a)),
             "name a lock, or run `driftlock check`",
         )),
     };
@@ -96,7 +96,7 @@ fn print_comparison(common: &Common, kind: Kind, root: &str, comparison: &Compar
     Ok(after_printing(drift | trouble, printed))
 }
 
-/// Opens a side: a file, or the JSON in a report's folder.
+/// Opens a side: a file, or the JSON in the folder of a report.
 fn open(path: &Path) -> Result<cap_std::fs::File, Trouble> {
     match capability::operand(path)? {
         Operand::File(file) => Ok(cap_std::fs::File::from_std(file)),
@@ -109,8 +109,8 @@ fn open(path: &Path) -> Result<cap_std::fs::File, Trouble> {
     }
 }
 
-/// Reads a side. Its first bytes tell what it is: a JSON lock starts with `{` and a line that says `driftlock`, a report
-/// with `{` and anything else, and everything else can only be what `sha256sum` wrote.
+/// Reads a side. The first bytes tell what it is: a JSON lock starts with `{` and a line with `driftlock`, a report
+/// with `{` and another line. Everything else can only be a lock in `sha256sum` format.
 fn read(path: &Path, file: cap_std::fs::File) -> Result<Side, Trouble> {
     let mut start = [0; 13];
     let mut have = 0;

@@ -1,4 +1,4 @@
-//! `driftlock diff --server A --server B`: how two hosts differ from one another, without a lock.
+//! `driftlock diff --server A --server B`: the differences between two servers, without a lock.
 
 use std::io::{self, Write as _};
 
@@ -12,10 +12,11 @@ use crate::run::diff::servers::{Difference, servers};
 use crate::session::{LocksAccess, Reads, Session};
 use crate::trouble::Trouble;
 
-/// Compares two servers, check by check. What only the second has is added, what only the first has removed.
+/// Compares two servers, check by check. Entries that only the second has are added; those that only the first has are
+/// removed.
 ///
 /// # Errors
-/// Servers that are not two, and one that can't be reached or read in full.
+/// There are not exactly two servers, or one can't be reached or does not answer in full.
 pub fn run(common: &Common, options: &Servers) -> Result<u8, Trouble> {
     let session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Servers)?;
     let (targets, connections) = connections::prepare(&session, &options.wanted(), false)?;

@@ -1,4 +1,4 @@
-//! `driftlock export`: the live state, written into one directory, for people to read and for `lock --from`.
+//! `driftlock export`: writes the live state into a directory, for people and for `lock --from`.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -15,11 +15,10 @@ use crate::run::{connections, state};
 use crate::session::{LocksAccess, Reads, Session};
 use crate::trouble::Trouble;
 
-/// Writes everything into a directory that is empty or not there yet.
+/// Writes an export into a directory, which must be empty or must not exist.
 ///
 /// # Errors
-/// What keeps the run from starting, and a server that can't be asked. Trouble of single checks is told, and in the exit
-/// code.
+/// The run can't start, or the server can't be read. Trouble of single checks is printed, and is in the exit code.
 pub fn run(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trouble> {
     if servers.are_named() {
         return of_server(common, output, servers);
@@ -34,11 +33,11 @@ pub fn run(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trou
     tell(common, output, None, export)
 }
 
-/// The same of a server. An answer that is not whole is none, and nothing is written.
+/// The same for a server. If the answer is incomplete, nothing is written.
 fn of_server(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trouble> {
     let session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Servers)?;
     let (targets, connections) = connections::prepare(&session, &servers.wanted(), false)?;
-    let connections = connections.only(&targets, "export writes down what one server has")?;
+    let connections = connections.only(&targets, "an export has the state of one server")?;
     let directory = export::open(&session, output)?;
     let run = session.enter([&directory])?;
     let [server] = connections.servers();
@@ -49,7 +48,7 @@ fn of_server(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Tr
     tell(common, output, Some(&server.name), export)
 }
 
-/// Says what was exported and what was not, and gives the exit code.
+/// Prints what was exported and what was not, and returns the exit code.
 fn tell(common: &Common, output: &Path, server: Option<&str>, export: Export<'_>) -> Result<u8, Trouble> {
     export.told.iter().for_each(complain);
     export.ended.clone()?;

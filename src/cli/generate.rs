@@ -32,7 +32,7 @@ pub fn completions(shell: Shell) -> u8 {
 /// Prints the man page, or writes one for every command into a directory.
 ///
 /// # Errors
-/// A directory that can't be written.
+/// The directory can't be written to.
 pub fn man(output: Option<&Path>) -> Result<u8, Trouble> {
     let mut command = Arguments::command();
     command.build();
@@ -52,9 +52,10 @@ pub fn man(output: Option<&Path>) -> Result<u8, Trouble> {
 
 fn page(command: &clap::Command) -> Result<Vec<u8>, Trouble> {
     let mut page = Vec::new();
-    // The date in a page's footer would differ from build to build; the version says enough.
+    // A date in the footer would differ from build to build; the page has the version.
     let man = clap_mangen::Man::new(command.clone()).date("");
-    man.render(&mut page)
-        .map_err(|error| Trouble::new(format!("the man page could not be made: {error}"), "report this as a bug"))?;
+    man.render(&mut page).map_err(|error| {
+        Trouble::new(format!("the man page could not be generated: {error}"), "report this as a bug")
+    })?;
     Ok(page)
 }

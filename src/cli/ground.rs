@@ -1,4 +1,4 @@
-//! Where the operator stands, for the lines of a report that say what to do next: looked at before the sandbox is entered.
+//! The reader's directory and checks, for the commands that a report suggests. Read before the sandbox is entered.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::declaration::Check;
 use crate::remote::ssh::{self, Overrides};
 use crate::report::next::{Footing, Ground, InGit};
 
-/// What is known of the declaration's checks.
+/// The ground for a declaration and its checks.
 pub fn ground(common: &Common, declared: &Declared) -> Ground {
     let base = capability::future(&declared.base);
     let tree = base.as_deref().and_then(capability::work_tree);
@@ -41,7 +41,7 @@ pub fn ground(common: &Common, declared: &Declared) -> Ground {
     }
 }
 
-/// The root and the lock of a check as git takes them, if it has both.
+/// The paths of a check's root and lock for git, if both are in the work tree.
 fn in_git(
     declared: &Declared,
     (check, server): (&Check, Option<&str>),
@@ -54,9 +54,9 @@ fn in_git(
         return None;
     }
     let root = capability::future(&declared.base.join(&check.root))?;
-    // One of another repository in this one is none of its files.
+    // A nested repository has its own files.
     let is_ours = |path: &Path| capability::work_tree(path).as_deref() == Some(tree);
-    // From the declaration's directory where that is shorter; links on the way are resolved, which git does not follow.
+    // Relative to the declaration's directory if possible. Links are resolved, because git does not follow them.
     let spelled = |path: &Path| path.strip_prefix(base).map_or_else(|_| path.to_path_buf(), PathBuf::from);
     let root = Some(root).filter(|root| is_ours(root) && root.to_str().is_some())?;
     is_ours(locks).then(|| InGit { root: spelled(&root), lock: spelled(&locks.join(check.lock.path(server))) })

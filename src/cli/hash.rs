@@ -19,7 +19,7 @@ use crate::session;
 use crate::trouble::Trouble;
 use crate::walk::{self, Collection, NarOf, Progress, Task};
 
-/// One of the paths, open.
+/// One of the given paths, open.
 enum Opened {
     Directory(Directory),
     File(OwnedFd),
@@ -28,8 +28,8 @@ enum Opened {
 /// Prints the digests of all paths, in their order.
 ///
 /// # Errors
-/// A path that can't be opened, and a sandbox that can't be entered. What can't be read below a path is told on
-/// stderr, and in the exit code.
+/// A path can't be opened, or the sandbox can't be entered. Entries that can't be read are printed on stderr, and are
+/// in the exit code.
 pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8, Trouble> {
     let opened = paths
         .iter()
@@ -115,7 +115,7 @@ fn collect(
 struct Printer<W> {
     out: W,
     format: HashFormat,
-    /// Whether people read it: then nothing that a terminal would act on is printed raw.
+    /// Whether the output is a terminal: then names are escaped.
     on_terminal: bool,
     first: bool,
     passed_over: u64,

@@ -1,4 +1,4 @@
-//! A baseline that came from elsewhere, and the roots that are here: how many entries differ, and the line that fetches them.
+//! Prints how the roots here differ from a baseline that came from elsewhere, and the command that fetches the entries.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use crate::run::here::Differs;
 use crate::session::Run;
 use crate::shell;
 
-/// Says which baselines are not what is here.
+/// Prints the checks whose roots here differ from the new baseline.
 ///
 /// # Errors
 /// Those of `out`.
@@ -20,7 +20,7 @@ pub fn write(out: &mut impl Write, run: &Run, ground: &Ground, all: &[Differs<'_
         let Some(entries) = entries else {
             writeln!(
                 out,
-                "[WARN] {name}: what is here could not be compared with this baseline: run `driftlock check`"
+                "[WARN] {name}: the state here could not be compared with this baseline: run `driftlock check`"
             )?;
             continue;
         };
@@ -28,14 +28,14 @@ pub fn write(out: &mut impl Write, run: &Run, ground: &Ground, all: &[Differs<'_
         writeln!(out, "[WARN] {name}: {differ} from this baseline")?;
         let git = ground.checks.get(&check.name).and_then(|footing| footing.git.as_ref());
         let (Some(git), [server], true) = (git, &servers[..], takes_all) else {
-            writeln!(out, "    until they are as they are there, `driftlock check` fails here")?;
+            writeln!(out, "    `driftlock check` fails here until they are equal")?;
             continue;
         };
         let [diff, lock_it] = ["diff", "lock"].map(|command| ground.driftlock(command));
         let base = ground.git_directory();
         let [name, server] = [&check.name, &server.name].map(|name| shell::word(name.as_bytes()));
         let lock = shell::word(git.lock.as_os_str().as_encoded_bytes());
-        // The patch leads from the lock that git has, which is what is here, to the live state.
+        // The patch leads from the lock in git, which is the state here, to the live state of the server.
         writeln!(
             out,
             "    fetch them: git{base} checkout -- {lock} && {diff} --server {server} --patch --check {name} | \

@@ -1,4 +1,4 @@
-//! The reports in one directory: read in their order, and continued by one more.
+//! The reports in a directory, in their order.
 
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -19,39 +19,39 @@ use crate::report::chain::{self, Dated, FolderName, Previous};
 use crate::report::json;
 use crate::trouble::Trouble;
 
-/// How far another machine's clock may be ahead of this one, in seconds.
+/// How far the clock of another machine may be ahead, in seconds.
 const SKEW: i64 = 60;
 
-/// Of what is wrong with the reports, so much is told one by one.
+/// The most problems to print one by one.
 const TOLD: usize = 10;
 
-/// How often, and how long after the time before, a directory is asked for that another run holds: ten seconds in all.
+/// The number of attempts to lock a directory that another run holds, and the time between them: ten seconds in all.
 const TRIES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What lies in a directory of reports.
+/// The contents of a directory of reports.
 #[derive(Debug, Default)]
 pub struct History {
-    /// Those that are in order, by their starts.
+    /// Valid reports, sorted by their starts.
     pub kept: Vec<Dated>,
-    /// Folders whose JSON is missing or can't be read, by their names alone: a run was ended before its time, perhaps.
+    /// Folders whose JSON is missing or can't be read, for example because the run was interrupted.
     damaged: Vec<String>,
-    /// Folders that are named like those of reports, and what is wrong with each.
+    /// Folders that are refused, with the reasons.
     refused: Vec<Refused>,
 }
 
-/// Why a folder is not taken for a report's.
+/// Why a folder is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum Refused {
-    #[error("{0} has the name of a report's folder, and that is no date")]
+    #[error("{0} is named like the folder of a report, but the name is not a date")]
     NoDate(String),
     #[error("{name} says that its run started at {}, which is in the future", escaped(.started.as_bytes()))]
     Future { name: String, started: String },
-    #[error("{name} says that its run started at {}, which is not the time that its folder's name has", escaped(.started.as_bytes()))]
+    #[error("{name} says that its run started at {}, which does not fit the name of its folder", escaped(.started.as_bytes()))]
     OtherTime { name: String, started: String },
 }
 
-/// How far local time was from UTC at a time that a report states: `+09:00` of `2026-01-29T15:30:42+09:00`.
+/// The offset from UTC of a time in a report: `+09:00` of `2026-01-29T15:30:42+09:00`.
 pub fn offset(stated: &str) -> &str {
     stated.get("2026-01-29T15:30:42".len()..).unwrap_or("Z")
 }
@@ -60,7 +60,7 @@ impl History {
     /// Reads the beginnings of all reports in a directory.
     ///
     /// # Errors
-    /// A directory that can't be listed.
+    /// The directory can't be listed.
     pub fn read(reports: &Dir) -> io::Result<Self> {
         let now = capability::moment();
         let mut history = Self::default();
@@ -96,13 +96,13 @@ impl History {
         }
     }
 
-    /// Whether a report in order has this folder: others may name it as the one before them.
+    /// Whether a valid report has this folder: another one may name it as the one before.
     pub fn is_in_chain(&self, name: &str) -> bool {
         self.kept.iter().any(|kept| kept.name == name)
     }
 
-    /// The folders of all reports that are not refused, the oldest first. Of one without a readable JSON, only the name
-    /// says when it was, by the clock of where local time has this offset from UTC.
+    /// The folders of all reports that are not refused, the oldest first. A folder without a readable JSON is sorted by
+    /// its name, as a local time with this offset from UTC.
     pub fn folders(&self, offset: &str) -> Vec<&str> {
         let damaged = self.damaged.iter().filter_map(|name| {
             let folder = FolderName::parse(name)?;
@@ -114,17 +114,17 @@ impl History {
         all.into_iter().map(|(.., name)| name).collect()
     }
 
-    /// Tells on stderr what is wrong with the reports in a directory, and whether anything is. `digest` as for
+    /// Prints on stderr what is wrong with the reports in a directory. Returns whether anything is. `digest` is as for
     /// [`chain::broken`].
     pub fn complain(&self, directory: &Path, digest: impl FnMut(&Dated) -> Option<Sha256Digest>) -> bool {
         let place = shown(directory);
         let refused = self.refused.iter().map(|refused| {
-            let remedy = "see whether the clock was wrong then, or who put it there, and move it elsewhere";
+            let remedy = "find out whether the clock was wrong then, or who put it there; then move it elsewhere";
             Trouble::new(format!("{place}: {refused}"), remedy)
         });
         let broken = chain::broken(&self.kept, digest);
         let broken = broken.iter().map(|broken| {
-            let remedy = "see who changed this directory; to go on without a word, move its reports elsewhere";
+            let remedy = "find out who changed this directory; to stop this message, move its reports elsewhere";
             Trouble::new(format!("{place}: {broken}"), remedy)
         });
         let mut told = 0;
@@ -135,13 +135,13 @@ impl History {
             }
         }
         if let more @ 1.. = told.max(TOLD) - TOLD {
-            complain(&Trouble::new(format!("{place}: {more} more of its reports are not in order"), ""));
+            complain(&Trouble::new(format!("{place}: something is wrong with {more} more reports"), ""));
         }
         told > 0
     }
 }
 
-/// The digest of a report's JSON as it lies there.
+/// The present digest of a report's JSON.
 ///
 /// # Errors
 /// Those of the file system.
@@ -157,11 +157,11 @@ pub fn digest(reports: &Dir, name: &str) -> io::Result<Sha256Digest> {
     }
 }
 
-/// The report that was kept last in a directory, for the next one to name. One that can't be read any more is passed
-/// over; the next reader of the directory is told.
+/// The report that was written last in a directory, for the next one to name. A report that can't be read is skipped;
+/// the next reader of the directory gets a message about it.
 ///
 /// # Errors
-/// A directory that can't be listed.
+/// The directory can't be listed.
 pub fn previous(reports: &Dir) -> io::Result<Option<Previous>> {
     let history = History::read(reports)?;
     let last = chain::last(&history.kept);
@@ -171,8 +171,8 @@ pub fn previous(reports: &Dir) -> io::Result<Option<Previous>> {
     }))
 }
 
-/// Holds a directory of reports, so that no two runs name the same report as the one before them. The kernel lets go of it
-/// with the handle.
+/// Locks a directory of reports, so that no two runs name the same report as the one before them. Closing the handle
+/// releases the lock.
 ///
 /// # Errors
 /// [`io::ErrorKind::WouldBlock`] if another process holds it for ten seconds, and those of the file system.

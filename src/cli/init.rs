@@ -13,19 +13,19 @@ use crate::session::{enter, not_written};
 use crate::store;
 use crate::trouble::Trouble;
 
-/// Writes `driftlock.toml` into the working directory, unless there is a declaration already.
+/// Writes `driftlock.toml` into the working directory, unless there is a declaration.
 ///
 /// # Errors
-/// A declaration that is there, and a directory that can't be read or written.
+/// There is a declaration already, or the directory can't be read or written.
 pub fn run(common: &Common) -> Result<u8, Trouble> {
     if let Some(config) = &common.config {
         return Err(Trouble::new(
             format!(
-                "init writes {} into the working directory, and takes no --config {}",
+                "init writes {} into the working directory, so --config {} is not possible",
                 DECLARATION_NAMES[0],
                 shown(config)
             ),
-            "change to the directory that it is to describe, and leave --config out",
+            "change to the directory that it should describe, and leave out --config",
         ));
     }
     let here = capability::here()?;
@@ -67,17 +67,17 @@ pub fn run(common: &Common) -> Result<u8, Trouble> {
     Ok(after_printing(0, printed))
 }
 
-/// Where the declaration that is written says that locks are.
+/// The locks directory of the declaration that is written.
 const LOCKS: &str = "audit/locks";
 const GIT_ATTRIBUTES: &str = ".gitattributes";
 
-/// What has git leave the line ends of locks alone, and merge them by entry.
+/// Makes git keep the line endings of locks, and merge locks by entry.
 const ATTRIBUTES: &str = "* -text\n*.lock.json merge=driftlock\n";
-/// What tells git how. It goes into the configuration of each clone.
+/// Tells git how to merge them. Each clone needs it in its configuration.
 const MERGE_DRIVER: &str =
     "git config merge.driftlock.driver 'driftlock merge-driver --marker-size %L --path %P %O %A %B'";
 
-/// Tells git about locks, and whether that was done. What is there stays as it is.
+/// Writes the attributes for git, unless there are some; returns whether it did.
 fn attributes(here: &Dir) -> io::Result<bool> {
     here.create_dir_all(LOCKS)?;
     match store::create_new(&here.open_dir(LOCKS)?, GIT_ATTRIBUTES, ATTRIBUTES.as_bytes()) {
@@ -86,14 +86,17 @@ fn attributes(here: &Dir) -> io::Result<bool> {
     }
 }
 
-/// How much of what is not covered is told: it is summed up to less, but in odd trees.
+/// The most uncovered items to print. The summary is shorter, except in unusual trees.
 const TOLD: usize = 500;
 
 fn told(out: &mut impl Write, name: &str, uncovered: &[String], is_set_up: bool) -> io::Result<()> {
     writeln!(out, "wrote {name}; read it through, then run `driftlock lock`")?;
     writeln!(out, "so that git merges locks by entry, once in each clone:\n    {MERGE_DRIVER}")?;
     if !is_set_up {
-        writeln!(out, "    and in {LOCKS}/{GIT_ATTRIBUTES}, which was there: *.lock.json merge=driftlock")?;
+        writeln!(
+            out,
+            "    and add this to {LOCKS}/{GIT_ATTRIBUTES}, which exists already: *.lock.json merge=driftlock"
+        )?;
     }
     if uncovered.is_empty() {
         return Ok(());

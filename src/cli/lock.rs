@@ -1,4 +1,4 @@
-//! `driftlock lock`: write the lock files, and say what that changes.
+//! `driftlock lock`: writes the lock files, and prints what that changes.
 
 mod printed;
 
@@ -19,15 +19,15 @@ use crate::run::state;
 use crate::session::{LocksAccess, OpenCheck, Reads, Run, Session, some};
 use crate::trouble::Trouble;
 
-/// What a dry run may do with the locks, or any other.
+/// A dry run may only read the locks.
 const fn access(dry_run: bool) -> LocksAccess {
     if dry_run { LocksAccess::Read } else { LocksAccess::Write }
 }
 
-/// Writes the lock of every check of the run, or says what that would change.
+/// Writes the lock of every check of the run, or prints what would change.
 ///
 /// # Errors
-/// What keeps the run from starting. Trouble of single checks is told, and in the exit code.
+/// The run can't start. Trouble of single checks is printed, and is in the exit code.
 pub fn run(common: &Common, dry_run: bool, export: Option<&Path>, options: &Servers) -> Result<u8, Trouble> {
     if options.are_named() {
         return of_servers(common, dry_run, options);
@@ -52,13 +52,13 @@ pub fn run(common: &Common, dry_run: bool, export: Option<&Path>, options: &Serv
     Ok(tell(common, &all, (&run, &ground, &[])))
 }
 
-/// A lock that was made of an export.
+/// A lock that was made from an export.
 fn new<'n, 'r>(lock: &'n Lock<'r>) -> Option<New<'n, 'r>> {
     let change = lock.result.as_ref().ok()?.as_ref()?;
     Some(New { check: lock.check, entries: lock.live.as_ref()?, takes_all: change.since.is_some() })
 }
 
-/// The same of what servers have. A server that can't be asked keeps the locks that it has.
+/// The same for the state of servers. If a server can't be read, its locks stay unchanged.
 fn of_servers(common: &Common, dry_run: bool, options: &Servers) -> Result<u8, Trouble> {
     let mut session = Session::open(&common.plan(), access(dry_run), &Reads::Servers)?;
     let (targets, connections) = connections::prepare(&session, &options.wanted(), false)?;
@@ -90,7 +90,7 @@ fn of_servers(common: &Common, dry_run: bool, options: &Servers) -> Result<u8, T
     Ok(tell(common, &all, (&run, &ground, &[])) | code)
 }
 
-/// Refuses several servers for a lock that is that of all.
+/// Refuses several servers if a lock is shared by all servers.
 fn one_state_a_lock(session: &Session, targets: &Targets) -> Result<(), Trouble> {
     let mut asked = std::collections::HashSet::new();
     let checks = targets.servers().flat_map(|server| session.checks_of(server));
@@ -104,12 +104,12 @@ fn one_state_a_lock(session: &Session, targets: &Targets) -> Result<(), Trouble>
     let names: Vec<_> = twice.iter().map(|(_, check)| check.name.as_str()).collect();
     let (names, number) = (some(&names, "and"), targets.asked.len());
     Err(Trouble::new(
-        format!("the lock of {names} is one for all servers, it takes the state of one, and {number} are named"),
+        format!("all servers share the lock of {names}, so it needs the state of one server, and {number} are named"),
         "name one server, or with --check the checks with `lock_per_server = true`",
     ))
 }
 
-/// Says what was done, and gives the exit code.
+/// Prints what was done, and returns the exit code.
 fn tell(common: &Common, all: &[Lock<'_>], (run, ground, differing): (&Run, &Ground, &[Differs<'_>])) -> u8 {
     let dry_run = !run.writes_locks();
     all.iter().flat_map(|lock| &lock.warnings).for_each(complain);

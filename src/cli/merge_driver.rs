@@ -1,5 +1,4 @@
-//! `driftlock merge-driver`: locks merged by entry, as git asks for it. See `gitattributes(5)`, "Defining a custom merge
-//! driver".
+//! `driftlock merge-driver`: merges locks by entry, for git. See `gitattributes(5)`, "Defining a custom merge driver".
 
 use std::io::{self, BufReader, Seek as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -19,15 +18,16 @@ use crate::session;
 use crate::shell;
 use crate::trouble::Trouble;
 
-/// For git: not all could be merged.
+/// The exit code that tells git that there are conflicts.
 const CONFLICT: u8 = 1;
-/// How many conflicts are named.
+/// The most conflicts to name.
 const NAMED: usize = 5;
 
-/// Merges, and writes what comes out over our lock.
+/// Merges two locks, and writes the result over our lock.
 ///
 /// # Errors
-/// A lock that is refused, and locks of different checks, kinds or attributes: git then has a conflict, and ours is as it was.
+/// A lock is refused, or the locks have different checks, kinds or attributes. git then has a conflict, and our lock is
+/// unchanged.
 pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trouble> {
     let mut out = File::from_std(capability::overwritable(&arguments.ours)?);
     let [base, ours, theirs] = [&arguments.base, &arguments.ours, &arguments.theirs].map(|path| open(path));
@@ -38,7 +38,7 @@ pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trou
     let refused = |side: &str, error: &LockError| left(name, &format!("{side} is refused: {error}"));
 
     let is_new = base.metadata().is_ok_and(|metadata| metadata.len() == 0);
-    // What has conflicts in it is the merge of two bases, and says nothing.
+    // git merges several bases into one, which may contain conflicts. Such a base is ignored.
     let base = if is_new { Some(Vec::new()) } else { read(base).ok().map(|(_, entries)| entries) };
     let (ours, our_entries) = read(ours).map_err(|error| refused("our side", &error))?;
     let (theirs, their_entries) = read(theirs).map_err(|error| refused("their side", &error))?;
@@ -76,15 +76,15 @@ pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trou
     Ok(CONFLICT)
 }
 
-/// What to say where our lock stays as it is.
+/// The error if our lock stays unchanged.
 fn left(name: &Path, why: &str) -> Trouble {
     Trouble::new(
-        format!("the lock {} was not merged: {why}; ours was left", shown(name)),
+        format!("the lock {} was not merged: {why}; our lock is unchanged", shown(name)),
         format!("at the top of the work tree: {}", anew(name, "driftlock lock")),
     )
 }
 
-/// The line that takes our lock, and then the live state.
+/// The command that takes our lock, and then locks the live state.
 fn anew(name: &Path, lock: &str) -> String {
     let name = shell::word(bytes_of(name));
     format!("git checkout --ours -- {name} && {lock} && git add {name}")
@@ -101,14 +101,14 @@ fn open(path: &Path) -> Result<File, Trouble> {
     }
 }
 
-/// A lock that was read to its end, and its entries.
+/// Reads a lock to its end.
 fn read(file: File) -> Result<(Reader<BufReader<File>>, Vec<Entry>), LockError> {
     let mut reader = Reader::new(BufReader::new(file))?;
     let entries = merge::read(&mut reader)?;
     Ok((reader, entries))
 }
 
-/// In place: git reads the file by its name, and made it for this.
+/// Overwrites the file in place: it is git's temporary file, which git reads back by its name.
 fn overwrite(out: &mut File, bytes: &[u8]) -> io::Result<()> {
     out.rewind()?;
     out.set_len(0)?;

@@ -1,8 +1,8 @@
-//! `check --metrics FILE`: what a run found, where Prometheus' node_exporter collects it.
+//! `check --metrics FILE`: writes metrics for the textfile collector of Prometheus' node_exporter.
 //!
-//! Its textfile collector reads every `*.prom` in one directory, from whatever program. So the file appears whole, under a
-//! temporary name that ends otherwise, and each series has the file's name as its label `run`: two files that have one
-//! series in common would both be lost to the collector.
+//! The collector reads every `*.prom` file in a directory, from any program. So the file is written under a temporary
+//! name with another ending, and renamed. Each series has the file's name as its label `run`: if two files had a series
+//! in common, the collector would drop both.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -17,12 +17,12 @@ use crate::session::{Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
 
-/// The largest file of metrics that is read back, in bytes: a thousand checks have a tenth of it.
+/// The largest file of metrics that is read back, in bytes: ten times that of a thousand checks.
 const LIMIT: u64 = 16 << 20;
 
-/// Where the metrics of a run are going to be.
+/// The file for the metrics of a run.
 pub struct Metrics {
-    /// A directory that is gone is no reason not to check.
+    /// An error if the directory is gone. The check runs all the same.
     directory: Result<Directory, Trouble>,
     /// The file's name in it.
     name: String,
@@ -31,10 +31,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the directory. `interval` is how often this run is meant to happen, in seconds.
+    /// Opens the directory. `interval` is the time between runs, in seconds.
     ///
     /// # Errors
-    /// A name that the collector would pass over, and a directory where no check's own files may lie.
+    /// The collector would ignore the name, or a check would record the file.
     pub fn open(file: &Path, interval: Option<u64>, session: &Session) -> Result<Self, Trouble> {
         let name = file.file_name().and_then(|name| name.to_str()).filter(|name| {
             let stem = name.strip_suffix(".prom").unwrap_or_default();
@@ -56,7 +56,7 @@ impl Metrics {
         self.directory.as_ref().ok()
     }
 
-    /// Writes the metrics of a run, and adds what went wrong with that to its exit code.
+    /// Writes the metrics of a run. Returns its exit code, with the bit for trouble if that failed.
     pub fn save(&self, report: &Report) -> u8 {
         match self.write(report) {
             Ok(()) => 0,
@@ -67,7 +67,7 @@ impl Metrics {
         }
     }
 
-    /// A directory that is gone or full is trouble. The file is then what it was.
+    /// Writes the file. After an error, the old file is unchanged.
     fn write(&self, report: &Report) -> Result<(), Trouble> {
         let Directory { dir, .. } = self.directory.as_ref().map_err(Clone::clone)?;
         let run = self.name.strip_suffix(".prom").unwrap_or(&self.name);
@@ -79,7 +79,7 @@ impl Metrics {
             .map_err(|error| not_written(&format!("the metrics {}", self.shown), &error))
     }
 
-    /// What the run before has written; nothing if that can't be read.
+    /// The metrics of the run before; `None` if they can't be read.
     fn before(&self, dir: &cap_std::fs::Dir) -> Option<String> {
         let mut options = OpenOptions::new();
         options.read(true);
@@ -96,7 +96,7 @@ impl Metrics {
 /// Reads a duration such as `90s`, `30m`, `24h` or `7d`, in seconds.
 ///
 /// # Errors
-/// Anything else, and none at all.
+/// It is not such a duration, or zero.
 pub fn duration(text: &str) -> Result<u64, String> {
     let refused = || "write it as 90s, 30m, 24h or 7d".to_owned();
     let unit = match text.as_bytes().last() {

@@ -44,7 +44,7 @@ use crate::store;
 use crate::trouble::Trouble;
 use arguments::{Arguments, Color, Command, Common};
 
-/// Exit code bits (design: 0 verified, 1 drift, 2 trouble, 3 both).
+/// The bits of exit codes: 0 verified, 1 drift, 2 trouble, 3 both.
 mod exit {
     pub const DRIFT: u8 = 1;
     pub const TROUBLE: u8 = 2;
@@ -58,7 +58,7 @@ pub fn run() -> ExitCode {
     let Arguments { command, common } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are no errors; everything else is bad input.
+            // Help and version are not errors; everything else is bad input.
             let code = if error.use_stderr() { exit::TROUBLE } else { 0 };
             return after_printing(code, error.print()).into();
         }
@@ -90,7 +90,7 @@ fn run_command(command: Command, common: &Common) -> Result<u8, Trouble> {
         Command::Diff { a: Some(a), b: Some(b), servers, .. } => {
             servers.none().and_then(|()| diff::run(common, &a, &b))
         }
-        Command::Diff { .. } => Err(Trouble::new("diff compares two sides, and they are not named", "name A and B")),
+        Command::Diff { .. } => Err(Trouble::new("diff compares two sides, and needs both", "name A and B")),
         Command::Export { output, servers } => export::run(common, &output, &servers),
         Command::Hash { format, paths } => hash::run(common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(common, probe.as_deref()),
@@ -103,17 +103,17 @@ fn run_command(command: Command, common: &Common) -> Result<u8, Trouble> {
     }
 }
 
-/// Beyond a limit of the size of files (`ulimit -f`) the kernel ends a process without a word, unless SIGXFSZ has a handler:
-/// then the write fails. Programs that are started do not inherit a handler.
+/// Handles SIGXFSZ. Without a handler, the kernel silently ends a process that exceeds the limit of the size of files
+/// (`ulimit -f`). With one, the write fails. Programs that are started do not inherit the handler.
 fn survive_large_files() {
-    // Where there can be no handler, the run ends as it would have without one.
+    // If the handler can't be installed, the signal ends the run.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 /// Prints trouble on stderr.
 fn complain(trouble: &Trouble) {
     let mut stderr = io::stderr().lock();
-    // A closed stderr can't be told.
+    // If stderr is closed, there is no way to report it.
     let problem: Vec<_> = trouble.problem.lines().map(|line| cut(line.to_owned())).collect();
     let _ = writeln!(stderr, "driftlock: {}", problem.join("\n"));
     if !trouble.remedy.is_empty() {
@@ -121,23 +121,23 @@ fn complain(trouble: &Trouble) {
     }
 }
 
-/// Prints on stderr what is no trouble.
+/// Prints a note, which is not trouble, on stderr.
 fn note(text: &str) {
-    // A closed stderr can't be told.
+    // If stderr is closed, there is no way to report it.
     let _ = writeln!(io::stderr().lock(), "driftlock: note: {text}");
 }
 
-/// What to say when stdout can't be written to. A reader that went away (`| head`) is not worth a word.
+/// The error if stdout can't be written to. The caller ignores a closed pipe (`| head`).
 fn stdout_failed(error: &io::Error) -> Trouble {
     let remedy = match error.kind() {
         io::ErrorKind::FileTooLarge => "raise the limit of the size of files (`ulimit -f`), or write to a pipe",
-        _ => "see where it leads; the exit code is that of trouble",
+        _ => "check where stdout leads; the exit code is 2",
     };
     Trouble::new(format!("stdout could not be written to: {error}"), remedy)
 }
 
-/// The exit code of a run that found `code` and printed it: what could not be printed is trouble beside what was found.
-/// A reader that went away (`| head`) may have read enough, and the exit code still tells.
+/// The exit code of a run with the result `code`. Failing to print it is trouble too, except for a closed pipe (`|
+/// head`): that reader has read enough.
 fn after_printing(code: u8, printed: io::Result<()>) -> u8 {
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

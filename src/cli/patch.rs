@@ -16,25 +16,25 @@ use crate::session::{Live, LocksAccess, Reads, Session};
 use crate::shell;
 use crate::trouble::Trouble;
 
-/// How many of the entries that can't be in the patch are named.
+/// The most entries to name that can't be in the patch.
 const NAMED: usize = 20;
 
-/// What patch is wanted.
+/// The arguments of the command.
 pub struct Wanted<'a> {
-    /// The way back, from the live state to what is locked.
+    /// Reverse the patch: from the live state to the locked state.
     pub reverse: bool,
-    /// What stands in the place of the declaration's directory.
+    /// The tree to use instead of the declaration's directory.
     pub reference: Option<&'a Path>,
     pub servers: &'a Servers,
 }
 
-/// Writes the patch of all checks for this machine or for one server: from what is locked to the live state, or the way back.
+/// Writes the patch of all checks for this machine or for one server: from the locked to the live state, or back.
 ///
 /// # Errors
-/// What keeps the run from starting, and a server that can't be asked. Trouble of single checks is told, and in the exit code.
+/// The run can't start, or the server can't be read. Trouble of single checks is printed, and is in the exit code.
 pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     if common.json {
-        return Err(Trouble::new("a patch is no JSON", "leave out --json or --patch"));
+        return Err(Trouble::new("a patch can't be printed as JSON", "leave out --json or --patch"));
     }
     if wanted.servers.are_named() {
         return on_server(common, wanted);
@@ -64,7 +64,7 @@ fn on_server(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
     Ok(print_patch(common, wanted.reverse, &of_server(&run, connection)?))
 }
 
-/// Prints the patch, for `git apply` or for people, and what can't be in it.
+/// Prints the patch, for `git apply` or for a terminal, and what can't be in it.
 fn print_patch(common: &Common, reverse: bool, patch: &Patch<'_>) -> u8 {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     let mut code = 0;

@@ -1,4 +1,4 @@
-//! A line on stderr while a run takes its time, on a terminal; and what is told while a read gets no answer.
+//! Shows progress in a line on stderr, on a terminal; and warns while a file system does not answer.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -12,22 +12,22 @@ use crate::capability;
 use crate::run::Follow;
 use crate::walk::Progress;
 
-/// How often the line is drawn; a run shorter than this never shows one.
+/// How often the line is drawn. A shorter run shows none.
 pub const EVERY: Duration = Duration::from_millis(200);
 
-/// Follows the reads of a command: tells of those that get no answer, and shows how far they are, on a terminal.
+/// Follows the reads of a command: warns if a file system does not answer, and shows progress on a terminal.
 pub struct Shown {
     show: bool,
     watch: Watch,
 }
 
 impl Shown {
-    /// Of a command whose reads are watched so.
+    /// For a command with this watch.
     pub fn new(common: &Common, watch: Watch) -> Self {
         Self { show: is_shown(common), watch }
     }
 
-    /// Of a command that can't be given up.
+    /// For a command that can't be given up.
     pub fn telling(common: &Common) -> Self {
         Self::new(common, Watch::telling(common))
     }
@@ -41,11 +41,11 @@ fn is_shown(common: &Common) -> bool {
 impl Follow for Shown {
     fn follow<T>(self, work: impl FnOnce(&'static Progress) -> T) -> T {
         let Self { show, mut watch } = self;
-        // A thread that hangs may look at it as long as the process lives.
+        // A thread that hangs may use it until the process ends.
         let progress: &Progress = Box::leak(Box::default());
         let over = watch.over.clone();
         let bar = if show { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        // The template is a constant of ours; were it wrong, the bar would keep its own.
+        // The template is a constant, so this can't fail.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} entries, {msg}, {elapsed}") {
             bar.set_style(style);
         }
@@ -69,7 +69,7 @@ impl Follow for Shown {
     }
 }
 
-/// A bar of how many servers have been asked, on a terminal.
+/// A bar with the number of servers that have finished, on a terminal.
 pub fn of_servers(common: &Common, servers: usize) -> ProgressBar {
     if !is_shown(common) {
         return ProgressBar::hidden();
@@ -81,7 +81,7 @@ pub fn of_servers(common: &Common, servers: usize) -> ProgressBar {
     bar
 }
 
-/// Does `work` and meanwhile calls `tick` at intervals, in a thread of its own that has ended when this returns.
+/// Calls `work`, and meanwhile `tick` at intervals, in a thread that ends before this returns.
 pub fn ticking<T>(every: Duration, mut tick: impl FnMut() + Send, work: impl FnOnce() -> T) -> T {
     let ended = (Mutex::new(false), Condvar::new());
     std::thread::scope(|scope| {
@@ -95,12 +95,12 @@ pub fn ticking<T>(every: Duration, mut tick: impl FnMut() + Send, work: impl FnO
                 }
             }
         };
-        // On a machine that has no thread left for it, the work goes on unseen.
+        // If the system can't start a thread, the work goes on without `tick`.
         let thread = std::thread::Builder::new().spawn_scoped(scope, ticks);
         let result = work();
         *ended.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
         ended.1.notify_all();
-        // The scope waits for what the thread does, and not for its end.
+        // The scope waits until the closure returns, but the thread may exist a moment longer.
         if let Ok(Err(panicked)) = thread.map(std::thread::ScopedJoinHandle::join) {
             std::panic::resume_unwind(panicked);
         }

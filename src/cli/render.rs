@@ -1,4 +1,4 @@
-//! A report in the form that was asked for, on stdout.
+//! Prints a report in the chosen format on stdout.
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ use crate::report::places::{Place, Places};
 use crate::report::{CheckReport, Report, github, html, json, junit, prometheus, sarif, slack, text};
 use crate::trouble::Trouble;
 
-/// How a report is going to be printed.
+/// How a report will be printed.
 pub struct Rendering<'a> {
     format: Format,
     title: &'a str,
@@ -22,28 +22,28 @@ pub struct Rendering<'a> {
 }
 
 impl<'a> Rendering<'a> {
-    /// What the arguments ask for.
+    /// The choice of the arguments.
     ///
     /// # Errors
-    /// Two forms at once.
+    /// They choose two formats.
     pub fn of(common: &Common, form: &'a Form) -> Result<Self, Trouble> {
         let format = match (form.format, common.json) {
             (None, false) => Format::Text,
             (None | Some(Format::Json), true) => Format::Json,
             (Some(format), false) => format,
             (Some(_), true) => {
-                return Err(Trouble::new("--json and --format ask for two forms at once", "leave one of them out"));
+                return Err(Trouble::new("--json and --format choose two formats", "leave one of them out"));
             }
         };
         Ok(Self { format, title: &form.title, style: common.style() })
     }
 
-    /// Whether the form points to lines of the declaration and of the locks.
+    /// Whether the format points to lines of the declaration and of locks.
     pub const fn has_places(&self) -> bool {
         matches!(self.format, Format::Github | Format::Sarif)
     }
 
-    /// Prints a report. `kept` is where its JSON lies.
+    /// Prints a report. `kept` is the path of its JSON.
     pub fn print(&self, report: &Report, places: &Places, kept: Option<&str>) -> io::Result<()> {
         let mut stdout = io::BufWriter::new(io::stdout().lock());
         let out = &mut stdout;
@@ -64,8 +64,7 @@ impl<'a> Rendering<'a> {
     }
 }
 
-/// Where the findings of a report belong. A lock that can't be read, as the report says or will say the next time,
-/// only has no lines.
+/// The lines that the findings of a report belong to. A lock that can't be read has no lines.
 pub fn places(declared: &Declared, locks: Option<&Dir>, report: &Report) -> Places {
     let mut places = Places::default();
     let declaration = raw(&declared.file);
@@ -91,8 +90,8 @@ pub fn places(declared: &Declared, locks: Option<&Dir>, report: &Report) -> Plac
     places
 }
 
-/// The path, below the locks directory, of the lock that a check of a report was compared with: the one of the declaration, or
-/// that of a server, whose name only the report has. A report that was read back may say anything.
+/// The path below the locks directory of the lock that a check was compared with: the declared one, or that of a
+/// server, whose name only the report has. A report that was read back may have any path, so this checks it.
 fn lock_of(declared: &Declared, declared_check: &Check, check: &CheckReport) -> Option<String> {
     let lock = &declared_check.lock;
     if !lock.per_server {

@@ -1,4 +1,4 @@
-//! `driftlock report`: a report that a `check` has kept, in another form.
+//! `driftlock report`: prints a saved report in another format.
 
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
@@ -19,11 +19,11 @@ use crate::sandbox::Grants;
 use crate::session;
 use crate::trouble::Trouble;
 
-/// Prints a report. The exit code says only whether that could be done, and whether the reports beside the latest are in
-/// order.
+/// Prints a report. The exit code says only whether that succeeded and, for the latest report, whether the chain of
+/// reports is intact.
 ///
 /// # Errors
-/// A report that can't be found or read, or is refused.
+/// The report is not found, can't be read, or is refused.
 pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Trouble> {
     let rendering = Rendering::of(common, form)?;
     let declared = declaration(common, report.is_some(), rendering.has_places())?;
@@ -62,8 +62,7 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
     Ok(after_printing(code, rendering.print(&report, &places, Some(&shown(&path)))))
 }
 
-/// The declaration, if it is needed: to find the latest report, or to point to its lines. A report that was named can
-/// do without.
+/// The declaration, to find the latest report or to point to its lines. For a report that was named, it may be missing.
 fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<Declared>, Trouble> {
     match (named, has_places, &common.config) {
         (true, _, None) => Ok(capability::declaration(None).ok()),
@@ -71,7 +70,7 @@ fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<
     }
 }
 
-/// Opens what the operator named: the folder of a report, or its JSON.
+/// Opens a report by its folder or its JSON.
 fn open(path: &Path) -> Result<(File, PathBuf), Trouble> {
     match capability::operand(path)? {
         Operand::File(file) => Ok((File::from_std(file), path.to_path_buf())),
@@ -83,13 +82,13 @@ fn open_in(folder: &Dir, path: &Path) -> Result<(File, PathBuf), Trouble> {
     let file = stored::open_in(folder).map_err(|error| {
         Trouble::new(
             format!("{} is a directory without a readable {JSON_NAME}: {error}", shown(path)),
-            "name the folder of a report; a run that was ended before its time leaves none behind",
+            "name the folder of a report; a run that was interrupted leaves none",
         )
     })?;
     Ok((file, path.join(JSON_NAME)))
 }
 
-/// The latest report in a directory, and whether all that lies there is in order; what is not is told.
+/// The latest report in a directory, and whether the chain is intact. Prints what is wrong.
 fn latest(reports: &Directory, path: &Path, offset: &str) -> Result<(File, PathBuf, bool), Trouble> {
     let history = history(reports, path)?;
     let mut unreadable = false;
@@ -120,7 +119,8 @@ fn history(reports: &Directory, path: &Path) -> Result<History, Trouble> {
     })
 }
 
-/// How far local time is from UTC, such as `+09:00`. Asked before the sandbox is entered, which hides the time zone.
+/// The offset of local time from UTC, such as `+09:00`. Call it before the sandbox is entered, which hides the time
+/// zone.
 fn offset() -> String {
     history::offset(&capability::now().1).to_owned()
 }
@@ -128,10 +128,10 @@ fn offset() -> String {
 /// Prints the folders of all reports in a directory, the oldest first.
 ///
 /// # Errors
-/// A directory that can't be found or read.
+/// The directory is not found, or can't be read.
 pub fn list(common: &Common, directory: Option<&Path>) -> Result<u8, Trouble> {
     if common.json {
-        return Err(Trouble::new("--list prints the paths of folders, and no JSON", "leave out --json"));
+        return Err(Trouble::new("--list can't print JSON", "leave out --json"));
     }
     let path = match directory {
         Some(path) => path.to_path_buf(),

@@ -1,4 +1,5 @@
-//! The directory of reports: the folder of a run is written into it, and the oldest ones are removed where the declaration says how many to keep.
+//! The directory of reports: saves the report of a run, and removes the oldest ones if the declaration has
+//! `reports_keep`.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -13,27 +14,27 @@ use crate::session::{Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
 
-/// Where reports go.
+/// The directory of reports.
 pub struct ReportsDir {
-    /// As messages show it.
+    /// Its path, as messages show it.
     shown: String,
-    /// A run that can't save its report still prints it, so a directory that can't be opened is no error yet.
+    /// An error if it can't be opened. The run still prints its report.
     directory: Result<Directory, Trouble>,
-    /// How many reports to keep: all without a number.
+    /// How many reports to keep; `None` for all.
     most: Option<NonZeroUsize>,
 }
 
 impl ReportsDir {
-    /// Opens the directory that reports go to, unless none is to be kept.
+    /// Opens the directory, unless the report is not saved.
     ///
     /// # Errors
-    /// A directory that lies where it may not.
+    /// The directory is in a place where it may not be.
     pub fn open(session: &Session, arguments: &CheckArguments, timestamp: &str) -> Result<Option<Self>, Trouble> {
         if arguments.no_report {
             return Ok(None);
         }
         let declared = &session.declared;
-        // A directory that is named with an argument is another one, of which the declaration says nothing.
+        // `reports_keep` does not apply to a directory that is named with `--output`.
         let (directory, key, most) = match arguments.output.as_deref() {
             Some(directory) => (directory.to_path_buf(), "--output", None),
             None => (
@@ -47,20 +48,20 @@ impl ReportsDir {
         Ok(Some(Self { shown: shown(&directory), directory: opened, most }))
     }
 
-    /// The directory, if it could be opened: it is going to be written to.
+    /// The directory to write to, if it could be opened.
     pub fn written(&self) -> Option<&Directory> {
         self.directory.as_ref().ok()
     }
 
-    /// The same if reports are going to be removed from it.
+    /// The directory to remove reports from, if any are to be removed.
     pub fn pruned(&self) -> Option<&Directory> {
         self.written().filter(|_| self.most.is_some())
     }
 
-    /// Writes the folder of a report, which names the one that was kept before it; gives the path of its JSON.
+    /// Writes the folder of a report, which names the report before it. Returns the path of its JSON.
     ///
     /// # Errors
-    /// Whatever keeps it from being written.
+    /// The report can't be written.
     pub fn save(self, report: &mut Report) -> Result<String, Trouble> {
         let Self { shown, directory, most } = self;
         let reports = directory?;
@@ -70,7 +71,7 @@ impl ReportsDir {
         report.run.previous = history::previous(&reports.dir).map_err(|error| failed(&timestamp, &error))?;
         let mut name = timestamp.clone();
         let mut number = 1;
-        // Two runs in one second get folders of their own.
+        // Two runs in one second get different folders.
         while let Err(error) = reports.dir.create_dir(&name) {
             if error.kind() != io::ErrorKind::AlreadyExists || number == 1000 {
                 return Err(failed(&name, &error));
@@ -90,7 +91,7 @@ impl ReportsDir {
     }
 }
 
-/// Writes a report into its folder, and below it that of each server alone.
+/// Writes a report into its folder, and the report of each server below it.
 fn write_files(folder: &Dir, report: &Report) -> io::Result<()> {
     if report.only().is_none() {
         folder.create_dir(report::SERVERS)?;

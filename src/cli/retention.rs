@@ -1,7 +1,7 @@
-//! `reports_keep`: removes the oldest reports, until as many are left as the declaration says.
+//! `reports_keep`: removes the oldest reports.
 //!
-//! It starts with the oldest and stops at the first report that can't be removed. Removing a newer one would leave a gap in
-//! the chain, which looks as if a user had removed that report.
+//! It starts with the oldest and stops at the first report that can't be removed. Removing a newer one would leave a
+//! gap in the chain, which looks as if a user had removed that report.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -20,18 +20,18 @@ use crate::trouble::Trouble;
 /// Why a folder stays.
 #[derive(Debug, thiserror::Error)]
 enum Stays {
-    #[error("it is a link, or no directory")]
+    #[error("it is not a directory")]
     NoFolder,
-    #[error("{0} in it is nothing that a check has written")]
+    #[error("it contains {0}, which `driftlock check` does not write")]
     Foreign(String),
     #[error("it could not be removed: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Removes the oldest reports, until `most` are left. `own` is the folder of the report that was just kept, and `offset` how far
-/// local time is from UTC. What can't be removed is told: the report of the run itself is kept, and says what it says.
+/// Removes the oldest reports until `most` are left. `own` is the folder of the report that was just saved; `offset` is
+/// the offset of local time from UTC. If a report can't be removed, prints a message; the exit code does not change.
 pub fn prune(reports: &Dir, shown: &str, most: NonZeroUsize, own: &str, offset: &str) {
-    let remedy = "see what it is, and move it elsewhere or remove it by hand; newer reports stay until then";
+    let remedy = "look at it, and move it elsewhere or remove it; newer reports stay until then";
     let history = match History::read(reports) {
         Ok(history) => history,
         Err(error) => {
@@ -41,7 +41,7 @@ pub fn prune(reports: &Dir, shown: &str, most: NonZeroUsize, own: &str, offset: 
     };
     let folders = history.folders(offset);
     let old = &folders[..folders.len().saturating_sub(most.get())];
-    // With a clock that was set back this run is older than others.
+    // If the clock was set back, this run may be among the oldest.
     for name in old.iter().take_while(|name| **name != own) {
         let Err(stays) = remove(reports, name) else { continue };
         complain(&Trouble::new(format!("reports_keep: {shown}/{name} stays: {stays}"), remedy));
@@ -50,12 +50,12 @@ pub fn prune(reports: &Dir, shown: &str, most: NonZeroUsize, own: &str, offset: 
         }
     }
     if !old.is_empty() {
-        // Where this fails, a power cut may bring a folder back, and the next run removes it.
+        // If this fails, a power cut may bring a folder back. The next run removes it.
         let _ = store::sync(reports);
     }
 }
 
-/// Removes a report's folder, if there is nothing in it but what a check writes; else nothing at all.
+/// Removes a report's folder, if it contains only files that a check writes. Otherwise, removes nothing.
 fn remove(reports: &Dir, name: &str) -> Result<(), Stays> {
     let folder = open(reports, name)?;
     let mut servers = Vec::new();
@@ -82,14 +82,14 @@ fn remove(reports: &Dir, name: &str) -> Result<(), Stays> {
     rmdir(reports, name)
 }
 
-/// What is in a folder of ours.
+/// The contents of a report's folder.
 struct Ours {
     files: Vec<String>,
     directories: Vec<String>,
 }
 
-/// Lists a folder, which people know as `place`, and makes sure that all in it is ours: the files of a report, and directories
-/// that `expected` says are.
+/// Lists a folder, named `place` in messages, and checks that it contains only the files of a report and `expected`
+/// directories.
 fn ours(folder: &Dir, place: &str, expected: impl Fn(&str) -> bool) -> Result<Ours, Stays> {
     let mut found = Ours { files: Vec::new(), directories: Vec::new() };
     for entry in folder.entries()? {
@@ -111,7 +111,7 @@ fn ours(folder: &Dir, place: &str, expected: impl Fn(&str) -> bool) -> Result<Ou
     Ok(found)
 }
 
-/// Whether a check writes a file of this name into a report's folder, or leaves it behind where it is ended before its time.
+/// Whether a check writes a file with this name into a report's folder, or leaves it if it is interrupted.
 fn is_ours(name: &str) -> bool {
     [report::JSON_NAME, report::TEXT_NAME].iter().any(|ours| *ours == name || store::temporary(ours) == name)
 }

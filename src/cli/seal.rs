@@ -1,4 +1,4 @@
-//! `driftlock seal`: sign the locks and the declaration.
+//! `driftlock seal`: signs the locks and the declaration.
 
 mod signing;
 
@@ -15,11 +15,11 @@ use crate::store;
 use crate::trouble::Trouble;
 use signing::Signing;
 
-/// Writes the seal and its signature, or says what would be sealed.
+/// Writes the seal and its signature, or prints what would be sealed.
 ///
 /// # Errors
-/// Whatever keeps all of it from being sealed. Then the old seal and its signature are untouched, but for a failure
-/// between the two.
+/// Something can't be sealed, or not signed. Then the old seal and its signature are unchanged, except after a failure
+/// between writing the two.
 pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Trouble> {
     if let Some(check) = common.checks.first() {
         return Err(Trouble::new(
@@ -37,7 +37,7 @@ pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Trouble> {
         (Some(key), false) => Some(Signing::prepare(key)?),
         (None, false) => {
             return Err(Trouble::new(
-                "nothing says which key signs the seal",
+                "no key is named to sign the seal with",
                 "name it: --key ~/.ssh/id_ed25519, or the .pub of a key that the agent has; with --dry-run, nothing is signed",
             ));
         }
@@ -51,10 +51,10 @@ pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Trouble> {
     Ok(tell(common, &run, &seal, Some(&signature)))
 }
 
-/// The highest serial that a seal can have without being given one.
+/// The highest serial that is chosen without `--serial`.
 const HIGHEST: u64 = 1 << 32;
 
-/// The serial number: one more than that of the seal that is there, or the one that is given.
+/// The serial number: that of `--serial`, or one more than that of the last seal.
 fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Trouble> {
     let given = arguments.serial.map(std::num::NonZeroU64::get);
     let path = || run.shown_in_locks(seal::NAME.as_bytes());
@@ -71,7 +71,8 @@ fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Trouble> {
             format!("the last seal, {}, is refused: {error}; so its serial is not known", path()),
             "restore it from git; or name a serial that is higher than all before it: --serial N",
         )),
-        // The last seal is not verified here. A serial that no one reaches by sealing would be the last one for good.
+        // The last seal is not verified here, so another user may have written a huge serial. After it, no higher
+        // serial would be left.
         (Some(Ok(last)), None) if last.serial >= HIGHEST => Err(Trouble::new(
             format!("{} has the serial {}, which is too high to be one more than the last", path(), last.serial),
             "find out who wrote it, and restore the last seal from git",
@@ -85,7 +86,7 @@ fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Trouble> {
     }
 }
 
-/// Writes both files. After a crash between the two, the signature is one of the seal before, which `check` says.
+/// Writes both files. After a crash between the two, the signature is that of the seal before, which `check` reports.
 fn write(run: &Run, bytes: &[u8], signature: &Signature) -> Result<(), Trouble> {
     let armored = signature.armored();
     for (name, bytes) in [(seal::NAME, bytes), (seal::SIGNATURE_NAME, armored.as_bytes())] {
@@ -96,7 +97,7 @@ fn write(run: &Run, bytes: &[u8], signature: &Signature) -> Result<(), Trouble> 
     Ok(())
 }
 
-/// Says what was sealed, or would be; gives the exit code.
+/// Prints what was sealed, or would be, and returns the exit code.
 fn tell(common: &Common, run: &Run, seal: &Seal, signature: Option<&Signature>) -> u8 {
     let path = run.shown_in_locks(seal::NAME.as_bytes());
     let key = signature.map(Signature::claimed);
@@ -124,7 +125,7 @@ fn tell(common: &Common, run: &Run, seal: &Seal, signature: Option<&Signature>) 
     after_printing(0, printed)
 }
 
-/// Says that the seal, if there is one, is out of date, after a lock was written.
+/// Prints that the seal, if there is one, is out of date, after a lock was written.
 pub fn tell_outdated(run: &Run) {
     let is_there = run.locks().is_some_and(|locks| locks.symlink_metadata(seal::NAME).is_ok());
     if is_there {
@@ -132,10 +133,10 @@ pub fn tell_outdated(run: &Run) {
     }
 }
 
-/// What to say of a seal after a lock was written.
+/// The message about a seal after a lock was written.
 pub fn outdated(path: &str) -> Trouble {
     Trouble::new(
-        format!("{path} is out of date: it was made of other locks"),
+        format!("{path} is out of date: the locks have changed"),
         "review the change, and run `driftlock seal`",
     )
 }

@@ -1,4 +1,4 @@
-//! `driftlock check --server`: the checks on other machines, over SSH, against the locks here.
+//! `driftlock check --server`: compares servers, over SSH, with the locks here.
 
 mod options;
 
@@ -18,10 +18,10 @@ use crate::run::sealing::Sealing;
 use crate::session::{LocksAccess, Reads, Session, some};
 use crate::trouble::Trouble;
 
-/// Checks servers, prints the report, and keeps it.
+/// Checks servers, saves the report, and prints it.
 ///
 /// # Errors
-/// What keeps the run from starting. Trouble of single servers is in the report, and in the exit code.
+/// The run can't start. Trouble of single servers is in the report and in the exit code.
 pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
     let options = &arguments.servers;
     let rendering = Rendering::of(common, &arguments.form)?;
@@ -55,7 +55,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
         |connection, asked| server(&run, connection, asked, arguments.show_changes),
     );
     bar.finish_and_clear();
-    // One server that was named gets a report of its own form.
+    // One server that was named gets a report in the form of one machine.
     let scope = match (&options.servers[..], &options.groups[..], options.all_servers, &hosts[..]) {
         ([_], [], false, [_]) => Scope::OneServer,
         _ => Scope::Servers,
@@ -70,7 +70,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble>
     Ok(finish(code, kept, |kept| rendering.print(&report, &places, kept)))
 }
 
-/// Says which servers are asked for none of the checks that are named, and, of all servers, for which checks none of them is
+/// Prints which servers are asked for none of the checks and, with `--all-servers`, for which checks no server is
 /// asked.
 fn tell_what_is_not_asked(session: &Session, options: &arguments::Servers, targets: &Targets) {
     targets.told_passed_over(session).iter().for_each(complain);

@@ -1,5 +1,5 @@
-//! Reads that get no answer, from a network file system or one of FUSE: they are told on stderr, and where there is a report
-//! to write, the run is given up when its time is up, or when it is told to end.
+//! Warns on stderr of file systems that do not answer (network file systems, FUSE). A run with a report is given up
+//! when its time limit is reached, or when a signal tells it to end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,35 +17,34 @@ use crate::path::{escaped, joined};
 use crate::trouble::Trouble;
 use crate::walk::Progress;
 
-/// How long a worker must not have gone on for it to be what a run that is given up waited for.
+/// After this time without progress, a worker counts as waiting.
 const WAITS: Duration = Duration::from_secs(1);
 
-/// What is watched, and for how long.
+/// Watches the reads of a run.
 pub struct Watch {
     begun: Instant,
-    /// From when on a read is told of.
+    /// After this time, a warning is printed.
     after: Duration,
-    /// When the run is given up.
+    /// After this time, the run is given up.
     timeout: Option<Duration>,
-    /// Whether it can be given up.
+    /// Whether the run can be given up.
     gives_up: bool,
     given_up: bool,
-    /// By worker.
+    /// The last observation of each worker.
     seen: HashMap<usize, Seen>,
     signals: Option<Signals>,
-    /// Whether the reads are over.
+    /// Set when all reads are done.
     pub over: Arc<AtomicBool>,
 }
 
-/// What a worker was at when it was looked at last.
+/// The last observation of a worker.
 struct Seen {
     beat: u64,
     since: Instant,
     told: u32,
 }
 
-/// Whether to tell now of what has been waited for so long, and was told `told` times: after a time, and again each time that
-/// twice as much has passed.
+/// Whether to print a warning now, after `told` warnings: the first after a time, the others at twice that interval.
 fn is_due(waited: Duration, after: Duration, told: &mut u32) -> bool {
     let due = waited >= after * (2 * *told + 1);
     *told += u32::from(due);
@@ -58,15 +57,15 @@ impl Seen {
     }
 }
 
-/// The signals that end the run by what was found until then. They are caught once something was told of, and only until
-/// the reads are over; before and behind that they end the process at once, as if this did not exist.
+/// Signals that end the run with a report of what was read until then. They are caught only between the first warning
+/// and the end of the reads. At other times, they end the process at once.
 struct Signals(Arc<AtomicUsize>);
 
 impl Signals {
     fn catch(over: &Arc<AtomicBool>) -> Self {
         let caught = Arc::new(AtomicUsize::new(0));
         for (signal, name) in [(SIGTERM, 1), (SIGINT, 2)] {
-            // Where it can't be caught, it ends the process.
+            // If a signal can't be caught, it ends the process.
             if flag::register_conditional_default(signal, over.clone()).is_ok() {
                 let _ = flag::register_usize(signal, caught.clone(), name);
             }
@@ -84,7 +83,7 @@ impl Signals {
 }
 
 impl Watch {
-    /// Tells of reads that get no answer.
+    /// A watch that only warns.
     pub fn telling(common: &Common) -> Self {
         Self {
             begun: Instant::now(),
@@ -98,13 +97,14 @@ impl Watch {
         }
     }
 
-    /// The same, of a run that can be given up: after so long, or by a signal.
+    /// A watch for a run that can be given up: after a time limit, or by a signal.
     pub fn giving_up(common: &Common, timeout: Option<Duration>) -> Self {
         Self { timeout, gives_up: true, ..Self::telling(common) }
     }
 
-    /// Opens what a run needs, and meanwhile watches that. Without a single root there is nothing to report, so a run whose
-    /// time is up ends here. The thread that watches has ended when this returns: the sandbox would not hold it.
+    /// Calls `open`, which opens the files of the run, and watches it. There is nothing to report yet, so the process
+    /// ends if the time limit is reached. The thread that watches ends before this returns: the sandbox would not
+    /// restrict it.
     pub fn opening<T>(&self, open: impl FnOnce() -> T) -> T {
         let (mut at, mut told) = (None, 0);
         let look = || {
@@ -129,7 +129,7 @@ impl Watch {
         ticking(EVERY, look, open)
     }
 
-    /// Looks at what the workers are at.
+    /// Observes the workers.
     pub fn look(&mut self, progress: &Progress) {
         let now = Instant::now();
         let mut waiting = Vec::new();
@@ -158,16 +158,16 @@ impl Watch {
         if self.gives_up && !self.given_up && progress.give_up(waiting) {
             self.given_up = true;
             complain(&Trouble::new(
-                format!("the run was given up {why}: what was not read until then is unverified"),
+                format!("the run was given up {why}: everything that was not read by then is unverified"),
                 "look at what did not answer, or give the run more time (`--timeout`)",
             ));
         }
     }
 }
 
-const REMEDY: &str = "see whether its file system still answers (a network file system, FUSE), and mount it again";
+const REMEDY: &str = "check whether its file system still answers (a network file system, FUSE), and mount it again";
 
 fn waits(path: &str, waited: Duration) -> Trouble {
     let seconds = waited.as_secs();
-    Trouble::new(format!("{path} has not answered for {seconds} s, and is still waited for"), REMEDY)
+    Trouble::new(format!("{path} has not answered for {seconds} s; still waiting"), REMEDY)
 }

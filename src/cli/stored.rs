@@ -1,4 +1,4 @@
-//! Reports that were kept, read back.
+//! Reads saved reports.
 
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::trouble::Trouble;
 /// The largest report that is read, in bytes.
 const REPORT_LIMIT: u64 = 1 << 30;
 
-/// Opens the JSON in a report's folder. A FIFO in its place must not hold the run up.
+/// Opens the JSON in a report's folder. A FIFO in its place must not block the run.
 pub fn open_in(folder: &Dir) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -25,15 +25,15 @@ pub fn open_in(folder: &Dir) -> io::Result<File> {
     }
 }
 
-/// Reads a report from its file, which the operator knows as `path`.
+/// Reads a report from its file, named `path` in messages.
 ///
 /// # Errors
-/// What can't be read, is no report, is not whole, or contradicts itself.
+/// It can't be read, is not a report, is incomplete, or contradicts itself.
 pub fn read(file: File, path: &Path) -> Result<Report, Trouble> {
     report::json::read(&bytes(file, path)?).map_err(|error| refused(path, &error))
 }
 
-/// The same of one machine.
+/// Reads a report of one machine.
 ///
 /// # Errors
 /// Those of [`read`], and a report of several servers.
@@ -47,18 +47,18 @@ fn bytes(file: File, path: &Path) -> Result<Vec<u8>, Trouble> {
     if bytes.len() as u64 > REPORT_LIMIT {
         return Err(Trouble::new(
             format!("the report {} is larger than {REPORT_LIMIT} bytes", shown(path)),
-            "use `jq`, or name a smaller one",
+            "use `jq`, or name a smaller report",
         ));
     }
     Ok(bytes)
 }
 
-/// What to say of a report that is refused.
+/// The error for a report that is refused.
 fn refused(path: &Path, error: &report::json::ReportError) -> Trouble {
     Trouble::new(format!("the report {} is refused: {error}", shown(path)), error.remedy())
 }
 
-/// What to say of a file that can't be read.
+/// The error for a file that can't be read.
 pub fn unreadable(path: &Path, error: &io::Error) -> Trouble {
     Trouble::new(format!("{} could not be read: {error}", shown(path)), "check the file and its permissions")
 }

@@ -1,5 +1,6 @@
-//! Names that look the same and are not: composed and decomposed letters (NFC, NFD), and blanks at the end of a name or of
-//! another sort. What is not shown at all is escaped everywhere ([`escaped`]), so it makes no two names look the same.
+//! Names that look the same and are not: composed and decomposed letters (NFC, NFD), and blanks at the end of a name or
+//! of another sort. What is not shown at all is escaped everywhere ([`escaped`]), so it makes no two names look the
+//! same.
 
 use std::collections::HashMap;
 
@@ -9,10 +10,11 @@ use super::format::{counted, grouped};
 use super::{CheckReport, Outcome};
 use crate::path::{EntryPath, escaped, joined};
 
-/// How many pairs are named; the rest is counted.
+/// The most pairs to name; the others are only counted.
 const NAMED: usize = 5;
 
-/// That some of a check's drifted paths look the same, with what differs escaped; nothing if none do. Harmless.
+/// Warns of drifted paths of a check that look the same, and escapes what differs in them. `None` if there are none.
+/// Escaped.
 pub fn sentence(check: &CheckReport) -> Option<String> {
     let Outcome::Compared { comparison, .. } = &check.outcome else { return None };
     let paths = comparison.drift.iter().flat_map(|drift| [Some(&drift.path), drift.from.as_ref()]).flatten();
@@ -40,7 +42,7 @@ pub fn sentence(check: &CheckReport) -> Option<String> {
     Some(format!("{pairs}: {}", named.join(", ")))
 }
 
-/// What a path looks like.
+/// What a path looks like: equal for two paths that a reader can't tell apart.
 fn look(path: &str) -> String {
     let names = path.split('/').map(|name| {
         let composed = name.nfc().map(|character| if character.is_whitespace() { ' ' } else { character });

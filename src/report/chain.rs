@@ -1,13 +1,13 @@
 //! Reports that lie in one directory: their order in time, and the chain that each makes with the one kept before it.
 //!
-//! - A report's folder is named by the run's start in local time, `20260129_153042`; of several in one second the later
-//!   ones have `_2` and so on behind it. Local time goes back by an hour once a year, so the name orders nothing: the
-//!   start with its offset from UTC does, which the JSON states and which has to agree with the name.
-//! - `previous` in the JSON names the report that was kept last in the same directory, with the digest of its bytes.
-//!   Runs may overlap, so this is the order in which reports were kept and not always that of their starts.
+//! - A report's folder is named by the run's start in local time, `20260129_153042`. If several runs start in one
+//!   second, the later ones get `_2` and so on at the end. Local time goes back by an hour once a year, so the names do
+//!   not give the order. The start with its offset from UTC does; the JSON has it, and it must agree with the name.
+//! - `previous` in the JSON names the report that was written before it in the same directory, with the digest of its
+//!   bytes. Runs may overlap, so reports are not always written in the order of their starts.
 //!
-//! So each report but the last is named by exactly one other, with the digest that it has. Retention takes the oldest
-//! reports away; any other gap is told. A chain has no key: see `docs/reports.md` for what it can't tell.
+//! So exactly one other report names each report but the last, with its digest. Retention removes the oldest reports.
+//! Any other gap is an error. A chain has no key: `docs/reports.md` says what it can't detect.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::Sha256Digest;
 
-/// Which report was kept before another one.
+/// The report that was written before another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "PreviousItem", into = "PreviousItem")]
 pub struct Previous {
@@ -28,7 +28,7 @@ pub struct Previous {
     pub digest: Sha256Digest,
 }
 
-/// The same as JSON has it.
+/// [`Previous`] in JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PreviousItem {
@@ -47,17 +47,17 @@ impl TryFrom<PreviousItem> for Previous {
     type Error = &'static str;
 
     fn try_from(PreviousItem { report, started, digest }: PreviousItem) -> Result<Self, Self::Error> {
-        let digest = Sha256Digest::from_sri(&digest).ok_or("`previous`: its digest is none")?;
+        let digest = Sha256Digest::from_sri(&digest).ok_or("`previous`: its digest is not `sha256-` and Base64")?;
         match FolderName::parse(&report) {
             Some(name) if name.timestamp == timestamp(&started) && started.parse::<Timestamp>().is_ok() => {
                 Ok(Self { report, started, digest })
             }
-            _ => Err("`previous`: its folder is not that of a run that started then"),
+            _ => Err("`previous`: the name of its folder does not fit its start"),
         }
     }
 }
 
-/// The time in a folder's name, and which of that second it is.
+/// A folder's name: the time, and the number among the reports of that second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FolderName<'a> {
     /// `20260129_153042`.
@@ -66,7 +66,7 @@ pub struct FolderName<'a> {
 }
 
 impl<'a> FolderName<'a> {
-    /// A folder of any other name is no report's. Whether the digits are a date is not looked at.
+    /// Parses a name; `None` if it is not that of a report's folder. Does not check that the digits are a date.
     #[must_use]
     pub fn parse(name: &'a str) -> Option<Self> {
         let (timestamp, rest) = name.split_at_checked("20260129_153042".len())?;
@@ -79,7 +79,8 @@ impl<'a> FolderName<'a> {
         timestamp.bytes().enumerate().all(is_digit).then_some(Self { timestamp, number })
     }
 
-    /// The moment that it names where local time has this offset from UTC, such as `+09:00`; nothing if it is no date.
+    /// The moment that the name stands for if local time has this offset from UTC, such as `+09:00`. `None` if it is
+    /// not a date.
     #[must_use]
     pub fn moment(&self, offset: &str) -> Option<Timestamp> {
         let part = |from, to| self.timestamp.get(from..to);
@@ -89,7 +90,7 @@ impl<'a> FolderName<'a> {
     }
 }
 
-/// `20260129_153042` of a time in RFC 3339: what the folder of a run that started then is called.
+/// The name of the folder of a run that started at this time, which is in RFC 3339: `20260129_153042`.
 #[must_use]
 pub fn timestamp(started: &str) -> String {
     let (date, time) = started.split_once(['T', 't', ' ']).unwrap_or_default();
@@ -97,15 +98,15 @@ pub fn timestamp(started: &str) -> String {
     format!("{}_{}", digits(date), digits(time.get(..8).unwrap_or_default()))
 }
 
-/// A report in its place in time.
+/// A report in a directory of reports, with its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dated {
     /// The name of its folder.
     pub name: String,
     pub start: Timestamp,
-    /// As the report has it.
+    /// The report that it names as the one before it.
     pub started: String,
-    /// Which it is of those that started in one second.
+    /// The number among the reports that started in the same second.
     pub number: u32,
     pub previous: Option<Previous>,
 }
@@ -113,24 +114,25 @@ pub struct Dated {
 /// What is wrong with a chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    #[error("the report {report} was taken out: {by} was kept right after it")]
+    #[error("the report {report} is gone: {by} names it as the one before it")]
     TakenOut { report: String, by: String },
-    #[error("the report {report} has changed since {by} was kept, which has its digest")]
+    #[error("the report {report} was changed after {by} was written, which has its digest")]
     Changed { report: String, by: String },
-    #[error("the reports {} were all kept right after {report}, and only one can have been", .by.join(", "))]
+    #[error("the reports {} all name {report} as the one before them, and only one of them can be right", .by.join(", "))]
     Forked { report: String, by: Vec<String> },
-    #[error("nothing was kept after the reports {}, and only the last can have been the last", .reports.join(", "))]
+    #[error("no report names one of {} as the one before it, and only one report can be the last", .reports.join(", "))]
     ManyLast { reports: Vec<String> },
 }
 
-/// The report that was kept last: the one that no other names. Of several, as in a chain that is broken, the latest.
+/// The report that was written last: the one that no other report names. A broken chain may have several; then the
+/// latest.
 #[must_use]
 pub fn last(kept: &[Dated]) -> Option<&Dated> {
     unnamed(kept).last().or_else(|| kept.last())
 }
 
-/// All that is wrong with the chain of `kept`, which are in the order of their starts. `digest` gives that of a report's
-/// JSON as it lies there; nothing if that was not asked for, or it can't be read any more.
+/// Everything that is wrong with a chain of reports, which are in the order of their starts. `digest` returns the
+/// present digest of a report's JSON; `None` if it is not to be checked, or can't be read.
 pub fn broken(kept: &[Dated], mut digest: impl FnMut(&Dated) -> Option<Sha256Digest>) -> Vec<Broken> {
     let places: HashMap<_, _> = kept.iter().map(|report| (report.name.as_str(), report)).collect();
     let mut found = Vec::new();
@@ -138,7 +140,7 @@ pub fn broken(kept: &[Dated], mut digest: impl FnMut(&Dated) -> Option<Sha256Dig
     for (by, previous) in kept.iter().filter_map(|by| Some((by, by.previous.as_ref()?))) {
         let (report, by_name) = (previous.report.clone(), by.name.clone());
         let Some(there) = places.get(previous.report.as_str()) else {
-            // What retention has taken started before all that it has left.
+            // What retention removed started before everything that is left.
             let start: Option<Timestamp> = previous.started.parse().ok();
             if start.is_none_or(|start| kept.first().is_some_and(|oldest| start > oldest.start)) {
                 found.push(Broken::TakenOut { report, by: by_name });
@@ -158,8 +160,8 @@ pub fn broken(kept: &[Dated], mut digest: impl FnMut(&Dated) -> Option<Sha256Dig
             found.push(Broken::Forked { report: there.name.clone(), by });
         }
     }
-    // The oldest may have been named by one that retention has taken, where two runs overlapped. What was taken out left one
-    // unnamed each, and of those that name the same one, all but one are.
+    // If two runs overlapped, the report that named the oldest one may be gone by retention. Each report that was taken
+    // out leaves one unnamed. Of several that name the same report, all but one leave one unnamed too.
     let last: Vec<_> = unnamed(kept).filter(|report| kept.first() != Some(report)).collect();
     let explained = found.iter().map(|broken| match broken {
         Broken::TakenOut { .. } => 1,

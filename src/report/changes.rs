@@ -15,10 +15,11 @@ use crate::compare::{Comparison, Drift, UnverifiedEntry};
 use crate::manifest::Kind;
 use crate::path::{cut, escaped};
 
-/// Lines that are shown; the rest is counted. `--json` has every entry.
+/// The most lines to show; the others are only counted. `--json` has every entry.
 const LINES: usize = 200;
 
-/// Writes one line an entry that differs or could not be read, four blanks in. Harmless, like every text report.
+/// Writes one line for each entry that differs or could not be read, indented by four blanks. Escaped, as every text
+/// report.
 ///
 /// # Errors
 /// Those of `out`.
@@ -42,7 +43,7 @@ pub fn write(out: &mut impl Write, kind: Kind, root: &str, found: &Comparison) -
         let (drifted, unverified) = (grouped(found.left_out.drifted), grouped(found.left_out.unverified));
         writeln!(
             out,
-            "    … and {drifted} that differ and {unverified} that could not be read, for which there is no room"
+            "    … and {drifted} that differ and {unverified} that could not be read: more than a run keeps"
         )?;
     }
     if let Some(hidden) = found.unverified.len().checked_sub(LINES).filter(|&hidden| hidden > 0) {
@@ -57,7 +58,7 @@ pub fn entries(number: u64) -> String {
     counted(number, "entry", "entries")
 }
 
-/// The same as JSON: `drift`, `unverified` and `counts` as a report has them.
+/// A comparison as JSON: `drift`, `unverified` and `counts`, as in a report.
 #[must_use]
 pub fn value(found: &Comparison) -> Value {
     json!({
@@ -68,7 +69,7 @@ pub fn value(found: &Comparison) -> Value {
     })
 }
 
-/// The difference of two reports as JSON: checks that differ, and in each what is new, gone or changed.
+/// The difference between two reports as JSON: the checks that differ, and what is new, gone or changed in each.
 #[must_use]
 pub fn between_reports(difference: &Difference<'_>) -> Value {
     let checks: Vec<_> = difference

@@ -1,4 +1,4 @@
-//! What two reports say differently: `driftlock diff REPORT_A REPORT_B`.
+//! The differences between two reports: `driftlock diff REPORT_A REPORT_B`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
@@ -12,12 +12,12 @@ use crate::compare::{Comparison, Drift, UnverifiedEntry, difference};
 use crate::manifest::Record;
 use crate::path::{EntryPath, escaped};
 
-/// The differences between an earlier and a later report. Borrows from both.
+/// The differences between an earlier and a later report.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Difference<'a> {
-    /// Time and verdict of the earlier one and of the later one.
+    /// Time and verdict of the earlier report, and of the later one.
     pub reports: [(&'a str, Status); 2],
-    /// Checks that differ: those of the later report in its order, then those that only the earlier one has.
+    /// The checks that differ: first those of the later report in its order, then those that only the earlier one has.
     pub checks: Vec<CheckDifference<'a>>,
 }
 
@@ -25,30 +25,30 @@ pub struct Difference<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct CheckDifference<'a> {
     pub name: &'a str,
-    /// How it ended in each; `None` in a report that does not have it.
+    /// Its status in each report; `None` if the report does not have the check.
     pub status: [Option<Status>; 2],
-    /// Whether the two were compared with different locks, so that the baseline changed and not only the live state.
+    /// Whether they were compared with different locks: then the baseline changed, not only the live state.
     pub lock_changed: bool,
-    /// Why it could not be carried out, or which lock files are missing, if that is not the same in both.
+    /// Why it could not be carried out, or which lock files are missing, if the two reports differ in that.
     pub reason: [Option<String>; 2],
     pub drift: Changes<'a, Drift>,
     pub unverified: Changes<'a, UnverifiedEntry>,
     root: [&'a str; 2],
 }
 
-/// Items of two lists, by path. What is alike in both is left out.
+/// The difference between two lists, by path. Items that are equal in both are left out.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Changes<'a, T> {
-    /// Only in the later one.
+    /// Only in the later list.
     pub new: Vec<&'a T>,
-    /// Only in the earlier one.
+    /// Only in the earlier list.
     pub gone: Vec<&'a T>,
-    /// In both, and not the same: as it was, and as it is.
+    /// In both, but different: first the earlier item, then the later one.
     pub changed: Vec<(&'a T, &'a T)>,
 }
 
 impl<T> Changes<'_, T> {
-    /// Whether the lists are alike.
+    /// Whether the lists are equal.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.new.is_empty() && self.gone.is_empty() && self.changed.is_empty()
@@ -56,14 +56,14 @@ impl<T> Changes<'_, T> {
 }
 
 impl Difference<'_> {
-    /// Whether the reports say the same of every check; when they were written and by which version is no difference.
+    /// Whether the reports are equal in every check. Their times and the version of driftlock do not count.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.checks.is_empty()
     }
 }
 
-/// A check of a report, as far as it is compared.
+/// The part of a check's report that is compared.
 struct Side<'a> {
     name: &'a str,
     status: Status,
@@ -76,7 +76,7 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn of(host: &'a HostReport, row: Row<'a>) -> Self {
-        // What failed in a check that no declaration has is in its details.
+        // The checks that every run makes, such as that of the lock files, have only `details`.
         let details = || Some(details::of(host, row)).filter(|details| !details.is_empty());
         let (name, status) = (row.name(), row.status());
         let side = Self { name, status, reason: None, digest: None, drift: &[], unverified: &[], root: "" };
@@ -95,7 +95,7 @@ fn sides(report: &Report) -> Vec<Side<'_>> {
     report.hosts.iter().flat_map(|host| host.rows().map(move |row| Side::of(host, row))).collect()
 }
 
-/// Compares two reports, of one machine each.
+/// Compares two reports, each of one machine.
 #[must_use]
 pub fn compare<'a>(earlier: &'a Report, later: &'a Report) -> Difference<'a> {
     let [before, now] = [earlier, later].map(sides);
@@ -164,7 +164,7 @@ fn same_drift(before: &Drift, now: &Drift) -> bool {
         && same_record(before.actual.as_ref(), now.actual.as_ref())
 }
 
-/// As in a check, a directory's `nar` is not looked at: it follows from the entries below, which are items, too.
+/// As in a check, the `nar` of a directory does not count: it follows from the entries below, which are items too.
 fn same_record(before: Option<&Record>, now: Option<&Record>) -> bool {
     match (before, now) {
         (Some(before), Some(now)) => difference(before, now).is_none(),
@@ -173,7 +173,7 @@ fn same_record(before: Option<&Record>, now: Option<&Record>) -> bool {
     }
 }
 
-/// Writes the differences for people. Harmless, like every text report; every line about an entry is four blanks in.
+/// Writes the differences for people. Escaped, as every text report. Lines about an entry are indented by four blanks.
 ///
 /// # Errors
 /// Those of `out`.
@@ -183,7 +183,7 @@ pub fn write(out: &mut impl Write, difference: &Difference<'_>) -> io::Result<()
         writeln!(out, "{title}: {} {}", escaped(timestamp.as_bytes()), overall.word())?;
     }
     if difference.is_empty() {
-        return writeln!(out, "\nBoth say the same of every check.");
+        return writeln!(out, "\nBoth reports are equal in every check.");
     }
     for check in &difference.checks {
         let name = escaped(check.name.as_bytes());
@@ -202,7 +202,7 @@ pub fn write(out: &mut impl Write, difference: &Difference<'_>) -> io::Result<()
 
 fn entries(out: &mut impl Write, check: &CheckDifference<'_>) -> io::Result<()> {
     if check.lock_changed {
-        writeln!(out, "    the lock is another one")?;
+        writeln!(out, "    the reports were compared with different locks")?;
     }
     for (word, reason) in ["gone", "new"].into_iter().zip(&check.reason) {
         if let Some(reason) = reason {

@@ -1,4 +1,4 @@
-//! What is wrong, one by one, for the forms that have an item for each; and in few words.
+//! The list of findings, which each format renders; and summaries in a sentence.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -15,18 +15,18 @@ use crate::compare::{Change, Comparison, Drift, UnverifiedEntry};
 use crate::manifest::{Kind, Uncovered};
 use crate::path::{EntryPath, ROOT, escaped};
 
-/// One thing that is wrong.
+/// One finding: something that is wrong with a check.
 #[derive(Clone, Copy, Debug)]
 pub enum Finding<'a> {
     MissingLock,
     Failed(&'a Trouble),
     Drift(&'a Drift),
     Unverified(&'a UnverifiedEntry),
-    /// Where that is trouble.
+    /// Only if the check says that this is trouble.
     Uncovered(&'a Uncovered),
 }
 
-/// All that is wrong with a check, drift first.
+/// All findings of a check, drift first.
 pub(super) fn of(check: &CheckReport) -> Vec<Finding<'_>> {
     match &check.outcome {
         Outcome::NoLock => vec![Finding::MissingLock],
@@ -40,29 +40,29 @@ pub(super) fn of(check: &CheckReport) -> Vec<Finding<'_>> {
     }
 }
 
-/// What failed on a host: a declared check, or the collection.
+/// A row of a host's report that failed: a declared check, the collection, or the seal.
 #[derive(Debug)]
 pub(super) struct Failed<'a> {
     run: &'a RunInfo,
     host: &'a HostReport,
     pub row: Row<'a>,
-    /// All that is wrong with it.
+    /// Its findings.
     pub findings: Vec<Finding<'a>>,
 }
 
-/// All that failed, host by host; what is wrong with the locks only once.
+/// Everything that failed, host by host. What is wrong with the locks is listed once, for the first host.
 pub(super) fn all(report: &Report) -> Vec<Failed<'_>> {
     let mut missing = HashSet::new();
     report.hosts.iter().flat_map(|host| failed(&report.run, host, &mut missing)).collect()
 }
 
-/// All that failed on a host, but for the locks that are known to be missing.
+/// Everything that failed on a host, except locks that are already in `missing`.
 pub(super) fn failed<'a>(run: &'a RunInfo, host: &'a HostReport, missing: &mut HashSet<&'a str>) -> Vec<Failed<'a>> {
     let failed = |row| {
         let findings = match row {
             Row::LockFiles(_) => return None,
             Row::Collection(server) => server.trouble.iter().map(Finding::Failed).collect(),
-            // No lock has this name, and the seal is the same for all hosts.
+            // The seal is the same for all hosts. No lock has this name.
             Row::Seal(_) if !missing.insert(SEAL) => return None,
             Row::Seal(seal) => seal.troubles.iter().map(Finding::Failed).collect(),
             Row::Check(CheckReport { outcome: Outcome::NoLock, lock, .. }) if !missing.insert(lock) => return None,
@@ -75,12 +75,12 @@ pub(super) fn failed<'a>(run: &'a RunInfo, host: &'a HostReport, missing: &mut H
 }
 
 impl<'a> Failed<'a> {
-    /// Its name. Not made harmless, like the next ones.
+    /// The name of the check. Not escaped; nor are the next ones.
     pub fn name(&self) -> &'a str {
         self.row.name()
     }
 
-    /// The server that it is about, if it is not about the locks here.
+    /// The server, unless this is about the locks here.
     pub fn server(&self) -> Option<&'a str> {
         let server = self.host.server.as_ref().filter(|_| !self.is_about_locks());
         server.map(|server| server.name.as_str())
@@ -90,12 +90,12 @@ impl<'a> Failed<'a> {
         self.check().map_or("", |check| &check.root)
     }
 
-    /// Whether it is about the locks here, and not about its host.
+    /// Whether it is about the locks here, not about the host.
     pub fn is_about_locks(&self) -> bool {
         matches!(self.row, Row::Seal(_)) || matches!(self.findings[..], [Finding::MissingLock])
     }
 
-    /// Its check; nothing if it is the collection.
+    /// The declared check; `None` for the other rows.
     const fn check(&self) -> Option<&'a CheckReport> {
         match self.row {
             Row::Check(check) => Some(check),
@@ -108,7 +108,7 @@ impl<'a> Failed<'a> {
         next::of(self.run, self.host, self.check()?)
     }
 
-    /// One of its findings in one line, with its path and without its server. Harmless.
+    /// A finding in one line, with its path and without its server. Escaped.
     pub fn message(&self, finding: Finding<'_>) -> String {
         match (self.check(), finding) {
             (Some(check), Finding::MissingLock) => match self.next() {
@@ -126,7 +126,7 @@ impl<'a> Failed<'a> {
         }
     }
 
-    /// The file that drifted, where it is one of this repository.
+    /// The file that drifted, if it is in this repository.
     pub fn file(&self, finding: Finding<'_>) -> Option<Place> {
         let (Some(check), Finding::Drift(drift), None) = (self.check(), finding, &self.host.server) else {
             return None;
@@ -140,7 +140,7 @@ impl<'a> Failed<'a> {
         Some(Place { file, line: 1 })
     }
 
-    /// Where one of its findings belongs.
+    /// The file and line that a finding belongs to.
     pub fn place(&self, finding: Finding<'_>, places: &Places) -> Place {
         self.check().map_or_else(|| places.declaration(), |check| places.of(check, finding))
     }
@@ -151,7 +151,8 @@ fn with_remedy(Trouble { problem, remedy }: &Trouble) -> String {
 }
 
 impl Finding<'_> {
-    /// A word for the sort of finding: a change as JSON reports have it, `unverified`, `trouble` or `missing_lock`.
+    /// A word for the type of finding: a change as in JSON reports, `unverified`, `uncovered`, `trouble` or
+    /// `missing_lock`.
     pub(super) const fn rule(self) -> &'static str {
         match self {
             Self::MissingLock => "missing_lock",
@@ -162,15 +163,15 @@ impl Finding<'_> {
         }
     }
 
-    /// Whether it is trouble, and not drift.
+    /// Whether it is trouble, not drift.
     pub(super) const fn is_trouble(self) -> bool {
         matches!(self, Self::Failed(_) | Self::Unverified(_) | Self::Uncovered(_))
     }
 
-    /// In one line, with its path. Harmless.
+    /// The finding in one line, with its path. Escaped.
     pub(super) fn message(self, check: &CheckReport) -> String {
         let path = |path: &EntryPath| match check.kind {
-            // Its name is all that it is known by.
+            // A container has no place in a file system, so the word says what the name is of.
             Kind::Containers | Kind::Compose => format!("container {}", shown(&check.root, path.as_bytes())),
             _ => shown(&check.root, path.as_bytes()),
         };
@@ -193,7 +194,7 @@ impl Finding<'_> {
     }
 }
 
-/// What to say in the place of all that was removed, where nothing that is locked is left. Harmless.
+/// One sentence for the whole check if nothing that is locked is left; otherwise `None`. Escaped.
 pub(super) fn emptied(check: &CheckReport) -> Option<String> {
     let Outcome::Compared { comparison: Comparison { drift, counts, .. }, .. } = &check.outcome else { return None };
     if !matches!(check.kind, Kind::Files | Kind::Trees) || drift.len() < 2 {
@@ -211,12 +212,13 @@ pub(super) fn emptied(check: &CheckReport) -> Option<String> {
         let root = escaped(check.root.as_bytes());
         format!(
             "{root} is empty, or has nothing of what is locked: all {gone} are gone; is it a submodule that is not checked \
-             out, or a file system that is not mounted?"
+            out, or a file system that is not mounted?"
         )
     })
 }
 
-/// What is uncovered where that is no trouble, a line a check and sort; what is the same on several servers once. Harmless.
+/// What is uncovered in checks that only warn of it: one line for each check and type, and once if several servers have
+/// the same. Escaped.
 pub(super) fn warnings(report: &Report) -> Vec<String> {
     let checks = report.checks().filter(|check| !check.uncovered_is_trouble);
     let mut known = HashSet::new();
@@ -227,7 +229,7 @@ pub(super) fn warnings(report: &Report) -> Vec<String> {
     all.filter(|line| known.insert(line.clone())).collect()
 }
 
-/// How a check ended, in a few words. Harmless.
+/// The outcome of a check in a few words. Escaped.
 pub(super) fn sentence(check: &CheckReport) -> String {
     match &check.outcome {
         Outcome::NoLock => format!("its lock file {} is missing", escaped(check.lock.as_bytes())),
@@ -259,7 +261,7 @@ pub(super) fn sentence(check: &CheckReport) -> String {
     }
 }
 
-/// What the run found, in one line: the verdict first. Harmless, and nothing from outside is in it.
+/// The result of a run in one line, the verdict first. It has only words and numbers, no names.
 pub(super) fn headline(report: &Report) -> String {
     let number = |of: fn(&CheckReport) -> bool| report.checks().filter(|check| of(check)).count() as u64;
     let (counts, summary) = (report.counts(), report.servers_summary());
@@ -311,7 +313,7 @@ pub(super) fn headline(report: &Report) -> String {
     format!("{}: {}", verdict(report.exit_code()), parts.join(", "))
 }
 
-/// What an exit code says, in one or two words.
+/// The meaning of an exit code, in one or two words.
 pub(super) const fn verdict(exit_code: u8) -> &'static str {
     match exit_code {
         0 => "No drift",
@@ -321,7 +323,7 @@ pub(super) const fn verdict(exit_code: u8) -> &'static str {
     }
 }
 
-/// The largest number for each of them with which all together are no more than `budget`; at least one.
+/// The largest number of items to show of each list, so that all together are at most `budget`. At least one.
 pub(super) fn share(lengths: impl Iterator<Item = usize> + Clone, budget: usize) -> usize {
     let fits = |share: usize| lengths.clone().map(|length| length.min(share)).sum::<usize>() <= budget;
     // The sum grows with the share.

@@ -1,38 +1,38 @@
-//! Words that more than one kind of report needs.
+//! How several formats write names, paths and numbers.
 
 use crate::path::escaped;
 pub(super) use crate::path::{Prose, joined};
 
-/// The check that every run makes first. No check in a declaration should have this name.
+/// The check that every run makes first. A declaration may not use this name.
 pub const LOCK_FILES_EXIST: &str = "lock_files_exist";
 
-/// The check that a run makes next if it asks a server.
+/// The next check, of a run that asks a server.
 pub const SERVER_COLLECTION: &str = "server_collection";
 
-/// The check that a run makes next if it verifies a seal.
+/// The next check, of a run that verifies a seal.
 pub const SEAL: &str = "seal";
 
-/// What a check is called in sentences: `compose_hashes` is "compose". Harmless.
+/// The name of a check in sentences: `compose_hashes` is "compose". Escaped.
 pub(super) fn stem(name: &str) -> String {
     let stem = ["_hashes", "_files", "_images"].iter().find_map(|suffix| name.strip_suffix(suffix));
     let stem = stem.filter(|stem| !stem.is_empty()).unwrap_or(name);
     escaped(stem.replace('_', " ").as_bytes()).to_string()
 }
 
-/// What the containers of a check are called, from its name and stem: `docker_images` checks "docker images", `edge` "edge
-/// containers".
+/// The word for the containers of a check, from its name and stem: "docker images" for `docker_images`, "edge
+/// containers" for `edge`.
 pub(super) fn containers(name: &str, stem: &str) -> String {
     let noun = if name.ends_with("_images") { "images" } else { "containers" };
     if stem.ends_with(noun) { stem.to_owned() } else { format!("{stem} {noun}") }
 }
 
-/// The same at the beginning of a sentence.
+/// A text with a capital letter, for the beginning of a sentence.
 pub(super) fn capitalized(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
-/// [`joined`], made harmless.
+/// [`joined`], escaped.
 pub(super) fn shown(root: &str, path: &[u8]) -> String {
     escaped(&joined(root, path)).to_string()
 }

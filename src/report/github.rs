@@ -1,12 +1,12 @@
 //! The report as workflow commands, which GitHub shows as annotations on the files that drifted, and
 //! on the lines of the declaration and of the locks.
 //!
-//! Of each level GitHub shows ten annotations a step, and passes over the others without a word. So there are nine and one
-//! that counts the rest; the rest stands in the log, as lines that are no commands. What is the same on several servers
-//! is one finding.
+//! GitHub shows ten annotations of each level for a step, and silently drops the others. So this writes nine, and one
+//! that counts the rest. The rest is in the log, as plain lines. Findings that are the same on several servers are one
+//! finding.
 //!
-//! Source: GitHub's documentation, "Workflow commands for GitHub Actions", and for what is escaped in data and in
-//! properties `packages/core/src/command.ts` of its toolkit, which is the only place that says so.
+//! Source: GitHub's documentation, "Workflow commands for GitHub Actions". What must be escaped in data and in
+//! properties is documented only by the code: `packages/core/src/command.ts` of its toolkit.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -18,13 +18,13 @@ use super::format::{Prose, counted};
 use super::places::Places;
 use crate::path::escaped;
 
-/// Annotations of one level that GitHub shows of one step.
+/// The number of annotations of one level that GitHub shows for one step.
 const MOST: usize = 10;
 
-/// Servers with one finding that are named; the rest is counted.
+/// The most servers with one finding to name; the others are only counted.
 const NAMES: usize = 5;
 
-/// Writes one line a finding, and one with the verdict.
+/// Writes one line for each finding, and one with the verdict.
 ///
 /// # Errors
 /// Those of `out`.
@@ -33,7 +33,7 @@ pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Resu
     let failed = findings::all(report);
     let found = together(&failed);
     let is_expected = |told: &Told<'_>| expected && !told.finding.is_trouble();
-    // A layer that did not hold is a warning, too.
+    // A layer that did not hold is a warning too.
     let uncovered = findings::warnings(report);
     let taken = report.run.sandbox.missing().count() + usize::from(!uncovered.is_empty());
     let mut rest = Vec::new();
@@ -68,7 +68,7 @@ pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Resu
     }
     let mut known = HashSet::new();
     for told in &found {
-        // Those of one server stand for those of all.
+        // Only for the first server with this check; for the others, only the server's name differs.
         if known.insert(told.failed.name())
             && let Some(next) = told.failed.next()
         {
@@ -84,7 +84,7 @@ pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Resu
     writeln!(out, "::notice title=driftlock::{}", Data(&headline(report)))
 }
 
-/// A finding, and the servers that it is the same on.
+/// A finding, and the servers that have it.
 struct Told<'a> {
     failed: &'a Failed<'a>,
     finding: Finding<'a>,
@@ -127,7 +127,7 @@ fn annotate(out: &mut impl Write, level: &str, told: &Told<'_>, places: &Places)
     writeln!(out, "::{level} file={},line={line},title={}::{}", Property(&file), Property(&title), Data(&message))
 }
 
-/// What stands behind `::`.
+/// The text after `::`.
 struct Data<'a>(&'a str);
 
 impl fmt::Display for Data<'_> {
@@ -136,7 +136,7 @@ impl fmt::Display for Data<'_> {
     }
 }
 
-/// What stands between `=` and `,`.
+/// The text between `=` and `,`.
 struct Property<'a>(&'a str);
 
 impl fmt::Display for Property<'_> {

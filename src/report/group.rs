@@ -1,8 +1,8 @@
-//! Drift as people read it: by module or by file, and a directory that appeared, disappeared or moved as a whole as
-//! one item. Pure: [`Drift`]s in, borrowed groups out.
+//! Groups drift for people: by module or by file. A directory that appeared, disappeared or moved as a whole is one
+//! item.
 //!
-//! The order of paths is that of their bytes, so what is below `a` does not follow `a` at once (`a-b` is between `a`
-//! and `a/c`). Nothing here goes by neighbourhood: what belongs together is found by the path of the parent.
+//! Paths are ordered by their bytes, so the entries below `a` need not follow `a` directly (`a-b` is between `a` and
+//! `a/c`). So entries that belong together are found by the path of the parent, not by their neighbours.
 
 mod collapse;
 mod dir_moves;
@@ -13,14 +13,14 @@ use crate::compare::Drift;
 use crate::manifest::{Content, Kind, Record};
 use crate::path::{ROOT, first_name};
 
-/// What one `[FAIL]` line is about, and what drifted there.
+/// The subject of one `[FAIL]` line, and what drifted there.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Group<'a> {
     /// A module's name, or the path of a single entry.
     pub path: &'a [u8],
     /// Whether it is a module: a directory directly below the root of a `trees` check.
     pub module: bool,
-    /// In the order of their paths; never empty.
+    /// In the order of paths; never empty.
     pub items: Vec<Item<'a>>,
 }
 
@@ -29,21 +29,21 @@ pub struct Group<'a> {
 pub struct Item<'a> {
     pub path: &'a [u8],
     pub shape: Shape<'a>,
-    /// How many entries below `path` this item speaks for as well.
+    /// How many entries below `path` this item also stands for.
     pub below: u64,
 }
 
-/// What an item shows.
+/// What an item is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Shape<'a> {
-    /// One drift; of a directory that is new or gone also all that it has below.
+    /// One drift. For a directory that is new or gone, it also stands for everything below.
     Entry(&'a Drift),
-    /// A directory that is somewhere else now, with all that was in it, and with nothing new in it.
+    /// A directory that moved with everything in it, and with nothing new in it.
     MovedWhole {
         /// Where it was.
         from: &'a [u8],
     },
-    /// The other end of a move, in the module that lost the entry. The item at `to` says the rest.
+    /// The other end of a move, in the module that lost the entry. The item at `to` has the rest.
     MovedAway {
         /// Where the entry is now, in another module or in none.
         to: &'a [u8],
@@ -51,7 +51,8 @@ pub enum Shape<'a> {
 }
 
 impl Item<'_> {
-    /// How many drifted entries it stands for. The other end of a move stands for none: the move is counted there.
+    /// How many drifted entries it stands for. The other end of a move counts as none, so that the move is counted
+    /// once.
     #[must_use]
     pub const fn entries(&self) -> u64 {
         match self.shape {
@@ -63,8 +64,8 @@ impl Item<'_> {
 
 /// Groups the drift of one check, which is in the order of paths.
 ///
-/// `files`: one group an entry. `trees`: one group a module, and one for each entry beside the modules. The groups are
-/// in the order of their paths.
+/// In a `trees` check, a group is a module, or an entry beside the modules. In other checks, a group is one entry.
+/// Groups are in the order of paths.
 #[must_use]
 pub fn groups(kind: Kind, drift: &[Drift]) -> Vec<Group<'_>> {
     let items = collapse::items(drift);
@@ -94,8 +95,8 @@ pub fn groups(kind: Kind, drift: &[Drift]) -> Vec<Group<'_>> {
     groups
 }
 
-/// The other end of a move out of a module that is still there. A module or loose file that moved as a whole has none:
-/// nothing is left where it was.
+/// The other end of a move out of a module that still exists. A module or loose file that moved as a whole has none,
+/// because nothing is left in its old place.
 fn moved_away<'a>(item: &Item<'a>) -> Option<(&'a [u8], Item<'a>)> {
     let from = match item.shape {
         Shape::Entry(drift) => drift.from.as_ref()?.as_bytes(),

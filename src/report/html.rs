@@ -1,8 +1,9 @@
-//! The report as one page to attach to a ticket: no script, nothing from elsewhere, the verdict first.
+//! The report as one page to attach to a ticket: the verdict first, no scripts, and nothing that is loaded from
+//! elsewhere.
 //!
-//! Every name is hostile. [`Text`] is the one way of text into the page; the page's own markup is in string literals
-//! only. Should a name get through, the policy in the head leaves it nothing: no script, no request, and no style but
-//! the one whose digest it states.
+//! Any name may be hostile. Text gets into the page only through [`Text`]; the page's own markup is in string literals.
+//! If a name got through all the same, the policy in the head would stop it: no script, no request, and no style except
+//! the one with the stated digest.
 
 mod check;
 mod element;
@@ -20,7 +21,7 @@ use element::{Text, badge, number};
 
 const STYLE: &str = include_str!("html/style.css");
 
-/// Writes the page. `title` says what was checked: the name of a machine, say.
+/// Writes the page. `title` says what was checked, for example the name of a machine.
 ///
 /// # Errors
 /// Those of `out`.
@@ -64,7 +65,7 @@ fn head(out: &mut impl Write, report: &Report, title: &str) -> io::Result<()> {
     )
 }
 
-/// The verdict's colour, as a class.
+/// The class for the colour of the verdict.
 const fn tone(exit_code: u8) -> &'static str {
     match exit_code {
         0 => "good",
@@ -91,7 +92,7 @@ fn verdict_card(out: &mut impl Write, report: &Report, title: &str) -> io::Resul
         verdict(report.exit_code()),
     )?;
     let headline = headline(report);
-    // The heading has said its first words already.
+    // The heading already has the part before the colon.
     let rest = headline.split_once(": ").map_or(headline.as_str(), |(_, rest)| rest);
     writeln!(out, "<p class=\"headline\">{}</p>", Text(rest))?;
     let counts = report.counts();
@@ -132,7 +133,7 @@ fn when(started: &str) -> String {
     }
 }
 
-/// What ended as what, in proportion. Each part that is there can be seen.
+/// A bar with the shares of verified, drifted and unverified entries. A share that is not zero is always visible.
 fn bar(out: &mut impl Write, counts: Counts) -> io::Result<()> {
     const WIDTH: u64 = 1000;
     let text = format!(
@@ -192,7 +193,7 @@ fn notes(out: &mut impl Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-/// What became of asking a server.
+/// Notes about a server: missing layers of its sandbox, and why it was not collected.
 fn of_server(out: &mut impl Write, server: &ServerReport) -> io::Result<()> {
     for layer in unsandboxed(server) {
         writeln!(out, "<p class=\"note warn\"><b>{layer} did not hold</b> on the server while it was read.</p>")?;
@@ -209,7 +210,7 @@ fn of_server(out: &mut impl Write, server: &ServerReport) -> io::Result<()> {
     Ok(())
 }
 
-/// The layers that did not hold on a server that has answered.
+/// The layers that did not hold on a server that answered.
 fn unsandboxed(server: &ServerReport) -> impl Iterator<Item = &'static str> {
     let layers = server.head.iter().flat_map(|head| [(head.landlock.is_some(), "Landlock"), (head.seccomp, "seccomp")]);
     layers.filter(|(held, _)| !held).map(|(_, layer)| layer)
@@ -259,7 +260,7 @@ fn overview(out: &mut impl Write, host: &HostReport) -> io::Result<()> {
     writeln!(out, "</tbody>\n</table>\n</section>")
 }
 
-/// How a check ended, as a badge.
+/// The outcome of a check, as a badge.
 fn result(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
     let (tone, word) = match (check.status(), check.drifted(), check.troubled()) {
         (Status::Pass, ..) => ("good", "verified"),

@@ -1,14 +1,14 @@
 //! The report for machines, `drift_report.json`: the only writer, and with [`read()`] the only reader.
 //!
-//! It keeps the fields of the scripts that driftlock replaces, in their order and with their meanings, so that
-//! `jq -r .overall` of an alerting rule goes on working, and adds to them. `docs/report.schema.json` specifies it.
+//! It keeps the fields of the scripts that driftlock replaces, in their order and with their meanings, so that an
+//! alerting rule with `jq -r .overall` still works. It adds other fields. `docs/report.schema.json` specifies it.
 //!
-//! - Every list is whole, however long.
-//! - `path`, `from`, `target` are exact; bytes that are not UTF-8 are in `path_base64`, `from_base64`,
+//! - Lists are complete.
+//! - `path`, `from` and `target` are exact. Bytes that are not UTF-8 are in `path_base64`, `from_base64` and
 //!   `target_base64` instead.
-//! - `details` is for people. It counts and lists what failed, each item followed by `;`. Names in it are shown as in
-//!   text, and a `;` in a name as `\x3b`, so no name can make two items of one.
-//! - What is hazardous on a terminal or in a CI system's log, or is invisible, is written as `\uXXXX`, in every string.
+//! - `details` is for people. It counts and lists what failed, with a `;` after each item. Names are escaped as in text
+//!   reports, and a `;` in a name is `\x3b`, so a name can't look like two items.
+//! - In every string, characters that are invisible, or hazardous on a terminal or in a CI system's log, are `\uXXXX`.
 
 pub(super) mod details;
 mod digests;
@@ -37,10 +37,10 @@ use crate::path::to_escape;
 use entry::{DriftItem, UnverifiedItem};
 use items::Items;
 
-/// What `schema` says in a report of this form. The number changes when a field changes its meaning or goes.
+/// The value of `schema`. Its number changes when a field changes its meaning or is removed.
 pub const SCHEMA: &str = "driftlock-report-1";
 
-/// What `schema` says in a report of several servers.
+/// The value of `schema` in a report of several servers.
 pub const SERVERS_SCHEMA: &str = "driftlock-servers-1";
 
 /// Writes the JSON report.
@@ -62,13 +62,13 @@ pub fn write_host(out: &mut impl Write, run: &RunInfo, host: &HostReport) -> io:
     write_value(out, &document::of(run, host))
 }
 
-/// Over all that is to be said of a host, but for who it is and how long it took.
+/// A digest of everything in a host's report except its name and duration: equal for hosts with the same findings.
 pub(super) fn gist(host: &HostReport) -> Sha256Digest {
     let head = host.server.as_ref().and_then(|server| server.head.as_ref());
     digest(&(document::checks(host), head.map(|head| (head.landlock, head.seccomp))))
 }
 
-/// Over a value as JSON, without a copy of it.
+/// The digest of a value as JSON, computed without a copy.
 fn digest(value: &impl Serialize) -> Sha256Digest {
     struct Hasher(Sha256);
     impl Write for Hasher {
@@ -81,21 +81,21 @@ fn digest(value: &impl Serialize) -> Sha256Digest {
         }
     }
     let mut hasher = Hasher(Sha256::new());
-    // Nothing in it could fail to be JSON, and hashing has no errors.
+    // Every report is valid JSON, and hashing can't fail.
     let _ = serde_json::to_writer(&mut hasher, value);
     hasher.0.finish()
 }
 
-/// JSON text in which all that [`to_escape`] names is escaped. It is the same value.
+/// Escapes every character of [`to_escape`] in JSON text. The value stays the same.
 #[must_use]
 pub fn harmless(json: &str) -> String {
     let mut out = Vec::with_capacity(json.len());
-    // Outside of strings there is nothing to escape. Memory has no errors, and escapes are ASCII.
+    // Only strings have characters to escape. Writing to memory can't fail, and escapes are ASCII.
     let _ = Harmless(CompactFormatter).write_string_fragment(&mut out, json);
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Writes any JSON in the same form.
+/// Writes any value as JSON, indented and escaped as a report.
 ///
 /// # Errors
 /// Those of `out`.
@@ -104,7 +104,7 @@ pub fn write_value(out: &mut impl Write, value: &impl Serialize) -> io::Result<(
     out.write_all(b"\n")
 }
 
-/// Writes a JSON array, an element a line.
+/// Writes a JSON array, with one element on each line.
 ///
 /// # Errors
 /// Those of `out`.
@@ -117,29 +117,29 @@ pub fn write_lines<T: Serialize>(out: &mut impl Write, items: &[T]) -> io::Resul
     out.write_all(if items.is_empty() { b"]\n" } else { b"\n]\n" })
 }
 
-/// The drift that a comparison found, as a report has it.
+/// Drift, as in a report.
 pub(super) fn drift(all: &[Drift]) -> impl Serialize {
     Items::<Drift, DriftItem>::of(all)
 }
 
-/// What a comparison could not verify, as a report has it.
+/// Unverified entries, as in a report.
 pub(super) fn unverified(all: &[UnverifiedEntry]) -> impl Serialize {
     Items::<UnverifiedEntry, UnverifiedItem>::of(all)
 }
 
-/// One drift, as a report has it.
+/// One drift, as in a report.
 pub(super) fn drift_item(drift: &Drift) -> impl Serialize + use<> {
     DriftItem::from(drift)
 }
 
-/// What is uncovered, as a report has it.
+/// What is uncovered, as in a report.
 #[must_use]
 pub fn uncovered(all: &[Uncovered]) -> Vec<serde_json::Value> {
-    // Strings only: nothing that could fail to be JSON.
+    // It has only strings, which are always valid JSON.
     all.iter().map(|one| serde_json::to_value(UncoveredItem::from(one)).unwrap_or_default()).collect()
 }
 
-/// JSON in which all that [`to_escape`] names is escaped, also what JSON allows as it is.
+/// Escapes every character of [`to_escape`], including those that JSON allows unescaped.
 struct Harmless<F>(F);
 
 impl<F: Formatter> Formatter for Harmless<F> {
@@ -148,7 +148,7 @@ impl<F: Formatter> Formatter for Harmless<F> {
         let mut at = 0;
         for (character, escape) in to_escape(fragment) {
             let behind = at + character.len_utf8();
-            // What is before a fragment is no blank: it is a quote or an escape.
+            // A quote or an escape precedes each fragment, so its `::` does not begin a line.
             if escape && character != ':' {
                 writer.write_all(&fragment.as_bytes()[plain..at])?;
                 for unit in character.encode_utf16(&mut [0; 2]) {

@@ -1,6 +1,6 @@
-//! The report as JUnit's XML, for CI systems: each check is a test case, drift is its failure, trouble its error.
+//! The report as JUnit XML, for CI systems: a check is a test case, drift is a failure, and trouble is an error.
 //!
-//! Source: the schema that Jenkins reads such files by, `junit-10.xsd`, which the tests hold this against.
+//! Source: `junit-10.xsd`, the schema that Jenkins uses. The tests validate the output with it.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use super::row::Row;
 use super::{CheckReport, HostReport, Report, RunInfo, Status, Trouble};
 use crate::path::to_escape;
 
-/// Writes the report: a test suite, or one a server.
+/// Writes the report: one test suite, or one for each server.
 ///
 /// # Errors
 /// Those of `out`.
@@ -20,7 +20,7 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
         tests: sum.tests + of.tests,
         failures: sum.failures + of.failures,
         errors: sum.errors + of.errors,
-        // They run at the same time.
+        // Servers are checked at the same time, so the longest one counts.
         seconds: sum.seconds.max(of.seconds),
     });
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
@@ -31,7 +31,7 @@ pub fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "</testsuites>")
 }
 
-/// What a suite says of all its cases.
+/// The totals of a suite.
 #[derive(Default)]
 struct Numbers {
     tests: u64,
@@ -49,7 +49,7 @@ impl Numbers {
             errors: u64::from(host.server_collection() == Some(Status::Fail))
                 + u64::from(host.sealed() == Some(Status::Fail))
                 + number(CheckReport::troubled),
-            // The schema's times have three digits at most before the point without commas.
+            // In the schema, a time without commas has at most three digits before the point.
             seconds: host.duration.as_secs_f64().min(999.999),
         }
     }
@@ -95,7 +95,7 @@ fn suite(out: &mut impl Write, run: &RunInfo, host: &HostReport) -> io::Result<(
         property(out, "window.reason", &window.reason)?;
     }
     writeln!(out, "    </properties>")?;
-    // What one server's case has to be told from the other's by.
+    // The class name tells the cases of different servers apart.
     let class = server.map_or_else(|| "driftlock".to_owned(), |server| format!("driftlock.{}", Prose(&server.name)));
     host.rows().try_for_each(|row| case(out, row, &class))?;
     writeln!(out, "  </testsuite>")
@@ -151,7 +151,7 @@ fn check(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
     Ok(())
 }
 
-/// Why a case did not pass, with what is to be said of it, line by line.
+/// Why a case did not pass, with details line by line.
 fn result(
     out: &mut impl Write,
     (element, sort): (&str, &str),
@@ -165,14 +165,14 @@ fn result(
     writeln!(out, "</{element}>")
 }
 
-/// Text in XML 1.0, in an element or between double quotes. What no XML can hold, even escaped, is shown as U+FFFD.
+/// Text in XML 1.0, in an element or between double quotes. Characters that XML can't hold even escaped become U+FFFD.
 struct Xml<'a>(&'a str);
 
 impl fmt::Display for Xml<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use fmt::Write as _;
         to_escape(self.0).try_for_each(|(character, escape)| match character {
-            // What is to be escaped beside what was made harmless before.
+            // What forms a command in the log of a CI system. The rest of `to_escape` was escaped before.
             '#' | ':' if escape => write!(f, "&#{};", u32::from(character)),
             '&' => f.write_str("&amp;"),
             '<' => f.write_str("&lt;"),

@@ -1,8 +1,7 @@
-//! What one run found, for people ([`text`]) and for machines ([`json`]). Nothing here decides anything: the verdicts
-//! are those of [`compare`](crate::compare), and a report only shows them. [`difference`] compares two reports that
-//! were read back.
+//! The result of a run, and its formats for people ([`text`]) and for programs ([`json`]). A report makes no decisions:
+//! the verdicts come from [`compare`](crate::compare). [`difference`] compares two reports that were read back.
 //!
-//! Names, paths and links in a [`Report`] are raw; whatever shows them makes them harmless.
+//! Names, paths and links in a [`Report`] are not escaped; each format escapes them.
 
 mod alike;
 pub mod chain;
@@ -49,102 +48,101 @@ use seal::SealReport;
 
 /// The name of the JSON report in its folder.
 pub const JSON_NAME: &str = "drift_report.json";
-/// The folder beside it with the report of each server.
+/// The folder beside it, with the report of each server.
 pub const SERVERS: &str = "servers";
 
 /// The name of the text report beside it.
 pub const TEXT_NAME: &str = "drift_report.txt";
 
-/// What one run of `driftlock check` found, here or on servers.
+/// The result of one run of `driftlock check`, here or on servers.
 #[derive(Debug)]
 pub struct Report {
     pub run: RunInfo,
-    /// This machine alone, or servers in the order in which they were named.
+    /// Only this machine, or the servers in the order in which they were named.
     pub hosts: Vec<HostReport>,
 }
 
-/// What is the same for all hosts of a run.
+/// The part of a report that is the same for all hosts of a run.
 #[derive(Clone, Debug)]
 pub struct RunInfo {
     pub scope: Scope,
-    /// When the run started, in local time as `20260129_153042`, which is also the name of the report's folder.
+    /// When the run started, in local time: `20260129_153042`. Also the name of the report's folder.
     pub timestamp: String,
-    /// The same moment as RFC 3339 has it, with the offset from UTC.
+    /// The same time in RFC 3339, with the offset from UTC.
     pub started: String,
-    /// The report that was kept before it in the same place; nothing if there was none, or it is not kept itself.
+    /// The report that was written before it in the same directory; `None` if there is none, or this one is not saved.
     pub previous: Option<Previous>,
-    /// Until when drift is expected, if the operator said so.
+    /// Until when drift is expected, and why.
     pub window: Option<Window>,
     /// The layers that held around this process.
     pub sandbox: Enforced,
-    /// Where the reader stands, for the lines that say what to do next. Not a part of the JSON.
+    /// The reader's directory and checks, for the commands that a report suggests. Not part of the JSON.
     pub ground: Option<Ground>,
 }
 
-/// What a run is about, which decides the form of its report.
+/// What a run checks. This decides the form of its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// This machine: one host, which is no server.
+    /// This machine: one host, which is not a server.
     ThisMachine,
-    /// One server that was named: one host. Its report has the form of one machine.
+    /// One server, which was named: one host. Its report has the form of one machine.
     OneServer,
-    /// Servers, be it only one of a group: each host is one. Their report has the form of several.
+    /// Servers, or a group, even of one server: each host is a server. The report has the form of several.
     Servers,
 }
 
-/// What was found on one host.
+/// The result for one host.
 #[derive(Debug)]
 pub struct HostReport {
-    /// The server that was checked; nothing if it was this machine.
+    /// The server that was checked; `None` for this machine.
     pub server: Option<ServerReport>,
-    /// What became of the seal of the locks that it was compared with; nothing if none was asked for. The same for all hosts
-    /// of a run.
+    /// The result of verifying the seal of the locks; `None` if no seal was asked for. The same for all hosts of a run.
     pub seal: Option<Arc<SealReport>>,
-    /// How long reading and comparing took. Reports have it in milliseconds.
+    /// How long reading and comparing took, in whole milliseconds.
     pub duration: Duration,
-    /// What was read of files' contents, in bytes.
+    /// How many bytes of files were read.
     pub bytes: u64,
-    /// In the order in which they are declared.
+    /// In the order of the declaration.
     pub checks: Vec<CheckReport>,
 }
 
-/// The server that a host is, and what became of asking it.
+/// A server, and whether it could be collected.
 #[derive(Debug)]
 pub struct ServerReport {
-    /// As the declaration or the command line calls it.
+    /// Its name in the declaration or on the command line.
     pub name: String,
     pub host: String,
-    /// What answered there, if anything did.
+    /// The driftlock that answered there, if one did.
     pub head: Option<Head>,
-    /// Why not everything could be collected there; nothing if it was.
+    /// Why not everything could be collected; `None` if it was.
     pub trouble: Option<Trouble>,
 }
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug)]
 pub struct CheckReport {
     pub name: String,
     pub kind: Kind,
-    /// The root as it was declared, which is how the operator knows it: `infra/stacks`.
+    /// The root as it was declared: `infra/stacks`.
     pub root: String,
-    /// Where the root really lies, links resolved; nothing if it could not be opened.
+    /// The real path of the root, with links resolved; `None` if it could not be opened.
     pub resolved_root: Option<String>,
-    /// On a server: the root of the same check here, relative to the declaration's directory, if that is another path.
+    /// For a server: the root of the same check here, relative to the declaration's directory, if that is another path.
     pub declared_root: Option<String>,
-    /// The lock file as the operator knows it: `audit/locks/compose_hashes.lock.json`.
+    /// The path of the lock file, as messages show it: `audit/locks/compose_hashes.lock.json`.
     pub lock: String,
     pub outcome: Outcome,
-    /// Where, below the root, another mount or file system begins.
+    /// Places below the root where another mount or file system begins.
     pub mounts: Vec<Crossing>,
-    /// What lies on its way and is not looked at, sorted; of a check that was compared.
+    /// What a reader could think is covered, but is not; sorted. Empty if the check was not compared.
     pub uncovered: Vec<Uncovered>,
-    /// Whether that is trouble instead of a warning.
+    /// Whether that is trouble, not only a warning.
     pub uncovered_is_trouble: bool,
-    /// Paths below the root of what was touched during the run, sorted.
+    /// Paths below the root that were touched during the run, sorted.
     pub touched: Vec<Vec<u8>>,
-    /// Files whose contents were not read: the stat cache has their digests from a run before.
+    /// How many files were not read, because the stat cache has their digests.
     pub trusted: u64,
-    /// Which lock of the scripts that driftlock replaces it was compared with, if it was one.
+    /// Which type of old lock it was compared with, if any.
     pub old_lock: Option<OldLock>,
 }
 
@@ -153,19 +151,19 @@ pub struct CheckReport {
 pub enum Outcome {
     Compared {
         comparison: Comparison,
-        /// The digest that the lock states, in SRI form; a `sha256sum` lock states none.
+        /// The digest that the lock states, in SRI form; `None` for a `sha256sum` lock.
         digest: Option<String>,
-        /// The digest of the live entries, in SRI form: the lock's own if everything was verified; if something
-        /// drifted, over the live entry lines without `nar`; nothing if something is unverified.
+        /// The digest of the live entries, in SRI form. If everything was verified, it is that of the lock. If
+        /// something drifted, it is over the live entry lines without `nar`. `None` if something is unverified.
         live_digest: Option<String>,
     },
-    /// It could not be carried out: the root, the lock, or something else is wrong.
+    /// The check could not be carried out: the root, the lock, or something else is wrong.
     Failed(Trouble),
-    /// Its lock file is missing; the check of the lock files says so.
+    /// Its lock file is missing; the check `lock_files_exist` fails for that.
     NoLock,
-    /// Its `modes` leave this one out.
+    /// Its `modes` do not have the mode of this run.
     OtherMode,
-    /// The server was not reached, or its answer ended before; the check of the collection says why.
+    /// The server was not reached, or its answer ended before this check; `server_collection` says why.
     NotCollected,
 }
 
@@ -186,13 +184,13 @@ impl CheckReport {
         }
     }
 
-    /// Whether something is uncovered, and that is trouble.
+    /// Whether something is uncovered, and the check says that this is trouble.
     #[must_use]
     pub const fn uncovered_is_wrong(&self) -> bool {
         self.uncovered_is_trouble && !self.uncovered.is_empty()
     }
 
-    /// Its counts; all zero if nothing was compared.
+    /// Its counts; zero if nothing was compared.
     #[must_use]
     pub fn counts(&self) -> Counts {
         match &self.outcome {
@@ -208,7 +206,7 @@ impl Report {
         self.hosts.iter().flat_map(|host| &host.checks)
     }
 
-    /// The only host of a report that is about one machine.
+    /// The host of a report that is about one machine.
     #[must_use]
     pub fn only(&self) -> Option<&HostReport> {
         match &self.hosts[..] {
@@ -217,13 +215,13 @@ impl Report {
         }
     }
 
-    /// The lock files that are missing, each once, however many servers are to be compared with it.
+    /// The missing lock files, each once, even if several servers are compared with it.
     #[must_use]
     pub fn missing_locks(&self) -> Vec<&str> {
         missing_locks(&self.hosts)
     }
 
-    /// The exit code: the bits of all hosts.
+    /// The exit code: the bits of all hosts together.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         self.hosts.iter().fold(0, |code, host| code | host.exit_code())
@@ -239,13 +237,13 @@ impl RunInfo {
 }
 
 impl HostReport {
-    /// Where the entries were read: `local` or `server`.
+    /// Where entries were read: `local` or `server`.
     #[must_use]
     pub const fn mode(&self) -> &'static str {
         if self.server.is_some() { "server" } else { "local" }
     }
 
-    /// The lock files that are missing, as the operator knows them, in the order of the checks.
+    /// The missing lock files, as messages show them, in the order of the checks.
     pub fn missing_locks(&self) -> impl Iterator<Item = &str> {
         let missing = self.checks.iter().filter(|check| matches!(check.outcome, Outcome::NoLock));
         missing.map(|check| check.lock.as_str())

@@ -1,9 +1,9 @@
-//! What to do next about a check that failed: see what changed, who did it, take it, undo it; each as a line that works when
-//! it is pasted into a shell.
+//! What to do about a check that failed: commands that show the change and its author, and that accept or undo it. Each
+//! can be pasted into a shell.
 //!
-//! All of it follows from what drifted and from [`Ground`], where the reader stands; nothing is run for it. A report as JSON
-//! has none of it: the lines depend on the reader's directory, a program has the paths, and commands out of a
-//! file that another user may have written are not to be pasted.
+//! They follow from the drift and from [`Ground`]: the reader's directory and checks. Nothing is run to find them. JSON
+//! reports do not have them: they depend on the reader's directory, and commands from a file that another user may have
+//! written are not safe to paste.
 
 mod git;
 mod server;
@@ -18,30 +18,30 @@ use crate::manifest::Kind;
 use crate::path::{EntryPath, first_name, joined};
 use crate::shell;
 
-/// With more items than this, lines are about one of them, or about all.
+/// With more items than this, commands are about one of them, or about all.
 const MOST: usize = 4;
 
-/// The longest line, in bytes. A terminal cuts a longer one, and a path like that is no accident.
+/// The longest command, in bytes. A terminal cuts longer ones, and a path that long is suspicious.
 const LONGEST: usize = 4000;
 
-/// Where the operator stands.
+/// The reader's directory and checks: what commands depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ground {
-    /// The declaration, if it is not found unless it is named.
+    /// The declaration, if driftlock would not find it by itself.
     pub config: Option<PathBuf>,
-    /// The server that this machine is taken for.
+    /// The server of `--as`.
     pub as_server: Option<String>,
-    /// The declaration's directory, as from the working directory; empty if that is it.
+    /// The declaration's directory, relative to the working directory; empty if they are the same.
     pub base: PathBuf,
-    /// The same directory below the top of its git work tree, where patches begin.
+    /// The path of that directory below the top of its git work tree, where patches begin.
     pub below_work_tree: PathBuf,
-    /// What starts a shell command on each server, such as `ssh -p 2222 deploy@web.example.org`.
+    /// The command that runs a shell command on each server, such as `ssh -p 2222 deploy@web.example.org`.
     pub ssh: HashMap<String, String>,
     pub checks: HashMap<String, Footing>,
 }
 
 impl Ground {
-    /// The beginning of a line that starts driftlock for this declaration.
+    /// The beginning of a command that runs driftlock with this declaration.
     #[must_use]
     pub fn driftlock(&self, command: &str) -> String {
         let config =
@@ -50,7 +50,7 @@ impl Ground {
         format!("driftlock {command}{}{}", config.unwrap_or_default(), server.unwrap_or_default())
     }
 
-    /// What has git work in the declaration's directory; empty where that is the working directory.
+    /// The option that makes git work in the declaration's directory; empty if that is the working directory.
     #[must_use]
     pub fn git_directory(&self) -> String {
         match self.base.as_os_str().as_bytes() {
@@ -60,37 +60,37 @@ impl Ground {
     }
 }
 
-/// What is known of a check.
+/// A check, as far as commands depend on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footing {
-    /// Whether this machine can write its lock.
+    /// Whether a run on this machine can write its lock.
     pub local: bool,
-    /// Where its entries are, as the declaration says now.
+    /// Its root, as the present declaration says.
     pub place: String,
-    /// If root and lock lie in the git work tree that the declaration is in.
+    /// Its paths in the declaration's git work tree, if both root and lock are in it.
     pub git: Option<InGit>,
-    /// Whether it declares a tree that may have what is locked.
+    /// Whether it declares a `reference`.
     pub reference: bool,
     /// The socket of its engine.
     pub engine: Option<PathBuf>,
 }
 
-/// Paths as git takes them in the declaration's directory: relative to it, or absolute.
+/// Paths for git, relative to the declaration's directory, or absolute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InGit {
     pub root: PathBuf,
     pub lock: PathBuf,
 }
 
-/// What to do about one check.
+/// What to do about a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Next {
-    /// The likely reason, and the resolution.
+    /// The likely cause, and the resolution.
     pub cause: &'static str,
     pub steps: Vec<Step>,
 }
 
-/// A line to paste, and what it is for.
+/// A command to paste, and what it is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub what: &'static str,
@@ -103,8 +103,7 @@ impl Step {
     }
 }
 
-/// What to do next about a check of a host; nothing where it did not drift and has its lock, or where nothing is known of the
-/// ground.
+/// What to do about a check of a host. `None` if it did not drift and has its lock, or if the ground is not known.
 #[must_use]
 pub fn of(run: &RunInfo, host: &HostReport, check: &CheckReport) -> Option<Next> {
     let ground = run.ground.as_ref()?;
@@ -119,7 +118,7 @@ pub fn of(run: &RunInfo, host: &HostReport, check: &CheckReport) -> Option<Next>
     let groups = group::groups(check.kind, &comparison.drift);
     let items: Vec<&Item<'_>> = groups.iter().flat_map(|group| &group.items).collect();
     let mut steps = Vec::new();
-    // A report of other roots knows other files.
+    // The report may be about another root than the one that is declared now.
     let git = footing.git.as_ref().filter(|_| footing.place == check.root);
     match (server, git) {
         (None, Some(in_git)) => git::steps(&mut steps, ground, in_git, &items),
@@ -142,13 +141,13 @@ pub fn of(run: &RunInfo, host: &HostReport, check: &CheckReport) -> Option<Next>
         }
     }
     if check.kind == Kind::Compose {
-        // Nothing is to be taken before the stack is as its files say.
+        // Correct the stack first: what its Compose files contradict can't be accepted.
         steps.push(lock_it(check, server, driftlock));
         return Some(Next { cause: cause(check.kind), steps });
     }
     let name = shell::word(check.name.as_bytes());
     let server = server.map(|server| format!(" --server {}", shell::word(server.as_bytes()))).unwrap_or_default();
-    // What there is no room for can't be taken one by one.
+    // Entries that the run did not keep can't be accepted one by one.
     let mut all = taken(check, &items);
     let places = steps.iter().position(|step| step.what.starts_with("undo")).unwrap_or(steps.len());
     let mut take = Vec::new();
@@ -172,7 +171,7 @@ pub fn of(run: &RunInfo, host: &HostReport, check: &CheckReport) -> Option<Next>
     Some(Next { cause: cause(check.kind), steps })
 }
 
-/// The likely reason of drift, and the resolution.
+/// The likely cause of drift, and the resolution.
 const fn cause(kind: Kind) -> &'static str {
     match kind {
         Kind::Files | Kind::ContainerFiles => {
@@ -202,14 +201,14 @@ fn without_lock(
     Next { cause: "Likely nothing was locked yet, or the lock is not committed.", steps }
 }
 
-/// The line that writes the lock of a check, out of what is here or on a server.
+/// The command that writes the lock of a check, from the state here or on a server.
 fn lock_it(check: &CheckReport, server: Option<&str>, driftlock: impl Fn(&str) -> String) -> Step {
     let name = shell::word(check.name.as_bytes());
     let server = server.map(|server| format!(" --server {}", shell::word(server.as_bytes()))).unwrap_or_default();
     Step::new("lock it", format!("{} --check {name}{server}", driftlock("lock")))
 }
 
-/// What `accept` has to be told: of trees the modules, which are taken whole. Raw.
+/// The arguments for `accept`: paths or, in a `trees` check, modules, which are accepted whole. Not escaped.
 fn taken(check: &CheckReport, items: &[&Item<'_>]) -> Vec<Vec<u8>> {
     let paths = items.iter().flat_map(|item| {
         let from = match item.shape {
@@ -224,7 +223,7 @@ fn taken(check: &CheckReport, items: &[&Item<'_>]) -> Vec<Vec<u8>> {
     paths.filter(|path| known.insert(*path)).map(|path| joined(&check.root, path)).collect()
 }
 
-/// The items of which something is there: a few, or the first of many.
+/// The items that exist now: all if they are few, otherwise the first.
 fn there<'a, 'b>(items: &'b [&'b Item<'a>]) -> impl Iterator<Item = &'b Item<'a>> {
     let there = items.iter().copied().filter(|item| match item.shape {
         Shape::Entry(drift) => drift.actual.is_some(),
@@ -234,7 +233,7 @@ fn there<'a, 'b>(items: &'b [&'b Item<'a>]) -> impl Iterator<Item = &'b Item<'a>
     there.take(if items.len() > MOST { 1 } else { MOST })
 }
 
-/// Where there is no git: when it was changed and whose it is; what an engine says of a container.
+/// Commands without git: the time and owner of a file, and the engine's description of a container.
 fn look(steps: &mut Vec<Step>, ground: &Ground, footing: &Footing, check: &CheckReport, items: &[&Item<'_>]) {
     match (check.kind, &footing.engine) {
         (Kind::Files | Kind::Trees, _) => {
@@ -257,7 +256,7 @@ fn look(steps: &mut Vec<Step>, ground: &Ground, footing: &Footing, check: &Check
                     steps
                         .push(Step::new("see it", format!("{program} {address} inspect {}", shell::arguments(&names))));
                 }
-                // The engine's own name for it has the id of the task behind that.
+                // The engine's name for it ends in the id of the task.
                 let filter = |slot: &&[u8]| format!(" --filter {}", shell::word(&[b"name=", *slot].concat()));
                 if !slots.is_empty() {
                     let filters: String = slots.iter().map(filter).collect();
@@ -269,7 +268,7 @@ fn look(steps: &mut Vec<Step>, ground: &Ground, footing: &Footing, check: &Check
     }
 }
 
-/// Whether a container is called as the slot of a service of Swarm's is: `shop_web.1`.
+/// Whether the name of a container is that of a slot of a Swarm service: `shop_web.1`.
 fn is_slot(name: &[u8]) -> bool {
     let slot = name.rsplit(|&byte| byte == b'.').next().filter(|slot| slot.len() < name.len());
     slot.is_some_and(|slot| !slot.is_empty() && slot.iter().all(u8::is_ascii_digit))

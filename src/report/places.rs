@@ -1,5 +1,5 @@
-//! Where in the operator's own files a finding belongs: the line of the lock that says what was expected, or else
-//! the line of the declaration that names the check.
+//! The line of the operator's files that a finding belongs to: the line of the entry in the lock, or else the line of
+//! the check in the declaration.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,20 +7,20 @@ use super::findings::Finding;
 use super::{CheckReport, Outcome};
 use crate::manifest::{Entries, LockError};
 
-/// A line of a file. The file is named as it is from the working directory; the line counts from 1.
+/// A line of a file. The path is relative to the working directory; lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub file: String,
     pub line: u64,
 }
 
-/// What is known of the lines; all of it can be missing where a report is far from its declaration.
+/// The known lines. It may be empty, for a report without its declaration.
 #[derive(Debug, Default)]
 pub struct Places {
     declaration: Option<String>,
     /// Where each check is declared.
     checks: HashMap<String, Place>,
-    /// By the lock, as reports have it.
+    /// By the path of the lock, as in reports.
     locks: HashMap<String, Lock>,
 }
 
@@ -31,16 +31,17 @@ struct Lock {
 }
 
 impl Places {
-    /// Adds a check, and where it is declared.
+    /// Adds a check and the line that declares it.
     pub fn declare(&mut self, check: &str, declared: Place) {
         self.declaration.get_or_insert_with(|| declared.file.clone());
         self.checks.insert(check.to_owned(), declared);
     }
 
-    /// Looks up the lines that the findings of a check need in its lock, which is `file`. `line` gives that of the entry read last.
+    /// Looks up the lines for the findings of a check in its lock, which is `file`. `line` returns the line of the
+    /// entry that was read last.
     ///
     /// # Errors
-    /// A lock that turns out to be malformed; what was found before is kept.
+    /// The lock is malformed. Lines that were found before are kept.
     pub fn look_up<L: Entries>(
         &mut self,
         check: &CheckReport,
@@ -54,7 +55,7 @@ impl Places {
         wanted.extend(comparison.unverified.iter().map(|entry| entry.path.as_bytes()));
         let known = self.locks.entry(check.lock.clone()).or_default();
         file.clone_into(&mut known.file);
-        // Those that another server differs in, too.
+        // Another server may differ in other entries of the same lock.
         wanted.retain(|path| !known.lines.contains_key(*path));
         while !wanted.is_empty()
             && let Some(entry) = lock.next()?
@@ -65,14 +66,14 @@ impl Places {
         Ok(())
     }
 
-    /// Where all of the declaration belongs.
+    /// The first line of the declaration.
     #[must_use]
     pub fn declaration(&self) -> Place {
         let file = self.declaration.clone().unwrap_or_else(|| "driftlock.toml".to_owned());
         Place { file, line: 1 }
     }
 
-    /// Where a finding of a check belongs.
+    /// The line that a finding of a check belongs to.
     #[must_use]
     pub fn of(&self, check: &CheckReport, finding: Finding<'_>) -> Place {
         let Some(declared) = self.checks.get(&check.name) else {

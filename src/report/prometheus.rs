@@ -1,7 +1,7 @@
 //! The report as metrics, in Prometheus' text format.
 //!
-//! Source: Prometheus' documentation, "Exposition formats" and "Metric and label naming". How many series there are
-//! depends on the declaration and the servers alone: never on what drifted, and no path is a label. `docs/fleet.md` lists them.
+//! Source: Prometheus' documentation, "Exposition formats" and "Metric and label naming". The number of series depends
+//! only on the declaration and the servers, never on what drifted, and no path is a label. `docs/fleet.md` lists them.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -11,21 +11,21 @@ use super::{CheckReport, HostReport, Outcome, Report, SERVER_COLLECTION, Status}
 use crate::compare::{Change, Drift};
 use crate::sandbox::Enforced;
 
-/// What metrics say beside the report.
+/// Facts for the metrics that are not in the report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context<'a> {
-    /// The label `run` of every series: what tells several declarations of one machine apart.
+    /// The label `run` of every series. It tells several declarations of one machine apart.
     pub run: &'a str,
-    /// When a run last verified everything, in seconds since 1970; nothing if that is not known.
+    /// When a run last verified everything, in seconds since 1970; `None` if that is not known.
     pub last_success: Option<i64>,
-    /// How often this run is meant to happen, in seconds, if it was said.
+    /// The interval of `--every`, in seconds.
     pub interval: Option<u64>,
 }
 
-/// The metric by which a run finds out about the one before.
+/// The metric that the next run reads back.
 pub const LAST_SUCCESS: &str = "driftlock_last_success_timestamp_seconds";
 
-/// A host, and the label `server` of its series; nothing for this machine.
+/// A host, and the label `server` of its series; `None` for this machine.
 struct Subject<'a> {
     server: Option<String>,
     host: &'a HostReport,
@@ -41,14 +41,14 @@ impl<'a> Subject<'a> {
         self.server.as_deref().map(|server| ("server", server)).into_iter().chain(more.iter().copied()).collect()
     }
 
-    /// Its checks by their names, made harmless.
+    /// Its checks with their names, escaped.
     fn checks(&self) -> impl Iterator<Item = (String, &'a CheckReport)> {
         self.host.checks.iter().map(|check| (Prose(&check.name).to_string(), check))
     }
 }
 
-/// Writes all metrics. What is about the run has no label `server`, what is about a server has: so there is one series of
-/// the former however many servers there are, and alerts that look at the run need not know of them.
+/// Writes all metrics. Metrics about a server have the label `server`; metrics about the run do not. So there is one
+/// series of the latter for any number of servers, and alerts about the run need not know the servers.
 ///
 /// # Errors
 /// Those of `out`.
@@ -68,14 +68,14 @@ pub fn write(out: &mut impl Write, report: &Report, context: Context<'_>) -> io:
         page.single(LAST_SUCCESS, "When the last run that verified everything started.", &[], success)?;
     }
     if let Some(interval) = context.interval {
-        page.single("driftlock_schedule_interval_seconds", "How often a run is meant to happen.", &[], interval)?;
+        page.single("driftlock_schedule_interval_seconds", "The interval at which runs should happen.", &[], interval)?;
     }
     page.head("driftlock_run_duration_seconds", "How long reading and comparing took.")?;
     for subject in &subjects {
         let seconds = format!("{:.3}", subject.host.duration.as_secs_f64());
         page.sample("driftlock_run_duration_seconds", &subject.labels(&[]), seconds)?;
     }
-    page.head("driftlock_run_read_bytes", "What was read of files' contents.")?;
+    page.head("driftlock_run_read_bytes", "Bytes of files that were read.")?;
     for subject in &subjects {
         page.sample("driftlock_run_read_bytes", &subject.labels(&[]), subject.host.bytes)?;
     }
@@ -97,7 +97,7 @@ pub fn write(out: &mut impl Write, report: &Report, context: Context<'_>) -> io:
     checks(&mut page, &subjects)
 }
 
-/// The layers around this process, and around each of those that answered.
+/// The layers of the sandbox here, and on each server that answered.
 fn sandbox(page: &mut Page<'_, impl Write>, here: &Enforced, subjects: &[Subject<'_>]) -> io::Result<()> {
     let here = (Vec::new(), here.landlock.as_ref().map(|landlock| landlock.abi), here.seccomp);
     let there = subjects.iter().filter_map(|subject| {
@@ -125,7 +125,10 @@ fn checks(page: &mut Page<'_, impl Write>, subjects: &[Subject<'_>]) -> io::Resu
     if all().next().is_none() && collections().next().is_none() {
         return Ok(());
     }
-    page.head("driftlock_check_verdict", "How a check ended, 1 for what holds; drift and trouble can both hold.")?;
+    page.head(
+        "driftlock_check_verdict",
+        "The outcome of a check: 1 for each verdict that holds; drift and trouble can both hold.",
+    )?;
     let mut verdict = |subject: &Subject<'_>, name: &str, holds: [bool; 4]| {
         ["pass", "drift", "trouble", "skip"].into_iter().zip(holds).try_for_each(|(verdict, holds)| {
             let labels = subject.labels(&[("check", name), ("verdict", verdict)]);
@@ -143,7 +146,7 @@ fn checks(page: &mut Page<'_, impl Write>, subjects: &[Subject<'_>]) -> io::Resu
     if all().next().is_none() {
         return Ok(());
     }
-    page.head("driftlock_check_entries", "Entries of a check by how they ended.")?;
+    page.head("driftlock_check_entries", "Entries of a check by verdict.")?;
     for (subject, name, check) in all() {
         let counts = check.counts();
         for (verdict, number) in
@@ -157,13 +160,13 @@ fn checks(page: &mut Page<'_, impl Write>, subjects: &[Subject<'_>]) -> io::Resu
     for (subject, name, check) in all() {
         page.sample("driftlock_check_uncovered", &subject.labels(&[("check", &name)]), check.uncovered_count())?;
     }
-    page.head("driftlock_check_changes", "Differences between a lock and what is there, by their sort.")?;
+    page.head("driftlock_check_changes", "Differences between the lock and the live state, by type.")?;
     for (subject, name, check) in all() {
         let drift: &[Drift] = match &check.outcome {
             Outcome::Compared { comparison, .. } => &comparison.drift,
             _ => &[],
         };
-        // Those that did not happen are there too, as zeros: a series that comes and goes is hard to alert on.
+        // Changes that did not happen are zeros: a series that comes and goes is hard to alert on.
         let mut numbers: Vec<_> = Change::of(check.kind).map(|change| (change, 0_u64)).collect();
         for drift in drift {
             match numbers.iter_mut().find(|(change, _)| *change == drift.change) {
@@ -182,7 +185,7 @@ fn checks(page: &mut Page<'_, impl Write>, subjects: &[Subject<'_>]) -> io::Resu
     });
     let mut digests = digests.peekable();
     if digests.peek().is_some() {
-        page.head("driftlock_check_manifest_info", "The digest of what is there, as a label.")?;
+        page.head("driftlock_check_manifest_info", "The digest of the live state, as a label.")?;
     }
     for (subject, name, digest) in digests {
         let digest = Prose(digest).to_string();
@@ -198,7 +201,7 @@ struct Page<'a, W> {
 }
 
 impl<W: Write> Page<'_, W> {
-    /// All of them are gauges: a run starts anew.
+    /// All metrics are gauges, since each run starts from zero.
     fn head(&mut self, name: &str, help: &str) -> io::Result<()> {
         writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} gauge")
     }
@@ -232,8 +235,8 @@ impl fmt::Display for Label<'_> {
     }
 }
 
-/// When a run last verified everything, as the metrics of the run before say: the value of the one series of
-/// [`LAST_SUCCESS`] with this label. Anything else, two of them, or a time after `now`, is taken for not knowing.
+/// When a run last verified everything, from the metrics of the run before: the value of the series [`LAST_SUCCESS`]
+/// with this label. `None` if there is no valid value, there are two, or it is later than `now`.
 #[must_use]
 pub fn last_success(metrics: &str, run: &str, now: i64) -> Option<i64> {
     let mut found = metrics.lines().filter(|line| line.starts_with(LAST_SUCCESS));

@@ -1,4 +1,5 @@
-//! The rows of a host's report, of which `checks` in the JSON has one each: the lock files, the collection, the checks.
+//! The rows of a host's report: the lock files, the collection, the seal, and each declared check. In JSON, each is an
+//! item of `checks`.
 
 use super::format::{LOCK_FILES_EXIST, SEAL, SERVER_COLLECTION};
 use super::seal::SealReport;
@@ -18,7 +19,7 @@ pub(super) enum Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Its name. Not made harmless.
+    /// Its name. Not escaped.
     pub fn name(self) -> &'a str {
         match self {
             Self::LockFiles(_) => LOCK_FILES_EXIST,

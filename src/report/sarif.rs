@@ -1,8 +1,8 @@
-//! The report as SARIF 2.1.0, for what shows the findings of analyzers (GitHub's code scanning, editors).
+//! The report as SARIF 2.1.0, for tools that show the findings of analyzers (GitHub's code scanning, editors).
 //!
-//! Source: OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0"; the tests hold this against its
-//! JSON schema. A result points to the line of the lock or of the declaration; the entry itself, which may be on
-//! another machine, is its logical location. Several servers are in one run of the tool.
+//! Source: OASIS, "Static Analysis Results Interchange Format (SARIF) Version 2.1.0"; the tests validate the output
+//! with its JSON schema. A result points to a line of the lock or of the declaration. The entry itself, which may be on
+//! another machine, is the logical location. Several servers are in one SARIF run.
 
 use std::io::{self, Write};
 
@@ -18,16 +18,16 @@ use crate::digest::Sha256;
 use crate::manifest::Uncovered;
 use crate::path::escaped;
 
-/// Results that a run may have. GitHub shows 5,000 of them, passes over the others without a word, and refuses all of them
-/// if there are more than 25,000.
+/// The most results of a run. GitHub shows 5,000 and silently drops the others; it refuses a file with more than
+/// 25,000.
 ///
 /// Source: GitHub's documentation, "SARIF results exceed one or more limits".
 pub const MOST: usize = 5000;
 
-/// The rule of the result that counts those that there is no room for.
+/// The rule of the result that counts the results that were left out.
 const LEFT_OUT: &str = "left_out";
 
-/// Writes the report. Of findings for which there is no room, each check has its share, and a last result counts the rest.
+/// Writes the report. If there are too many findings, each check gets a share, and a last result counts the rest.
 ///
 /// # Errors
 /// Those of `out`.
@@ -86,7 +86,7 @@ pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Resu
     write_value(out, &log)
 }
 
-/// Every rule there is, in an order that does not depend on what was found.
+/// All rules, always in the same order.
 fn rules() -> Vec<Value> {
     let changes = Change::ALL.map(|change| {
         let name = change.name();
@@ -96,8 +96,8 @@ fn rules() -> Vec<Value> {
         ("missing_lock", "A check has no lock file"),
         ("unverified", "An entry could not be read, or did not hold still"),
         ("uncovered", "A glob matches nothing, or a link leads to what no check covers"),
-        ("trouble", "A check could not be carried out, or a server not be asked"),
-        (LEFT_OUT, "There are more findings than this form has room for"),
+        ("trouble", "A check could not be carried out, or a server could not be collected"),
+        (LEFT_OUT, "There are more findings than this format has room for"),
     ];
     changes
         .into_iter()
@@ -118,7 +118,7 @@ fn result(failed: &Failed<'_>, finding: Finding<'_>, place: &Place, expected: bo
     let server = failed.server().map(|server| escaped(server.as_bytes()).to_string());
     let of_server = |text: String| server.as_ref().map_or(text.clone(), |server| format!("{server}: {text}"));
     let entry = path.map_or_else(|| name.clone(), |path| shown(failed.root(), path.as_bytes()));
-    // The same finding of two runs is the same alert, whatever line of the lock it is on.
+    // A finding keeps its alert from run to run, even if its line in the lock changes.
     let mut identity = Sha256::new();
     let path = path.map_or(&b""[..], |path| path.as_bytes());
     for part in [failed.name().as_bytes(), rule.as_bytes(), path].into_iter().chain(failed.server().map(str::as_bytes))
@@ -139,7 +139,7 @@ fn result(failed: &Failed<'_>, finding: Finding<'_>, place: &Place, expected: bo
     })
 }
 
-/// A message without links: `[text](target)` is one in every message, whatever its text is from.
+/// A message without links. In SARIF, `[text](target)` in a message is a link, even in a file name.
 ///
 /// Source: SARIF 2.1.0, section 3.11.6.
 fn plain(text: &str) -> String {

@@ -1,13 +1,13 @@
-//! What a run found of the seal of the baseline.
+//! The result of verifying the seal of the baseline.
 
 use super::{Status, Trouble};
 
-/// What became of a seal that was asked for.
+/// The result of verifying a seal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SealReport {
-    /// What it says; `None` if its signature could not be verified.
+    /// The seal; `None` if its signature could not be verified.
     pub sealed: Option<Sealed>,
-    /// Why it is refused, and what is not as it says.
+    /// Why the seal is refused, and what is not as it was sealed.
     pub troubles: Vec<Trouble>,
 }
 

@@ -1,4 +1,4 @@
-//! The servers of a report: the sums over them, and those of which the same is to be said.
+//! The servers of a report: their totals, and groups of servers with the same findings.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HostReport, Report, Status, json};
 
-/// How many servers ended as what.
+/// How many servers passed and failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServersSummary {
@@ -15,12 +15,12 @@ pub struct ServersSummary {
     /// Everything was verified there.
     pub passed: u64,
     pub failed: u64,
-    /// Of those that failed, how many could not be reached, or did not answer in full.
+    /// How many of those that failed could not be reached, or did not answer in full.
     pub not_collected: u64,
 }
 
 impl Report {
-    /// The sums over the servers.
+    /// The totals over the servers.
     #[must_use]
     pub fn servers_summary(&self) -> ServersSummary {
         let count = |which: fn(&HostReport) -> bool| self.hosts.iter().filter(|host| which(host)).count() as u64;
@@ -30,19 +30,19 @@ impl Report {
         ServersSummary { total, passed, failed: total - passed, not_collected }
     }
 
-    /// Hosts of which the same is to be said, together, in the order of the first of them.
+    /// Groups of hosts with the same findings, ordered by the first host of each.
     #[must_use]
     pub fn alike(&self) -> Vec<Vec<&HostReport>> {
         together(self.hosts.iter(), json::gist)
     }
 }
 
-/// Hosts that were asked for the same checks, together, in the order of the first of them.
+/// Groups of hosts that were asked for the same checks, ordered by the first host of each.
 pub(super) fn by_checks<'a>(hosts: impl Iterator<Item = &'a HostReport>) -> Vec<Vec<&'a HostReport>> {
     together(hosts, |host| host.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>())
 }
 
-/// Hosts that have the same key, together, in the order of the first of them.
+/// Groups of hosts with the same key, ordered by the first host of each.
 fn together<'a, K: Eq + Hash>(
     hosts: impl Iterator<Item = &'a HostReport>,
     key: impl Fn(&'a HostReport) -> K,

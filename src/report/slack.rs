@@ -1,9 +1,9 @@
-//! The report as the payload of an incoming webhook: Slack's blocks, and a text with the gist of it, which is what
-//! notifications show and all that Mattermost takes.
+//! The report as the payload of an incoming webhook: blocks for Slack, and a short text, which notifications and
+//! Mattermost show.
 //!
-//! Source: Slack's reference of blocks (50 a message; 150 characters a header, 3,000 a section), its page on incoming
-//! webhooks, and on formatting text (`&`, `<` and `>` are escaped, and nothing else). What comes from outside stands
-//! between backquotes, where neither of the two knows markup or mentions, and has none in it.
+//! Source: Slack's reference of blocks (50 in a message; 150 characters in a header, 3,000 in a section), and its pages
+//! on incoming webhooks and on formatting text (`&`, `<` and `>` are escaped, and nothing else). Text from outside is
+//! between backquotes, where neither Slack nor Mattermost has markup or mentions, and contains no backquote.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -20,27 +20,27 @@ use super::uncovered;
 use super::{CheckReport, Outcome, Report, ServerReport};
 use crate::path::escaped;
 
-/// Blocks that a message may have.
+/// The most blocks in a message.
 const MOST_BLOCKS: usize = 50;
-/// Checks that are shown; the header, the headline, the count of the rest and the context are the other blocks.
+/// The most checks to show. The other blocks are the header, the headline, the count of the rest, and the context.
 const MOST_CHECKS: usize = MOST_BLOCKS - 4;
-/// Characters that a section's text may have.
+/// The most characters of a section's text.
 const LONGEST_SECTION: usize = 3000;
-/// Of these, for the lines that say what to do next.
+/// The most of these for the commands that say what to do next.
 const LONGEST_NEXT: usize = 1200;
-/// Characters that a header may have.
+/// The most characters of a header.
 const LONGEST_HEADER: usize = 150;
-/// Characters of the text. Slack wants no more than 4,000, Mattermost takes 16,383.
+/// The most characters of the text. Slack accepts 4,000, Mattermost 16,383.
 const LONGEST_TEXT: usize = 4000;
-/// Characters of one name, or of one description, that are shown.
+/// The most characters of a name or a description to show.
 const LONGEST_NAME: usize = 200;
-/// Servers with one failure that are named, and characters of each name.
+/// The most servers with one failure to name, and the most characters of each name.
 const MOST_NAMES: usize = 3;
 const LONGEST_SERVER: usize = 60;
-/// Lines of one check. Who has more to look at needs the report.
+/// The most lines of one check; the report has the others.
 const LINES: usize = 20;
 
-/// Writes the payload. `title` says what was checked: the name of a machine, say.
+/// Writes the payload. `title` says what was checked, for example the name of a machine.
 ///
 /// # Errors
 /// Those of `out`.
@@ -63,7 +63,7 @@ pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<(
         blocks.push(section(&(told.text(LONGEST_SECTION - length(&next), LINES) + &next)));
         let room = LONGEST_TEXT.saturating_sub(length(&text) + 100);
         let short = told.text(room, 3);
-        // A name that has to be escaped can take more than there is room for.
+        // Escaping can make a text longer than the limit.
         if room > 300 && length(&short) <= room {
             text.push('\n');
             text.push_str(&short);
@@ -80,13 +80,14 @@ pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<(
     write_value(out, &json!({ "text": text, "blocks": blocks }))
 }
 
-/// What failed, on which servers.
+/// Something that failed, and on which servers.
 struct Told<'a> {
     failed: Failed<'a>,
     servers: Vec<&'a str>,
 }
 
-/// All that failed; servers of which the same is to be said are one. What is wrong with the locks is said once.
+/// Everything that failed. Servers with the same findings are one item, and what is wrong with the locks is listed
+/// once.
 fn told(report: &Report) -> Vec<Told<'_>> {
     let groups = report.only().map_or_else(|| report.alike(), |host| vec![vec![host]]);
     let mut missing = HashSet::new();
@@ -106,7 +107,7 @@ fn told(report: &Report) -> Vec<Told<'_>> {
 }
 
 impl Told<'_> {
-    /// Who, what, and as many lines as there is room for.
+    /// The servers, the failure, and as many lines as there is room for.
     fn text(&self, room: usize, lines: usize) -> String {
         let mut text = String::new();
         if !self.servers.is_empty() {
@@ -134,7 +135,7 @@ impl Told<'_> {
         text
     }
 
-    /// What to do about it, as lines to paste, each whole or not at all.
+    /// What to do next, as commands to paste. A command that does not fit is left out.
     fn next(&self) -> String {
         let Some(next) = self.failed.next() else { return String::new() };
         let mut text = format!("\n_{}_", escape(next.cause));
@@ -161,7 +162,7 @@ fn section(text: &str) -> Value {
     json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })
 }
 
-/// A check: what it is about, then its lines, as many as there is room for.
+/// A check: its outcome, then as many lines as there is room for.
 fn check(check: &CheckReport, room: usize, lines: usize) -> String {
     let name = code(&Prose(&check.name).to_string());
     let mut text = match check.outcome {
@@ -186,7 +187,7 @@ fn check(check: &CheckReport, room: usize, lines: usize) -> String {
     let uncovered = check.uncovered.iter().filter(|_| check.uncovered_is_trouble);
     let uncovered = uncovered.map(|one| (1, format!("uncovered {}", code(&uncovered::item(&check.root, one)))));
     for (number, (entries, line)) in drift.chain(unverified).chain(uncovered).enumerate() {
-        // Room for the line that counts the rest.
+        // This leaves room for the line that counts the rest.
         if cut || number >= lines || length(&text) + length(&line) + 100 > room {
             cut = true;
             hidden += entries;
@@ -220,7 +221,7 @@ fn context(report: &Report) -> String {
     parts.join(" · ")
 }
 
-/// Characters as Slack counts them, to be safe in units of UTF-16.
+/// The length for Slack's limits, in UTF-16 units: never less than the number of characters.
 fn length(text: &str) -> usize {
     text.encode_utf16().count()
 }
@@ -244,7 +245,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Something from outside, as it is. A backquote is shown as the byte that it is.
+/// Text from outside, as code. A backquote is shown as `\x60`.
 fn code(text: &str) -> String {
     format!("`{}`", escape(&cut(text, LONGEST_NAME).replace('`', "\\x60")))
 }

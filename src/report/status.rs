@@ -1,4 +1,4 @@
-//! Status words and the sums over them, the same in both reports.
+//! The status of checks and runs, and totals.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::row::Row;
 use super::{CheckReport, HostReport, Outcome, Report};
 use crate::compare::Counts;
 
-/// How a check, or the whole run, ended. A run is never [`Skip`](Self::Skip).
+/// The status of a check or of the whole run. A run is never [`Skip`](Self::Skip).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
@@ -14,12 +14,12 @@ pub enum Status {
     Pass,
     /// Something drifted, could not be verified, or could not be checked at all.
     Fail,
-    /// There was nothing to compare, and another line of the report or the declaration says why.
+    /// There was nothing to compare. Another line of the report, or the declaration, says why.
     Skip,
 }
 
 impl Status {
-    /// The word in reports.
+    /// Its word in reports.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Status {
     }
 }
 
-/// How many checks ended as what; `lock_files_exist` is one of them. `total` is the sum of the other three.
+/// How many checks passed, failed and were skipped, including `lock_files_exist`. `total` is the sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
@@ -60,7 +60,7 @@ impl FromIterator<Status> for Summary {
 }
 
 impl CheckReport {
-    /// How it ended, in one word.
+    /// Its status.
     #[must_use]
     pub const fn status(&self) -> Status {
         match self.outcome {
@@ -77,19 +77,20 @@ impl HostReport {
         Status::pass_if(self.missing_locks().next().is_none())
     }
 
-    /// Whether everything was collected on the server; nothing if there is none.
+    /// Whether everything was collected on the server; `None` for this machine.
     #[must_use]
     pub fn server_collection(&self) -> Option<Status> {
         self.server.as_ref().map(|server| Row::Collection(server).status())
     }
 
-    /// Whether locks and declaration are what was sealed; nothing if no seal was asked for.
+    /// Whether locks and declaration are what was sealed; `None` if no seal was asked for.
     #[must_use]
     pub fn sealed(&self) -> Option<Status> {
         self.seal.as_deref().map(|seal| Row::Seal(seal).status())
     }
 
-    /// The sums over `lock_files_exist`, `server_collection` if there is a server, `seal` if one was asked for, and all checks.
+    /// The totals over `lock_files_exist`, `server_collection` (for a server), `seal` (if one was asked for), and all
+    /// checks.
     #[must_use]
     pub fn summary(&self) -> Summary {
         self.rows().map(Row::status).collect()
@@ -101,7 +102,7 @@ impl HostReport {
         Status::pass_if(self.exit_code() == 0)
     }
 
-    /// The sums over the counts of all checks.
+    /// The counts of all checks together.
     #[must_use]
     pub fn counts(&self) -> Counts {
         sum(self.checks.iter().map(CheckReport::counts))
@@ -115,14 +116,14 @@ impl Report {
         Status::pass_if(self.exit_code() == 0)
     }
 
-    /// The sums over the counts of all hosts.
+    /// The counts of all hosts together.
     #[must_use]
     pub fn counts(&self) -> Counts {
         sum(self.hosts.iter().map(HostReport::counts))
     }
 }
 
-/// Adds counts up. They saturate: a report that was read back can state any numbers.
+/// Adds counts. The sum saturates, because a report that was read back may have any numbers.
 pub(in crate::report) fn sum(counts: impl Iterator<Item = Counts>) -> Counts {
     counts.fold(Counts::default(), |sum, counts| Counts {
         entries: sum.entries.saturating_add(counts.entries),

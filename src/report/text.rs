@@ -1,9 +1,9 @@
-//! The report for people, in the form of the scripts that driftlock replaces, and under each `[FAIL]` which entries
-//! drifted, and how.
+//! The report for people, in the form of the scripts that driftlock replaces. Below each `[FAIL]` line are the entries
+//! that drifted, and how.
 //!
-//! Every line starts at the margin with a tag, with a word of the frame, or four blanks in. No name can make a line
-//! of its own, or reach the terminal as a command: whatever comes from outside goes through
-//! [`escaped`]. The JSON report is the one to parse, and has every entry.
+//! A line begins with a tag, with a word of the frame, or with four blanks. Text from outside goes through [`escaped`],
+//! so a name can neither forge a line nor act as a command to the terminal. Programs should parse the JSON report,
+//! which has every entry.
 
 pub(in crate::report) mod describe;
 mod drifted;
@@ -28,23 +28,23 @@ use crate::sandbox::Enforced;
 use page::{Page, Tag};
 use sealed::seal;
 
-/// How a text report looks.
+/// The appearance of a text report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
-    /// Tags and verdict in colour.
+    /// Whether tags and verdict are in colour.
     pub color: bool,
-    /// Nothing but failures, warnings, what belongs to them, and a verdict other than PASS.
+    /// Print only failures, warnings, their details, and a verdict other than PASS.
     pub quiet: bool,
-    /// How wide a table may be, in characters: as the terminal. Without one, as wide as it gets.
+    /// The most characters of a table's line: the width of the terminal. Without a terminal, there is no limit.
     pub width: Option<u16>,
 }
 
-/// Lines about drift that are shown of one check. The rest is counted, and is in the JSON.
+/// The most lines of drift to show for one check. The others are only counted; the JSON has them.
 const LINES: usize = 200;
 
 const RULE: &str = "========================================";
 
-/// Writes the text report. `report_path` is where the JSON report of this run lies, if one was written.
+/// Writes the text report. `report_path` is the path of the JSON report, if one was written.
 ///
 /// # Errors
 /// Those of `out`.
@@ -81,7 +81,7 @@ pub fn write_host(
     end(&mut page, &sums, host.counts(), host.overall(), report_path)
 }
 
-/// What is the same for all hosts: when and how the run was, and whether the locks are there.
+/// The part that is the same for all hosts: the time, the sandbox, and the missing locks.
 fn begin<W: Write>(out: W, run: &RunInfo, hosts: &[HostReport], style: Style, mode: &str) -> io::Result<Page<W>> {
     let mut page = Page { out, style, lines: LINES, next: !style.quiet };
     let timestamp = escaped(run.timestamp.as_bytes());
@@ -93,7 +93,7 @@ fn begin<W: Write>(out: W, run: &RunInfo, hosts: &[HostReport], style: Style, mo
     Ok(page)
 }
 
-/// The sums, the verdict, and where the report lies.
+/// The totals, the verdict, and the path of the report.
 fn end(
     page: &mut Page<impl Write>,
     sums: &str,
@@ -143,7 +143,7 @@ fn lock_files(page: &mut Page<impl Write>, run: &RunInfo, hosts: &[HostReport]) 
     if missing.is_empty() {
         return page.line(Tag::Pass, format_args!("All required lock files present"));
     }
-    // The first check of each lock.
+    // The first check that has this lock.
     let mut checks: HashMap<&str, (&HostReport, &CheckReport)> = HashMap::new();
     for (host, check) in hosts.iter().flat_map(|host| host.checks.iter().map(move |check| (host, check))) {
         checks.entry(&check.lock).or_insert((host, check));
@@ -179,7 +179,7 @@ fn collection(page: &mut Page<impl Write>, server: &ServerReport) -> io::Result<
     }
 }
 
-/// Which layers did not hold on the server.
+/// Warns of the layers that did not hold on the server.
 fn unsandboxed(page: &mut Page<impl Write>, server: &ServerReport, whose: &str) -> io::Result<()> {
     let mut missing = server.head.iter().flat_map(Head::missing);
     missing.try_for_each(|layer| {
@@ -237,9 +237,9 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
     Ok(())
 }
 
-/// What to do about it, as lines to paste.
+/// What to do next, as commands to paste.
 fn steps(page: &mut Page<impl Write>, run: &RunInfo, host: &HostReport, check: &CheckReport) -> io::Result<()> {
-    // What is to be done about a lock that is missing is said where that is.
+    // For a missing lock, the check of the lock files printed the commands.
     let is_wanted = page.next && !matches!(check.outcome, Outcome::NoLock);
     let Some(next) = is_wanted.then(|| next::of(run, host, check)).flatten() else { return Ok(()) };
     page.detail(format_args!("{}", next.cause))?;
@@ -247,20 +247,20 @@ fn steps(page: &mut Page<impl Write>, run: &RunInfo, host: &HostReport, check: &
     next.steps.iter().try_for_each(|step| page.detail(format_args!("  {:width$}  {}", step.what, step.line)))
 }
 
-/// That the lock is not one of ours, and what it can't tell.
+/// Warns that the lock is an old one, and of what it does not record.
 fn old_lock(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io::Result<()> {
     let Some(old) = check.old_lock else { return Ok(()) };
     let (lock, name) = (escaped(check.lock.as_bytes()), escaped(check.name.as_bytes()));
     page.line(Tag::Warn, format_args!("{title}: {lock} is an old lock, blind to {}", old.blind_to()))?;
     match old {
         OldLock::FileHashes => page.detail(format_args!(
-            "take `lock` out of the check and run `driftlock lock --check {name}` to write one that is not"
+            "remove `lock` from the check and run `driftlock lock --check {name}` to write a new one"
         )),
         OldLock::ModuleHashes | OldLock::ContainerImages => {
-            page.detail(format_args!("run `driftlock lock --check {name}` to write one that is not"))?;
+            page.detail(format_args!("run `driftlock lock --check {name}` to write a new one"))?;
             if old == OldLock::ModuleHashes && check.drifted() && check.counts().verified == 0 {
                 page.detail(format_args!(
-                    "no module fits: if its hashes were made where the modules lie in another place, say where with `server_root`"
+                    "no module fits: if its hashes were made where the modules are in another directory, name that directory with `server_root`"
                 ))?;
             }
             Ok(())
@@ -268,14 +268,14 @@ fn old_lock(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io
     }
 }
 
-/// What lies on its way and is not looked at.
+/// Reports what is uncovered.
 fn uncovered(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io::Result<()> {
     let tag = if check.uncovered_is_trouble { Tag::Fail } else { Tag::Warn };
     let sentences = uncovered::sentences(&check.root, &check.uncovered);
     sentences.iter().try_for_each(|sentence| page.line(tag, format_args!("{title}: {sentence}")))
 }
 
-/// That not everything was read this time.
+/// Tells how many files were not read.
 fn trusted(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io::Result<()> {
     if check.trusted == 0 {
         return Ok(());
@@ -287,12 +287,12 @@ fn trusted(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io:
     )
 }
 
-/// What the operator may not expect of the place: links above the root, file systems below.
+/// Tells what may be unexpected about the root: links above it, mounts below it, files that were touched.
 fn whereabouts(page: &mut Page<impl Write>, check: &CheckReport, title: &str) -> io::Result<()> {
     if let Some(resolved) = &check.resolved_root {
         let declared: Vec<_> = names(&check.root).collect();
         let real: Vec<_> = names(resolved).collect();
-        // What `..` leads to can't be told from the words, and is no surprise to the one who wrote it.
+        // Where `..` leads does not show in the path, and is no surprise to the author of the declaration.
         if !declared.contains(&"..") && !real.ends_with(&declared) {
             let (root, resolved) = (escaped(check.root.as_bytes()), escaped(resolved.as_bytes()));
             page.line(Tag::Info, format_args!("{title}: {root} really lies at {resolved}"))?;
@@ -326,12 +326,12 @@ fn more_of(page: &mut Page<impl Write>, number: u64, place: &str) -> io::Result<
     page.detail(format_args!("… and {} more{place}; the JSON report has every entry", grouped(number)))
 }
 
-/// What is in no list, of the JSON report neither.
+/// Counts the entries that no list has, not even in the JSON report.
 fn left_out(page: &mut Page<impl Write>, title: &str, left_out: LeftOut) -> io::Result<()> {
     for (number, how) in [(left_out.drifted, "drifted"), (left_out.unverified, "are unverified")] {
         if number > 0 {
             let more = counted(number, "more entry", "more entries");
-            page.line(Tag::Fail, format_args!("{title}: {more} {how}, for which a report has no room"))?;
+            page.line(Tag::Fail, format_args!("{title}: {more} {how}: more than a run keeps"))?;
         }
     }
     Ok(())
@@ -343,7 +343,7 @@ fn unverified(
     title: &str,
     entries: &[UnverifiedEntry],
 ) -> io::Result<()> {
-    // What the lock has below a directory that could not be read is one line with it.
+    // The locked entries below a directory that could not be read are counted in its line.
     let unread = entries.iter().filter(|entry| !matches!(entry.reason, Unverified::Below(_)));
     let mut below: HashMap<&[u8], u64> = unread.map(|entry| (entry.path.as_bytes(), 0)).collect();
     let mut own = Vec::new();
@@ -369,7 +369,7 @@ fn unverified(
                 page.detail(format_args!("and with it {entries} that the lock has below it"))?;
             }
         }
-        // Once below those in a row for which it is the same.
+        // Entries in a row with the same remedy share it.
         let remedy = entry.reason.remedy();
         if shown_entries.peek().is_none_or(|next| next.reason.remedy() != remedy) {
             page.detail(format_args!("{remedy}"))?;

@@ -1,14 +1,14 @@
-//! What lies on a check's way and is not looked at, in words.
+//! Describes what is uncovered.
 
 use super::CheckReport;
 use super::format::{counted, grouped, shown};
 use crate::manifest::{GlobList, Uncovered};
 use crate::path::escaped;
 
-/// How many are named in one line; the rest is counted.
+/// The most items to name in one line; the others are only counted.
 const NAMED: usize = 5;
 
-/// One of them, in a line of its own. Harmless.
+/// One item, for a line of its own. Escaped.
 pub fn item(root: &str, uncovered: &Uncovered) -> String {
     match uncovered {
         Uncovered::Glob { list, glob } => format!("{} \"{}\"", list.name(), escaped(glob.as_bytes())),
@@ -16,7 +16,7 @@ pub fn item(root: &str, uncovered: &Uncovered) -> String {
     }
 }
 
-/// One of them, as a finding. Harmless.
+/// One item as a finding. Escaped.
 pub(super) fn message(root: &str, uncovered: &Uncovered) -> String {
     let what = match uncovered {
         Uncovered::Glob { .. } => "matches nothing",
@@ -25,7 +25,7 @@ pub(super) fn message(root: &str, uncovered: &Uncovered) -> String {
     format!("uncovered: {}: {what}", item(root, uncovered))
 }
 
-/// A sentence for each sort of them. Harmless.
+/// A sentence for globs, and one for links. Escaped.
 pub fn sentences(root: &str, all: &[Uncovered]) -> Vec<String> {
     let of = |sort: fn(&&Uncovered) -> bool, what: &dyn Fn(u64) -> String| {
         let number = all.iter().filter(sort).count();
@@ -46,7 +46,7 @@ pub fn sentences(root: &str, all: &[Uncovered]) -> Vec<String> {
     of_globs.into_iter().chain(of(|uncovered| matches!(uncovered, Uncovered::Link { .. }), &links)).collect()
 }
 
-/// What to do about all of them.
+/// What to do about them.
 pub fn remedy(all: &[Uncovered]) -> &'static str {
     let has = |list| all.iter().any(|uncovered| matches!(uncovered, Uncovered::Glob { list: of, .. } if *of == list));
     if has(GlobList::Containers) {
@@ -63,7 +63,7 @@ pub fn remedy(all: &[Uncovered]) -> &'static str {
 }
 
 impl CheckReport {
-    /// How many are uncovered.
+    /// The number of uncovered items.
     #[must_use]
     pub const fn uncovered_count(&self) -> u64 {
         self.uncovered.len() as u64

@@ -1,20 +1,20 @@
-//! A maintenance window: until when drift is expected, and why.
+//! A maintenance window: the time until which drift is expected, and the reason.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::path::is_hazardous;
 
-/// A time in which the operator expects drift. It is reported as always; alerts wait until the window is over.
+/// A time in which the operator expects drift. Drift is still reported, but alerts wait until the window is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WindowItem", into = "WindowItem")]
 pub struct Window {
     until: Timestamp,
-    /// Why, in words: one line, harmless.
+    /// The reason: one line without control characters.
     pub reason: String,
 }
 
-/// The same as JSON has it.
+/// [`Window`] in JSON.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WindowItem {
@@ -36,15 +36,15 @@ impl TryFrom<WindowItem> for Window {
         if window.until() == until && window.reason == reason {
             Ok(window)
         } else {
-            Err("`window`: driftlock would write it otherwise".to_owned())
+            Err("`window`: driftlock would write it in another form".to_owned())
         }
     }
 }
 
-/// Why something is no window.
+/// Why a window is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WindowError {
-    #[error("{:?} is no time with an offset from UTC", .0)]
+    #[error("{:?} is not a time with an offset from UTC", .0)]
     NoTime(String),
     #[error("the reason is empty")]
     NoReason,
@@ -54,14 +54,14 @@ pub enum WindowError {
     LongReason,
 }
 
-/// A reason is a line, and stands in messages that have no room for more.
+/// The most bytes of a reason, so that it fits into messages.
 const LONGEST_REASON: usize = 500;
 
 impl Window {
-    /// A window that ends at a time in RFC 3339, such as `2026-01-29T18:00:00+09:00` or `2026-01-29T09:00:00Z`.
+    /// A window that ends at a time in RFC 3339: `2026-01-29T18:00:00+09:00` or `2026-01-29T09:00:00Z`.
     ///
     /// # Errors
-    /// No such time, or no reason.
+    /// The time or the reason is not valid.
     pub fn new(until: &str, reason: &str) -> Result<Self, WindowError> {
         let reason = reason.trim();
         match reason.len() {
@@ -71,7 +71,7 @@ impl Window {
             _ => return Err(WindowError::LongReason),
         }
         let until: Timestamp = until.parse().map_err(|_| WindowError::NoTime(until.to_owned()))?;
-        // Reports have whole seconds; a window that ends within one ends with it.
+        // Reports have whole seconds, so a fraction is rounded up.
         let until = Timestamp::from_second(until.as_second() + i64::from(until.subsec_nanosecond() > 0))
             .map_err(|_| WindowError::NoTime(until.to_string()))?;
         Ok(Self { until, reason: reason.to_owned() })

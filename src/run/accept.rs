@@ -18,36 +18,36 @@ use crate::session::{Collected, OpenCheck, Run};
 use crate::shell;
 use crate::trouble::Trouble;
 
-/// A check with what drifted of it.
+/// A check with its drift.
 pub struct Case<'r> {
     pub check: OpenCheck<'r>,
     live: Collected,
     pub drifted: Drifted,
     pub units: Vec<Unit>,
-    /// What tells the lock from all others.
+    /// What identifies this version of the lock.
     lock: Vec<u8>,
 }
 
-/// A lock as it is going to be.
+/// A new lock that was not written yet.
 pub struct New<'c, 'r> {
     pub case: &'c Case<'r>,
-    /// What was chosen.
+    /// The drift that it accepts.
     pub taken: Comparison,
     pub entries: Collected,
     digest: Sha256Digest,
     pub path: String,
 }
 
-/// What drifted of a check, or why that is not known.
+/// The drift of a check, or why it is not known.
 pub type Found<'r> = Result<Case<'r>, Trouble>;
 
-/// What drifted on this machine, of the checks for it.
+/// The drift of the checks for this machine.
 pub fn here(run: &Run, follow: impl Follow) -> Vec<Found<'_>> {
     let live = state::here(run, run.checks().filter(OpenCheck::applies), follow);
     live.into_iter().map(|Live { check, found }| Case::new(check, vec![check.place()], found?)).collect()
 }
 
-/// How an export differs from the locks. `shown` is how it is named.
+/// The differences between an export and the locks. `shown` is the export's path in messages.
 #[must_use]
 pub fn of_export<'r>(run: &'r Run, shown: &str) -> Vec<Found<'r>> {
     let there = run.session.declared.declaration.roots_on_servers();
@@ -58,10 +58,10 @@ pub fn of_export<'r>(run: &'r Run, shown: &str) -> Vec<Found<'r>> {
     found.collect()
 }
 
-/// What drifted on a server, of the checks that it is asked for.
+/// The drift of the checks that a server is asked for.
 ///
 /// # Errors
-/// One that can't be reached, or does not answer in full.
+/// The server can't be reached, or does not answer in full.
 pub fn of_server<'r>(run: &'r Run, connection: Connection<'_>, server: &'r Server) -> Result<Vec<Found<'r>>, Trouble> {
     let there = run.session.declared.declaration.roots_on_servers();
     let (live, _) = state::of_server(run, connection, server)?;
@@ -71,8 +71,8 @@ pub fn of_server<'r>(run: &'r Run, connection: Connection<'_>, server: &'r Serve
     Ok(found.collect())
 }
 
-/// Where the entries of a check may be said to be: on the server that was asked, here, and on any server. `there` is where
-/// servers of their own have them.
+/// The roots that an operator may name for the entries of a check: on the server that was asked, here, and on any
+/// server. `there` has the roots that servers declare.
 fn places(there: &HashMap<&str, Vec<&Path>>, check: &Check, asked: Option<String>) -> Vec<String> {
     let roots = there.get(check.name.as_str()).into_iter().flatten().copied();
     let roots = roots.chain(check.server_root.as_deref()).map(capability::raw);
@@ -92,14 +92,14 @@ impl<'r> Case<'r> {
         let refused = |error: &AcceptError| error.trouble(&check.name);
         let mut lock = open.lock()?.ok_or_else(|| {
             Trouble::new(
-                format!("the check {} has no lock that something could be taken into", check.name),
+                format!("the check {} has no lock that could accept changes", check.name),
                 format!("write it: {}", open.run.session.lock_line(check)),
             )
         })?;
         if lock.old().is_some() {
             let lock = open.lock_path();
             return Err(Trouble::new(
-                format!("{} is an old lock, which can't hold what is there", escaped(lock.as_bytes())),
+                format!("{} is an old lock, which can't record the live state", escaped(lock.as_bytes())),
                 format!("write a new one: driftlock lock --check {name}"),
             ));
         }
@@ -112,10 +112,10 @@ impl<'r> Case<'r> {
         Ok(Self { check: open, live, drifted, units, lock: identity })
     }
 
-    /// The lock with what was chosen.
+    /// Builds the lock with the chosen drift.
     ///
     /// # Errors
-    /// What can't be taken.
+    /// Something that was chosen can't be accepted.
     pub fn with<'c>(&'c self, choice: &Choice) -> Result<New<'c, 'r>, Trouble> {
         let open = &self.check;
         let check = open.check;
@@ -129,7 +129,7 @@ impl<'r> Case<'r> {
         if let Some(drift) = taken.drift.iter().find(|drift| misfits.contains(&drift.path)) {
             return Err(Trouble::new(
                 format!("{} is not what the Compose files of the check {} declare", drift.path, check.name),
-                "bring the stack up as its files say, or write `config` anew",
+                "start the stack as its files declare, or write the file that `config` names again",
             ));
         }
         let own: HashSet<&[u8]> = taken.drift.iter().map(|drift| drift.path.as_bytes()).collect();
@@ -141,12 +141,12 @@ impl<'r> Case<'r> {
         Ok(New { case: self, taken, entries, digest, path: open.new_lock_path() })
     }
 
-    /// The lock, if it is the one that was compared still.
+    /// Opens the lock again, and checks that it is still the one that was compared.
     fn same_lock(&self) -> Result<Baseline, Trouble> {
         match self.check.lock()? {
             Some(lock) if lock.identity() == self.lock => Ok(lock),
             _ => Err(Trouble::new(
-                format!("the lock {} was changed meanwhile", escaped(self.check.lock_path().as_bytes())),
+                format!("the lock {} was changed during the run", escaped(self.check.lock_path().as_bytes())),
                 "run it again; nothing was accepted into it",
             )),
         }
@@ -154,16 +154,16 @@ impl<'r> Case<'r> {
 }
 
 impl New<'_, '_> {
-    /// Whether it has all that is there.
+    /// Whether it has all of the live state.
     #[must_use]
     pub const fn takes_all(&self) -> bool {
         self.taken.counts.drifted == self.case.drifted.found.counts.drifted
     }
 
-    /// Writes it, in a run that may. Says before what of it may be no baseline.
+    /// Writes it, if the run may write. First passes warnings about it to `tell`.
     ///
     /// # Errors
-    /// A lock that is not the one that was compared any more, and those of the file system.
+    /// The lock is not the one that was compared any more, and those of the file system.
     pub fn write(&self, tell: impl FnOnce(&Trouble)) -> Result<(), Trouble> {
         self.case.same_lock()?;
         if let Some(warning) = touched(self.case.check.check, &self.entries) {

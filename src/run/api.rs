@@ -16,20 +16,20 @@ use crate::report::{Report, RunInfo, Scope};
 use crate::session::{LocksAccess, OpenCheck, Plan, Reads, Run, Session};
 use crate::trouble::Trouble;
 
-/// Opens what a plan names on this machine. `what` is done with it.
+/// Opens everything that a plan needs on this machine. `what` is the command, for messages.
 fn open(plan: &Plan, access: LocksAccess, what: &str) -> Result<Session, Trouble> {
     let session = Session::open(plan, access, &Reads::Here)?;
     session.for_this_machine(what)?;
     Ok(session)
 }
 
-/// The same, and enters the sandbox.
+/// Opens it and enters the sandbox.
 fn enter(plan: &Plan, access: LocksAccess, what: &str) -> Result<Run, Trouble> {
     open(plan, access, what)?.enter(&[])
 }
 
-/// Reads the checks of this machine, and compares each with its lock. Nothing is written. If the machine has allowed signers
-/// (`/etc/driftlock/allowed_signers`), one of them has to have sealed the locks.
+/// Reads the checks of this machine, and compares each with its lock. Writes nothing. If the machine has a file of allowed
+/// signers (`/etc/driftlock/allowed_signers`), one of them must have sealed the locks.
 ///
 /// Enters the [sandbox](crate#the-sandbox).
 ///
@@ -45,12 +45,12 @@ fn enter(plan: &Plan, access: LocksAccess, what: &str) -> Result<Run, Trouble> {
 /// ```
 ///
 /// # Errors
-/// What keeps the run from starting. Trouble of single checks is in the report.
+/// The run can't start. Trouble of single checks is in the report.
 pub fn check(plan: &Plan) -> Result<Report, Trouble> {
     let (timestamp, started) = capability::now();
     let mut session = open(plan, LocksAccess::Read, "check")?;
     let sealing = Sealing::open(&SealPlan::default(), &mut session)?;
-    // A thread that hangs may look at it as long as the process lives.
+    // A thread that hangs may use it until the process ends.
     let run: &'static Run = Box::leak(Box::new(session.enter(&[])?));
     let (host, _) = checking::here(run, Unfollowed, None, false);
     let info = RunInfo {
@@ -67,19 +67,19 @@ pub fn check(plan: &Plan) -> Result<Report, Trouble> {
     Ok(report)
 }
 
-/// What became of the lock of one check.
+/// The result of locking one check.
 #[derive(Debug)]
 pub struct Locked {
     pub check: String,
     /// The lock file as the declaration names it.
     pub path: String,
-    /// How it changed, or why it was left as it is.
+    /// How the lock changed, or why it did not.
     pub change: Result<Change, Trouble>,
-    /// What of it may be no baseline.
+    /// Reasons why the lock may not be a good baseline.
     pub warnings: Vec<Trouble>,
 }
 
-/// Reads the checks of this machine, and writes the lock of each that would change. With `dry_run`, nothing is written.
+/// Reads the checks of this machine, and writes the locks that change. With `dry_run`, writes nothing.
 ///
 /// Enters the [sandbox](crate#the-sandbox).
 ///
@@ -94,7 +94,7 @@ pub struct Locked {
 /// ```
 ///
 /// # Errors
-/// What keeps the run from starting.
+/// The run can't start.
 pub fn lock(plan: &Plan, dry_run: bool) -> Result<Vec<Locked>, Trouble> {
     let run = enter(plan, if dry_run { LocksAccess::Read } else { LocksAccess::Write }, "lock")?;
     let live = state::here(&run, run.checks().filter(OpenCheck::applies), Unfollowed);
@@ -105,14 +105,14 @@ pub fn lock(plan: &Plan, dry_run: bool) -> Result<Vec<Locked>, Trouble> {
     Ok(locks.collect())
 }
 
-/// What drifted of one check, or why that is not known.
+/// The drift of one check, or why it is not known.
 #[derive(Debug)]
 pub struct Drifted {
     pub check: String,
     pub found: Result<Comparison, Trouble>,
 }
 
-/// Reads the checks of this machine, and compares each with its lock, without a verdict.
+/// Reads the checks of this machine, and compares each with its lock, without verdicts.
 ///
 /// Enters the [sandbox](crate#the-sandbox).
 ///
@@ -126,26 +126,26 @@ pub struct Drifted {
 /// ```
 ///
 /// # Errors
-/// What keeps the run from starting.
+/// The run can't start.
 pub fn diff(plan: &Plan) -> Result<Vec<Drifted>, Trouble> {
     let run = enter(plan, LocksAccess::Read, "compare")?;
     let found = differing::patch::here(&run, Unfollowed).found.into_iter();
     Ok(found.map(|found| Drifted { check: found.check.check.name.clone(), found: found.compared }).collect())
 }
 
-/// What an export has, and what it has not.
+/// The contents of an export, and what is missing from it.
 #[derive(Debug)]
 pub struct Exported {
-    /// Each check that is in it, with the number of its entries.
+    /// Each exported check, with the number of its entries.
     pub checks: Vec<(String, u64)>,
-    /// What is not in it and why, and what of it may be no baseline.
+    /// What is missing and why, and reasons why a lock may not be a good baseline.
     pub told: Vec<Trouble>,
-    /// Whether all is in it.
+    /// Whether nothing is missing.
     pub is_whole: bool,
 }
 
-/// Reads all checks, whatever their modes, and what the container engines have, and writes it into a directory that is empty
-/// or not there yet.
+/// Reads all checks, for any `modes`, and the inventories of container engines, and writes them into a directory, which
+/// must be empty or must not exist.
 ///
 /// Enters the [sandbox](crate#the-sandbox).
 ///
@@ -158,7 +158,7 @@ pub struct Exported {
 /// ```
 ///
 /// # Errors
-/// What keeps the run from starting, and a directory that can't be written to.
+/// The run can't start, or the directory can't be written to.
 pub fn export(plan: &Plan, output: &Path) -> Result<Exported, Trouble> {
     let session = Session::open(plan, LocksAccess::Read, &Reads::Everything)?;
     let directory = exporting::open(&session, output)?;
@@ -170,7 +170,7 @@ pub fn export(plan: &Plan, output: &Path) -> Result<Exported, Trouble> {
     Ok(Exported { checks: checks.collect(), told: export.told, is_whole: export.is_whole })
 }
 
-/// What was taken into one lock.
+/// What one lock accepted.
 #[derive(Debug)]
 pub struct Accepted {
     pub check: String,
@@ -179,8 +179,8 @@ pub struct Accepted {
     pub taken: Comparison,
 }
 
-/// Reads the checks of this machine, and takes what drifted at these paths into the locks: paths as a report shows them,
-/// directories, or globs. All other entries stay as they were locked. With `dry_run`, nothing is written.
+/// Reads the checks of this machine, and takes the drift at these paths into the locks: paths as a report shows them,
+/// directories, or globs. All other entries stay as they were locked. With `dry_run`, writes nothing.
 ///
 /// Enters the [sandbox](crate#the-sandbox).
 ///
@@ -196,8 +196,8 @@ pub struct Accepted {
 /// ```
 ///
 /// # Errors
-/// What keeps the run from starting, checks that can't be read, paths at which nothing drifted, and what can't be taken: then
-/// no lock is written.
+/// The run can't start, a check can't be read, nothing drifted at a path, or a drift can't be accepted. Then no lock is
+/// written.
 pub fn accept<P: AsRef<OsStr>>(
     plan: &Plan,
     paths: impl IntoIterator<Item = P>,
@@ -217,7 +217,7 @@ pub fn accept<P: AsRef<OsStr>>(
     new.into_iter().map(write).collect()
 }
 
-/// Compares two JSON locks, which are read as streams: from `before` to `now`.
+/// Compares two JSON locks, which it reads as streams: from `before` to `now`.
 ///
 /// ```
 /// let lock = std::fs::read("examples/odoo-stack/audit/locks/compose_hashes.lock.json")?;
@@ -231,7 +231,7 @@ pub fn accept<P: AsRef<OsStr>>(
 /// ```
 ///
 /// # Errors
-/// A lock that driftlock would not have written, and locks of other kinds or attributes than one another.
+/// driftlock would not have written one of the locks, or they have different kinds or attributes.
 pub fn compare_locks(before: impl BufRead, now: impl BufRead) -> Result<Comparison, LockError> {
     let (mut before, mut now) = (json::Reader::new(before)?, json::Reader::new(now)?);
     let (expected, found) = (before.header(), now.header());
@@ -245,7 +245,7 @@ pub fn compare_locks(before: impl BufRead, now: impl BufRead) -> Result<Comparis
     compare::compare(&mut before, &mut now)
 }
 
-/// The digest of a regular file's Nix archive, as `nix hash path` prints it. The reader has to give `size` bytes.
+/// The digest of a regular file's Nix archive, as `nix hash path` prints it. The reader must have exactly `size` bytes.
 ///
 /// ```
 /// let digest = driftlock::nar_digest(&b"hello\n"[..], 6, false)?;
@@ -254,7 +254,7 @@ pub fn compare_locks(before: impl BufRead, now: impl BufRead) -> Result<Comparis
 /// ```
 ///
 /// # Errors
-/// Those of the reader, and one that gives fewer bytes or more.
+/// Those of the reader, and a reader with fewer or more bytes.
 pub fn nar_digest(mut reader: impl Read, size: u64, executable: bool) -> io::Result<Sha256Digest> {
     let mut hasher = Sha256::new();
     let mut frame = Vec::new();

@@ -1,4 +1,4 @@
-//! `check --stat-cache FILE`: what is known before a run, and kept after it.
+//! `check --stat-cache FILE`: reads the stat cache before a run, and writes it after the run.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,7 +20,7 @@ use crate::store;
 use crate::trouble::Trouble;
 use crate::walk;
 
-/// What is known of the locks: they are files like any other.
+/// The cache of the lock files.
 #[derive(Default)]
 struct Locks {
     root: Option<Root>,
@@ -28,14 +28,14 @@ struct Locks {
     learned: CacheUpdates,
 }
 
-/// What is known of a check.
+/// The cache of a check.
 #[derive(Default)]
 struct Cached {
-    /// Its root, if files below it can be known again.
+    /// Its root, if files below it can be cached.
     root: Option<Root>,
     known: Option<Arc<CacheView>>,
     learned: CacheUpdates,
-    /// How what this run found compared.
+    /// The result of this run's comparison, if everything was equal.
     equal: Option<Equal>,
     lock: Option<Lock>,
 }
@@ -52,7 +52,7 @@ impl Locks {
         match lock.whole()? {
             Whole::Digest(sha256) => Some(Lock { sha256, stamp: None }),
             Whole::File(file) => {
-                // A second handle has the same reading position, which is to stay where the lock's reader left it.
+                // The second handle shares its position with the lock's reader, so restore it afterwards.
                 let file: OwnedFd = file.try_clone().ok()?.into();
                 let position = tell(&file).ok()?;
                 let cached = walk::cached_digest(&file, self.known.as_ref()?, &mut self.learned);
@@ -65,7 +65,7 @@ impl Locks {
 }
 
 impl Cached {
-    /// The digest of the check's lock, if that is still what it was.
+    /// The digest of the check's lock, if the lock has not changed since.
     fn still(&self, lock: &Baseline) -> Option<Sha256Digest> {
         let Lock { sha256, stamp } = self.lock?;
         let now = match lock.whole()? {
@@ -76,17 +76,17 @@ impl Cached {
     }
 }
 
-/// Tells people what is no trouble.
+/// Prints a message that is not trouble.
 pub type Note = fn(&str);
 
-/// The cache of a run. Whatever is wrong with it is said at once, and costs no more than reading everything.
+/// The cache of a run. If something is wrong with it, a message says so, and everything is read.
 pub struct StatCache {
     location: Result<Location, Trouble>,
-    /// Every check of the run, in order.
+    /// The checks of the run, in order.
     checks: Vec<Cached>,
     binding: Sha256Digest,
     locks: Locks,
-    /// Whether the file has to be written even if nothing new was learnt.
+    /// Whether the file must be written even if nothing new is cached.
     outdated: bool,
     note: Note,
 }
@@ -95,8 +95,8 @@ impl StatCache {
     /// Opens the directory of the cache, before the sandbox is entered.
     ///
     /// # Errors
-    /// A place where no cache may be: where a check looks, or with the locks. What can be wrong with a good place is
-    /// trouble that does not keep the check from running.
+    /// The cache is where no cache may be: where a check would record it, or with the locks. Anything else that is
+    /// wrong with it is trouble that does not stop the check.
     pub fn open(file: &Path, session: &Session, note: Note) -> Result<Self, Trouble> {
         let location = Location::open(file);
         if let Ok(Location { directory, name, .. }) = &location {
@@ -131,7 +131,7 @@ impl StatCache {
         })
     }
 
-    /// Where the cache is going to be written.
+    /// The directory that the cache will be written to.
     #[must_use]
     pub fn directory(&self) -> Option<&Directory> {
         self.location.as_ref().ok().map(|location| &location.directory)
@@ -152,7 +152,7 @@ impl StatCache {
             Loaded::Cache(_) | Loaded::Nothing => Vec::new(),
             Loaded::Unusable(unfit) => {
                 let shown = &location.shown;
-                (self.note)(&format!("the stat cache {shown} is thrown away, and everything is read: {unfit}"));
+                (self.note)(&format!("the stat cache {shown} is discarded, and everything is read: {unfit}"));
                 Vec::new()
             }
             Loaded::Foreign(trouble) => {
@@ -172,19 +172,19 @@ impl StatCache {
         }
     }
 
-    /// What is known of the files of a check, by its place in the run.
+    /// The cache of a check, by its index in the run.
     pub(super) fn known(&self, place: usize) -> Option<Arc<CacheView>> {
         self.checks.get(place)?.known.clone()
     }
 
-    /// How many entries the run before found, if all of them were as this very lock has them.
+    /// The number of entries of the run before, if they were all equal to this same lock.
     pub(super) fn equal(&self, locked: &Locked<'_>) -> Option<u64> {
         let cached = self.checks.get(locked.place)?;
         let Equal { entries, lock } = cached.known.as_ref()?.equal()?;
         (cached.still(&locked.lock)? == lock).then_some(entries)
     }
 
-    /// Takes in what the walk of a check learnt, and how many entries are as its lock has them if all are.
+    /// Stores the updates from the walk of a check, and the number of its entries if all are equal to the lock.
     pub(super) fn learn(&mut self, locked: &Locked<'_>, learned: CacheUpdates, equal: Option<u64>) {
         if let Some(cached) = self.checks.get_mut(locked.place) {
             cached.learned = learned;
@@ -192,14 +192,14 @@ impl StatCache {
         }
     }
 
-    /// Writes what is known now, unless the file says just that already.
+    /// Writes the cache, unless nothing changed.
     ///
     /// # Errors
     /// Why it was not written.
     pub fn save(self) -> Result<(), Trouble> {
         let location = self.location?;
         let mut changed = self.outdated;
-        // The walk is over, and no thread has it any more.
+        // The walk is over, so no thread uses it any more.
         let checks = self
             .checks
             .into_iter()
@@ -219,10 +219,10 @@ impl StatCache {
         }
         match location.save(&self.binding, &facts) {
             Ok(()) => Ok(()),
-            // It has learnt much the same, and what this run learnt can be learnt again.
+            // The other run's cache is nearly the same, so this one need not be written.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let shown = &location.shown;
-                (self.note)(&format!("the stat cache {shown} is left to another run, which is writing it"));
+                (self.note)(&format!("the stat cache {shown} was not updated: another run is writing it"));
                 Ok(())
             }
             Err(error) => Err(not_written(&format!("the stat cache {}", location.shown), &error)),
@@ -230,8 +230,8 @@ impl StatCache {
     }
 }
 
-/// Refuses a directory whose files a check would record, one above a root, and one with the locks in it: those a run
-/// may only read.
+/// Refuses a directory whose files a check would record, one above a root, and one that overlaps with the locks, which
+/// this run may only read.
 fn keep_apart(directory: &Directory, name: &str, session: &Session) -> Result<(), Trouble> {
     let Some(ours) = &directory.resolved else { return Ok(()) };
     for name in [name.to_owned(), store::temporary(name)] {
@@ -240,7 +240,7 @@ fn keep_apart(directory: &Directory, name: &str, session: &Session) -> Result<()
     let locks = session.locks().and_then(|locks| locks.resolved.as_deref());
     match locks {
         Some(locks) if locks.starts_with(ours) || ours.starts_with(locks) => Err(Trouble::new(
-            format!("the locks directory {} and that of the stat cache, {}, are not apart", shown(locks), shown(ours)),
+            format!("the locks directory {} and the stat cache's directory {} overlap", shown(locks), shown(ours)),
             "",
         )),
         _ => Ok(()),

@@ -17,10 +17,10 @@ use crate::patch::Effort;
 use crate::report::{HostReport, Outcome};
 use crate::session::{Collected, Run, Wanted};
 
-/// Reads all checks of this machine in one pass over their roots, and compares each with its lock. `shows_all` adds the lines
-/// that changed to every check, and not only to those that ask for them. Says whether the run was given up.
+/// Reads all checks of this machine in one pass over their roots, and compares each with its lock. `shows_all` adds the
+/// lines that changed to every check, not only to those with `show_changes`. Also returns whether the run was given up.
 ///
-/// The run lives as long as the process: a thread that hangs may look at it.
+/// The run lives as long as the process, because a thread that hangs may use it.
 pub fn here(
     run: &'static Run,
     follow: impl Follow,
@@ -48,7 +48,7 @@ pub fn here(
         }
     }
     let duration = since(begun);
-    // What did not answer would not answer now.
+    // A file system that did not answer would not answer now.
     if !given_up {
         look_again(&mut checks.locked, shows_all);
     }
@@ -57,8 +57,8 @@ pub fn here(
 
 /// Compares one check with what was collected.
 fn compare(locked: &mut Locked<'_>, mut found: Collected, room: &mut DifferenceBudget, cache: Option<&mut StatCache>) {
-    // What was as this lock has it in the run before, entry for entry, and is what it was then.
-    // Who owns it depends on how it is mounted, too.
+    // In the run before, every entry was equal to this lock, and nothing has changed since. But an owner can also
+    // change with the mount, without a change of the file.
     let comparable = cache.as_ref().filter(|_| !locked.check.check.attributes.owner && found.is_as_known());
     let compared = match comparable.and_then(|cache| cache.equal(locked)) {
         Some(entries) => Ok(Comparison::of_equal(entries)),
@@ -78,14 +78,13 @@ fn compare(locked: &mut Locked<'_>, mut found: Collected, room: &mut DifferenceB
     if let Some(cache) = cache {
         cache.learn(locked, std::mem::take(&mut found.learned), equal);
     }
-    // A stream of what was collected has no errors of its own.
+    // This stream has no errors.
     locked.judge(compared, beside, || json::digest(&mut found.entries()).ok().map(|digest| digest.sri()));
-    // Freeing every name by itself takes some milliseconds, and the process is about to end.
+    // Freeing every name takes some milliseconds, and the process is about to end.
     std::mem::forget(found);
 }
 
-/// Adds to what drifted when it was written and whose it is, and the lines that changed, of the checks that ask for them or
-/// of all.
+/// Adds the mtime and the owner to drifts, and the lines that changed: for checks with `show_changes`, or for all.
 fn look_again(all: &mut [Locked<'_>], shows_all: bool) {
     let mut effort = Effort::default();
     for locked in all {

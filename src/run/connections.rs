@@ -1,4 +1,4 @@
-//! The connections of a run: prepared outside of the sandbox, made inside it.
+//! The connections of a run: prepared outside the sandbox, made inside it.
 
 use std::io::BufReader;
 use std::sync::{Mutex, PoisonError};
@@ -17,21 +17,21 @@ use crate::trouble::Trouble;
 /// A server of a run.
 pub struct Target {
     pub server: Server,
-    /// What a person types to run something there.
+    /// The command that a person would type to run something there.
     pub typed: String,
-    /// Why no connection is to be made.
+    /// Why it can't be connected to.
     trouble: Option<Trouble>,
 }
 
 /// The servers of a run.
 pub struct Targets {
-    /// Those that are asked for something.
+    /// The servers that are asked for something.
     pub asked: Vec<Target>,
-    /// Those that were named, and are asked for none of the checks of this run.
+    /// The servers that were named, but are asked for none of the checks of this run.
     pub passed_over: Vec<Server>,
 }
 
-/// The connections to the servers of a run, none of them made yet.
+/// The connections to the servers of a run. None is made yet.
 pub struct Connections {
     launcher: Launcher,
     /// In the order of the servers.
@@ -41,21 +41,21 @@ pub struct Connections {
     shared: Shared,
 }
 
-/// What all connections of a run have in common.
+/// The data that all connections of a run share.
 struct Shared {
     program: Option<Program>,
-    /// Whether the servers are started with leave to give contents.
+    /// Whether the servers may be asked for the contents of files.
     contents: bool,
     requirement: Requirement,
-    /// How many connections there are.
+    /// The number of connections.
     number: usize,
 }
 
-/// Finds out which servers are meant, and starts the launcher, which stays outside of the sandbox. `contents` is whether they may
-/// be asked for contents of files, too.
+/// Resolves the servers, and starts the launcher, which stays outside the sandbox. `contents`: whether the servers may
+/// be asked for the contents of files.
 ///
 /// # Errors
-/// Servers that can't be, or are asked for nothing, a program that can't be sent, and a launcher that can't be started.
+/// A server is invalid, no server is asked for anything, the program can't be sent, or the launcher can't be started.
 pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(Targets, Connections), Trouble> {
     let declared = &session.declared;
     let (servers, passed_over): (Vec<_>, Vec<_>) =
@@ -65,7 +65,8 @@ pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(T
         return Err(for_nothing(&names, &session.checks().map(|check| check.name.as_str()).collect::<Vec<_>>()));
     }
     let user = wanted.user.as_deref().map(declaration::user).transpose();
-    let user = user.map_err(|problem| Trouble::new(format!("--ssh-user: {problem}"), "name a user of the servers"))?;
+    let user = user
+        .map_err(|problem| Trouble::new(format!("--ssh-user: {problem}"), "name a user that exists on the servers"))?;
     let program = match &wanted.program {
         Pushed::Nothing => None,
         Pushed::Own => Some(capability::program(None)?),
@@ -86,11 +87,11 @@ pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(T
     let command =
         |server: &Server| ssh::command(server, &overrides, &declared.base, wanted.connect_timeout, version, &remote);
     let commands: Vec<_> = servers.iter().map(command).collect();
-    // Without the one that was meant, `ssh` would try others.
+    // If this key does not exist, `ssh` would try others.
     let no_key = |server: &Server| {
         let key = ssh::key(server, &overrides, &declared.base)?;
         (!key.starts_with("~") && !capability::exists(&key)).then(|| {
-            let problem = format!("its private key {} is not there", shown(&key));
+            let problem = format!("its private key {} does not exist", shown(&key));
             Trouble::new(problem, "correct `key` in the declaration, or --ssh-key")
         })
     };
@@ -114,13 +115,13 @@ impl Targets {
         self.asked.iter().map(|target| &target.server)
     }
 
-    /// How many were named.
+    /// The number of servers that were named.
     #[must_use]
     pub const fn named(&self) -> usize {
         self.asked.len() + self.passed_over.len()
     }
 
-    /// Which servers are asked for none of the checks of this run, and are passed over, if some are.
+    /// A note about servers that are skipped, because they are asked for none of the checks of this run.
     #[must_use]
     pub fn told_passed_over(&self, session: &Session) -> Option<Trouble> {
         let names: Vec<_> = self.passed_over.iter().map(|server| server.name.as_str()).collect();
@@ -133,7 +134,7 @@ impl Targets {
     }
 }
 
-/// The connections to so many servers, which can be made at the same time.
+/// The connections to exactly `N` servers, to be used at the same time.
 pub struct Exactly<'t, const N: usize> {
     launcher: Launcher,
     limits: Limits,
@@ -148,7 +149,7 @@ impl<'t, const N: usize> Exactly<'t, N> {
         self.lines.each_ref().map(|line| &line.target.server)
     }
 
-    /// Does `with` with the connections.
+    /// Calls `with` with the connections.
     pub fn connect<T>(self, with: impl FnOnce([Connection<'_>; N]) -> T) -> T {
         let Self { launcher, limits, shared, lines } = self;
         with_monitor(&launcher, N, limits, |monitor| {
@@ -163,7 +164,7 @@ impl Connections {
         lines.map(|(index, (target, streams))| Line { index, target, streams })
     }
 
-    /// The connections, if so many servers are asked, and no more were named.
+    /// The connections, if exactly `N` servers were named and are asked.
     #[must_use]
     pub fn exactly<const N: usize>(self, targets: &Targets) -> Option<Exactly<'_, N>> {
         let Self { launcher, streams, limits, shared, .. } = self;
@@ -172,17 +173,17 @@ impl Connections {
         Some(Exactly { launcher, limits, shared, lines })
     }
 
-    /// The connection to the one server that is named.
+    /// The connection to the only server.
     ///
     /// # Errors
-    /// Several, of which `what` can't be done at once.
+    /// Several servers are named. `what` says why that is not possible.
     pub fn only<'t>(self, targets: &'t Targets, what: &str) -> Result<Exactly<'t, 1>, Trouble> {
         let several = || Trouble::new(format!("{what}, and {} are named", targets.named()), "name one with --server");
         self.exactly(targets).ok_or_else(several)
     }
 
-    /// Does `each` for every server, so many at once as the operator wants, and gives the results in their order. Calls `ended`
-    /// for each that is done.
+    /// Calls `each` for every server, with `--jobs` of them at once, and returns the results in the order of the
+    /// servers. Calls `ended` after each.
     pub fn each<'t, T: Send>(
         self,
         targets: &'t Targets,
@@ -204,7 +205,7 @@ impl Connections {
                 }
             };
             std::thread::scope(|scope| {
-                // This thread is one of them. Where the system has no thread left, those that there are do all of it.
+                // This thread works too. If the system can't start more threads, those that exist do all the work.
                 for _ in 1..jobs {
                     if std::thread::Builder::new().spawn_scoped(scope, work).is_err() {
                         break;
@@ -224,7 +225,7 @@ struct Line<'t> {
     streams: Streams,
 }
 
-/// One connection, which is made when something is asked, once.
+/// A connection to a server, which is made by the request.
 pub struct Connection<'a> {
     shared: &'a Shared,
     monitor: &'a Monitor<'a>,
@@ -232,16 +233,16 @@ pub struct Connection<'a> {
 }
 
 impl Connection<'_> {
-    /// How many connections there are in this run.
+    /// The number of connections in this run.
     #[must_use]
     pub const fn of(&self) -> usize {
         self.shared.number
     }
 
-    /// Asks the server for these checks; `read` reads its answer up to the end.
+    /// Asks the server for these checks. `read` must read its answer to the end.
     ///
     /// # Errors
-    /// The inner error is why there is no answer, or it counts for nothing.
+    /// The inner error says why there is no answer, or why it is refused.
     pub fn ask(
         self,
         asked: &[Asked<'_>],
@@ -249,13 +250,14 @@ impl Connection<'_> {
         read: impl FnOnce(Answer<BufReader<ServerOutput<'_>>>) -> Result<(), AnswerError>,
     ) -> (Option<Head>, Result<(), Trouble>) {
         self.converse(asked, extent, |answer, way| {
-            // The end of what is asked is heard on the other side.
+            // This closes the stream, so the server knows that nothing else is asked.
             drop(way);
             read(answer)
         })
     }
 
-    /// The same where the conversation may go on: `read` reads the answer, asks further if there is a way to, and reads on.
+    /// The same with a second request: `read` reads the answer, may send a request with [`FollowUp`], and reads that
+    /// answer.
     ///
     /// # Errors
     /// Those of [`ask`](Self::ask).
@@ -271,17 +273,17 @@ impl Connection<'_> {
             Err(trouble) => return (None, Err(trouble)),
         };
         let program = program.as_ref();
-        // What sends a program along ends behind it, unless contents are wanted.
+        // If a program is sent, the stream ends after it, unless contents are wanted.
         let goes_on = extent != Extent::Export && (program.is_none() || *contents);
         let options = RequestOptions { request: &request, program, requirement: *requirement, goes_on };
         self.monitor.ask(self.line.index, self.line.streams, &options, read)
     }
 
-    /// What is asked.
+    /// The bytes of the request.
     fn request(&self, asked: &[Asked<'_>], extent: Extent) -> Result<Vec<u8>, Trouble> {
         if asked.is_empty() {
             let trouble = Trouble::new(
-                "there is nothing to ask it for: no check applies to it and has its lock",
+                "there is nothing to check on it: no check for it has a lock",
                 "declare a check whose `modes` have \"server\", and lock it",
             );
             return Err(trouble);

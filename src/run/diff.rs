@@ -1,4 +1,4 @@
-//! Compares without a verdict: two locks, a lock with the live state, what is locked with the live state as a patch, and two servers.
+//! Compares without verdicts: two locks, a lock with the live state, two servers; and writes the drift as a patch.
 
 pub mod patch;
 pub mod servers;
@@ -20,7 +20,7 @@ use crate::trouble::Trouble;
 /// Compares two locks, with the paths of their files.
 ///
 /// # Errors
-/// Locks that can't be compared, and one that turns out to be malformed.
+/// The locks can't be compared, or one is malformed.
 pub fn locks(
     (a, before): (&Path, &mut Baseline),
     (b, now): (&Path, &mut Baseline),
@@ -36,7 +36,7 @@ pub fn locks(
     let kind = kind(now);
     if before.old() != now.old() && now.old().is_some() {
         return Err(Trouble::new(
-            format!("{} is an old lock, which can't tell what {} can", shown(b), shown(a)),
+            format!("{} is an old lock, which does not record everything that {} does", shown(b), shown(a)),
             "name the old lock first",
         ));
     }
@@ -48,8 +48,8 @@ pub fn locks(
         return Err(Trouble::new(
             format!("{} and {} have no path in common", shown(a), shown(b)),
             format!(
-                "if one is a lock of the scripts, its paths begin with the root, which its check tells: compare it with \
-                 what is there, `driftlock diff {} live`",
+                "if one is a lock of the old scripts, its paths begin with the root: compare it with the live state, \
+                 `driftlock diff {} live`",
                 shown(a)
             ),
         ));
@@ -57,17 +57,17 @@ pub fn locks(
     Ok((kind, found))
 }
 
-/// Compares a lock, which is open, with the live state of the check that it belongs to. `read` reads it where that takes no check.
+/// Compares an open lock with the live state of its check. `read` reads a lock for which the check is not needed.
 ///
 /// # Errors
-/// A lock of no check of the run, or one that can't be read, and a check that can't be collected.
+/// The lock belongs to no check of the run or can't be read, or the check can't be collected.
 pub fn with_live<'r>(
     run: &'r Run,
     (a, file): (&Path, File),
     read: impl FnOnce(File) -> Result<Baseline, Trouble>,
     follow: impl Follow,
 ) -> Result<(OpenCheck<'r>, Comparison), Trouble> {
-    // A text lock may have the root in its paths, which takes the check to tell.
+    // A text lock may have the root in its paths. Only the check tells.
     let name = a.file_name().unwrap_or_default();
     let is_text = |check: &Check| {
         let old = check.lock.old.as_ref().is_some_and(|old| **old == *name);
@@ -99,15 +99,15 @@ pub fn with_live<'r>(
     Ok((check, found))
 }
 
-/// Refuses locks that tell of different things. One of `sha256sum`'s form tells of files, or is one of modules of the scripts, which
-/// only its check can say.
+/// Refuses locks of different kinds. A text lock is one of files, unless it is an old lock of modules. Only its check
+/// tells.
 fn of_one_kind((a, before): (&Path, &Baseline), (b, now): (&Path, &Baseline)) -> Result<(), Trouble> {
     let kinds = [kind(before), kind(now)];
     if kinds[0] == kinds[1] {
         return Ok(());
     }
     let problem = format!(
-        "{} and {} can't be compared: the one is a lock of {}, the other of {}",
+        "{} and {} can't be compared: one is a lock of {}, the other of {}",
         shown(a),
         shown(b),
         kinds[0].name(),
@@ -118,17 +118,17 @@ fn of_one_kind((a, before): (&Path, &Baseline), (b, now): (&Path, &Baseline)) ->
         problem,
         match text {
             Some((text, _)) => format!(
-                "if {} is a lock of modules of the scripts, its check tells how to read it: compare it with what is there, \
+                "if {} is a lock of modules of the old scripts, compare it with the live state: \
                  `driftlock diff {} live`",
                 shown(text),
                 shown(text)
             ),
-            None => "name two locks of one kind".to_owned(),
+            None => "name two locks of the same kind".to_owned(),
         },
     ))
 }
 
-/// Whether two locks that both have something share no path.
+/// Whether two locks with entries have no path in common.
 fn have_no_path_in_common(found: &Comparison) -> bool {
     let of = |change: &dyn Fn(&compare::Drift) -> bool| found.drift.iter().any(change);
     found.counts.verified == 0
@@ -146,7 +146,7 @@ fn kind(lock: &Baseline) -> Kind {
     }
 }
 
-/// What to say of a lock that is refused, one of these two.
+/// The error for a lock that is refused: one of these two.
 #[must_use]
 pub fn refused(a: &Path, b: &Path, error: &LockError) -> Trouble {
     let which = if a == b { shown(a) } else { format!("{} or {}", shown(a), shown(b)) };

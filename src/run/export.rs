@@ -1,4 +1,4 @@
-//! Writes all that is there into one directory, for people to read and for `lock --from`.
+//! Writes the live state into a directory, for people and for `lock --from`.
 
 mod summary;
 
@@ -18,21 +18,21 @@ use crate::session::{Collected, OpenCheck, Session, not_written};
 use crate::store;
 use crate::trouble::Trouble;
 
-/// The directory of the locks, as `lock --from` looks for it.
+/// The directory of the locks in an export, where `lock --from` looks for them.
 pub const LOCKS: &str = "locks";
-/// The page for people.
+/// The summary for people.
 pub const SUMMARY: &str = "SUMMARY.md";
 const CONFIG_HASHES: &str = "config_hashes.txt";
 
-/// What an export has.
+/// The contents of an export.
 pub struct Export<'r> {
     pub checks: Vec<Exported<'r>>,
     pub engines: Vec<Engine>,
-    /// What is not in it, each trouble once, and what of it may be no baseline.
+    /// What is missing, each message once; and reasons why a lock may not be a good baseline.
     pub told: Vec<Trouble>,
-    /// Whether all is in it.
+    /// Whether nothing is missing.
     pub is_whole: bool,
-    /// Why the rest of it could not be written.
+    /// Why the rest could not be written.
     pub ended: Result<(), Trouble>,
 }
 
@@ -44,29 +44,29 @@ pub struct Exported<'r> {
 
 /// An engine that was exported.
 pub struct Engine {
-    /// The directory with its files.
+    /// The directory of its files.
     pub directory: String,
     pub socket: String,
     inventory: Inventory,
 }
 
-/// Opens the directory to write to, which is empty or not there yet.
+/// Opens the directory to write to, which must be empty or must not exist.
 ///
 /// # Errors
-/// One that is not, and one where no check's own files may lie.
+/// The directory is not empty, or a check would record the files in it.
 pub fn open(session: &Session, output: &Path) -> Result<Directory, Trouble> {
     let directory = session.writable(output, "output", "--output", |_| SUMMARY.to_owned())??;
     let is_empty = directory.dir.entries().map(|mut entries| entries.next().is_none());
     if !is_empty.map_err(|error| failed(output, "", &error))? {
         return Err(Trouble::new(
             format!("the directory {} is not empty", shown(output)),
-            "name one that is, or is not there yet: what an export does not have must not be taken for a part of it",
+            "name an empty or a new directory, so that older files do not look like a part of the export",
         ));
     }
     Ok(directory)
 }
 
-/// Writes the live state, on `server` if that is no machine of ours.
+/// Writes the live state of `server` or, if that is `None`, of this machine.
 pub fn export<'r>(
     (output, directory): (&Path, &Directory),
     server: Option<&str>,
@@ -126,7 +126,7 @@ impl<'r> Export<'r> {
         store::create(directory, SUMMARY, summary.as_bytes()).map_err(|error| not_written(SUMMARY, &error))
     }
 
-    /// An engine that can't be connected to is the trouble of each of its checks, too. `known` has the problems so far.
+    /// Adds trouble, unless `known` already has its problem: all checks of an engine fail for the same reason.
     fn troubled(&mut self, trouble: Trouble, known: &mut HashSet<String>) {
         self.is_whole = false;
         if known.insert(trouble.problem.clone()) {
@@ -142,7 +142,7 @@ fn lock(check: &OpenCheck<'_>, live: &Collected, locks: &Dir, output: &Path) -> 
     write(locks, check.check, live, digest).map_err(|error| failed(output, &format!("{LOCKS}/{name}"), &error))
 }
 
-/// Adds the digests of single files.
+/// Adds the digests of the files of a check.
 fn hash(check: &OpenCheck<'_>, live: &Collected, hashes: &mut Vec<(Vec<u8>, Sha256Digest)>) {
     if !matches!(check.check.kind, Kind::Files | Kind::ContainerFiles) {
         return;
@@ -183,7 +183,7 @@ impl Engine {
     }
 }
 
-/// A JSON array, an element a line.
+/// A JSON array, with one element on each line.
 fn list<T: Serialize>(items: &[T]) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     crate::report::json::write_lines(&mut out, items)?;

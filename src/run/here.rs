@@ -1,28 +1,28 @@
-//! A baseline that came from elsewhere, and the roots that are here: how many entries differ.
+//! Compares a baseline that came from a server or an export with the roots here.
 
 use super::Follow;
 use crate::compare;
 use crate::declaration::Check;
 use crate::session::{Collected, OpenCheck, Run, Wanted};
 
-/// A lock that was written of what is elsewhere.
+/// A lock that was made from the state of a server or an export.
 pub struct New<'n, 'r> {
     pub check: OpenCheck<'r>,
     pub entries: &'n Collected,
-    /// Whether it takes the place of one, and has all that is there.
+    /// Whether it replaces an older lock, and has all of the state.
     pub takes_all: bool,
 }
 
-/// A check whose new baseline is not what is here.
+/// A check whose new baseline differs from the root here.
 pub struct Differs<'r> {
     pub check: &'r Check,
-    /// How many differ or could not be read; nothing where the root could not be compared.
+    /// How many entries differ or could not be read; `None` if the root could not be compared.
     pub entries: Option<u64>,
-    /// Whether what git has of the lock leads to the live state.
+    /// Whether a patch from the lock in git leads to the live state.
     pub takes_all: bool,
 }
 
-/// Compares new baselines with the roots that are open here; gives those that differ.
+/// Compares new baselines with the roots that are open here, and returns those that differ.
 pub fn differing<'n, 'r>(
     run: &'r Run,
     new: impl Iterator<Item = New<'n, 'r>>,
@@ -34,7 +34,7 @@ pub fn differing<'n, 'r>(
     }
     let here = follow.follow(|progress| run.collect(open, |new| Wanted::of(&new.check), false, progress));
     let differing = here.into_iter().filter_map(|(New { check, entries: new, takes_all }, here)| {
-        // Both are in memory, and have no errors of their own.
+        // Both are in memory, so there are no errors.
         let found = here.ok().and_then(|here| compare::compare(&mut new.entries(), &mut here.entries()).ok());
         let entries = found.map(|found| found.counts.drifted + found.counts.unverified);
         (entries != Some(0)).then_some(Differs { check: check.check, entries, takes_all })

@@ -1,4 +1,4 @@
-//! Writes the live state as locks, and tells what that changes.
+//! Writes the live state as locks, and reports what that changes.
 
 use std::io;
 
@@ -17,19 +17,19 @@ use crate::session::{Collected, OpenCheck, not_written};
 use crate::store;
 use crate::trouble::Trouble;
 
-/// How many of the paths that could not be read are named; the count tells of the rest.
+/// The most paths to name in a message; the others are only counted.
 const NAMED: usize = 20;
 
-/// What became of the lock of one check.
+/// The result of locking one check.
 pub struct Lock<'r> {
     pub check: OpenCheck<'r>,
-    /// The lock file as the operator knows it.
+    /// The path of the lock file, as messages show it.
     pub path: String,
-    /// Nothing if the lock was left as it is: an export has none of a check that not every server is asked for.
+    /// `None` if the lock was left unchanged, because an export has no lock of this check.
     pub result: Result<Option<Change>, Trouble>,
-    /// What of it may be no baseline.
+    /// Reasons why the lock may not be a good baseline.
     pub warnings: Vec<Trouble>,
-    /// What an export has of it.
+    /// The entries of an export.
     pub live: Option<Collected>,
 }
 
@@ -37,23 +37,23 @@ pub struct Lock<'r> {
 #[derive(Debug)]
 pub struct Change {
     pub entries: u64,
-    /// Against the lock that was there; nothing if there was none.
+    /// The difference from the old lock; `None` if there was none.
     pub since: Option<Comparison>,
-    /// Whether the file was written, or would be in a run that may write it.
+    /// Whether the file was written, or would be written without `dry_run`.
     pub written: bool,
-    /// What lies on the way and is not looked at.
+    /// What a reader could think is covered, but is not.
     pub uncovered: Vec<Uncovered>,
-    /// Which lock of the scripts that one was.
+    /// Which type of old lock it replaces, if any.
     pub old_lock: Option<OldLock>,
 }
 
-/// Writes the lock of each check if it would change. A run that may only read the locks says what would change.
+/// Writes the locks that change. A run that may only read the locks returns what would change.
 pub fn lock(all: Vec<Live<'_>>) -> Vec<Lock<'_>> {
     let locked = all.into_iter().map(|Live { check, found }| Lock { live: None, ..one(check, found.map(Some)) });
     locked.collect()
 }
 
-/// The same of an export, which may have nothing of a check.
+/// The same for an export, which may have no lock of a check.
 pub fn lock_exported<'r>(all: Vec<(OpenCheck<'r>, Result<Option<Collected>, Trouble>)>) -> Vec<Lock<'r>> {
     all.into_iter().map(|(check, found)| one(check, found)).collect()
 }
@@ -75,7 +75,7 @@ fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Tro
     let entries = acceptable(check, live)?;
     warnings.extend(touched(check.check, live));
     warnings.extend(misfits(check.check, &check.misfits(live)?));
-    // What was collected has no errors of its own.
+    // This stream has no errors.
     let digest = json::digest(&mut live.entries()).map_err(|error| check.refused(&error))?;
     let old = check.lock().map_err(|trouble| keep_evidence(trouble, check.check))?;
     let mut changed = true;
@@ -92,7 +92,7 @@ fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Tro
             changed = belongs.is_err()
                 || match &old {
                     Baseline::Json(old) => old.stated_digest() != digest.sri(),
-                    // Its order and spelling may be those of `sha256sum`, so only the bytes tell.
+                    // Another program may have written it with another order or spelling, so compare the bytes.
                     Baseline::Old(_) => true,
                     Baseline::Text(_) => comparison.counts.drifted > 0 || !is_canonical(check, live),
                 };
@@ -105,7 +105,7 @@ fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Tro
     Ok(Change { entries, since, written: changed, uncovered: live.uncovered.clone(), old_lock })
 }
 
-/// Writes the lock of a check, whatever is there, in a run that may.
+/// Writes the lock of a check over any old one, if the run may write.
 ///
 /// # Errors
 /// Those of the file system.
@@ -117,7 +117,7 @@ pub(super) fn write_lock(check: &OpenCheck<'_>, live: &Collected, digest: Sha256
     written().map_err(|error| not_written(&check.new_lock_path(), &error))
 }
 
-/// Whether the text lock that is there has exactly the bytes that would be written.
+/// Whether the old text lock has exactly the bytes that would be written.
 fn is_canonical(check: &OpenCheck<'_>, live: &Collected) -> bool {
     let mut bytes = Vec::new();
     let path = check.check.lock.path(check.server());
@@ -125,18 +125,18 @@ fn is_canonical(check: &OpenCheck<'_>, live: &Collected) -> bool {
         && check.run.locks().and_then(|locks| locks.read(path).ok()).is_some_and(|there| there == bytes)
 }
 
-/// What of a new lock may be no baseline: what was there while something wrote to it.
+/// A warning about entries that were touched during the run, so that their state may not be a good baseline.
 pub(super) fn touched(check: &Check, live: &Collected) -> Option<Trouble> {
     let touched: Vec<_> = live.touched.iter().map(|path| escaped(path).to_string()).collect();
     (!touched.is_empty()).then(|| {
         Trouble::new(
             format!("the check {}: {}", check.name, listed(&touched, "were touched during the run")),
-            "see what writes there, and run it again; with `strict = true` in the check, it is not taken",
+            "find out what writes there, and run it again; with `strict = true` in the check, such entries are refused",
         )
     })
 }
 
-/// What of a new lock Compose files speak against: it is drift all the same.
+/// A warning about entries that the Compose files contradict: they stay drift.
 fn misfits(check: &Check, Misfits { different, missing }: &Misfits) -> Option<Trouble> {
     let parts = [(different, "are not what its Compose files declare"), (missing, "are not there")];
     let parts = parts.iter().filter(|(names, _)| !names.is_empty()).map(|(names, what)| {
@@ -148,12 +148,12 @@ fn misfits(check: &Check, Misfits { different, missing }: &Misfits) -> Option<Tr
     (!parts.is_empty()).then(|| {
         Trouble::new(
             format!("the check {}: of its containers {}", check.name, parts.join("; ")),
-            "bring the stack up as its files say, or write `config` anew, and lock it again",
+            "start the stack as its files declare, or write the file that `config` names again; then lock it again",
         )
     })
 }
 
-/// Writes a lock, whatever is there.
+/// Writes a lock over any old one.
 pub(super) fn write(locks: &Dir, check: &Check, live: &Collected, digest: Sha256Digest) -> io::Result<()> {
     store::replace(locks, &check.lock.name, |out| match check.lock.format {
         LockFormat::Json => {
@@ -164,7 +164,7 @@ pub(super) fn write(locks: &Dir, check: &Check, live: &Collected, digest: Sha256
     })
 }
 
-/// A lock that is refused is never overwritten: it may be the only trace of what happened to it.
+/// The error for an old lock that is refused. It is not overwritten: it may be the only evidence of what happened.
 fn keep_evidence(trouble: Trouble, check: &Check) -> Trouble {
     Trouble::new(
         format!("{}; the lock of {} was left as it is", trouble.problem, check.name),
@@ -172,17 +172,17 @@ fn keep_evidence(trouble: Trouble, check: &Check) -> Trouble {
     )
 }
 
-/// Makes sure that everything could be read and that the format can hold it; gives the number of entries.
+/// Checks that every entry could be read and that the format can hold it. Returns the number of entries.
 ///
 /// # Errors
-/// What keeps them from being locked.
+/// Why they can't be locked.
 pub(super) fn acceptable(open: &OpenCheck<'_>, live: &Collected) -> Result<u64, Trouble> {
     let check = open.check;
     let mut count: u64 = 0;
     let mut below: u64 = 0;
     let mut unverified = Vec::new();
     let mut others = Vec::new();
-    // There are a dozen of them, however many entries there are.
+    // There are only about a dozen different remedies.
     let mut remedies: Vec<&str> = Vec::new();
     let mut entries = live.entries();
     while let Ok(Some(entry)) = entries.next() {
@@ -213,7 +213,7 @@ pub(super) fn acceptable(open: &OpenCheck<'_>, live: &Collected) -> Result<u64, 
     if count == 0 && check.lock.format == LockFormat::Sha256sum {
         return Err(Trouble::new(
             format!(
-                "the check {} finds nothing, and a sha256sum lock of nothing could not be told from one that was cut off",
+                "the check {} finds nothing, and an empty sha256sum lock would look like one that was cut off",
                 check.name
             ),
             "leave `lock` out of the check, so that it gets a JSON lock",

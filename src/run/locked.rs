@@ -1,4 +1,4 @@
-//! A check with its lock, on its way to a verdict.
+//! A check with its lock, from the comparison to the verdict.
 
 use super::verdict::judge;
 use crate::baseline::Baseline;
@@ -10,27 +10,27 @@ use crate::session::{OpenCheck, in_order};
 /// A check that can be compared with its lock.
 pub struct Locked<'r> {
     pub check: OpenCheck<'r>,
-    /// What stands before it, of all checks of the run.
+    /// Its index among the checks of the run.
     pub place: usize,
     pub lock: Baseline,
-    /// What is known of it so far: before it is judged, that nothing was collected.
+    /// Its report so far. Until it is judged, that says that nothing was collected.
     pub report: CheckReport,
 }
 
-/// What was collected of a check beside its entries.
+/// What was collected of a check, other than its entries.
 #[derive(Default)]
 pub struct Beside {
     pub mounts: Vec<Crossing>,
     pub uncovered: Vec<Uncovered>,
     pub touched: Vec<Vec<u8>>,
-    /// Whether its root has nothing in it.
+    /// Whether its root is empty.
     pub is_empty: bool,
 }
 
-/// Opens the lock of a check, or says what its outcome is without one.
+/// Opens the lock of a check.
 ///
 /// # Errors
-/// The outcome.
+/// The outcome of the check, if it can't be compared.
 pub fn open(check: &OpenCheck<'_>) -> Result<Baseline, Box<Outcome>> {
     if !check.applies() {
         return Err(Box::new(Outcome::OtherMode));
@@ -47,14 +47,14 @@ pub fn open(check: &OpenCheck<'_>) -> Result<Baseline, Box<Outcome>> {
 
 /// The checks of a run on one machine.
 pub(super) struct Checks<'r> {
-    /// Those that can be compared.
+    /// The checks that can be compared.
     pub locked: Vec<Locked<'r>>,
-    /// Those that have ended before anything was read, each with its place.
+    /// The reports of checks that ended before anything was read, each with its index.
     ended: Vec<(usize, CheckReport)>,
 }
 
 impl<'r> Checks<'r> {
-    /// Opens the locks of all these.
+    /// Opens the locks of these checks.
     pub fn open(all: impl Iterator<Item = OpenCheck<'r>>) -> Self {
         let mut checks = Self { locked: Vec::new(), ended: Vec::new() };
         for (place, check) in all.enumerate() {
@@ -70,7 +70,7 @@ impl<'r> Checks<'r> {
         checks
     }
 
-    /// The reports of all of them, in order.
+    /// The reports of all checks, in order.
     pub fn reports(self) -> Vec<CheckReport> {
         let mut all = self.ended;
         all.extend(self.locked.into_iter().map(|locked| (locked.place, locked.report)));
@@ -78,7 +78,7 @@ impl<'r> Checks<'r> {
     }
 }
 
-/// What is known of a check before anything is read.
+/// The report of a check before anything is read.
 fn report(check: &OpenCheck<'_>, outcome: Outcome) -> CheckReport {
     CheckReport {
         name: check.check.name.clone(),
@@ -98,7 +98,7 @@ fn report(check: &OpenCheck<'_>, outcome: Outcome) -> CheckReport {
 }
 
 impl Locked<'_> {
-    /// The outcome of a comparison with the live state. `live` gives the digest of that.
+    /// Sets the outcome of a comparison with the live state. `live` returns the digest of the live state.
     pub fn judge(
         &mut self,
         compared: Result<Comparison, LockError>,
@@ -120,7 +120,7 @@ impl Locked<'_> {
         }
     }
 
-    /// What was found, if it was compared.
+    /// Its comparison, if it was compared.
     #[must_use]
     pub const fn found(&self) -> Option<&Comparison> {
         match &self.report.outcome {
@@ -129,7 +129,7 @@ impl Locked<'_> {
         }
     }
 
-    /// The same, to add to it.
+    /// The same, to be changed.
     pub const fn found_mut(&mut self) -> Option<&mut Comparison> {
         match &mut self.report.outcome {
             Outcome::Compared { comparison, .. } => Some(comparison),

@@ -1,11 +1,11 @@
-//! The use cases: what `driftlock check`, `lock`, `diff`, `export` and `accept` do, without their arguments and output.
+//! The use cases: what `driftlock check`, `lock`, `diff`, `export` and `accept` do, without arguments and output.
 //!
-//! A [`Session`] opens what is planned, and enters the sandbox. Then each use case goes the same way:
+//! A [`Session`] opens everything that the run needs, and enters the sandbox. Then each use case has three steps:
 //!
-//! 1. Where entries come from: this machine ([`state::here`]), an export ([`Run::exported`]), or a server
-//!    ([`state::of_server`]), each check by check. What is only compared is not kept, but read as a stream ([`check`]).
-//! 2. [`Locked`] is a check with its lock. The live state is compared with it, and judged.
-//! 3. The result is a typed value. Nothing here prints; what is to be told to people is in the result.
+//! 1. Collect entries, check by check: from this machine ([`state::here`]), an export ([`Run::exported`]), or a server
+//!    ([`state::of_server`]). [`check`] does not keep the entries of a server, but compares them as a stream.
+//! 2. Compare them with the lock ([`Locked`]), and judge the result.
+//! 3. Return a typed value. Nothing here prints; the value has the messages for people.
 
 pub mod accept;
 pub mod api;
@@ -35,16 +35,16 @@ use crate::session::OpenCheck;
 use crate::session::{Run, Session};
 use crate::walk::Progress;
 
-/// The most memory that the differences between the locks and one server may take, in bytes: some 300,000 entries. Without
-/// a bound, a server that lies could exhaust this machine.
+/// The most memory for the differences between the locks and one server, in bytes: some 300,000 entries. Without a
+/// limit, a server that lies could exhaust this machine.
 const DIFFERENCES_LIMIT: usize = 64 << 20;
 
-/// The same of all servers of a run, each of which has its share: all are kept until the report is written.
+/// The same for all servers of a run together, each with its share. Differences are kept until the report is written.
 const ALL_DIFFERENCES_LIMIT: usize = 2 << 30;
 
-/// Follows the reads of a run, from a thread of its own if it wants: to show how far they are, or to give them up.
+/// Follows the progress of a run, to show it or to give up the run.
 pub trait Follow {
-    /// Does `work`, which reads, and tells how far it is.
+    /// Calls `work`, which reads and updates the progress.
     fn follow<T>(self, work: impl FnOnce(&'static Progress) -> T) -> T;
 }
 
@@ -54,17 +54,17 @@ pub struct Unfollowed;
 
 impl Follow for Unfollowed {
     fn follow<T>(self, work: impl FnOnce(&'static Progress) -> T) -> T {
-        // A thread that hangs may look at it as long as the process lives.
+        // A thread that hangs may use it until the process ends.
         work(Box::leak(Box::default()))
     }
 }
 
-/// The time since then, as exact as it is kept, so that a report that was read back says the same.
+/// The time since then, in whole milliseconds as in JSON, so that a report that is read back is equal.
 fn since(begun: Instant) -> Duration {
     Duration::from_millis(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
-/// What a server is asked for of these checks: nothing of those of which nothing says where their roots lie there.
+/// The requests for these checks on a server. Checks whose root on it is not declared are left out.
 fn asked<'r>(checks: impl Iterator<Item = OpenCheck<'r>>, server: &'r Server) -> Vec<Asked<'r>> {
     checks.filter_map(|OpenCheck { check, .. }| Some(Asked { check, root: server.root(check)? })).collect()
 }

@@ -1,4 +1,4 @@
-//! `check --seal FILE`: whether the baseline is what an allowed signer sealed.
+//! `check --seal FILE`: verifies that an allowed signer sealed the baseline.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -21,47 +21,50 @@ use crate::trouble::Trouble;
 /// How a seal is verified.
 #[derive(Clone, Debug, Default)]
 pub struct SealPlan {
-    /// The allowed signers; without a file, those of the machine, if it has some.
+    /// The file of allowed signers. Without it: that of the machine, if it has one.
     pub signers: Option<PathBuf>,
-    /// Where the newest seal is remembered.
+    /// The file that remembers the newest seal.
     pub state: Option<PathBuf>,
-    /// The declaration that was sealed, if the run's own was made from it.
+    /// The declaration that was sealed, if the one of this run was generated from it.
     pub declaration: Option<PathBuf>,
 }
 
-/// What a seal is verified with, open.
+/// The open files to verify a seal with.
 pub struct Sealing {
     signers: File,
-    /// The declaration that was sealed, if the run's own was made from it.
+    /// The declaration that was sealed, if the one of this run was generated from it.
     declared: Option<Declared>,
     shown: String,
-    /// The zone of times in the file that name none.
+    /// The time zone of times in the file without a zone.
     zone: TimeZone,
     at: Timestamp,
     state: Option<StateFile>,
 }
 
-/// Where the last seal is remembered.
+/// The file that remembers the newest seal.
 struct StateFile {
-    /// A directory that is gone is trouble, and no reason not to check.
+    /// An error if the directory is gone. That is trouble, but the check runs.
     directory: Result<Directory, Trouble>,
     name: String,
     path: PathBuf,
 }
 
 impl Sealing {
-    /// Opens the allowed signers, if there are any, and the directory of the state. From then on, the run keeps the digest
-    /// of every lock that it reads.
+    /// Opens the file of allowed signers, if there is one, and the directory of the state. From then on, the run
+    /// records the digest of every lock that it reads.
     ///
     /// # Errors
-    /// A file that can't be opened, a state that lies where a check looks, and a state without allowed signers.
+    /// A file can't be opened, a check would record the state, or there are no allowed signers for a state.
     pub fn open(plan: &SealPlan, session: &mut Session) -> Result<Option<Self>, Trouble> {
         let Some((path, signers)) = capability::allowed_signers(plan.signers.as_deref())? else {
             let without = [("--seal-state", &plan.state), ("--sealed-declaration", &plan.declaration)];
             return match without.into_iter().find_map(|(option, file)| Some((option, file.as_deref()?))) {
                 None => Ok(None),
                 Some((option, file)) => Err(Trouble::new(
-                    format!("{option} {}: no seal is verified, since no signers are allowed", shown(file)),
+                    format!(
+                        "{option} {}: no seal is verified, because there is no file of allowed signers",
+                        shown(file)
+                    ),
                     "name the file of allowed signers: --seal FILE",
                 )),
             };
@@ -84,7 +87,7 @@ impl Sealing {
         self.state.as_ref()?.directory.as_ref().ok()
     }
 
-    /// Verifies the seal, if that was asked for, and says in the report what became of it.
+    /// Verifies the seal, if that was asked for, and adds the result to the report.
     pub fn verify(sealing: Option<&Self>, run: &Run, report: &mut Report) {
         let seal = sealing.map(|sealing| Arc::new(sealing.found(run)));
         for host in &mut report.hosts {
@@ -92,8 +95,8 @@ impl Sealing {
         }
     }
 
-    /// Whether the seal is good, and the locks that were read, all other locks and the declaration are what was sealed. If all
-    /// of this holds, the seal is remembered.
+    /// Verifies the signature of the seal, and compares the locks that were read, all other locks and the declaration
+    /// with it. If all of this is right, remembers the seal.
     fn found(&self, run: &Run) -> SealReport {
         let verified = match self.verified(run) {
             Ok(verified) => verified,
@@ -101,7 +104,7 @@ impl Sealing {
         };
         let declared = self.declared.as_ref().unwrap_or(&run.session.declared);
         let mut troubles = run.not_as_sealed(&verified.seal, declared);
-        // A seal of other locks, of another project of the same signer for example, must not lock the real one out.
+        // A seal of other locks, for example of the signer's other project, must not lock out the real one.
         let holds = troubles.is_empty();
         if let Some(state) = &self.state
             && let Err(trouble) = state.admit(&verified.state(), holds)
@@ -143,8 +146,8 @@ impl Sealing {
                     "find out who sealed it; if you know the key, add it to the allowed signers"
                 }
                 SealError::Signature(SignatureError::Unverified(_)) => {
-                    "if `driftlock seal` was interrupted, run it again; else find out who changed the seal, and restore it \
-                     from git"
+                    "if `driftlock seal` was interrupted, run it again; otherwise find out who changed the seal, and restore \
+                    it from git"
                 }
                 SealError::Signature(_) | SealError::Document(_) => {
                     "find out who changed it, and restore it and the locks from git"
@@ -170,14 +173,14 @@ fn read(run: &Run, name: &str, limit: u64, missing: &str, remedy: &str) -> Resul
 impl StateFile {
     fn open(path: &Path, session: &Session) -> Result<Self, Trouble> {
         let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
-            Trouble::new(format!("--seal-state {}: that is no name of a file", shown(path)), "name a file")
+            Trouble::new(format!("--seal-state {}: the path does not end in a file name", shown(path)), "name a file")
         })?;
         let above = path.parent().unwrap_or(Path::new(""));
         let directory = session.existing(above, "seal state", |_| name.to_owned())?;
         Ok(Self { directory, name: name.to_owned(), path: path.to_path_buf() })
     }
 
-    /// Makes sure that a seal is not older than the one that was seen last, and remembers it if it `holds`.
+    /// Checks that a seal is not older than the newest one seen so far, and remembers it if it `holds`.
     fn admit(&self, seal: &State, holds: bool) -> Result<(), Trouble> {
         let Directory { dir, .. } = self.directory.as_ref().map_err(Clone::clone)?;
         let last = self.last(dir)?;
@@ -189,7 +192,8 @@ impl StateFile {
         }
         let mut newer = None;
         let written = store::replace(dir, &self.name, |out| {
-            // Another run may have seen a newer one since. It can't write now: the temporary file is ours.
+            // Another run may have seen a newer one in between. It can't write now, because this run holds the
+            // temporary file.
             newer = self.last(dir).ok().flatten().filter(|now| now.admits(seal).is_err());
             match newer {
                 Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
@@ -204,18 +208,18 @@ impl StateFile {
 
     fn rolled_back(&self, rollback: Rollback) -> Trouble {
         Trouble::new(
-            format!("the seal is refused: {rollback}, as {} has it", shown(&self.path)),
+            format!("the seal is refused: {rollback}, according to {}", shown(&self.path)),
             "find out who put back an old seal or made a second one, and restore the newest from git; if that is what you \
              want, seal the locks again",
         )
     }
 
-    /// The last seal that was seen; `None` if there was none.
+    /// The newest seal that was seen; `None` if there was none.
     fn last(&self, dir: &Dir) -> Result<Option<State>, Trouble> {
         let refused = |problem: String| {
             Trouble::new(
                 format!("the state of seals {} is refused: {problem}", shown(&self.path)),
-                "find out what happened to it; if you remove it, the next seal is taken whatever its serial is",
+                "find out what happened to it; if you remove it, the next run accepts a seal with any serial",
             )
         };
         let mut options = OpenOptions::new();

@@ -14,18 +14,18 @@ use crate::trouble::Trouble;
 /// Which servers a run asks, and how.
 #[derive(Clone, Debug)]
 pub struct Servers {
-    /// Declared names, and hosts.
+    /// Names of declared servers, and hosts.
     pub named: Vec<String>,
-    /// The names of groups.
+    /// Names of groups.
     pub groups: Vec<String>,
-    /// All that are declared.
+    /// Whether to ask all declared servers.
     pub all: bool,
-    /// The user, the private key and the port on all of them, in the place of what is declared.
+    /// The user, the private key and the port for all servers, instead of the declared ones.
     pub user: Option<String>,
     pub key: Option<PathBuf>,
     pub port: Option<u16>,
     pub program: Pushed,
-    /// How many are asked at once.
+    /// How many servers are asked at once.
     pub jobs: NonZeroUsize,
     pub connect_timeout: Duration,
     pub limits: Limits,
@@ -34,16 +34,16 @@ pub struct Servers {
 /// The program that answers on a server.
 #[derive(Clone, Debug)]
 pub enum Pushed {
-    /// The one that is installed there.
+    /// The installed one.
     Nothing,
-    /// This one, which is sent along.
+    /// This program, which is sent.
     Own,
-    /// The one in this file, which is sent along.
+    /// The program in this file, which is sent.
     File(PathBuf),
 }
 
 impl Servers {
-    /// The servers that are meant, each once, in the order in which they are named.
+    /// The selected servers, each once, in the order in which they are named.
     pub(super) fn meant(&self, declared: &Declared) -> Result<Vec<Server>, Trouble> {
         let known = &declared.declaration.servers;
         if self.all {
@@ -65,7 +65,7 @@ impl Servers {
                     if let Some(declared) = by_name.get(server.name.as_str()) {
                         let (given, name) = (escaped(given.as_bytes()), escaped(declared.name.as_bytes()));
                         return Err(Trouble::new(
-                            format!("--server {given}: {name} is declared, with a way in of its own"),
+                            format!("--server {given}: the server {name} is declared, with its own login"),
                             format!("write --server {name} and --ssh-user"),
                         ));
                     }
@@ -84,7 +84,7 @@ impl Servers {
     }
 }
 
-/// Servers that are meant, each once.
+/// The selected servers, each once.
 #[derive(Default)]
 struct Meant {
     servers: Vec<Server>,
@@ -121,7 +121,7 @@ fn undeclared(given: &str, known: &[Server]) -> Result<Server, Trouble> {
             Problem::HostWithPort { host, port } => {
                 let user = given.rsplit_once('@').map_or("", |(user, _)| user);
                 let at = if user.is_empty() { "" } else { "@" };
-                // Escaped whole: an address that begins with `::` is no line that does.
+                // The whole line is escaped: an address that begins with `::` is not at the beginning of it.
                 let arguments = format!("--server {user}{at}{host} --ssh-port {port}");
                 format!("write `{}`", escaped(arguments.as_bytes()))
             }

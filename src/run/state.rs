@@ -1,4 +1,4 @@
-//! The live state, check by check, to be written down: on this machine, on a server, or in an export.
+//! The live state, check by check, for `lock` and `export`: of this machine or of a server.
 
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -16,7 +16,7 @@ use crate::remote::{Answer, AnswerError};
 use crate::session::{Collected, OpenCheck, Run, Wanted, in_order};
 use crate::trouble::Trouble;
 
-/// A check, and the live state of it.
+/// A check and its live state.
 pub struct Live<'r> {
     pub check: OpenCheck<'r>,
     pub found: Result<Collected, Trouble>,
@@ -25,16 +25,16 @@ pub struct Live<'r> {
 /// Each engine, by its socket.
 pub type Engines = Vec<(String, Result<Inventory, Trouble>)>;
 
-/// All that this machine has of these checks, with the NAR of each module.
+/// Collects these checks on this machine, with the NAR of each module.
 pub fn here<'r>(run: &'r Run, checks: impl Iterator<Item = OpenCheck<'r>>, follow: impl Follow) -> Vec<Live<'r>> {
     let found = follow.follow(|progress| run.collect(checks.collect(), Wanted::of, true, progress));
     found.into_iter().map(|(check, found)| Live { check, found }).collect()
 }
 
-/// All that a server has of the checks that it is asked for. An answer that is not whole is none.
+/// Collects the checks that a server is asked for. An incomplete answer is an error.
 ///
 /// # Errors
-/// One that can't be reached, or does not answer in full.
+/// The server can't be reached, or does not answer in full.
 pub fn of_server<'r>(
     run: &'r Run,
     connection: Connection<'_>,
@@ -42,7 +42,7 @@ pub fn of_server<'r>(
 ) -> Result<(Vec<Live<'r>>, Engines), Trouble> {
     let name = escaped(server.name.as_bytes());
     let of_server = |trouble: Trouble| Trouble::new(format!("{name}: {}", trouble.problem), trouble.remedy);
-    // What is for this machine alone is no state of a server.
+    // Checks that are only for this machine are not part of a server's state.
     let checks = run.checks_of(server).filter(|check| check.check.modes.server);
     let mut failed = Vec::new();
     let mut open = Vec::new();
@@ -57,8 +57,8 @@ pub fn of_server<'r>(
             return Err(trouble);
         }
         return Err(Trouble::new(
-            format!("there is nothing to ask {name} for"),
-            "declare a check whose `modes` have \"server\", and where it looks there: `server_root`",
+            format!("there is nothing to read on {name}: no check is for it"),
+            "declare a check with \"server\" in its `modes`, and its `server_root`",
         ));
     }
     let asked = asked(open.iter().map(|(_, check)| *check), server);
@@ -74,10 +74,10 @@ pub fn of_server<'r>(
     Ok((all, engines))
 }
 
-/// What a server has sent.
+/// The answer of a server.
 #[derive(Default)]
 struct Received {
-    /// In the order in which they were asked for.
+    /// In the order of the request.
     checks: Vec<Result<Collected, Trouble>>,
     engines: Engines,
 }
@@ -91,8 +91,8 @@ impl Received {
                 Err(trouble) => Err(trouble),
                 Ok(mut collected) => {
                     let list = List::read(&mut collected);
-                    // What was wrong with the answer comes first.
-                    // The length of the whole answer is the bound here.
+                    // An error in the answer comes first.
+                    // The limit here is the length of the whole answer.
                     collected.finish(&mut usize::MAX.clone())?;
                     list.map(Collected::from).map_err(|error| Trouble::new(error.to_string(), error.remedy()))
                 }

@@ -7,8 +7,8 @@ use crate::path::escaped;
 use crate::report::Outcome;
 use crate::trouble::Trouble;
 
-/// The outcome of a check that was compared. `place` is where its entries are, and whether that is known to be empty; `live`
-/// gives the digest of what was there.
+/// The outcome of a check that was compared. `place` is its root or engine, and whether that is known to be empty.
+/// `live` returns the digest of the live state.
 pub(super) fn judge(
     check: &Check,
     (place, is_empty): (&str, bool),
@@ -16,15 +16,15 @@ pub(super) fn judge(
     stated: Option<&str>,
     live: impl FnOnce() -> Option<String>,
 ) -> Outcome {
-    // Where attributes are asked for, the root itself is an entry, and one entry is nothing but that.
+    // If attributes are recorded, the root itself is an entry. A single entry is then only the root.
     let none = u64::from(!check.attributes.is_empty() && matches!(check.kind, Kind::Files | Kind::Trees));
     if comparison.counts.entries <= none && !check.allow_empty {
         return Outcome::Failed(nothing_found(check, place, is_empty));
     }
-    // Of Compose projects the lock tells only what the files do not say.
+    // For a Compose project, the lock has only what the Compose files do not declare, so its digest does not fit.
     let digest = stated.filter(|_| check.kind != Kind::Compose).map(str::to_owned);
     let live_digest = match comparison.counts {
-        // So many bytes of paths are not gone through once more, to know what nothing is compared with.
+        // The difference is huge. Do not read all entries again for a digest that nothing is compared with.
         _ if !comparison.left_out.is_nothing() => None,
         counts if counts.unverified > 0 => None,
         counts if counts.drifted == 0 && digest.is_some() => digest.clone(),
@@ -33,7 +33,7 @@ pub(super) fn judge(
     Outcome::Compared { comparison, digest, live_digest }
 }
 
-/// What to say of a check that has nothing to check in this place.
+/// The error for a check that finds nothing.
 pub fn nothing_found(check: &Check, place: &str, is_empty: bool) -> Trouble {
     if check.kind.is_of_containers() {
         let picks_some = check.engine.as_ref().is_some_and(|engine| {
@@ -49,7 +49,7 @@ pub fn nothing_found(check: &Check, place: &str, is_empty: bool) -> Trouble {
     if is_empty {
         return Trouble::new(
             format!("the check {} finds nothing: the root {root} is empty", check.name),
-            "see whether it is a submodule that is not checked out (`git submodule update --init`), or a file system that is \
+            "check whether it is a submodule that is not checked out (`git submodule update --init`), or a file system that is \
              not mounted; write `allow_empty = true` if that is what you expect",
         );
     }

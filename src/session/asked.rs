@@ -1,4 +1,4 @@
-//! Which checks of a run a server is asked for.
+//! Which checks of a run each server is asked for.
 
 use std::collections::HashSet;
 
@@ -9,7 +9,7 @@ use crate::shell;
 use crate::trouble::Trouble;
 
 impl Session {
-    /// The server that this run is about, if it is one.
+    /// The server that this run is about, if it is only one.
     #[must_use]
     pub fn server(&self) -> Option<&str> {
         match &self.servers[..] {
@@ -18,12 +18,12 @@ impl Session {
         }
     }
 
-    /// Makes it known which servers this run is about.
+    /// Records which servers this run is about.
     pub fn is_about<'a>(&mut self, servers: impl Iterator<Item = &'a Server>) {
         self.servers = servers.map(|server| server.name.clone()).collect();
     }
 
-    /// The line that locks a check of this run.
+    /// The command that locks a check of this run.
     #[must_use]
     pub fn lock_line(&self, check: &Check) -> String {
         let option = if check.modes.local { "--as" } else { "--server" };
@@ -32,7 +32,7 @@ impl Session {
         format!("driftlock lock --check {}{server}", shell::word(check.name.as_bytes()))
     }
 
-    /// The locks that this run may write, below the locks directory.
+    /// The paths of the locks that this run may write, below the locks directory.
     pub(super) fn lock_paths(&self) -> Vec<String> {
         let paths = self.checks().flat_map(|check| match check.lock.per_server {
             true => self.servers.iter().map(|server| check.lock.path(Some(server))).collect(),
@@ -41,10 +41,10 @@ impl Session {
         paths.collect()
     }
 
-    /// Makes sure that at least one check of this run is for this machine. `what` would be done with them.
+    /// Checks that at least one check of this run is for this machine. `what` is the command, for the message.
     ///
     /// # Errors
-    /// Which checks there are, and where they can be carried out.
+    /// All checks are only for servers.
     pub fn for_this_machine(&self, what: &str) -> Result<(), Trouble> {
         if self.checks().any(|check| check.modes.local) {
             return Ok(());
@@ -54,37 +54,37 @@ impl Session {
         let server = declared.as_deref().unwrap_or("HOST");
         let checks: String = names.iter().map(|name| format!(" --check {name}")).collect();
         let here =
-            declared.as_ref().map(|server| format!("; on that server itself: driftlock {what}{checks} --as {server}"));
+            declared.as_ref().map(|server| format!("; on the server itself: driftlock {what}{checks} --as {server}"));
         let here = here.unwrap_or_default();
         let remedy = match what {
-            "check" => format!("ask a server: driftlock check{checks} --server {server}{here}"),
-            "lock" => format!("take what a server has: driftlock lock{checks} --server {server}{here}"),
+            "check" => format!("check a server: driftlock check{checks} --server {server}{here}"),
+            "lock" => format!("lock the state of a server: driftlock lock{checks} --server {server}{here}"),
             _ => format!(
-                "take what a server has: driftlock export{checks} --server {server} --output runtime, and then driftlock \
+                "export the state of a server: driftlock export{checks} --server {server} --output runtime, and then driftlock \
                  {what}{checks} --from runtime"
             ),
         };
         let (subject, are) = if names.len() == 1 { ("the check", "is") } else { ("the checks", "are") };
-        let problem =
-            format!("there is nothing to {what} here: {subject} {} {are} for servers alone", names.join(", "));
+        let problem = format!("there is nothing to {what} here: {subject} {} {are} only for servers", names.join(", "));
         Err(Trouble::new(problem, format!("{remedy}; or add \"local\" to `modes`")))
     }
 
-    /// The checks of this run that a server is asked for, in the order of the declaration, each with its place in it. Where
-    /// nothing says which, those for this machine alone are among them: a report says that they do not apply.
+    /// The checks of this run that a server is asked for, in the order of the declaration, each with its index in it.
+    /// Without `checks` in the declaration, these include checks that are only for this machine: the report says that
+    /// they do not apply.
     #[must_use]
     pub fn checks_of(&self, server: &Server) -> Vec<(usize, &Check)> {
         self.opened_of(server).into_iter().map(|opened| (opened.place, opened.check(&self.declared))).collect()
     }
 
-    /// The same with what is open for them.
+    /// The same checks, with what is open for them.
     pub(super) fn opened_of(&self, server: &Server) -> Vec<&Opened> {
         let Some(named) = server.named_checks() else { return self.checks.iter().collect() };
         let at = |place| self.checks.binary_search_by_key(&place, |opened| opened.place).ok();
         named.into_iter().filter_map(|place| Some(&self.checks[at(place)?])).collect()
     }
 
-    /// The checks of this run that every server is asked for, by their places in the declaration.
+    /// The checks of this run that every server is asked for, by their indices in the declaration.
     pub(super) fn asked_everywhere(&self) -> HashSet<usize> {
         let Declaration { checks, servers, .. } = &self.declared.declaration;
         let choosy: Vec<_> = servers.iter().filter_map(Server::named_checks).collect();
@@ -94,7 +94,7 @@ impl Session {
         self.checks.iter().map(|opened| opened.place).filter(everywhere).collect()
     }
 
-    /// The checks of this run that are for servers, and that none of these is asked for.
+    /// The checks of this run that are for servers, but that none of these servers is asked for.
     #[must_use]
     pub fn checks_of_none<'a>(&self, servers: impl Iterator<Item = &'a Server> + Clone) -> Vec<&Check> {
         if servers.clone().any(|server| server.check_lists().next().is_none()) {
@@ -107,20 +107,20 @@ impl Session {
     }
 }
 
-/// What to say of servers that are asked for none of the checks of a run.
+/// The error for servers that are asked for none of the checks of a run.
 #[must_use]
 pub fn for_nothing(servers: &[&str], checks: &[&str]) -> Trouble {
     let (whose, are) = if servers.len() == 1 { ("its", "is") } else { ("their", "are") };
     let (servers, checks) = (some(servers, "and"), some(checks, "or"));
     Trouble::new(
         format!(
-            "there is nothing to ask for: {servers} {are} not asked for {checks}, as {whose} `checks` or those of {whose} groups say"
+            "there is nothing to check: {servers} {are} not asked for {checks}, because of {whose} `checks` or those of {whose} groups"
         ),
         "leave out --check, or name the check in `checks` of the server or of a group that it is in",
     )
 }
 
-/// Names in a sentence: a few, and how many there are beside them.
+/// Names in a sentence: a few, and the number of the others.
 #[must_use]
 pub fn some(names: &[&str], last: &str) -> String {
     const MOST: usize = 12;

@@ -1,4 +1,4 @@
-//! Drift as a patch: what is locked, from a reference that has it, and the live state, by the handles of the run.
+//! Drift as a patch. The locked contents come from a reference, the live contents from the root, through open handles.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -16,15 +16,16 @@ use crate::shell;
 use crate::trouble::Trouble;
 use crate::walk;
 
-/// How many drifts of a check are looked at once more.
+/// The most drifts of a check whose live status is read.
 const LOOKED_AT: usize = 1000;
 
-/// What a patch of a check needs beside its root.
+/// What a patch needs of a check, other than its root.
 #[derive(Debug)]
 pub(super) struct Reference {
-    /// The root as the patch names it: relative to the top of the git work tree, or without one to the declaration's directory.
+    /// The root as the patch names it: relative to the top of the git work tree or, without one, to the declaration's
+    /// directory.
     named: Result<String, Trouble>,
-    /// A tree that may have what is locked.
+    /// A tree that may have the locked contents.
     directory: Result<Directory, Trouble>,
 }
 
@@ -35,7 +36,8 @@ impl Reference {
 }
 
 impl Session {
-    /// Opens the references of all checks for what a server has: below `given`, or the roots here, or what each check declares.
+    /// Opens the references of all checks, to compare with a server: below `given`, or the roots here, or the declared
+    /// references.
     ///
     /// # Errors
     /// Those of [`open_references`](Self::open_references).
@@ -43,17 +45,17 @@ impl Session {
         let base = self.declared.base.clone();
         let of_check = |check: &Check| {
             let root = base.join(&check.root);
-            // One that is absolute may lie on servers alone.
+            // An absolute root may exist only on servers.
             if capability::exists(&root) || check.reference.is_none() { Some(root) } else { None }
         };
         self.open_references_or(given, of_check)
     }
 
-    /// Opens the references of all checks: below `given`, which stands in the place of the declaration's directory, or what each
-    /// check declares.
+    /// Opens the references of all checks: below `given`, which replaces the declaration's directory, or the declared
+    /// references.
     ///
     /// # Errors
-    /// A directory that is given and can't be opened. What a check declares is trouble of that check alone.
+    /// `given` can't be opened. A declared reference that can't be opened is trouble of its check only.
     pub fn open_references(&mut self, given: Option<&Path>) -> Result<(), Trouble> {
         self.open_references_or(given, |_| None)
     }
@@ -76,8 +78,8 @@ impl Session {
                 (None, Some(reference), _) => Ok(reference),
                 (_, _, Err(trouble)) => Err(trouble.clone()),
                 (None, None, _) => Err(Trouble::new(
-                    format!("the check {} has no reference, which could have what is locked", check.name),
-                    "name a tree that has it with --reference DIR, or write `reference` in the check",
+                    format!("the check {} has no reference with the locked contents", check.name),
+                    "name a tree with the locked contents with --reference DIR, or write `reference` in the check",
                 )),
             };
             let in_tree = |named: String| {
@@ -113,25 +115,25 @@ fn not_in_a_patch(root: &Path, check: &Check) -> Trouble {
     Trouble::new(problem, "name the other checks with --check")
 }
 
-/// Gives the contents of the file at a path, if they are what the record tells of, or else why they are not there.
+/// Returns the contents of the file at a path if they fit the record, or else why there are none.
 pub type Contents<'a> = dyn Fn(&[u8], &Record) -> Result<Vec<u8>, String> + 'a;
 
-/// The live state, where the entries of a check are.
+/// The live state of a check.
 pub struct Live<'a> {
-    /// As the operator knows it.
+    /// The path of the root, as messages show it.
     pub place: &'a str,
     pub contents: &'a Contents<'a>,
 }
 
 impl OpenCheck<'_> {
-    /// The contents of a file, if they are still what the record tells of.
+    /// The contents of a file, if they still fit the record.
     ///
     /// # Errors
-    /// Why they are not there.
+    /// Why there are no such contents.
     pub fn live_contents(&self, path: &[u8], record: &Record) -> Result<Vec<u8>, String> {
         let root = self.opened.root().ok_or_else(|| "its root is not open".to_owned())?;
         if record.content.sha256().is_none() {
-            return Err("it is no file".to_owned());
+            return Err("it is not a file".to_owned());
         }
         match read(root.dir.as_fd(), path, record) {
             Ok(contents) => Ok(contents.bytes),
@@ -140,13 +142,13 @@ impl OpenCheck<'_> {
         }
     }
 
-    /// When an entry was written, and whose it is, if that can still be told.
+    /// The mtime and the owner of an entry, if it can still be read.
     #[must_use]
     pub fn live_status(&self, path: &[u8]) -> Option<LiveStatus> {
         walk::status(self.opened.root()?.dir.as_fd(), path)
     }
 
-    /// Adds to the first drifts when the live entries were written, and who owns them.
+    /// Adds the mtime and the owner of the live entries to the first drifts.
     pub fn look_at(&self, found: &mut Comparison) {
         let there = found.drift.iter_mut().filter(|drift| drift.actual.is_some());
         for drift in there.take(LOOKED_AT) {
@@ -154,8 +156,8 @@ impl OpenCheck<'_> {
         }
     }
 
-    /// Writes what drifted: from what is locked to the live state, or with `reverse` the way back. Gives what could not be
-    /// written, and why.
+    /// Writes the drift as a patch: from the locked to the live state or, with `reverse`, back. Returns what could not
+    /// be written, and why.
     ///
     /// # Errors
     /// Those of `out`.
@@ -169,8 +171,8 @@ impl OpenCheck<'_> {
     ) -> io::Result<Vec<Trouble>> {
         let check = self.check;
         let Some(reference) = &self.opened.reference else {
-            let problem = format!("the contents of the check {} are not read here", check.name);
-            return Ok(vec![Trouble::new(problem, "see the change where they are, with `driftlock diff --patch`")]);
+            let problem = format!("the check {} is not read here, so its contents are not known", check.name);
+            return Ok(vec![Trouble::new(problem, "run `driftlock diff --patch` on the machine that has them")]);
         };
         let named = match &reference.named {
             Ok(named) => named,
@@ -185,14 +187,16 @@ impl OpenCheck<'_> {
                 match node(record, || {
                     let directory = reference.directory.as_ref().map_err(|_| Missing::Reference)?;
                     let contents = read(directory.dir.as_fd(), path, record)?;
-                    // What moved or has another mode is there once more.
+                    // After a move or a change of mode, the live file has the locked contents too.
                     let sha256 = |record: &Record| record.content.sha256();
                     if drift.actual.as_ref().and_then(sha256) == sha256(record) {
                         same = Some(contents.bytes.clone());
                     }
                     Ok(contents)
                 }) {
-                    Err(Missing::Contents(reason)) => Err(Missing::Contents(format!("no reference has it: {reason}"))),
+                    Err(Missing::Contents(reason)) => {
+                        Err(Missing::Contents(format!("the reference does not have it: {reason}")))
+                    }
                     result => result,
                 }
             });
@@ -221,15 +225,18 @@ impl OpenCheck<'_> {
         }
         troubles.extend(no_reference.cloned());
         if !found.left_out.is_nothing() {
-            let problem = format!("the check {}: more drifted than can be kept, and is not in the patch", check.name);
-            let remedy = format!("see what: driftlock check --check {}", shell::word(check.name.as_bytes()));
+            let problem = format!(
+                "the check {}: more entries drifted than a run keeps, and the patch does not have the others",
+                check.name
+            );
+            let remedy = format!("list what drifted: driftlock check --check {}", shell::word(check.name.as_bytes()));
             troubles.push(Trouble::new(problem, remedy));
         }
         Ok(troubles)
     }
 }
 
-/// Where the old contents of a drift were, and what is locked of them. Of two files that were swapped, each is told by itself.
+/// The path of a drift's old contents, and their locked record. Two files that were swapped are two separate changes.
 pub(super) fn before<'a>(drift: &'a Drift, all: &'a [Drift]) -> (&'a [u8], Option<&'a Record>) {
     let Some(from) = &drift.from else { return (drift.path.as_bytes(), drift.expected.as_ref()) };
     match compare::drift_of(all, from) {
@@ -238,13 +245,13 @@ pub(super) fn before<'a>(drift: &'a Drift, all: &'a [Drift]) -> (&'a [u8], Optio
     }
 }
 
-/// Why contents are not there.
+/// Why there are no contents.
 pub(super) enum Missing {
     Reference,
     Contents(String),
 }
 
-/// What git keeps of a record; nothing of a directory.
+/// What git records of an entry; `None` for a directory.
 fn node(record: &Record, read: impl FnOnce() -> Result<walk::Contents, Missing>) -> Result<Option<Node>, Missing> {
     Ok(match &record.content {
         Content::File { executable, .. } => Some(Node::File { executable: *executable, contents: read()?.bytes }),
@@ -254,11 +261,11 @@ fn node(record: &Record, read: impl FnOnce() -> Result<walk::Contents, Missing>)
         }
         Content::Symlink { target } => Some(Node::Link { target: target.to_vec() }),
         Content::Directory { .. } => None,
-        other => return Err(Missing::Contents(format!("git keeps no {}", other.type_name().replace('_', " ")))),
+        other => return Err(Missing::Contents(format!("git does not keep a {}", other.type_name().replace('_', " ")))),
     })
 }
 
-/// Reads a file, if it is the one that the record tells of.
+/// Reads a file, and checks that it fits the record.
 pub(super) fn read(root: BorrowedFd<'_>, path: &[u8], record: &Record) -> Result<walk::Contents, Missing> {
     let contents = walk::contents(root, path, LARGEST).map_err(|reason| Missing::Contents(reason.to_string()))?;
     let mut hasher = Sha256::new();

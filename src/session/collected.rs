@@ -1,4 +1,5 @@
-//! Where entries come from, and what came: the same for comparing and for writing, whatever the kind of a check.
+//! Where the entries of a check come from, and what was collected: the same for comparing and writing, and for all
+//! kinds.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -12,11 +13,11 @@ use crate::stat_cache::CacheUpdates;
 use crate::trouble::Trouble;
 use crate::walk::{Collection, Tree, TreeEntries};
 
-/// What a check reads, open.
+/// The open root or engine that a check reads.
 #[derive(Debug)]
 pub(super) enum Source {
     Root(Directory),
-    /// An engine, and a connected socket of it.
+    /// An engine, and its connected socket.
     Engine {
         engine: Engine,
         socket: OwnedFd,
@@ -33,7 +34,7 @@ impl Source {
         )
     }
 
-    /// The same for another party, which may read in these directories.
+    /// The same for a request from another party, which may read only in these directories.
     pub fn open_within(allowed: &[Directory], check: &Check) -> Result<Self, Trouble> {
         Self::of(
             check,
@@ -54,19 +55,19 @@ impl Source {
     }
 }
 
-/// What was found for a check.
+/// What was collected for a check.
 #[derive(Debug)]
 pub struct Collected {
     found: Found,
-    /// Where something lies that is on another mount than the directory it is in, sorted.
+    /// Places where another mount or file system begins, sorted.
     pub mounts: Vec<Crossing>,
-    /// What lies on the way and is not looked at, sorted.
+    /// What a reader could think is covered, but is not; sorted.
     pub uncovered: Vec<Uncovered>,
-    /// Whether its root has nothing in it, not even what is excluded.
+    /// Whether the root is empty, not even with excluded entries.
     pub root_is_empty: bool,
-    /// Paths of what was touched during the run, sorted.
+    /// Paths that were touched during the run, sorted.
     pub touched: Vec<Vec<u8>>,
-    /// What a stat cache is to know of its files; of containers nothing.
+    /// What a stat cache should store of its files; empty for containers.
     pub learned: CacheUpdates,
 }
 
@@ -77,7 +78,7 @@ enum Found {
 }
 
 impl Collected {
-    /// All entries in the one order of paths. A stream of them has no errors of its own.
+    /// All entries in the order of paths. This stream has no errors.
     #[must_use]
     pub fn entries(&self) -> Entries<'_> {
         match &self.found {
@@ -86,14 +87,14 @@ impl Collected {
         }
     }
 
-    /// Whether each name was found in the place where it was listed, and nothing is mounted anywhere. Then a later walk that
-    /// meets the same directories, files and links finds the same entries.
+    /// Whether each name still had the inode of its listing, and nothing is mounted below the root. Then a later walk
+    /// that meets the same directories, files and links finds the same entries.
     #[must_use]
     pub const fn is_as_listed(&self) -> bool {
         matches!(self.found, Found::Tree(_)) && !self.learned.inode_mismatch && self.mounts.is_empty()
     }
 
-    /// Whether the walk met nothing else than what was known before it: then the entries are those of the run before.
+    /// Whether the walk met only what was cached. Then the entries are those of the run before.
     #[must_use]
     pub const fn is_as_known(&self) -> bool {
         self.is_as_listed() && !self.learned.cache_miss
@@ -136,12 +137,12 @@ impl manifest::Entries for Entries<'_> {
     }
 }
 
-/// Asks the engine of a check.
+/// Collects from the engine of a check.
 pub(super) fn from_engine(check: &Check, engine: &Engine, socket: BorrowedFd<'_>) -> Result<Collected, Trouble> {
     let found = match (check.kind, &engine.containers[..]) {
         (Kind::ContainerFiles, [container]) => container::files(
             socket,
-            // A declaration is UTF-8, so nothing is replaced here.
+            // A declaration is UTF-8, so the lossy conversion replaces nothing.
             &Files {
                 container,
                 root: &check.root.to_string_lossy(),
@@ -162,7 +163,7 @@ pub(super) fn from_engine(check: &Check, engine: &Engine, socket: BorrowedFd<'_>
     found.map_err(|error| failed(&engine.socket, &error))
 }
 
-/// Asks an engine for all that it has.
+/// Asks an engine for everything that it has.
 pub(super) fn inventory(path: &Path, socket: BorrowedFd<'_>) -> Result<Inventory, Trouble> {
     container::inventory(socket, TIMEOUTS).map_err(|error| failed(path, &error))
 }

@@ -1,4 +1,4 @@
-//! The lines that changed in the files that drifted, for a report.
+//! The lines that changed in files that drifted, for a report.
 
 use std::os::fd::AsFd as _;
 
@@ -9,23 +9,23 @@ use crate::declaration::Check;
 use crate::manifest::{Content, Record};
 use crate::patch::{self, Effort, secret};
 
-/// How many files of a check a report shows lines of, and the largest of them, in bytes.
+/// The most files of a check to show lines of, and the largest such file, in bytes.
 const SHOWN_FILES: usize = 100;
 const SHOWN_BYTES: usize = 64 << 10;
 
-/// Gives the contents of a file, if they are what the record tells of, or else why they are not shown.
+/// Returns the contents of a file if they fit the record, or else why they are not shown.
 pub type Shown<'a> = dyn Fn(&[u8], &Record) -> Result<Vec<u8>, Hidden> + 'a;
 
-/// Whether the contents of a drift may be shown, as far as that is known without them.
+/// Whether the contents of a drift may be shown, decided before they are read.
 enum Showable {
-    /// They did not change.
+    /// The contents did not change.
     Same,
     Not(Hidden),
     Yes,
 }
 
 impl OpenCheck<'_> {
-    /// Which drifts, by their places, have contents of their own there that a report may show.
+    /// The drifts, by index, whose live contents a report may show.
     pub fn showable(&self, found: &Comparison) -> impl Iterator<Item = usize> {
         let check = self.check;
         let files = found.drift.iter().enumerate().filter(|(_, drift)| is_of_files(drift));
@@ -36,7 +36,7 @@ impl OpenCheck<'_> {
             .map(|(at, ..)| at)
     }
 
-    /// The lines that changed in its files, for a report. `contents` gives the live state.
+    /// Adds the lines that changed to the drifts, for a report. `contents` returns the live contents.
     pub fn show_changes(&self, found: &mut Comparison, contents: &Shown<'_>, effort: &mut Effort) {
         let mut shown = 0;
         for at in 0..found.drift.len() {
@@ -96,7 +96,7 @@ impl OpenCheck<'_> {
     }
 }
 
-/// Whether what drifted was and is a file, as far as it is there.
+/// Whether both sides of a drift, as far as they exist, are files.
 fn is_of_files(drift: &Drift) -> bool {
     let is_file = |record: &Option<Record>| record.as_ref().is_none_or(|record| record.content.sha256().is_some());
     is_file(&drift.expected) && is_file(&drift.actual)

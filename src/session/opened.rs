@@ -1,4 +1,4 @@
-//! A check of a run, with all that is open for it.
+//! A check of a run, and the handles that are open for it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,18 +14,18 @@ use crate::manifest::{List, LockError};
 use crate::path::escaped;
 use crate::trouble::Trouble;
 
-/// What is open for one check.
+/// The handles that are open for one check.
 #[derive(Debug)]
 pub(super) struct Opened {
-    /// The place of the check in the declaration.
+    /// The index of the check in the declaration.
     pub place: usize,
-    /// What it reads.
+    /// The root or engine that it reads.
     pub source: Result<Source, Trouble>,
-    /// How its root may be spelled in a lock of the scripts.
+    /// The possible spellings of its root in a lock of the old scripts.
     pub spellings: Spellings,
-    /// What Compose says of its files; nothing of a check of another kind.
+    /// What Compose printed about its files; `None` for another kind.
     pub project: Option<projects::Of>,
-    /// What a patch needs, where one is asked for.
+    /// What a patch needs, if one is asked for.
     pub reference: Option<Reference>,
 }
 
@@ -34,7 +34,7 @@ impl Opened {
         &declared.declaration.checks[self.place]
     }
 
-    /// Its root, if that is open.
+    /// Its root, if it is open.
     pub fn root(&self) -> Option<&Directory> {
         match &self.source {
             Ok(Source::Root(root)) => Some(root),
@@ -42,7 +42,7 @@ impl Opened {
         }
     }
 
-    /// A tree that may have what is locked, if that is open.
+    /// A tree that may have the locked contents, if it is open.
     pub fn reference(&self) -> Option<&Directory> {
         self.reference.as_ref()?.directory()
     }
@@ -54,18 +54,18 @@ pub struct OpenCheck<'r> {
     pub run: &'r Run,
     pub check: &'r Check,
     pub(super) opened: &'r Opened,
-    /// The server that is asked for it; nothing if it is read here.
+    /// The server that is asked for it; `None` if it is read here.
     pub on: Option<&'r Server>,
 }
 
 impl<'r> OpenCheck<'r> {
-    /// Whether its `modes` allow it there.
+    /// Whether its `modes` include this machine or server.
     #[must_use]
     pub const fn applies(&self) -> bool {
         if self.on.is_some() { self.check.modes.server } else { self.check.modes.local }
     }
 
-    /// The server whose lock it is compared with, where each has one of its own.
+    /// The server whose lock it is compared with, if each server has its own.
     #[must_use]
     pub fn server(&self) -> Option<&'r str> {
         match self.on {
@@ -74,34 +74,32 @@ impl<'r> OpenCheck<'r> {
         }
     }
 
-    /// Where its root lies on the server.
+    /// The path of its root on the server.
     ///
     /// # Errors
-    /// Nothing says so.
+    /// The declaration does not say.
     pub fn root_there(&self, server: &'r Server) -> Result<&'r Path, Trouble> {
         server.root(self.check).ok_or_else(|| self.no_root(server))
     }
 
-    /// What to say of a check that no server can carry out.
+    /// The error for a check that this server can't carry out.
     fn no_root(&self, server: &Server) -> Trouble {
         let (name, server) = (&self.check.name, escaped(server.name.as_bytes()));
         if self.check.engine.is_some() {
             return Trouble::new(
-                format!(
-                    "the socket of the check {name} is not absolute, and {server} has nothing that it could be relative to"
-                ),
+                format!("the socket of the check {name} is a relative path, which has no meaning on {server}"),
                 "write the absolute path of the engine's socket on the server",
             );
         }
         Trouble::new(
-            format!("nothing says where the root of the check {name} lies on {server}"),
+            format!("the declaration does not say where the root of the check {name} is on {server}"),
             format!(
                 "write `server_root` in the check, `roots = {{ {name} = \"/…\" }}` in the server, or `modes = [\"local\"]`"
             ),
         )
     }
 
-    /// Where its entries are, as the operator knows it.
+    /// The root or engine of its entries, as messages show it.
     #[must_use]
     pub fn place(&self) -> String {
         match self.on.and_then(|server| server.root(self.check)) {
@@ -110,7 +108,7 @@ impl<'r> OpenCheck<'r> {
         }
     }
 
-    /// On a server: where the same root is here, if that is another path.
+    /// For a server: the path of the same root here, if it is another one.
     #[must_use]
     pub fn declared_root(&self) -> Option<String> {
         let is_on_server = self.on.is_some_and(|server| server.root(self.check).is_some());
@@ -118,36 +116,36 @@ impl<'r> OpenCheck<'r> {
         is_elsewhere.then(|| raw(&self.check.root))
     }
 
-    /// Whether it has a root that is open here.
+    /// Whether its root is open here.
     #[must_use]
     pub fn has_root(&self) -> bool {
         self.opened.root().is_some()
     }
 
-    /// Where its root here really lies.
+    /// The real path of its root here.
     #[must_use]
     pub fn resolved_root(&self) -> Option<String> {
         self.opened.root()?.resolved.as_deref().map(raw)
     }
 
-    /// Makes sure that it is said whose lock is meant, where each server has one of its own.
+    /// Checks that the run names one server, if each server has its own lock of this check.
     ///
     /// # Errors
-    /// Where it is said.
+    /// It does not.
     pub fn is_of_one(&self) -> Result<(), Trouble> {
         if !self.check.lock.per_server || self.server().is_some() {
             return Ok(());
         }
         Err(Trouble::new(
-            format!("each server has a lock of its own of the check {}, and none is named", self.check.name),
-            "name one with --server or, if this machine is one or the export is of one, with --as",
+            format!("each server has its own lock of the check {}, and no server is named", self.check.name),
+            "name one with --server; or with --as, if this machine is the server, or the export comes from it",
         ))
     }
 
-    /// Opens its lock; nothing if it is missing.
+    /// Opens its lock; `None` if it is missing.
     ///
     /// # Errors
-    /// A lock that can't be read or is malformed, with its name, and a check of which nothing says whose lock is meant.
+    /// The lock can't be read or is malformed; or each server has its own lock, and the run names none.
     pub fn lock(&self) -> Result<Option<Baseline>, Trouble> {
         self.is_of_one()?;
         let Some(locks) = self.run.locks() else { return Ok(None) };
@@ -157,10 +155,10 @@ impl<'r> OpenCheck<'r> {
         found.map_err(|error| self.refused(&error))
     }
 
-    /// Reads a lock from a file that is open: one of the name that is declared, or of the old one.
+    /// Reads a lock from an open file, which has the declared name or that of the old lock.
     ///
     /// # Errors
-    /// A lock that can't be read or is malformed.
+    /// The lock can't be read or is malformed.
     pub fn lock_in(&self, is_declared: bool, file: impl Into<LockSource>) -> Result<Baseline, LockError> {
         let spellings = &self.opened.spellings;
         if is_declared {
@@ -170,7 +168,8 @@ impl<'r> OpenCheck<'r> {
         }
     }
 
-    /// Its lock file as the operator knows it; not made harmless. Where there is none yet, the old one, if one was declared.
+    /// The path of its lock file, as messages show it; not escaped. If there is none yet, that of the declared old
+    /// lock.
     #[must_use]
     pub fn lock_path(&self) -> String {
         let lock = &self.check.lock;
@@ -182,23 +181,23 @@ impl<'r> OpenCheck<'r> {
         }
     }
 
-    /// The lock file that `lock` writes, as the operator knows it; not made harmless.
+    /// The path of the lock file that `lock` writes, as messages show it; not escaped.
     #[must_use]
     pub fn new_lock_path(&self) -> String {
         raw(&self.run.session.declared.declaration.locks.join(self.check.lock.path(self.server())))
     }
 
-    /// What to say of a lock that is refused.
+    /// The error for a lock that is refused.
     #[must_use]
     pub fn refused(&self, error: &LockError) -> Trouble {
         let path = self.lock_path();
         Trouble::new(format!("the lock {} is refused: {error}", escaped(path.as_bytes())), error.remedy())
     }
 
-    /// What Compose files declare of it; nothing of a check of another kind.
+    /// What Compose files declare; `None` for another kind of check.
     ///
     /// # Errors
-    /// What Compose says of them can't be read.
+    /// The files that Compose printed can't be read.
     pub fn project(&self) -> Result<Option<&'r Project>, Trouble> {
         match &self.opened.project {
             Some(projects::Of::Read(project, _)) => Ok(Some(project)),
@@ -207,26 +206,26 @@ impl<'r> OpenCheck<'r> {
         }
     }
 
-    /// What of that is not so; nothing of a check of another kind.
+    /// How the live state differs from that; nothing for another kind of check.
     ///
     /// # Errors
     /// Those of [`project`](Self::project).
     pub fn misfits(&self, live: &Collected) -> Result<Misfits, Trouble> {
         let Some(project) = self.project()? else { return Ok(Misfits::default()) };
-        // What was collected has no errors of its own.
+        // This stream has no errors.
         let live = List::read(&mut live.entries()).map_err(|error| self.refused(&error))?;
         Ok(project.misfits(&live))
     }
 }
 
-/// How the root of a check may be spelled in a lock of the scripts; in no way if its lock can't be one with roots in it.
+/// The possible spellings of the root in a lock of the old scripts; none if its lock can't be one with roots in it.
 pub(super) fn spellings(declared: &Declared, check: &Check, there: &HashMap<&str, Vec<&Path>>) -> Spellings {
     if check.lock.format != LockFormat::Sha256sum && check.lock.old.is_none() {
         return Spellings::default();
     }
     let here = [
         capability::future(&declared.base.join(&check.root)),
-        // As it is spelled, if it is a link.
+        // Also as it is spelled, in case it is a link.
         capability::future(&declared.base).map(|base| base.join(&check.root)),
     ];
     let there = there.get(check.name.as_str()).into_iter().flatten().copied();

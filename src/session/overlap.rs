@@ -1,4 +1,4 @@
-//! Where driftlock's own files may lie: not where a check looks.
+//! Keeps driftlock's own files out of the roots of checks.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use crate::manifest::Kind;
 use crate::trouble::Trouble;
 
 impl Session {
-    /// Opens a directory that this run writes to, and creates it if it is missing. `file` names one of the files that
-    /// a check would find in it.
+    /// Opens a directory that this run writes to, and creates it if it is missing. `file` is the name of a file that a
+    /// check would find in it.
     ///
-    /// The inner error is that of a directory that can neither be opened nor created.
+    /// The inner error says that the directory can be neither opened nor created.
     ///
     /// # Errors
-    /// A directory that lies where it may not; nothing was created there.
+    /// The directory is in a place where it may not be. Nothing was created.
     pub fn writable(
         &self,
         path: &Path,
@@ -37,11 +37,11 @@ impl Session {
         Ok(directory)
     }
 
-    /// Opens a directory that this run writes to, and that another program keeps: it is not created. `file` as in
-    /// [`writable`](Self::writable), and the inner error that of a directory that can't be opened.
+    /// Opens a directory that this run writes to, but that belongs to another program, so it is not created. `file` is
+    /// as in [`writable`](Self::writable). The inner error says that the directory can't be opened.
     ///
     /// # Errors
-    /// A directory that lies where it may not.
+    /// The directory is in a place where it may not be.
     pub fn existing(
         &self,
         path: &Path,
@@ -56,30 +56,30 @@ impl Session {
         Ok(directory)
     }
 
-    /// Refuses a directory that this run writes to in that of the locks, or above it: what may write there could change what
-    /// everything is compared with.
+    /// Refuses to write to a directory in the locks directory or above it: the run could then change the baseline.
     fn apart_from_locks(&self, ours: &Path, what: &str) -> Result<(), Trouble> {
         let Locks::Read(locks) = &self.locks else { return Ok(()) };
         let open = locks.as_ref().and_then(|locks| locks.resolved.clone());
-        // Where they are going to be, if they are not there yet.
+        // The path that it will have, if it does not exist yet.
         let Declared { base, declaration, .. } = &self.declared;
         match open.or_else(|| capability::future(&base.join(&declaration.locks))) {
             Some(locks) if locks.starts_with(ours) || ours.starts_with(&locks) => Err(Trouble::new(
                 format!(
-                    "the {what} directory {} and that of the locks, {}, are not apart, and this run may not write to the locks",
+                    "the {what} directory {} and the locks directory {} overlap, and this run may not write to the locks",
                     shown(ours),
                     shown(&locks)
                 ),
-                "name a directory that is neither in that of the locks nor above it",
+                "name a directory that is neither in the locks directory nor above it",
             )),
             _ => Ok(()),
         }
     }
 
-    /// Refuses a directory of our own files that lies where a check looks, or above a root if it is to be written to.
+    /// Refuses a directory of driftlock's files in which a check would record them, or above a root if the run writes
+    /// to it.
     ///
     /// # Errors
-    /// Names both, and what to do.
+    /// The directory is in such a place.
     pub fn keep_apart(
         &self,
         ours: &Path,
@@ -92,7 +92,7 @@ impl Session {
             if written && root.starts_with(ours) {
                 return Err(Trouble::new(
                     format!(
-                        "the root of the check {} lies in the {what} directory {}, which this run writes to",
+                        "the root of the check {} is in the {what} directory {}, which this run writes to",
                         check.name,
                         shown(ours)
                     ),
@@ -116,7 +116,7 @@ impl Session {
     }
 }
 
-/// Whether a check would record something at this path below its root.
+/// Whether a check would record an entry at this path below its root.
 fn records(check: &Check, path: &Path) -> bool {
     use std::os::unix::ffi::OsStrExt as _;
     let excluded = path.ancestors().any(|part| check.selection.excludes(part.as_os_str().as_bytes()));

@@ -1,4 +1,4 @@
-//! What a run goes through, and how.
+//! What a run checks, and how.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -6,25 +6,25 @@ use std::path::PathBuf;
 use crate::declaration::Check;
 use crate::sandbox::Requirement;
 
-/// What a run is going to do with the locks directory.
+/// What a run does with the locks directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocksAccess {
     Read,
     Write,
 }
 
-/// What a run goes through, and how.
+/// What a run checks, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// The declaration's file. Without one it is `driftlock.toml` or `driftlock.json`, here or in a directory above.
+    /// The declaration's file. Without it: `driftlock.toml` or `driftlock.json`, here or in a directory above.
     pub config: Option<PathBuf>,
-    /// The checks to go through; all if there are none.
+    /// The checks to run; empty for all.
     pub checks: Vec<String>,
-    /// The declared server that this machine is: with its checks, and the roots that they have there.
+    /// Run as this declared server: with its checks and its roots.
     pub as_server: Option<String>,
-    /// How many threads read; one for each core if nothing is said.
+    /// The number of threads that read. Without it: one for each core.
     pub threads: Option<NonZeroUsize>,
-    /// How much of a sandbox is required.
+    /// Which sandbox is required.
     pub requirement: Requirement,
 }
 
@@ -40,25 +40,25 @@ impl Plan {
 pub enum Reads {
     /// The checks for this machine.
     Here,
-    /// All checks, whatever their modes.
+    /// All checks, for any `modes`.
     Everything,
-    /// What servers send: no root and no engine here is opened.
+    /// Only what servers send. No root and no engine is opened here.
     Servers,
-    /// Nothing but locks, and what else says what is expected.
+    /// Only locks, and the files that Compose printed.
     Locks,
-    /// An export, which is compared with the roots that are here.
+    /// An export, to be compared with the roots here.
     Export(PathBuf),
 }
 
 impl Reads {
-    /// Whether a check's root or engine is opened here.
+    /// Whether the root or engine of a check is opened here.
     pub(super) fn opens(&self, check: &Check, plan: &Plan) -> bool {
         match self {
             // Do not contact the engine for skipped checks.
             Self::Here => check.modes.local || check.engine.is_none(),
             Self::Everything => true,
             Self::Servers | Self::Locks => false,
-            // With the roots of a server, what is here is not what is meant.
+            // The roots of the server may exist here too, but they are not what is meant.
             Self::Export(_) => check.modes.local && check.engine.is_none() && plan.as_server.is_none(),
         }
     }

@@ -1,4 +1,4 @@
-//! What Docker Compose says of its files, for the checks of kind `compose`: opened outside the sandbox, read inside it.
+//! The files that Docker Compose printed, for checks of kind `compose`. Opened outside the sandbox, read inside it.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -13,10 +13,10 @@ use crate::declaration::{Check, ComposeFiles};
 use crate::digest::{Sha256, Sha256Digest};
 use crate::trouble::Trouble;
 
-/// The digests of the bytes of files, by the keys of the check that name them.
+/// The digests of the files, by the keys of the check that name them.
 pub(super) type Inputs = Vec<(&'static str, Sha256Digest)>;
 
-/// A file with its path, for people.
+/// A file with its path, for messages.
 type Named = (PathBuf, File);
 
 /// The files of a check.
@@ -26,12 +26,12 @@ pub(super) struct Files {
     hashes: Option<Named>,
 }
 
-/// What Compose says of the files of a check.
+/// What Compose printed for a check.
 #[derive(Debug)]
 pub(super) enum Of {
-    /// The files are open. They are read inside the sandbox.
+    /// The open files, which are read inside the sandbox.
     Opened(Files),
-    /// With the files that it was read from.
+    /// The project, and the digests of the files that it was read from.
     Read(Project, Inputs),
     Failed(Trouble),
 }
@@ -79,7 +79,7 @@ impl Files {
     }
 }
 
-/// All bytes, or a few too many, which are refused when they are parsed.
+/// All bytes. Of a file that is too large, some more than the limit, so that the parser refuses it.
 fn whole(path: &Path, file: File) -> Result<Vec<u8>, Trouble> {
     let mut bytes = Vec::new();
     let read = file.take(LIMIT + 1).read_to_end(&mut bytes);
@@ -96,13 +96,14 @@ fn digest(bytes: &[u8]) -> Sha256Digest {
 }
 
 impl Session {
-    /// Reads the projects. From then on their checks pick their containers; one whose project can't be read reads nothing.
+    /// Reads the projects. From then on, each check selects the containers of its project. A check whose project can't
+    /// be read reads nothing.
     pub(super) fn read_projects(&mut self) {
         for opened in &mut self.checks {
             opened.project = opened.project.take().map(Of::read);
             match &opened.project {
                 Some(Of::Read(project, _)) => {
-                    // A server is asked for what is declared, the engine here for what is open.
+                    // Servers are asked for the declared engine; the engine here is the open one.
                     let declared = &mut self.declared.change().checks[opened.place].engine;
                     let open = match &mut opened.source {
                         Ok(Source::Engine { engine, .. }) => Some(engine),

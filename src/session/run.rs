@@ -1,4 +1,4 @@
-//! A run inside the sandbox: what it reads, by the handles that were opened before.
+//! A run inside the sandbox. It reads through handles that were opened before.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -30,17 +30,17 @@ pub struct Run {
     pub enforced: Enforced,
 }
 
-/// A check that is to be read, with what is known of its files.
+/// A check to read, with what the stat cache has of its files.
 pub struct Wanted<'r> {
     pub check: OpenCheck<'r>,
     pub known: Option<Arc<CacheView>>,
 }
 
-/// What was read, each with what was found of it.
+/// Each check with what was collected, or why it was not.
 pub type Found<T> = Vec<(T, Result<Collected, Trouble>)>;
 
 impl<'r> Wanted<'r> {
-    /// A check of whose files nothing is known.
+    /// A check without a stat cache.
     #[must_use]
     pub const fn of(check: &OpenCheck<'r>) -> Self {
         Self { check: *check, known: None }
@@ -48,7 +48,7 @@ impl<'r> Wanted<'r> {
 }
 
 impl Run {
-    /// The checks of this run, in the order of the declaration, as they are read here.
+    /// The checks of this run that are read here, in the order of the declaration.
     pub fn checks(&self) -> impl ExactSizeIterator<Item = OpenCheck<'_>> {
         self.session.checks.iter().map(|opened| self.open(opened, None))
     }
@@ -62,14 +62,14 @@ impl Run {
         OpenCheck { run: self, check: opened.check(&self.session.declared), opened, on }
     }
 
-    /// The locks directory; nothing if there is none.
+    /// The locks directory; `None` if it does not exist.
     #[must_use]
     pub fn locks(&self) -> Option<&Dir> {
         self.session.locks().map(|locks| &locks.dir)
     }
 
-    /// The directory to write the lock of a check to, which is made for a server that has no locks yet; nothing in a run
-    /// that only reads.
+    /// The directory for the lock of a check. For a server without locks, it is created. `None` in a run that only
+    /// reads.
     ///
     /// # Errors
     /// Those of the file system.
@@ -91,8 +91,7 @@ impl Run {
         matches!(self.session.locks, Locks::Write(_))
     }
 
-    /// Collects each of these checks, and gives it with what was found: engines are asked first, since they may not wait for
-    /// long, then all roots are read in one pass.
+    /// Collects these checks. Asks engines first, because a connection may time out; then reads all roots in one pass.
     pub fn collect<'r, T>(
         &'r self,
         all: Vec<T>,
@@ -105,7 +104,7 @@ impl Run {
         self.collect_by(all, wanted, nar, &reach, walk).0
     }
 
-    /// The same without NARs, unless it is given up: then what was found until that moment, and `true`.
+    /// The same without NARs. If the run is given up, returns what was collected until then, and `true`.
     pub fn collect_until_given_up<T>(
         &'static self,
         all: Vec<T>,
@@ -125,7 +124,7 @@ impl Run {
         reach: &'t Reach<'t>,
         walk: impl FnOnce(Vec<Task<'t>>, NonZeroUsize) -> (Vec<Collection>, bool),
     ) -> (Found<T>, bool) {
-        // Each with its place, since roots come after all else.
+        // The indices restore the order: roots come after everything else.
         let mut collected = Vec::with_capacity(all.len());
         let mut roots = Vec::new();
         let mut tasks = Vec::new();
@@ -175,7 +174,7 @@ impl Run {
         }
     }
 
-    /// What else the engines of this run have, each one once: its socket, and all that is there.
+    /// The inventories of the engines of this run, each engine once, with its socket.
     #[must_use]
     pub fn inventories(&self) -> Vec<(String, Result<Inventory, Trouble>)> {
         let mut known = BTreeSet::new();
@@ -194,15 +193,15 @@ impl Run {
         engines.collect()
     }
 
-    /// What an export has of each check, in the place of the live state. Nothing of a check of which it has no lock, and that not
-    /// every server is asked for: an export of a server has none of what that is not asked for.
+    /// The entries of each check from an export, instead of the live state. `None` if the export has no lock of a check
+    /// that not every server is asked for: the server of the export may not be asked for it.
     pub fn exported(&self, shown: &str) -> Vec<(OpenCheck<'_>, Result<Option<Collected>, Trouble>)> {
         let everywhere = self.session.asked_everywhere();
         let found = self.checks().map(|check| {
             let found = match self.exported_of(&check, shown) {
                 Ok(None) if everywhere.contains(&check.opened.place) => Err(Trouble::new(
                     format!("the export {shown} has no lock of the check {}", check.check.name),
-                    "see what `driftlock export` said of it, or name the other checks with --check",
+                    "look at what `driftlock export` printed about it, or name the other checks with --check",
                 )),
                 found => found,
             };
@@ -234,21 +233,21 @@ impl Run {
     }
 }
 
-/// Items in the order of their places.
+/// Sorts items by their indices.
 #[must_use]
 pub fn in_order<T>(mut all: Vec<(usize, T)>) -> Vec<T> {
     all.sort_unstable_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, item)| item).collect()
 }
 
-/// What was found below the root of a check.
+/// What was collected below the root of a check.
 fn below_root(check: &Check, root: &Directory, collection: Collection, given_up: bool) -> Result<Collected, Trouble> {
     if let Err(reason) = &collection.root {
         let problem = format!("the root {} could not be read: {reason}", shown(&check.root));
         return Err(Trouble::new(problem, reason.remedy()));
     }
     let mut collected = Collected::from(collection);
-    // Listed again only where nothing was found, so that a known tree is not listed at all.
+    // Only if nothing was found: a tree from the stat cache should not be listed.
     let found_nothing = matches!(collected.entries().next(), Ok(None));
     collected.root_is_empty =
         found_nothing && !given_up && root.dir.entries().is_ok_and(|mut names| names.next().is_none());

@@ -1,4 +1,4 @@
-//! The locks directory as seals see it: every lock file, whatever check it is of.
+//! Every lock file in the locks directory, for seals.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read as _};
@@ -15,17 +15,17 @@ use crate::path::escaped;
 use crate::seal::{Files, Seal};
 use crate::trouble::Trouble;
 
-/// How many of the locks that are not as they were sealed are named; the last trouble counts the rest.
+/// The most locks that differ from the seal to name; the last message counts the others.
 const TOLD: usize = 20;
 
-/// The largest lock that is hashed without being read as a lock, in bytes: some 20 million entries. A sparse file of any size
-/// takes a moment to make, and would take years to hash.
+/// The largest file that is hashed without being read as a lock, in bytes: some 20 million entries. Hashing a huge
+/// sparse file would take years.
 const HASHED_LIMIT: u64 = 4 << 30;
 
-/// The ends of the names of lock files, of those of the scripts too.
+/// The endings of the names of lock files, including those of the old scripts.
 const ENDINGS: [&[u8]; 3] = [b".lock.json", b".lock.txt", b".hash.txt"];
 
-/// The paths below the locks directory of all lock files, sorted: those in it, and those in the folders of servers.
+/// The paths of all lock files below the locks directory, sorted: those in it, and those in the folders of servers.
 ///
 /// # Errors
 /// A directory can't be listed.
@@ -34,7 +34,7 @@ pub fn lock_files(locks: &Dir) -> io::Result<BTreeSet<Vec<u8>>> {
     let mut found = BTreeSet::new();
     for entry in locks.entries()? {
         let name = entry?.file_name();
-        // As a check would find it: links are followed, but not out of the directory.
+        // As in a check, links are followed, but not out of the directory.
         if locks.metadata(&name).is_ok_and(|status| status.is_dir()) {
             for below in locks.open_dir(&name)?.entries()? {
                 let below = below?.file_name().into_vec();
@@ -68,17 +68,18 @@ impl Session {
 }
 
 impl Run {
-    /// A file in the locks directory as the operator knows it. Escaped.
+    /// The path of a file in the locks directory, as messages show it. Escaped.
     #[must_use]
     pub fn shown_in_locks(&self, path: &[u8]) -> String {
         let locks = raw(&self.session.declared.declaration.locks);
         escaped(&crate::path::joined(&locks, path)).to_string()
     }
 
-    /// What a seal of all that is there would say. Each lock is read in full, as `check` does.
+    /// The seal of the present locks and declaration. Reads each lock in full, as `check` does.
     ///
     /// # Errors
-    /// A lock that `check` would refuse, is missing or belongs to no check; and a file of Compose that can't be read.
+    /// A lock is missing, belongs to no check, or is one that `check` would refuse; or a file that Compose printed
+    /// can't be read.
     pub fn to_be_sealed(&self, serial: u64) -> Result<Seal, Trouble> {
         let Some(locks) = self.locks() else { return Err(self.nothing_to_seal()) };
         let found = lock_files(locks).map_err(|error| {
@@ -142,9 +143,9 @@ impl Run {
         Ok(Seal { serial, declaration: self.session.declared.digest(), locks: files, inputs: self.sealed_inputs()? })
     }
 
-    /// What is not as a seal says: the declaration, each lock that this run has read, all other locks in the directory, and
-    /// what Compose printed. Of a lock that was read, the bytes that were read count. `declared` is the declaration that has to
-    /// be the sealed one.
+    /// Everything that differs from a seal: the declaration, the locks, and the files that Compose printed. For a lock
+    /// that this run has read, the bytes that it read count. `declared` is the declaration that should be the sealed
+    /// one.
     #[must_use]
     pub fn not_as_sealed(&self, seal: &Seal, declared: &Declared) -> Vec<Trouble> {
         let mut told = Told::default();
@@ -169,7 +170,7 @@ impl Run {
         };
         let mut read: HashMap<String, Vec<Sha256Digest>> = HashMap::new();
         for (path, digest) in self.session.lock_reads.iter().flat_map(LockReads::all) {
-            // One that is gone by now was read all the same.
+            // A lock that this run has read may be gone by now.
             found.insert(path.clone().into_bytes());
             read.entry(path).or_default().push(digest);
         }
@@ -216,7 +217,7 @@ impl Run {
         Trouble::new(problem, "run `driftlock lock` first")
     }
 
-    /// The files that Compose printed, by the keys of the declaration that name them.
+    /// The digests of the files that Compose printed, by the keys of the declaration that name them.
     fn sealed_inputs(&self) -> Result<Files, Trouble> {
         for open in self.checks() {
             open.project()?;
@@ -224,7 +225,7 @@ impl Run {
         Ok(self.inputs())
     }
 
-    /// The files that were read beside the locks and that say what is expected.
+    /// The same, for files that were already read.
     fn inputs(&self) -> Files {
         let mut files = Files::new();
         for open in self.checks() {
@@ -237,7 +238,7 @@ impl Run {
     }
 }
 
-/// What is not as it was sealed: so many troubles, and the number of all others, which may be as many as there are files.
+/// A limited number of messages, and the number of the others, which may be as many as there are files.
 #[derive(Default)]
 struct Told {
     troubles: Vec<Trouble>,
@@ -256,13 +257,13 @@ impl Told {
     fn troubles(mut self) -> Vec<Trouble> {
         if self.left_out > 0 {
             let problem = format!("{} more locks are not as they were sealed", self.left_out);
-            self.troubles.push(Trouble::new(problem, "see `git status` and `git log` of the locks directory"));
+            self.troubles.push(Trouble::new(problem, "look at `git status` and `git log` of the locks directory"));
         }
         self.troubles
     }
 }
 
-/// The digest of a lock's bytes, which are read once and are a valid lock of this check.
+/// The digest of a lock's bytes. Reads them once, and checks that they are a valid lock of this check.
 fn digest_of_lock(locks: &Dir, path: &str, open: &OpenCheck<'_>, is_declared: bool) -> Result<Sha256Digest, LockError> {
     let reads = LockReads::default();
     let mut lock = open.lock_in(is_declared, recorded(locks, path, &reads)?)?;
@@ -271,7 +272,7 @@ fn digest_of_lock(locks: &Dir, path: &str, open: &OpenCheck<'_>, is_declared: bo
     only(&reads)
 }
 
-/// Opens a lock that has to be there.
+/// Opens a lock that must exist.
 fn recorded(locks: &Dir, path: &str, reads: &LockReads) -> Result<Source, LockError> {
     let file = baseline::open(locks, path)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
     if !file.metadata()?.is_file() {
@@ -288,11 +289,11 @@ fn only(reads: &LockReads) -> Result<Sha256Digest, LockError> {
     }
 }
 
-/// The digest of a lock that nothing else reads.
+/// The digest of a lock that this run does not read.
 fn digest_of_file(locks: &Dir, path: &str) -> Result<Sha256Digest, LockError> {
     let reads = LockReads::default();
     let source = recorded(locks, path, &reads)?;
-    // It may grow meanwhile.
+    // It may grow while it is read.
     let is_larger = source.size()? > HASHED_LIMIT;
     if is_larger || io::copy(&mut source.take(HASHED_LIMIT + 1), &mut io::sink())? > HASHED_LIMIT {
         let problem = format!("it is larger than {HASHED_LIMIT} bytes");

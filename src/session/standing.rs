@@ -1,14 +1,14 @@
-//! This machine as a server of the declaration: what `--server` would read there, without a connection.
+//! `--as`: runs the checks of a declared server on this machine, which is that server.
 
 use crate::capability::{Declared, shown};
 use crate::path::escaped;
 use crate::trouble::Trouble;
 
-/// Makes the checks that are for a server those of this machine, with the roots that they have there. Gives their places in
-/// the declaration, if not all that are for servers are for this one.
+/// Changes the declaration so that the checks of the server run on this machine, with the server's roots. Returns the
+/// indices of these checks if the server is not asked for all checks.
 ///
 /// # Errors
-/// A server that is not declared, and a check of which nothing says where its root lies.
+/// The server is not declared, or the declaration does not say where a root is on it.
 pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<Option<Vec<usize>>, Trouble> {
     let file = shown(&declared.file);
     let declaration = declared.change();
@@ -29,7 +29,11 @@ pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<Option<Ve
         }
         let Some(root) = server.root(check).map(std::path::Path::to_path_buf) else {
             return Err(Trouble::new(
-                format!("nothing says where the root of the check {} lies on {}", check.name, escaped(name.as_bytes())),
+                format!(
+                    "the declaration does not say where the root of the check {} is on {}",
+                    check.name,
+                    escaped(name.as_bytes())
+                ),
                 format!(
                     "write `server_root` in the check, `roots = {{ {} = \"/…\" }}` in the server, or `modes = [\"local\"]`",
                     check.name

@@ -227,10 +227,7 @@ fn a_check_without_a_lock_or_with_an_old_one_says_what_to_do() {
     says(&finished.stdout(), &["accepted 1, 1 drift left\n"]);
     says(
         &finished.stderr(),
-        &[
-            "the check addon_hashes has no lock that something could be taken into",
-            "driftlock lock --check addon_hashes",
-        ],
+        &["the check addon_hashes has no lock that could accept changes", "driftlock lock --check addon_hashes"],
     );
     world.driftlock(["accept", "--check", "compose_hashes", "root/stacks/odoo/a.yml"]).code(0);
     fs::write(world.path("audit/locks/compose_hashes.lock.json"), "{}\n").unwrap();

@@ -102,8 +102,8 @@ fn what_hangs_is_named_and_is_in_the_report_of_a_run_that_is_ended() {
         let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
         let told = "root/stuck has not answered for";
         let mut lines = stderr.by_ref().map(Result::unwrap).filter(|line| line.contains(told));
-        assert!(lines.next().unwrap().ends_with("for 1 s, and is still waited for"));
-        assert!(lines.next().unwrap().ends_with("for 3 s, and is still waited for"));
+        assert!(lines.next().unwrap().ends_with("for 1 s; still waiting"));
+        assert!(lines.next().unwrap().ends_with("for 3 s; still waiting"));
         let killed = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap();
         assert!(killed.success());
         let rest: Vec<_> = stderr.map(Result::unwrap).collect();
@@ -145,7 +145,7 @@ fn a_directory_that_answers_nothing_any_more_is_given_up() {
     // The thread that lists `z` may have this before it.
     unverified.retain(|entry| *entry != ("m/a", "given_up"));
     assert_eq!((drift(&report), unverified), (vec![], vec![("z", "hangs"), ("z/a", "below")]));
-    says(&finished.stderr(), &["root/z has not answered for 1 s, and is still waited for", "mount it again"]);
+    says(&finished.stderr(), &["root/z has not answered for 1 s; still waiting", "mount it again"]);
     drop(fuse);
 }
 
@@ -209,7 +209,7 @@ fn a_root_that_can_not_be_opened_is_told_and_given_up() {
     says(
         &finished.stderr(),
         &[
-            "root has not answered for 1 s, and is still waited for",
+            "root has not answered for 1 s; still waiting",
             "the run was given up after 3 s (--timeout): root does not answer, and nothing was verified",
             "mount it again",
         ],

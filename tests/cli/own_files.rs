@@ -31,17 +31,23 @@ fn a_check_writes_neither_into_the_locks_nor_above_them() {
         &["export", "--output", "locks/export"],
     ] {
         let refused = world.driftlock(arguments).code(2);
-        says(&refused.stderr(), &["are not apart", "may not write to the locks", "to do: "]);
+        says(&refused.stderr(), &[" overlap, and this run may not write to the locks", "to do: "]);
     }
     fs::remove_dir(world.path("locks/below")).unwrap();
     assert_eq!(names(world.path("locks")), before);
     let declaration = "locks = \"audit/locks\"\nreports = \"audit\"\n[check.tree]\nkind = \"trees\"\nroot = \"root\"\n";
     fs::write(world.path("driftlock.toml"), declaration).unwrap();
     // Whether they are there yet or not.
-    says(&world.driftlock(["check"]).code(2).stderr(), &["the reports directory", "are not apart"]);
+    says(
+        &world.driftlock(["check"]).code(2).stderr(),
+        &["the reports directory", " and the locks directory ", " overlap"],
+    );
     assert!(!world.path("audit").exists());
     world.lock();
-    says(&world.driftlock(["check"]).code(2).stderr(), &["the reports directory", "are not apart"]);
+    says(
+        &world.driftlock(["check"]).code(2).stderr(),
+        &["the reports directory", " and the locks directory ", " overlap"],
+    );
     world.driftlock(["check", "--output", "elsewhere"]).code(0);
 }
 

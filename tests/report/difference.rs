@@ -28,7 +28,7 @@ fn a_report_does_not_differ_from_itself() {
     Earlier: 20260129_153042 PASS
     Later  : 20260129_153042 PASS
 
-    Both say the same of every check.
+    Both reports are equal in every check.
     ");
 }
 
@@ -102,7 +102,7 @@ fn another_lock_is_said() {
     Later  : 20260129_153042 PASS
 
     compose_hashes: PASS
-        the lock is another one
+        the reports were compared with different locks
     ");
 }
 

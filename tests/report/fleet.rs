@@ -96,7 +96,7 @@ fn a_table_that_is_too_wide_has_numbers_for_names() {
       2  addon_hashes
       3  another_compose_hashes_with_a_name_that_is_long
       4  another_addon_hashes_with_a_name_that_is_long
-         A number below: so many entries drifted; u: so many are unverified.
+         A number counts entries that drifted; with a u, unverified entries.
 
     SERVER   collected  1     2     3  4
     web-001  PASS       PASS  PASS  1  1

@@ -417,7 +417,7 @@ fn a_report_of_several_servers_that_contradicts_itself_is_refused() {
         (|fleet| fleet["summary"]["failed"] = json!(1), "its summary or its counts do not fit its servers"),
         (|fleet| fleet["counts"]["drifted"] = json!(0), "its summary or its counts do not fit its servers"),
         (|fleet| fleet["mode"] = json!("local"), "its `mode` is not"),
-        (|fleet| fleet["schema"] = json!("driftlock-servers-2"), "its form is driftlock-servers-2, and only"),
+        (|fleet| fleet["schema"] = json!("driftlock-servers-2"), "its schema is driftlock-servers-2, and only"),
         (|fleet| fleet["more"] = json!(1), "unknown field `more`"),
         (|fleet| fleet["servers"] = json!([]), "it has no servers"),
         (|fleet| drop(fleet.as_object_mut().unwrap().remove("summary")), "missing field `summary`"),
@@ -427,11 +427,11 @@ fn a_report_of_several_servers_that_contradicts_itself_is_refused() {
         (|fleet| fleet["servers"][1]["checks"][2]["details"] = json!(""), "its details do not fit its entries"),
         (|fleet| fleet["servers"][1]["schema"] = json!("driftlock-servers-1"), "server b: its `schema` is not"),
         (|fleet| fleet["servers"][1]["server"] = json!(null), "its mode, its server and the check of the collection"),
-        (|fleet| fleet["servers"][1]["server"]["name"] = json!("a"), "a server has no name, or that of another"),
+        (|fleet| fleet["servers"][1]["server"]["name"] = json!("a"), "a server has no name, or two have the same"),
         (|fleet| fleet["servers"][1]["timestamp"] = json!("20260129_153043"), "server b: its `timestamp` should be"),
         (|fleet| fleet["sandbox"]["seccomp"] = json!(false), "its servers were not checked in one run"),
         (|fleet| fleet["started"] = json!("2026-01-29T15:30:42Z"), "its servers were not checked in one run"),
-        (|fleet| fleet["previous"] = json!(1), "it does not keep to its form"),
+        (|fleet| fleet["previous"] = json!(1), "it does not follow its schema"),
         (
             |fleet| fleet["servers"][1]["previous"] = previous("20260128_153042", "2026-01-28T15:30:42Z", "x"),
             "its servers were not checked in one run",
@@ -440,7 +440,7 @@ fn a_report_of_several_servers_that_contradicts_itself_is_refused() {
             |fleet| {
                 fleet["servers"][1]["checks"][2]["kind"] = json!("container_files");
             },
-            "its servers have different checks of one name",
+            "its servers have different checks with the same name",
         ),
     ];
     for (edit, problem) in edits {

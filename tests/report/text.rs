@@ -289,19 +289,19 @@ fn says_what_an_old_lock_can_not_tell() {
     for (lines, number) in [
         (
             "[WARN] Compose: audit/locks/compose_hashes.lock.json is an old lock, blind to executable bits, links and sizes\n    \
-             take `lock` out of the check and run `driftlock lock --check compose_hashes` to write one that is not\n",
+             remove `lock` from the check and run `driftlock lock --check compose_hashes` to write a new one\n",
             1,
         ),
         (
             "[WARN] Docker: audit/locks/docker_images.lock.json is an old lock, blind to the digests that registries know \
              images by, and to all settings of containers\n    \
-             run `driftlock lock --check docker_images` to write one that is not\n",
+             run `driftlock lock --check docker_images` to write a new one\n",
             1,
         ),
         (
             "[WARN] Addon: audit/locks/addon_hashes.lock.json is an old lock, blind to which file of a module has changed, \
              executable bits, links, empty directories and files beside the modules\n    \
-             run `driftlock lock --check addon_hashes` to write one that is not\n\
+             run `driftlock lock --check addon_hashes` to write a new one\n\
              [FAIL] Addon drift: changed\n    \
              modified: odoo_modules/seisei/changed (sha256 of its files ca9781… → 2d7116…)\n\
              [FAIL] Addon drift: gone\n    \

@@ -1,4 +1,4 @@
-//! One unit after the other, on a terminal: as `git add -p` does it.
+//! Asks about one unit after the other on a terminal, as `git add -p` does.
 
 use std::io::{self, BufRead as _, Read as _, Write};
 
@@ -6,18 +6,18 @@ use crate::accept::{Choice, Drifted, Unit};
 use crate::compare::Comparison;
 use crate::report::changes;
 
-/// An answer that is longer than this is none.
+/// The longest answer that is read, in bytes.
 const LONGEST: u64 = 1000;
 
-const HELP: &str = "y - take it\nn - leave it\nd - see the change\na - take it and all that follow\nq - leave it and all that follow\n? - print this";
+const HELP: &str = "y - accept it\nn - leave it\nd - show the change\na - accept it and all that follow\nq - leave it and all that follow\n? - print this help";
 
-/// Shows the change of a check's drifts: which check, and what of it.
+/// Shows a change: the index of the check, and its drifts.
 pub type Show<'a> = dyn FnMut(usize, &Comparison, &mut dyn Write) -> io::Result<()> + 'a;
 
-/// Asks for each unit of each check whether it is to be taken. The end of the input is a `q`.
+/// Asks about each unit of each check. The end of the input counts as `q`.
 ///
 /// # Errors
-/// A terminal that can't be read or written.
+/// The terminal can't be read or written.
 pub fn choices(all: &[(&Drifted, &[Unit])], show: &mut Show<'_>) -> io::Result<Vec<Choice>> {
     let mut choices: Vec<Choice> = all.iter().map(|(drifted, _)| vec![false; drifted.found.drift.len()]).collect();
     let of: usize = all.iter().map(|(_, units)| units.len()).sum();
@@ -44,7 +44,7 @@ pub fn choices(all: &[(&Drifted, &[Unit])], show: &mut Show<'_>) -> io::Result<V
     Ok(choices)
 }
 
-/// Whether to take it, and whether that goes for all that follow.
+/// Whether to accept the unit, and whether that applies to all that follow.
 fn answer(
     stdin: &mut io::StdinLock<'_>,
     stdout: &mut impl Write,

@@ -1,4 +1,4 @@
-//! What `accept` says on stdout.
+//! The output of `accept`.
 
 use std::io::{self, Write as _};
 
@@ -9,7 +9,7 @@ use crate::path::escaped;
 use crate::report::{self, changes};
 use crate::run::accept::{Case, New};
 
-/// Prints what was taken into the locks, and how much is left.
+/// Prints what was accepted into the locks, and how much is left.
 ///
 /// # Errors
 /// Those of stdout.

@@ -1,4 +1,4 @@
-//! What is said about seals.
+//! Arguments about seals.
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -24,8 +24,8 @@ pub struct SealArguments {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Seals")]
 pub struct SealOptions {
-    /// Verify the seal of the locks and the declaration: it must be signed by one of the allowed signers in this FILE, in the
-    /// form of ssh-keygen [default: /etc/driftlock/allowed_signers, if it exists]
+    /// Verify the seal of the locks and the declaration: it must be signed by one of the allowed signers in this FILE,
+    /// in the form of ssh-keygen [default: /etc/driftlock/allowed_signers, if it exists]
     #[arg(long, value_name = "FILE")]
     pub seal: Option<PathBuf>,
     /// Remember the newest seal in this FILE, and refuse an older one
@@ -37,7 +37,7 @@ pub struct SealOptions {
 }
 
 impl SealOptions {
-    /// The same for a run.
+    /// The options as the plan of a run.
     pub fn plan(&self) -> SealPlan {
         let Self { seal, seal_state, sealed_declaration } = self.clone();
         SealPlan { signers: seal, state: seal_state, declaration: sealed_declaration }

@@ -1,4 +1,4 @@
-//! What `lock` says on stdout.
+//! The output of `lock`.
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -18,7 +18,7 @@ pub(super) fn text(all: &[Lock<'_>], style: report::text::Style, dry_run: bool) 
     for done in all {
         let (check, place) = (done.check.check, done.check.place());
         let Ok(change) = &done.result else { continue };
-        // Quiet, only what is wrong is said; a dry run is there to show what would be written.
+        // With `--quiet`, print only problems; but a dry run always shows what would be written.
         let quiet = style.quiet && !dry_run;
         let Some(change) = change else {
             if quiet {
@@ -29,7 +29,7 @@ pub(super) fn text(all: &[Lock<'_>], style: report::text::Style, dry_run: bool) 
             } else {
                 "its check is not for servers"
             };
-            writeln!(out, "left {} as it is: the export has none, and {why}", done.path)?;
+            writeln!(out, "left {} unchanged: the export has no such lock, and {why}", done.path)?;
             continue;
         };
         let entries = changes::entries(change.entries);
@@ -44,9 +44,9 @@ pub(super) fn text(all: &[Lock<'_>], style: report::text::Style, dry_run: bool) 
                 match (change.old_lock, &check.lock.old) {
                     (Some(OldLock::ModuleHashes), Some(old)) => {
                         let old = escaped(old.as_bytes());
-                        writeln!(out, "    it takes the place of {old}; remove that, and `lock` from the check")?;
+                        writeln!(out, "    it replaces {old}; remove that file, and `lock` from the check")?;
                     }
-                    (Some(_), _) => writeln!(out, "    it takes the place of an old lock")?,
+                    (Some(_), _) => writeln!(out, "    it replaces an old lock")?,
                     (None, _) => {}
                 }
                 changes::write(&mut out, check.kind, &place, since)?;
@@ -59,7 +59,7 @@ pub(super) fn text(all: &[Lock<'_>], style: report::text::Style, dry_run: bool) 
     out.flush()
 }
 
-/// Prints the same as JSON, with how many entries here differ from what came from elsewhere.
+/// Prints the same as JSON, with the number of entries here that differ from a baseline that came from elsewhere.
 ///
 /// # Errors
 /// Those of stdout.

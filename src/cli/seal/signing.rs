@@ -14,12 +14,12 @@ use crate::path::escaped;
 use crate::seal::{NAMESPACE, SIGNATURE_LIMIT, Signature};
 use crate::trouble::Trouble;
 
-/// After this time, the user is told what is waited for.
+/// After this time, a message says what driftlock is waiting for.
 const WORTH_A_WORD: Duration = Duration::from_secs(2);
-/// The most that is kept of what `ssh-keygen` says on stderr, in bytes.
+/// The most bytes of `ssh-keygen`'s stderr to keep.
 const SAID_LIMIT: usize = 16 << 10;
 
-/// A signature that can be asked for.
+/// Everything that is needed to sign.
 pub struct Signing {
     launcher: Launcher,
     streams: Streams,
@@ -41,20 +41,20 @@ impl Signing {
         command.push(file);
         let (launcher, streams) = launcher::start(&[command], Asking::InAWindow)?;
         let [streams] = <[Streams; 1]>::try_from(streams)
-            .map_err(|_| Trouble::new("the launcher took another number of commands", "report this as a bug"))?;
+            .map_err(|_| Trouble::new("the launcher got a wrong number of commands", "report this as a bug"))?;
         Ok(Self { launcher, streams, key: shown(key) })
     }
 
-    /// Has `ssh-keygen` sign a message. What it gives back is a signature of these bytes, or an error.
+    /// Signs a message with `ssh-keygen`, and verifies the signature.
     ///
     /// # Errors
-    /// `ssh-keygen` can't be started or can't sign, or its key is none that can sign seals.
+    /// `ssh-keygen` can't be started or can't sign, or the key can't sign seals.
     pub fn sign(self, message: &[u8], quiet: bool) -> Result<Signature, Trouble> {
         let Self { launcher, streams, key } = self;
         let (armored, said, ended) = converse(&launcher, streams, message, quiet).map_err(|error| {
             Trouble::new(
                 format!("the launcher, which starts ssh-keygen, is gone: {error}"),
-                "see whether something ends it, and run it again",
+                "run it again; if this repeats, look in the system log for what ended it",
             )
         })?;
         launcher.quit();
@@ -74,21 +74,21 @@ impl Signing {
             }
         }
         let signature = Signature::parse(&armored);
-        // Nothing is trusted here: this only makes sure that `check` can verify what is written.
+        // This only makes sure that `check` can verify the signature. It does not trust the key.
         let verified = signature.and_then(|signature| {
             let claimed = signature.claimed().clone();
             signature.verify(&claimed, message).map(|()| signature)
         });
         verified.map_err(|error| {
             Trouble::new(
-                format!("what ssh-keygen signed with {key} is no signature of a seal: {error}"),
+                format!("ssh-keygen's signature with {key} can't be used for a seal: {error}"),
                 "use a key of type ed25519, ed25519-sk, ecdsa or ecdsa-sk (256 bits), made without `no-touch-required`",
             )
         })
     }
 }
 
-/// Sends the message, and gives the signature, what was said on stderr, and how the program ended.
+/// Sends the message. Returns the signature, the text on stderr, and how the program ended.
 fn converse(
     launcher: &Launcher,
     streams: Streams,
@@ -111,11 +111,11 @@ fn converse(
             match rustix::io::write(input, left) {
                 Ok(written) => left = left.get(written..).unwrap_or_default(),
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                // It has ended, and says why on stderr.
+                // The program has ended. Its stderr says why.
                 Err(_) => left = &[],
             }
             if left.is_empty() {
-                // Its end says that the message is whole.
+                // Closing the stream ends the message.
                 stdin = None;
             }
         }
@@ -133,7 +133,7 @@ fn converse(
             && let Some((_, how)) = launcher.ended()?
         {
             ended = Some(how);
-            // One that did not start has no end of its output.
+            // If the program did not start, its output has no end.
             is_at_end |= matches!(how, Ended::NotStarted(_));
         }
         if !told && started.elapsed() > WORTH_A_WORD {
@@ -145,10 +145,10 @@ fn converse(
     Ok((armored, sentence(&said), ended.unwrap_or(Ended::BySignal)))
 }
 
-/// Takes what is there on stderr.
+/// Reads the available bytes of stderr.
 fn listen(stderr: std::os::fd::BorrowedFd<'_>, said: &mut Vec<u8>) {
     let mut buffer = [0; 1024];
-    // A program that never stops talking must not keep us here.
+    // A program that writes without end must not block this loop.
     for _ in 0..64 {
         let Ok(read @ 1..) = rustix::io::read(stderr, &mut buffer) else { break };
         if said.len() < SAID_LIMIT {
@@ -157,7 +157,7 @@ fn listen(stderr: std::os::fd::BorrowedFd<'_>, said: &mut Vec<u8>) {
     }
 }
 
-/// What was said, in one line and escaped.
+/// The text on stderr in one line, escaped.
 fn sentence(said: &[u8]) -> String {
     let lines = said.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
     let lines: Vec<_> = lines.filter(|line| !line.is_empty()).map(|line| escaped(line).to_string()).collect();

@@ -1,4 +1,4 @@
-//! What the options say of servers.
+//! The options about servers.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -9,28 +9,28 @@ use crate::run;
 use crate::run::servers::Pushed;
 use crate::trouble::Trouble;
 
-/// How many connections there are at once.
+/// The default number of connections at once.
 const JOBS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 impl Servers {
-    /// Whether the command is about servers.
+    /// Whether servers are named.
     pub const fn are_named(&self) -> bool {
         self.all_servers || !self.servers.is_empty() || !self.groups.is_empty()
     }
 
-    /// Makes sure that nothing is said of servers, and gives how long the run itself may take.
+    /// Checks that no option for servers is given, and returns the time limit of the run itself.
     ///
     /// # Errors
-    /// The first option that is about servers alone.
+    /// There is an option that is only for servers.
     pub fn none_but_timeout(&self) -> Result<Option<Duration>, Trouble> {
         Self { timeout: None, ..self.clone() }.none()?;
         Ok(self.timeout.map(|seconds| Duration::from_secs(seconds.get().into())))
     }
 
-    /// Makes sure that nothing is said of servers.
+    /// Checks that no option for servers is given.
     ///
     /// # Errors
-    /// The first option that is.
+    /// There is one.
     pub fn none(&self) -> Result<(), Trouble> {
         let given = [
             (self.ssh_user.is_some(), "--ssh-user"),
@@ -46,13 +46,13 @@ impl Servers {
         match given.into_iter().find(|(given, _)| *given) {
             None => Ok(()),
             Some((_, option)) => Err(Trouble::new(
-                format!("{option} is about servers, and none is named"),
+                format!("{option} is for servers, and no server is named"),
                 "name one with --server, those of a group with --group, or all with --all-servers",
             )),
         }
     }
 
-    /// Which servers are asked, and how.
+    /// The options as the servers of a run.
     pub fn wanted(&self) -> run::Servers {
         let seconds =
             |given: Option<NonZeroU32>, default| Duration::from_secs(given.map_or(default, NonZeroU32::get).into());

@@ -6,10 +6,10 @@ use super::{Item, Shape, dir_moves, is_directory};
 use crate::compare::{Change, Drift};
 use crate::path::split_last;
 
-/// The items of a drift list. Each drift is one item or is counted in the `below` of one.
+/// The items of a list of drifts. Each drift is an item, or is counted in the `below` of one.
 pub(super) fn items(drift: &[Drift]) -> Vec<Item<'_>> {
     let sources: HashSet<&[u8]> = drift.iter().filter_map(|drift| Some(drift.from.as_ref()?.as_bytes())).collect();
-    // Two files that swapped their contents are moves, too, but their paths were there before.
+    // Two files that swapped their contents are moves too, but their paths are not new.
     let appeared = |drift: &Drift| match drift.change {
         Change::Added => true,
         Change::Moved => !sources.contains(drift.path.as_bytes()),
@@ -23,7 +23,7 @@ pub(super) fn items(drift: &[Drift]) -> Vec<Item<'_>> {
 
 struct Collapsing<'a> {
     items: Vec<Item<'a>>,
-    /// Directories that moved as a whole: where they are, and where they were.
+    /// Directories that moved as a whole: the new path, and the old one.
     moved: HashMap<&'a [u8], &'a [u8]>,
 }
 
@@ -36,22 +36,22 @@ impl<'a> Collapsing<'a> {
         self.items.len() - 1
     }
 
-    /// All drift but removals. Gives the paths whose type changed, and the directories that the items of whole moves
-    /// say are gone.
+    /// Adds all drift except removals. Returns the paths whose type changed, and the old paths of directories that
+    /// moved as a whole.
     fn what_is_there(
         &mut self,
         drift: &'a [Drift],
         appeared: impl Fn(&Drift) -> bool,
     ) -> (TypeChanged<'a>, HashSet<&'a [u8]>) {
         let (mut type_changed, mut left) = (HashMap::new(), HashSet::new());
-        // New directories, and the items that speak for them.
+        // New directories, and the items that stand for them.
         let mut inside: HashMap<&[u8], usize> = HashMap::new();
         for drift in drift.iter().filter(|drift| drift.change != Change::Removed) {
             let path = drift.path.as_bytes();
             let moved = self.moved.get(path).copied();
             let above = inside.get(split_last(path).0).copied().filter(|&above| match self.items[above].shape {
                 Shape::MovedWhole { .. } => true,
-                // What moved into a new directory from elsewhere is worth its own line.
+                // An entry that moved into a new directory from elsewhere gets its own line.
                 _ => drift.change == Change::Added && moved.is_none(),
             });
             let item = if let Some(above) = above.filter(|_| appeared(drift)) {
@@ -73,10 +73,10 @@ impl<'a> Collapsing<'a> {
         (type_changed, left)
     }
 
-    /// Removals.
+    /// Adds the removals.
     fn what_is_gone(&mut self, drift: &'a [Drift], type_changed: &TypeChanged<'a>, left: &HashSet<&'a [u8]>) {
-        // Directories that are gone, and the items that speak for them; the item of a whole move has counted all that
-        // it has below already.
+        // Directories that are gone, and the items that stand for them. The item of a whole move already counted
+        // everything below it.
         let mut gone: HashMap<&[u8], Option<usize>> = HashMap::new();
         for drift in drift {
             let path = drift.path.as_bytes();

@@ -1,10 +1,11 @@
-//! Directories that moved as a whole: all that was below the old place is below the new one, unchanged and under the
-//! same names, and nothing else is.
+//! Finds directories that moved as a whole: everything that was below the old path is below the new one, unchanged and
+//! under the same names, and nothing else is.
 //!
-//! A file that moved, told by [`compare`](crate::compare) only where it is unambiguous, is what points to the old
-//! place. What can't be told to have moved (empty files, links, copies) only has to agree.
+//! A file that moved points to the old directory; [`compare`](crate::compare) reports a move only if it is unambiguous.
+//! For other entries (empty files, links, copies) a move is never certain. They only have to be equal in both places.
 //!
-//! Goes from the leaves up, and looks at each entry a fixed number of times: a deep tree costs no more than a flat one.
+//! This goes from the leaves up and looks at each entry a fixed number of times, so a deep tree costs no more than a
+//! flat one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -14,16 +15,16 @@ use crate::compare::{Change, Drift, difference};
 use crate::manifest::Record;
 use crate::path::split_last;
 
-/// Where a new directory comes from.
+/// The old path of a new directory.
 #[derive(Clone, Copy)]
 enum Origin<'a> {
-    /// Nothing below it is known to have moved, so it could be from anywhere.
+    /// Nothing below it is known to have moved, so it could come from anywhere.
     Unknown,
     Whole(&'a [u8]),
     Mixed,
 }
 
-/// All directories that moved as a whole, those inside of others too: where they are, and where they were.
+/// All directories that moved as a whole, also those inside others: the new path, and the old one.
 pub(super) fn moves(drift: &[Drift], appeared: impl Fn(&Drift) -> bool) -> HashMap<&[u8], &[u8]> {
     let mut ends =
         Ends { added: BTreeMap::new(), children: HashMap::new(), gone: BTreeMap::new(), left: HashMap::new() };
@@ -43,7 +44,7 @@ pub(super) fn moves(drift: &[Drift], appeared: impl Fn(&Drift) -> bool) -> HashM
         }
     }
     let mut origins = HashMap::new();
-    // Against the order of paths, what is below a directory comes before the directory.
+    // In reverse order, the entries below a directory come before it.
     for drift in drift.iter().rev().filter(|drift| drift.change == Change::Added && is_directory(drift.actual.as_ref()))
     {
         origins.insert(drift.path.as_bytes(), ends.origin(drift, &origins));
@@ -57,15 +58,15 @@ pub(super) fn moves(drift: &[Drift], appeared: impl Fn(&Drift) -> bool) -> HashM
         .collect()
 }
 
-/// Both ends of all moves there could be.
+/// Both ends of all possible moves.
 struct Ends<'a> {
-    /// What is new and not known to have moved.
+    /// New entries that are not known to have moved.
     added: BTreeMap<&'a [u8], &'a Record>,
-    /// All that is new, by the directory it is in.
+    /// All new entries, by the directory they are in.
     children: HashMap<&'a [u8], Vec<&'a Drift>>,
-    /// What is gone, without a record if it is known to have moved.
+    /// Entries that are gone; without a record if they are known to have moved.
     gone: BTreeMap<&'a [u8], Option<&'a Record>>,
-    /// How much of what was directly in a directory is gone or has moved away.
+    /// For each directory, how many entries directly in it are gone or moved away.
     left: HashMap<&'a [u8], usize>,
 }
 
@@ -108,7 +109,7 @@ impl<'a> Ends<'a> {
         same(self.gone.get(path).copied().flatten(), actual)
     }
 
-    /// Whether the same is below a new directory in which nothing is known to have moved, and below one that is gone.
+    /// Whether a new directory, in which nothing is known to have moved, has the same entries as one that is gone.
     fn same_below(&self, new: &[u8], gone: &[u8]) -> bool {
         let mut gone_below = below(&self.gone, gone);
         let all = below(&self.added, new).all(|(path, actual)| {
@@ -124,8 +125,8 @@ fn same(expected: Option<&Record>, actual: Option<&Record>) -> bool {
     expected.zip(actual).is_some_and(|(expected, actual)| difference(expected, actual).is_none())
 }
 
-/// What lies below a directory: in the order of paths all that is between `directory/` and `directory0`, `0` being
-/// the byte after `/`.
+/// The entries below a directory: in the order of paths, those between `directory/` and `directory0`. `0` is the byte
+/// after `/`.
 fn below<'a, 'm, R>(
     map: &'m BTreeMap<&'a [u8], R>,
     directory: &[u8],

@@ -1,4 +1,4 @@
-//! What is wrong with one check: every drift with what the lock says and the live state, every unverified entry with its
+//! The findings of one check: every drift with the locked and the live state, and every unverified entry with its
 //! reason.
 
 use std::io::{self, Write};
@@ -14,17 +14,16 @@ use crate::report::next::{self, Next};
 use crate::report::text::describe;
 use crate::report::{CheckReport, HostReport, Outcome, RunInfo, alike, uncovered};
 
-/// Items of one list that are shown, if there are not many lists. The rest is counted: who has more to look at needs the
-/// JSON.
+/// The most items of one list to show, if there are not many lists. The others are only counted; the JSON has them.
 pub(super) const ITEMS: usize = 500;
 
-/// Whether there is more to say than the table has.
+/// Whether there is more than the table shows.
 pub(super) fn has_card(check: &CheckReport) -> bool {
     let troubled = matches!(check.outcome, Outcome::Failed(_) | Outcome::Compared { .. }) && check.troubled();
     check.drifted() || troubled || !check.mounts.is_empty() || !check.uncovered.is_empty() || !check.touched.is_empty()
 }
 
-/// Writes the check's card, if it has one, with so many items a list.
+/// Writes the card of the check, if it has one, with at most `items` of each list.
 pub(super) fn write(
     out: &mut impl Write,
     index: usize,
@@ -84,7 +83,7 @@ fn drift(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<
     let groups = group::groups(check.kind, &comparison.drift);
     let mut room = items;
     let mut hidden = 0;
-    // Entries beside the modules stand together, between those of the modules.
+    // Entries beside the modules share a list, between those of the modules.
     let mut open = false;
     for group in &groups {
         let (shown, cut) = group.items.split_at(group.items.len().min(room));
@@ -118,7 +117,7 @@ fn drift(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Result<
     unlisted(out, check)
 }
 
-/// What to do about it, as lines to paste.
+/// What to do next, as lines to paste.
 fn next(out: &mut impl Write, next: Option<Next>) -> io::Result<()> {
     let Some(next) = next else { return Ok(()) };
     writeln!(out, "<h3><b>What to do</b></h3>\n<ol>\n<li><span class=\"reason\">{}</span></li>", Text(next.cause))?;
@@ -128,7 +127,7 @@ fn next(out: &mut impl Write, next: Option<Next>) -> io::Result<()> {
     writeln!(out, "</ol>")
 }
 
-/// What the JSON report has not either.
+/// Entries that the JSON report does not have either.
 fn unlisted(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
     let Outcome::Compared { comparison, .. } = &check.outcome else { return Ok(()) };
     let left_out = comparison.left_out;
@@ -138,7 +137,7 @@ fn unlisted(out: &mut impl Write, check: &CheckReport) -> io::Result<()> {
     let (drifted, unverified) = (grouped(left_out.drifted), grouped(left_out.unverified));
     writeln!(
         out,
-        "<p class=\"more\">… and {drifted} more drifted and {unverified} more unverified, for which a report has no room.</p>"
+        "<p class=\"more\">… and {drifted} more drifted and {unverified} more unverified: more than a run keeps.</p>"
     )
 }
 
@@ -175,13 +174,13 @@ fn item(out: &mut impl Write, check: &CheckReport, item: &Item<'_>) -> io::Resul
         let below = counted(item.below, "entry", "entries");
         write!(out, "<span class=\"reason\">and with it {below} below it</span>")?;
     }
-    // What differs is hard to find in two records as long as those of containers.
+    // Records of containers are long, so the difference is hard to find in them.
     if check.kind.is_of_containers() && drift.expected.is_some() && drift.actual.is_some() {
         write!(out, "<span class=\"reason\">{}</span>", Text(&text))?;
     }
     write!(out, "</div><div class=\"records\">")?;
     let records = match (&drift.expected, &drift.actual) {
-        // What moved as it was.
+        // It moved unchanged.
         (Some(expected), Some(actual)) if expected == actual => vec![("same idle", actual)],
         (expected, actual) => {
             let before = expected.iter().map(|record| ("before bad", record));
@@ -196,7 +195,7 @@ fn item(out: &mut impl Write, check: &CheckReport, item: &Item<'_>) -> io::Resul
     writeln!(out, "</li>")
 }
 
-/// The lines that changed, where they were asked for.
+/// The lines that changed, if they were asked for.
 fn excerpt(out: &mut impl Write, drift: &Drift) -> io::Result<()> {
     let (lines, left_out) = match drift.diff.as_deref() {
         None => return Ok(()),
@@ -218,7 +217,7 @@ fn excerpt(out: &mut impl Write, drift: &Drift) -> io::Result<()> {
     write!(out, "</div>")
 }
 
-/// All that a lock says of an entry, in one line. Harmless.
+/// Everything that a lock records of an entry, in one line. Escaped.
 fn record(record: &Record) -> String {
     let mut parts = vec![describe::kind(&record.content)];
     match &record.content {
@@ -265,7 +264,7 @@ fn uncovered(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Res
     more(out, check.uncovered.len().saturating_sub(items) as u64, "uncovered")
 }
 
-/// What there is to note of some paths, which changes no verdict. `key` is that of the JSON.
+/// A list of paths with a note that does not change the verdict. `key` is its key in the JSON.
 fn noted<'a>(
     out: &mut impl Write,
     check: &CheckReport,

@@ -1,5 +1,5 @@
-//! The page of several servers: a table of servers against checks, then what is wrong, servers of which the same is to be
-//! said together. It is to be read with hundreds of them: those that pass are behind a line that opens.
+//! The page of several servers: a table of servers and checks, then the findings. Servers with the same findings share
+//! a card, and servers that pass are folded away, so that the page can be read with hundreds of servers.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -10,17 +10,17 @@ use crate::report::format::{Prose, counted, grouped};
 use crate::report::servers::by_checks;
 use crate::report::{CheckReport, HostReport, Outcome, Report, RunInfo, ServerReport, Status};
 
-/// With more servers than this, those on which everything is verified are behind a line of their own.
+/// With more servers than this, those on which everything is verified are folded away.
 const ROWS: usize = 20;
 
-/// Items that are shown on all cards together, unless there are so many cards that each would have hardly any.
+/// The most items to show on all cards together, unless there are so many cards that each would have hardly any.
 const MOST_ITEMS: usize = 5000;
 const FEWEST_ITEMS: usize = 10;
 
-/// Names of servers that share a card are listed up to this many; the others are behind a line of their own.
+/// The most servers of a card to name; the others are folded away.
 const NAMES: usize = 12;
 
-/// Servers of which the same is to be said, and the number of the first of their checks among all on the page.
+/// Servers with the same findings, and the number of the first of their checks on the page.
 struct Group<'a> {
     servers: &'a [&'a HostReport],
     first: usize,
@@ -31,7 +31,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let alike = report.alike();
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut next = 0;
-    // Where a server's cards are, by its name.
+    // The number of the first card of each server, by its name.
     let mut cards = HashMap::new();
     for servers in &alike {
         let Some(host) = servers.first() else { continue };
@@ -46,7 +46,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     groups.iter().try_for_each(|group| self::group(out, run, group, items.clamp(FEWEST_ITEMS, check::ITEMS)))
 }
 
-/// Exact; whatever shows it makes it harmless.
+/// The exact name; the caller escapes it.
 fn name(host: &HostReport) -> &str {
     host.server.as_ref().map_or("", |server| &server.name)
 }
@@ -76,7 +76,7 @@ fn table(out: &mut impl Write, hosts: &[HostReport], cards: &HashMap<&str, usize
     Ok(())
 }
 
-/// A table for those that were asked for the same checks.
+/// One table for all servers that were asked for the same checks.
 fn tables(out: &mut impl Write, servers: &[&HostReport], cards: &HashMap<&str, usize>) -> io::Result<()> {
     by_checks(servers.iter().copied()).iter().try_for_each(|servers| rows(out, servers, cards))
 }
@@ -107,7 +107,7 @@ fn rows(out: &mut impl Write, servers: &[&HostReport], cards: &HashMap<&str, usi
     writeln!(out, "</tbody>\n</table>")
 }
 
-/// How a check ended on one server, in few words.
+/// The outcome of a check on one server, in few words.
 fn cell(out: &mut impl Write, index: usize, check: &CheckReport) -> io::Result<()> {
     let counts = check.counts();
     let (tone, text) = match &check.outcome {
@@ -126,7 +126,7 @@ fn cell(out: &mut impl Write, index: usize, check: &CheckReport) -> io::Result<(
     };
     write!(out, "<td>")?;
     match (text.is_empty(), check::has_card(check)) {
-        // What is fine takes no more than a tick, so that the eye finds the rest.
+        // A check that passed is only a tick, so that the others stand out.
         (true, false) => write!(out, "✓")?,
         (true, true) => write!(out, "<a href=\"#check-{index}\">✓</a>")?,
         (false, false) => badge(out, tone, &text)?,
@@ -139,7 +139,8 @@ fn cell(out: &mut impl Write, index: usize, check: &CheckReport) -> io::Result<(
     write!(out, "</td>")
 }
 
-/// The servers that were not reached, or did not answer in full. Hardly two of them fail in the same words.
+/// The servers that were not reached, or did not answer in full. Their messages are rarely the same, so they are not
+/// grouped.
 fn uncollected(out: &mut impl Write, hosts: &[HostReport]) -> io::Result<()> {
     let troubles = || hosts.iter().filter_map(|host| Some((host, host.trouble()?)));
     let number = troubles().count() as u64;
@@ -160,7 +161,7 @@ fn uncollected(out: &mut impl Write, hosts: &[HostReport]) -> io::Result<()> {
     writeln!(out, "</ol>\n</section>")
 }
 
-/// What is wrong on some servers, if anything is.
+/// The findings that some servers share, if there are any.
 fn group(out: &mut impl Write, run: &RunInfo, group: &Group<'_>, items: usize) -> io::Result<()> {
     let Some(host @ HostReport { server: Some(server), checks, .. }) = group.servers.first() else { return Ok(()) };
     if !checks.iter().any(check::has_card) && unsandboxed(server).next().is_none() {

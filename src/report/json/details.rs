@@ -9,7 +9,7 @@ use crate::report::seal::SealReport;
 use crate::report::uncovered;
 use crate::report::{CheckReport, HostReport, Outcome, ServerReport};
 
-/// Of any row.
+/// The details of a row.
 pub(in crate::report) fn of(host: &HostReport, row: Row<'_>) -> String {
     match row {
         Row::LockFiles(host) => lock_files(host),
@@ -19,7 +19,7 @@ pub(in crate::report) fn of(host: &HostReport, row: Row<'_>) -> String {
     }
 }
 
-/// Of `lock_files_exist`: `1 lock file missing: audit/locks/compose_hashes.lock.json;`.
+/// For `lock_files_exist`: `1 lock file missing: audit/locks/compose_hashes.lock.json;`.
 fn lock_files(host: &HostReport) -> String {
     let mut text = String::new();
     let missing: Vec<_> = host.missing_locks().collect();
@@ -28,7 +28,7 @@ fn lock_files(host: &HostReport) -> String {
     text
 }
 
-/// Of `server_collection`: `not collected: it sent nothing;`.
+/// For `server_collection`: `not collected: it sent nothing;`.
 fn collection(server: &ServerReport) -> String {
     let mut text = String::new();
     if let Some(trouble) = &server.trouble {
@@ -37,14 +37,14 @@ fn collection(server: &ServerReport) -> String {
     text
 }
 
-/// Of `seal`: `the lock audit/locks/compose_hashes.lock.json is not the one that was sealed;`.
+/// For `seal`: `the lock audit/locks/compose_hashes.lock.json is not the one that was sealed;`.
 fn seal(seal: &SealReport) -> String {
     let mut text = String::new();
     seal.troubles.iter().for_each(|trouble| push(&mut text, &Prose(&trouble.problem).to_string()));
     text
 }
 
-/// Of a check: `2 files drifted: a;b;`, `1 entry unverified: c;`, or both with a blank between them.
+/// For a check: `2 files drifted: a;b;`, `1 entry unverified: c;`, or both with a blank between them.
 fn check(check: &CheckReport, mode: &str) -> String {
     let mut text = String::new();
     match &check.outcome {
@@ -96,13 +96,13 @@ fn list(text: &mut String, what: &str, how: &str, names: impl ExactSizeIterator<
     names.for_each(|name| push(text, &name));
 }
 
-/// One item. No name that [`escaped`] shows has `\x3b` in it, since that is how it shows a byte that is not UTF-8.
+/// Appends one item. [`escaped`] never writes `\x3b`: it writes `\x` only for bytes that are not UTF-8.
 fn push(text: &mut String, item: &str) {
     text.push_str(&item.replace(';', "\\x3b"));
     text.push(';');
 }
 
-/// Without a comma in large numbers, which a parser can do without.
+/// Without commas in large numbers, so that programs can parse it.
 fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -1,21 +1,21 @@
-//! What the two digests of a check say, and whether that fits what was found.
+//! Checks that the two digests of a check fit its counts.
 
 use crate::compare::Counts;
 use crate::manifest::Sha256Digest;
 
-/// What is wrong with the digests of a check that was compared: of its lock, and of the live state.
+/// What is wrong with the digests of the lock and of the live state; `None` if they fit.
 pub(super) fn problem(lock: Option<&str>, live: Option<&str>, counts: Counts) -> Option<&'static str> {
     if [lock, live].into_iter().flatten().any(|digest| Sha256Digest::from_sri(digest).is_none()) {
         return Some("its `digest` or its `live_digest` is not `sha256-` and Base64");
     }
     match (counts, live) {
-        (Counts { unverified: 1.., .. }, Some(_)) => Some("it knows the digest of what it could not verify"),
-        // The entries are the same exactly if their digests are. A lock of another form than ours states none.
+        (Counts { unverified: 1.., .. }, Some(_)) => Some("it has a `live_digest`, although it has unverified entries"),
+        // The entries are equal exactly if their digests are. Locks in other formats state no digest.
         (Counts { unverified: 0, drifted: 0, .. }, live) if lock.is_some() && live != lock => {
-            Some("all of it is verified, and its `live_digest` is not that of the lock")
+            Some("everything is verified, but its `live_digest` is not that of the lock")
         }
         (Counts { drifted: 1.., .. }, Some(_)) if live == lock => {
-            Some("it drifted, and its `live_digest` is that of the lock")
+            Some("it drifted, but its `live_digest` is that of the lock")
         }
         _ => None,
     }

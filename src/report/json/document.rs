@@ -1,7 +1,7 @@
 //! The report's JSON, as types: written from a [`Report`](crate::report::Report), and read back.
 //!
-//! Every key is always there, and `null` or empty where there is nothing to say, so that `.checks[].drift[]` works on
-//! each check. Lists that can be long are written from what the comparison holds, without a copy of all of it.
+//! Every key is always present, as `null` or empty if it does not apply, so that `.checks[].drift[]` works for each
+//! check. Long lists are written from the comparison, without a copy.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ pub(super) struct Document<'a> {
     pub driftlock: String,
     pub timestamp: String,
     pub started: String,
-    // Without this, serde takes an absent key for `null`. So below.
+    // Without this, serde takes an absent key for `null`. The same goes for the others below.
     #[serde(deserialize_with = "Option::deserialize")]
     pub previous: Option<Previous>,
     pub duration_ms: u64,
@@ -49,7 +49,7 @@ pub(super) struct Document<'a> {
     pub exit_code: u8,
 }
 
-/// The report of several servers: the documents of each, and the sums over all.
+/// The report of several servers: a document for each, and the totals.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServersDocument<'a> {
@@ -74,7 +74,7 @@ pub(super) struct Check<'a> {
     pub name: String,
     pub status: Status,
     pub details: String,
-    /// This and the next four are `null` for the checks that no declaration has.
+    /// This field and the next four are `null` for checks that are not declared, such as that of the lock files.
     #[serde(deserialize_with = "Option::deserialize")]
     pub kind: Option<Kind>,
     #[serde(deserialize_with = "Option::deserialize")]
@@ -106,7 +106,7 @@ pub(super) struct Check<'a> {
     pub skipped: Option<Skipped>,
 }
 
-/// Where the entries were read.
+/// Where entries were read.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Mode {
@@ -123,7 +123,7 @@ pub(super) enum Skipped {
     NotCollected,
 }
 
-/// The server that the report is about, and what answered there.
+/// The server, and the driftlock that answered there.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Server {
@@ -155,7 +155,7 @@ impl From<&ServerReport> for Server {
     }
 }
 
-/// The document of one host. In a report of several servers, none of them is continued by itself.
+/// The document of one host. In a report of several servers, `previous` is only in the report of the run.
 pub(super) fn of<'a>(run: &RunInfo, host: &'a HostReport) -> Document<'a> {
     Document {
         schema: SCHEMA.to_owned(),
@@ -201,7 +201,7 @@ pub(super) fn checks(host: &HostReport) -> Vec<Check<'_>> {
     host.rows().map(|row| check(host, row)).collect()
 }
 
-/// What every check has.
+/// The fields that every check has.
 fn base<'a>(host: &HostReport, row: Row<'a>) -> Check<'a> {
     Check {
         name: row.name().to_owned(),

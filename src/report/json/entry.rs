@@ -16,7 +16,7 @@ fn path(text: Option<String>, base64: Option<String>) -> Result<EntryPath, Strin
     EntryPath::new(joined(text, base64)?).map_err(|error| error.to_string())
 }
 
-/// A path alone.
+/// A path without anything else.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PathItem {
@@ -64,7 +64,7 @@ impl TryFrom<MountItem> for Crossing {
 
     fn try_from(item: MountItem) -> Result<Self, String> {
         let what = Boundary::ALL.into_iter().find(|known| known.name() == item.what);
-        let what = what.ok_or("what begins at a mount is not known")?;
+        let what = what.ok_or("the type of a mount is unknown")?;
         Ok(Self { path: path(item.path, item.path_base64)?.as_bytes().to_vec(), what })
     }
 }
@@ -91,9 +91,10 @@ impl From<&UnverifiedEntry> for UnverifiedItem {
 impl TryFrom<UnverifiedItem> for UnverifiedEntry {
     type Error = String;
 
-    /// Text reports fold what lies below a directory that could not be read, so that is told from the words.
+    /// Text reports group the entries below a directory that could not be read, so this recognises the wording of that
+    /// reason.
     fn try_from(item: UnverifiedItem) -> Result<Self, String> {
-        let cause = Cause::named(&item.cause).ok_or("the cause of something unverified is not known")?;
+        let cause = Cause::named(&item.cause).ok_or("the cause of an unverified entry is unknown")?;
         let path = path(item.path, item.path_base64)?;
         let below = Some(cause).filter(|&cause| cause == Cause::Below).and_then(|_| below(&path, &item.reason));
         let reason = below.unwrap_or_else(|| Unverified::Reported(cause, item.reason.into()));
@@ -101,13 +102,13 @@ impl TryFrom<UnverifiedItem> for UnverifiedEntry {
     }
 }
 
-/// The reason in which `reason` is the word for one of the directories above a path.
+/// The reason [`Unverified::Below`], if `reason` is its wording for one of the directories above a path.
 fn below(path: &EntryPath, reason: &str) -> Option<Unverified> {
     let directory = reason.strip_prefix(Unverified::BELOW.0)?.strip_suffix(Unverified::BELOW.1)?;
-    // A directory above is shown as the beginning of the path is.
+    // The escaped form of a directory is the beginning of the escaped path.
     let shown = path.to_string();
     shown.strip_prefix(directory)?.strip_prefix('/')?;
-    // No escape has a slash in it.
+    // No escape contains a slash.
     let names = directory.matches('/').count() + 1;
     Some(Unverified::Below(directories_above(path.as_bytes()).nth(names - 1)?.into()))
 }
@@ -134,7 +135,7 @@ pub(super) struct DriftItem {
     diff: Option<DiffItem>,
 }
 
-/// When the live entry was written, and who owns it.
+/// The mtime and the owner of the live entry.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LiveItem {
@@ -154,11 +155,11 @@ impl TryFrom<LiveItem> for LiveStatus {
 
     fn try_from(item: LiveItem) -> Result<Self, Self::Error> {
         let LiveItem { mtime, uid, gid } = item;
-        Self::restored(&mtime, uid, gid).ok_or("an `mtime` is not a time as driftlock writes it")
+        Self::restored(&mtime, uid, gid).ok_or("an `mtime` is not in the form that driftlock writes")
     }
 }
 
-/// The lines that changed, or the word for why they are not shown.
+/// The lines that changed, or a word for why they are not shown.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DiffItem {
@@ -185,11 +186,11 @@ impl TryFrom<DiffItem> for Excerpt {
         if let Some(name) = hidden {
             let why =
                 Hidden::ALL.into_iter().find(|why| why.name() == name).filter(|_| lines.is_empty() && left_out == 0);
-            return why.map(Self::Hidden).ok_or("why a `diff` is not shown is not known");
+            return why.map(Self::Hidden).ok_or("the reason why a `diff` is not shown is unknown");
         }
         let fits = |line: &String| line.starts_with(['@', ' ', '-', '+', '\\']) && line.chars().count() <= LONGEST + 1;
         if lines.len() > LINES || !lines.iter().all(fits) {
-            return Err("a `diff` has lines that driftlock does not write");
+            return Err("a `diff` has lines that driftlock would not write");
         }
         Ok(Self::Lines { lines, left_out })
     }
@@ -220,7 +221,7 @@ impl TryFrom<DriftItem> for Drift {
         let change = Change::ALL
             .into_iter()
             .find(|change| change.name() == item.change)
-            .ok_or_else(|| format!("the change {:?} is not known", item.change))?;
+            .ok_or_else(|| format!("the change {:?} is unknown", item.change))?;
         let moved = item.from.is_some() || item.from_base64.is_some();
         let drift = Self {
             path: path(item.path, item.path_base64)?,
@@ -232,7 +233,7 @@ impl TryFrom<DriftItem> for Drift {
             diff: item.diff.map(Excerpt::try_from).transpose()?.map(Box::new),
         };
         if drift.live.is_some() && drift.actual.is_none() {
-            return Err(format!("{}: what is gone has no `live`", drift.path));
+            return Err(format!("{}: it was removed, but has `live`", drift.path));
         }
         let sides = (drift.expected.is_some(), drift.actual.is_some(), drift.from.is_some());
         let fits = match change {

@@ -1,4 +1,4 @@
-//! The beginning of a report: which it is, without reading all of it.
+//! Reads the beginning of a report, which identifies it.
 
 use std::io::{BufReader, Read};
 
@@ -7,21 +7,21 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::{SCHEMA, SERVERS_SCHEMA};
 use crate::report::chain::Previous;
 
-/// What a report says of itself before it says anything else.
+/// The first fields of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     pub started: String,
     pub previous: Option<Previous>,
 }
 
-/// How far the beginning goes at most, in bytes. As driftlock writes it, it has less than 1,000.
+/// The most bytes to read for the beginning. driftlock writes less than 1,000.
 const LIMIT: u64 = 64 << 10;
 
-/// Reads the beginning of a report of either form; nothing if it has none that we would write.
+/// Reads the beginning of a report of either schema. `None` if it is not one that driftlock would write.
 pub fn head(input: impl Read) -> Option<Head> {
     let mut found = Found::default();
     let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1024, input.take(LIMIT)));
-    // That it goes on behind what was looked for is an error to serde, and none to us.
+    // The rest of the report is not read. serde reports that as an error, which does not matter here.
     let _ = reader.deserialize_map(&mut found);
     let is_ours = found.schema.is_some_and(|schema| schema == SCHEMA || schema == SERVERS_SCHEMA);
     Some(Head { started: found.started.filter(|_| is_ours)?, previous: found.previous? })

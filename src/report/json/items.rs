@@ -1,5 +1,5 @@
-//! A list of which each item has a form of its own in JSON. Items are written and read one by one, so that no list is in
-//! memory twice.
+//! A list whose items have another type in JSON. Items are converted one by one, so that a long list is not in memory
+//! twice.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Items `T`, each with the form `F`.
+/// Items of type `T`, which are of type `F` in JSON.
 pub(super) struct Items<'a, T: Clone, F>(Cow<'a, [T]>, PhantomData<F>);
 
 impl<'a, T: Clone, F> Items<'a, T, F> {

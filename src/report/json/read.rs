@@ -1,5 +1,5 @@
-//! Reads a report back. Strict: a report is evidence. It is built again from what it holds, and the bytes of the two are
-//! compared; what contradicts itself is refused, and not compared or shown.
+//! Reads a report back. A report is evidence, so this is strict: it builds the report again from its fields, and
+//! refuses it if the bytes differ.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -27,10 +27,10 @@ struct Schema {
     schema: Option<serde_json::Value>,
 }
 
-/// Reads a JSON report, of one machine or of several servers. Written as JSON once more it is the same.
+/// Reads a JSON report, of one machine or of several servers. Written as JSON again, it has the same value.
 ///
 /// # Errors
-/// What is no report, is not whole, has another form, or contradicts itself.
+/// It is not a report, is incomplete, has another schema, or contradicts itself.
 pub fn read(bytes: &[u8]) -> Result<Report, ReportError> {
     match schema(bytes)?.as_str() {
         SCHEMA => one(document(bytes)?),
@@ -49,8 +49,7 @@ pub fn read_one(bytes: &[u8]) -> Result<Report, ReportError> {
     }
 }
 
-/// Which of the two known forms a report has. That is asked for first: of a form that is not ours we can't say what is
-/// wrong with it.
+/// Which of the two schemas a report has. Checked first, because nothing can be said about a report of another schema.
 fn schema(bytes: &[u8]) -> Result<String, ReportError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(ReportError::Empty);
@@ -84,15 +83,15 @@ fn inconsistent<T>(problem: impl Into<String>) -> Result<T, ReportError> {
     Err(ReportError::Inconsistent { problem: problem.into() })
 }
 
-/// The report of one host, which is the one that its document says.
+/// Builds the report of one host, and checks that it is the one in the document.
 fn one(document: Document<'_>) -> Result<Report, ReportError> {
     if document.schema != SCHEMA {
         return form(format!("its `schema` is not {SCHEMA}"));
     }
     if document.started.parse::<jiff::Timestamp>().is_err() {
-        return form(format!("`started`, {:?}, is no time", document.started));
+        return form(format!("`started`, {:?}, is not a time", document.started));
     }
-    // It names the report's folder, and is `started` without its offset.
+    // It is the name of the report's folder: `started` without the offset.
     let expected = timestamp(&document.started);
     if document.timestamp != expected {
         return inconsistent(format!("its `timestamp` should be {expected}"));
@@ -101,7 +100,7 @@ fn one(document: Document<'_>) -> Result<Report, ReportError> {
     let driftlock = document.driftlock.clone();
     let (run, host) = built(document)?;
     let mut again = document::of(&run, &host);
-    // Another version may have put `details` in other words.
+    // Another version may have worded `details` differently.
     if driftlock != again.driftlock {
         again.driftlock = driftlock;
         for (check, stated) in again.checks.iter_mut().zip(&stated.checks) {
@@ -114,7 +113,7 @@ fn one(document: Document<'_>) -> Result<Report, ReportError> {
     }
 }
 
-/// What a document says that follows from the rest of it, and the digest of all of it.
+/// The fields of a document that follow from the others, and the digest of the whole document.
 struct Stated {
     checks: Vec<StatedCheck>,
     summary: Summary,
@@ -147,7 +146,7 @@ impl Stated {
         }
     }
 
-    /// What is not as in a document that was built again.
+    /// The first difference from a document that was built again.
     fn contradiction(&self, again: &Self) -> Option<String> {
         for (stated, built) in self.checks.iter().zip(&again.checks) {
             let problem = if stated.status != built.status {
@@ -176,7 +175,7 @@ impl Stated {
     }
 }
 
-/// The run and the host that a document is about.
+/// The run and the host of a document.
 fn built(document: Document<'_>) -> Result<(RunInfo, HostReport), ReportError> {
     let mut checks = document.checks.into_iter();
     if checks.next().is_none_or(|check| check.name != LOCK_FILES_EXIST) {
@@ -230,7 +229,7 @@ fn built(document: Document<'_>) -> Result<(RunInfo, HostReport), ReportError> {
     Ok((run, HostReport { server, seal, duration, bytes: document.bytes, checks: all }))
 }
 
-/// What a declared check found; or what no check can have found.
+/// The report of a declared check.
 fn check(check: Check<'_>) -> Result<CheckReport, &'static str> {
     let (Some(kind), Some(root), Some(lock)) = (check.kind, check.root, check.lock) else {
         return Err("its `kind`, `root` or `lock` is missing");
@@ -238,15 +237,15 @@ fn check(check: Check<'_>) -> Result<CheckReport, &'static str> {
     let (drift, unverified) = (check.drift.into_vec(), check.unverified.into_vec());
     let (uncovered, touched) = (check.uncovered.into_vec(), check.touched.into_vec());
     if !uncovered.is_sorted_by(|a, b| a < b) {
-        return Err("what is uncovered is not in order, or there twice");
+        return Err("its `uncovered` is out of order, or has an item twice");
     }
     if !drift.is_sorted_by(|a, b| a.path < b.path)
         || !unverified.is_sorted_by(|a, b| a.path < b.path)
         || !touched.is_sorted_by(|a, b| a < b)
     {
-        return Err("its entries are not in order, or one is there twice");
+        return Err("its entries are out of order, or one is there twice");
     }
-    // A move is one item, and two paths unless each of them is an item of its own.
+    // A move is one item with two paths, unless each path is an item.
     let paths: HashSet<&EntryPath> =
         drift.iter().flat_map(|drift| [Some(&drift.path), drift.from.as_ref()]).flatten().collect();
     if unverified.iter().any(|entry| paths.contains(&entry.path)) {
@@ -261,10 +260,10 @@ fn check(check: Check<'_>) -> Result<CheckReport, &'static str> {
         return Err("its counts do not fit its entries");
     }
     if touched.len() as u64 > entries {
-        return Err("more entries were touched than it knows of");
+        return Err("it has more touched entries than entries");
     }
     if check.trusted > verified.saturating_add(drifted) {
-        return Err("it trusts more entries than it knows of");
+        return Err("it trusts more entries than it has");
     }
     if check.old_lock.is_some_and(|old| old.kind() != kind || check.digest.is_some()) {
         return Err("its `old_lock` does not fit its kind and digest");
@@ -301,7 +300,7 @@ fn check(check: Check<'_>) -> Result<CheckReport, &'static str> {
     })
 }
 
-/// The report of several servers, which are those of one run.
+/// Builds the report of several servers, and checks that they belong to one run.
 fn several(document: ServersDocument<'_>) -> Result<Report, ReportError> {
     let ServersDocument { driftlock, timestamp, started, previous, sandbox, .. } = document;
     if document.mode != Mode::Server {
@@ -325,16 +324,16 @@ fn several(document: ServersDocument<'_>) -> Result<Report, ReportError> {
     let report = Report { run, hosts };
     let seal = report.hosts.first().and_then(|host| host.seal.as_ref());
     if report.hosts.iter().any(|host| host.seal.as_ref() != seal) {
-        return inconsistent("its servers were not compared with one baseline");
+        return inconsistent("its servers were compared with different baselines");
     }
     let mut kinds = HashMap::new();
     if !report.checks().all(|check| *kinds.entry(&check.name).or_insert(check.kind) == check.kind) {
-        return inconsistent("its servers have different checks of one name");
+        return inconsistent("its servers have different checks with the same name");
     }
     let mut known = HashSet::new();
     let mut names = report.hosts.iter().map(|host| host.server.as_ref().map(|server| &server.name));
     if !names.all(|name| name.is_some_and(|name| known.insert(name))) {
-        return inconsistent("a server has no name, or that of another");
+        return inconsistent("a server has no name, or two have the same");
     }
     if document.summary != report.servers_summary() || document.counts != report.counts() {
         return inconsistent("its summary or its counts do not fit its servers");

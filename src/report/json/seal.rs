@@ -7,7 +7,7 @@ use crate::report::Trouble;
 use crate::report::format::Prose;
 use crate::report::seal::{SealReport, Sealed};
 
-/// What became of it. What it says is `null` if its signature could not be verified.
+/// The result of verifying it. The fields of the seal are `null` if its signature could not be verified.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SealItem {
@@ -45,9 +45,9 @@ impl TryFrom<SealItem> for SealReport {
             (Some(serial), Some(signer), Some(key), Some(fingerprint)) => {
                 Some(Sealed { serial, signer, key, fingerprint })
             }
-            // A seal without a signer is refused, and it is said why.
+            // Without a signer, the seal was refused, and there is a reason.
             (None, None, None, None) if !troubles.is_empty() => None,
-            _ => return Err("its `seal` says neither who sealed the locks nor why that is not known"),
+            _ => return Err("its `seal` has neither a signer nor a reason why there is none"),
         };
         Ok(Self { sealed, troubles })
     }

@@ -1,4 +1,4 @@
-//! The lines for a git work tree: against the commit that wrote the lock last.
+//! Commands for a git work tree. They compare with the last commit that changed the lock.
 
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -9,16 +9,16 @@ use crate::path::{ROOT, joined};
 use crate::report::group::{Item, Shape};
 use crate::shell;
 
-/// What git has to do with the items that drifted.
+/// The paths of the items that drifted, by what git must do with them.
 #[derive(Default)]
 struct Paths {
-    /// What the commit has.
+    /// Paths that the commit has.
     before: Vec<Vec<u8>>,
-    /// What it does not have, and is to go.
+    /// Paths that it does not have, to be removed.
     new: Vec<Vec<u8>>,
 }
 
-/// See it, who did it, undo it.
+/// Adds the commands for "see it", "who did it" and "undo it".
 pub(super) fn steps(steps: &mut Vec<Step>, ground: &Ground, in_git: &InGit, items: &[&Item<'_>]) {
     let root = in_git.root.to_string_lossy();
     let few = items.len() <= MOST;
@@ -38,7 +38,7 @@ pub(super) fn steps(steps: &mut Vec<Step>, ground: &Ground, in_git: &InGit, item
     }
     let lock = in_git.lock.as_os_str().as_bytes();
     let git = |paths: &[&[u8]], command: &str| {
-        // A name may have in it what a pathspec takes for a pattern, and begin as its magic does.
+        // In a pathspec, these names would be patterns or magic.
         let literal =
             paths.iter().any(|path| path.starts_with(b":") || path.iter().any(|byte| b"*?[\\".contains(byte)));
         let literal = if literal { " --literal-pathspecs" } else { "" };
@@ -94,13 +94,13 @@ impl Paths {
     }
 }
 
-/// A directory that is gone, and had nothing in it: git has none to bring back.
+/// Whether it is an empty directory that is gone. git does not keep empty directories.
 fn is_empty_directory(drift: &Drift) -> bool {
     let expected = drift.expected.as_ref().map(|record| &record.content);
     drift.change == Change::Removed && matches!(expected, Some(Content::Directory { .. }))
 }
 
-/// Whether git keeps what differs.
+/// Whether git records what differs.
 fn is_known(drift: &Drift) -> bool {
     let of_git = |content: &Content| {
         matches!(

@@ -1,4 +1,4 @@
-//! The lines about a server: its contents come as a patch, and other commands run there through ssh.
+//! Commands for a server: its contents come as a patch, and other commands run there over ssh.
 
 use std::path::Component;
 
@@ -10,8 +10,8 @@ use crate::report::group::Item;
 use crate::report::{CheckReport, ServerReport};
 use crate::shell;
 
-/// See it, who did it, fetch it, undo it there. `patch` makes the line that prints the contents, with these options, where what is
-/// locked may be here.
+/// Adds the commands for "see it", "who did it", "fetch it" and "undo it". `patch` makes the command that prints the
+/// patch, with the given options, if the locked contents may be here.
 pub(super) fn steps(
     steps: &mut Vec<Step>,
     ground: &Ground,
@@ -22,7 +22,7 @@ pub(super) fn steps(
     if let Some(patch) = patch {
         steps.push(Step::new("see it", patch("")));
     }
-    // A server that is not declared is named by its host. A report says who it is about, and may be another user's.
+    // A server that is not declared is named by its host. Another user may have written the report, so check the name.
     let named = || {
         let host = Server::undeclared(&server.host).ok().filter(|host| host.name == server.name)?;
         Some(ssh::typed(&host, &Overrides::default(), &ground.base))
@@ -40,7 +40,8 @@ pub(super) fn steps(
         .as_ref()
         .filter(|root| ground.checks.get(&check.name).is_some_and(|known| known.place == **root));
     if let (Some(ssh), Some(declared)) = (&ssh, declared) {
-        // The patch begins at the top of the work tree here, and there at the root. A work tree above that one is none of its own.
+        // Paths in the patch begin at the top of the work tree here, but at the root there. git must ignore a work tree
+        // above that root.
         let declared = ground.below_work_tree.join(declared);
         let names = declared.components().filter(|part| matches!(part, Component::Normal(_))).count();
         let root = check.root.trim_end_matches('/').as_bytes();

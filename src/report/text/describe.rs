@@ -1,4 +1,4 @@
-//! How an entry differs, in words.
+//! Describes how an entry differs.
 
 mod container;
 
@@ -10,7 +10,7 @@ use crate::path::escaped;
 use crate::report::format::{counted, grouped, shown};
 use crate::report::group::{Item, Shape};
 
-/// The word before the colon, and what comes after the path. Harmless.
+/// The word before the colon, and the text after the path. Escaped.
 pub(in crate::report) fn item(root: &str, item: &Item<'_>) -> (&'static str, String) {
     let below = || format!("directory, {} below", counted(item.below, "entry", "entries"));
     match item.shape {
@@ -63,7 +63,7 @@ pub(in crate::report) const fn label(change: Change) -> &'static str {
     }
 }
 
-/// What drifted, without its path. Harmless, and never empty.
+/// A drift without its path. Escaped, and never empty.
 pub(in crate::report) fn drift(root: &str, drift: &Drift) -> String {
     let mut parts = Vec::new();
     if let Some(from) = &drift.from {
@@ -75,7 +75,7 @@ pub(in crate::report) fn drift(root: &str, drift: &Drift) -> String {
         (Some(expected), Some(actual)) => differences(expected, actual, &mut parts),
     }
     let mut text = parts.join(", ");
-    // The label has said this already.
+    // The label already says this.
     let said = match drift.change {
         Change::ExecutableChanged => "executable ",
         Change::ModeChanged => "mode ",
@@ -107,7 +107,7 @@ fn describe(record: &Record, parts: &mut Vec<String>) {
     attributes_of(record, parts);
 }
 
-/// What a check's `attributes` add. Harmless.
+/// What the check's `attributes` add. Escaped.
 pub(in crate::report) fn attributes_of(record: &Record, parts: &mut Vec<String>) {
     let Some(attributes) = &record.attributes else { return };
     parts.extend(attributes.mode.map(|mode| format!("mode {mode:04o}")));
@@ -116,12 +116,12 @@ pub(in crate::report) fn attributes_of(record: &Record, parts: &mut Vec<String>)
     parts.extend(names);
 }
 
-/// All that is known of a container, with its image's id in full. Harmless.
+/// Everything that is recorded of a container, with the full id of its image. Escaped.
 pub(in crate::report) fn whole_container(container: &Container, parts: &mut Vec<String>) {
     container::whole(container, parts);
 }
 
-/// The type, and for what has no more to it than that, the rest too. Harmless.
+/// The type and, for a link or a device, its target or number. Escaped.
 pub(in crate::report) fn kind(content: &Content) -> String {
     match content {
         Content::File { executable: true, .. } => "executable file".to_owned(),
@@ -205,10 +205,10 @@ const fn yes_or_no(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
 }
 
-/// Hexadecimal digits of a digest that are enough to tell it from another, for people.
+/// The number of hexadecimal digits of a digest to show.
 const SHORT: usize = 6;
 
-/// `sha256 9f86d0… → 1b2c3d…`, with so many digits that the two look different.
+/// `sha256 9f86d0… → 1b2c3d…`, with as many digits as it takes to look different.
 fn digests(noun: &str, before: &Sha256Digest, now: &Sha256Digest, parts: &mut Vec<String>) {
     if before == now {
         return;

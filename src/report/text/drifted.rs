@@ -1,4 +1,4 @@
-//! The entries that drifted, in groups, as far as there is room for them.
+//! The entries that drifted, in groups, up to a limit.
 
 use std::io::{self, Write};
 
@@ -23,7 +23,7 @@ pub(super) fn drift(
     let lines = groups.iter().map(|group| 1 + group.items.len()).sum::<usize>();
     let most = page.lines;
     let fit = lines <= most;
-    // Every group gets its line first, then all get the same number of details, or what they have.
+    // Each group gets its line; what is left of the limit is shared evenly for details.
     let shown_groups = if fit { groups.len() } else { groups.len().min(most / 2) };
     let (groups, hidden) = groups.split_at(shown_groups);
     let details =
@@ -55,7 +55,7 @@ pub(super) fn drift(
     }
 }
 
-/// The lines that changed, where they were asked for.
+/// The lines that changed, if they were asked for.
 fn excerpt(page: &mut Page<impl Write>, item: &group::Item<'_>) -> io::Result<()> {
     let group::Shape::Entry(Drift { diff: Some(diff), .. }) = item.shape else { return Ok(()) };
     match &**diff {

@@ -1,4 +1,4 @@
-//! The lines that a text report is made of, their colours, and what `--quiet` leaves out.
+//! Writes the lines of a text report, with their colours, and leaves out what `--quiet` does not print.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use super::Style;
 use crate::path::cut;
 use crate::report::Status;
 
-/// What a line begins with.
+/// The tag at the beginning of a line.
 #[derive(Clone, Copy)]
 pub(super) enum Tag {
     Info,
@@ -18,7 +18,7 @@ pub(super) enum Tag {
 }
 
 impl Tag {
-    /// The tag and its colour, as the number that ANSI terminals know it by.
+    /// The tag, and the ANSI number of its colour.
     const fn parts(self) -> (&'static str, u8) {
         match self {
             Self::Info => ("[INFO]", 34),
@@ -37,14 +37,14 @@ impl Tag {
 pub(super) struct Page<W> {
     pub out: W,
     pub style: Style,
-    /// Lines about drift that are shown of one check; the rest is counted.
+    /// The most lines of drift to show for one check; the others are only counted.
     pub lines: usize,
-    /// Whether to say what to do next.
+    /// Whether to print what to do next.
     pub next: bool,
 }
 
 impl<W: Write> Page<W> {
-    /// A line that starts at the margin with its tag.
+    /// A line that begins with a tag.
     pub fn line(&mut self, tag: Tag, text: fmt::Arguments<'_>) -> io::Result<()> {
         if self.style.quiet && !tag.is_quiet() {
             return Ok(());
@@ -59,12 +59,12 @@ impl<W: Write> Page<W> {
         writeln!(self.out, "    {}", cut(text.to_string()))
     }
 
-    /// A line of the frame around all this.
+    /// A line of the frame: heading, rules and totals.
     pub fn frame(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
         if self.style.quiet { Ok(()) } else { writeln!(self.out, "{text}") }
     }
 
-    /// A row of a table: cells as wide as their columns, coloured by what they say.
+    /// A row of a table: cells padded to the width of their columns, and coloured by their status.
     pub fn row(&mut self, cells: &[(String, Option<Status>)], widths: &[usize]) -> io::Result<()> {
         for (number, ((text, status), width)) in cells.iter().zip(widths).enumerate() {
             let gap = if number == 0 { "" } else { "  " };
@@ -81,7 +81,7 @@ impl<W: Write> Page<W> {
         writeln!(self.out)
     }
 
-    /// The verdict. Quiet, a success says nothing.
+    /// The verdict. With `--quiet`, PASS is not printed.
     pub fn overall(&mut self, status: Status) -> io::Result<()> {
         if self.style.quiet && status == Status::Pass {
             return Ok(());

@@ -7,7 +7,7 @@ use crate::report::format::Prose;
 use crate::report::seal::Sealed;
 use crate::report::{HostReport, Status};
 
-/// What became of the seal, which is the same for all hosts.
+/// The result of verifying the seal, which is the same for all hosts.
 pub(super) fn seal(page: &mut Page<impl Write>, hosts: &[HostReport]) -> io::Result<()> {
     let Some(seal) = hosts.first().and_then(|host| host.seal.as_deref()) else { return Ok(()) };
     if let Some(Sealed { serial, signer, key, fingerprint }) = &seal.sealed {

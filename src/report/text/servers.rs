@@ -1,5 +1,5 @@
-//! The report of several servers: a table of servers against checks, and below it what failed where. Servers of which
-//! the same is to be said share a line, so that it can be read with hundreds of them.
+//! The report of several servers: a table of servers and checks, then the findings. Servers with the same findings
+//! share them, so that it can be read with hundreds of servers.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -14,16 +14,16 @@ use crate::report::{CheckReport, HostReport, Outcome, Report, RunInfo, Status};
 /// With more servers than this, those on which everything is verified are one line of the table.
 const ROWS: usize = 20;
 
-/// The longest name that a column shows, in characters.
+/// The most characters of a name in a column.
 const WIDEST: usize = 32;
 
-/// Lines about drift that are shown of all servers together.
+/// The most lines of drift to show for all servers together.
 const LINES: usize = 600;
 
-/// Between two columns, in characters.
+/// The number of blanks between two columns.
 const GAP: usize = 2;
 
-/// Names of servers that share a line, and of checks, are listed up to this many.
+/// The most names to list in one line.
 const NAMES: usize = 12;
 
 /// Writes the text report of several servers.
@@ -46,12 +46,12 @@ pub(super) fn write(out: &mut impl Write, report: &Report, style: Style, report_
     end(&mut page, &sums, report.counts(), report.overall(), report_path)
 }
 
-/// What a report calls a host. Harmless.
+/// The name of a host. Escaped.
 fn name(host: &HostReport) -> String {
     host.server.as_ref().map_or_else(String::new, |server| escaped(server.name.as_bytes()).to_string())
 }
 
-/// A table for those that were asked for the same checks.
+/// One table for all servers that were asked for the same checks.
 fn tables(page: &mut Page<impl Write>, hosts: &[HostReport]) -> io::Result<()> {
     let tables = by_checks(hosts.iter());
     let folded = hosts.len() > ROWS || page.style.quiet;
@@ -64,7 +64,7 @@ fn tables(page: &mut Page<impl Write>, hosts: &[HostReport]) -> io::Result<()> {
     Ok(())
 }
 
-/// `differ`: others were asked for other checks.
+/// One table. `differ`: other servers were asked for other checks.
 fn table(page: &mut Page<impl Write>, servers: &[&HostReport], folded: bool, differ: bool) -> io::Result<()> {
     let rows: Vec<_> = servers.iter().copied().filter(|host| !folded || host.exit_code() != 0).collect();
     let hidden = (servers.len() - rows.len()) as u64;
@@ -77,7 +77,7 @@ fn table(page: &mut Page<impl Write>, servers: &[&HostReport], folded: bool, dif
                 for (number, name) in (1..).zip(&names) {
                     writeln!(page.out, "{number:>3}  {name}")?;
                 }
-                writeln!(page.out, "     A number below: so many entries drifted; u: so many are unverified.\n")?;
+                writeln!(page.out, "     A number counts entries that drifted; with a u, unverified entries.\n")?;
                 lines(&rows, (1..=names.len()).map(|number| number.to_string()).collect(), signs)
             }
             _ => wide,
@@ -96,10 +96,10 @@ fn table(page: &mut Page<impl Write>, servers: &[&HostReport], folded: bool, dif
     Ok(())
 }
 
-/// A cell: its text, and what it says.
+/// A cell: its text and its status.
 type Cell = (String, Option<Status>);
 
-/// The lines of a table, and how wide its columns are.
+/// The lines of a table, and the widths of its columns.
 fn lines(rows: &[&HostReport], names: Vec<String>, cell: fn(&CheckReport) -> String) -> (Vec<Vec<Cell>>, Vec<usize>) {
     let first = ["SERVER".to_owned(), "collected".to_owned()].into_iter().chain(names);
     let mut lines = vec![first.map(|name| (name, None)).collect::<Vec<_>>()];
@@ -118,7 +118,7 @@ fn lines(rows: &[&HostReport], names: Vec<String>, cell: fn(&CheckReport) -> Str
     (lines, widths)
 }
 
-/// A name that leaves room for others.
+/// Cuts a name to the width of a column.
 fn cut(name: &str) -> String {
     match name.char_indices().nth(WIDEST) {
         Some((at, _)) => format!("{}…", &name[..at]),
@@ -126,7 +126,7 @@ fn cut(name: &str) -> String {
     }
 }
 
-/// How a check ended on one server, in few words.
+/// The outcome of a check on one server, in few words.
 fn words(check: &CheckReport) -> String {
     let counts = check.counts();
     match (&check.outcome, counts.drifted, counts.unverified) {
@@ -141,7 +141,7 @@ fn words(check: &CheckReport) -> String {
     }
 }
 
-/// The same in even fewer.
+/// The outcome in a few characters.
 fn signs(check: &CheckReport) -> String {
     let counts = check.counts();
     match (&check.outcome, counts.drifted, counts.unverified) {
@@ -152,7 +152,7 @@ fn signs(check: &CheckReport) -> String {
     }
 }
 
-/// What is wrong on which servers. Those with the same text are told together, in the order of the first of them.
+/// The findings. Servers with the same text are grouped, ordered by the first of each group.
 fn details(page: &mut Page<impl Write>, run: &RunInfo, hosts: &[HostReport]) -> io::Result<()> {
     let failed = hosts.iter().filter(|host| host.exit_code() != 0).count();
     let style = Style { quiet: true, ..page.style };
@@ -173,7 +173,7 @@ fn details(page: &mut Page<impl Write>, run: &RunInfo, hosts: &[HostReport]) -> 
             super::check(&mut block, check, host.mode())?;
             super::steps(&mut block, run, host, check)?;
         }
-        // What a report says is UTF-8.
+        // A text report is UTF-8.
         let text = String::from_utf8_lossy(&text).into_owned();
         if text.is_empty() {
             continue;
@@ -192,7 +192,7 @@ fn details(page: &mut Page<impl Write>, run: &RunInfo, hosts: &[HostReport]) -> 
     Ok(())
 }
 
-/// A few names, and how many there are beside them.
+/// A few names, and the number of the others.
 fn listed(names: &[String]) -> String {
     let listed = names.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(NAMES) {
@@ -201,16 +201,16 @@ fn listed(names: &[String]) -> String {
     }
 }
 
-/// Servers of which the same is to be said.
+/// Servers with the same findings.
 struct Group {
-    /// What, without their names.
+    /// The text with the names of the server replaced.
     same: String,
-    /// What of the first of them.
+    /// The text of the first server.
     first: String,
     names: Vec<String>,
 }
 
-/// A text in which a server and its host are not called by their names: `<server>`.
+/// Replaces the names of a server and its host in a text by `<server>`.
 fn nameless(text: &str, host: &HostReport) -> String {
     let Some(server) = &host.server else { return text.to_owned() };
     let of_name = |character: char| character.is_alphanumeric() || "-_.:%[]".contains(character);

@@ -1,5 +1,5 @@
-//! What drifted on a server, looked at once more, in a second request on the same connection: when it was written, whose it is,
-//! and where that is wanted the lines that changed.
+//! Asks a server for more about its drift, in a second request on the same connection: the mtimes, the owners and, if
+//! wanted, the contents.
 
 use std::collections::HashSet;
 use std::io::BufRead;
@@ -12,10 +12,11 @@ use crate::remote::followup::{self, Budget, Wanted};
 use crate::remote::{Answer, AnswerError};
 use crate::run::Locked;
 
-/// Asks about the first drifts of each check, and adds what is said of them. `shows_all` wants the lines of every check.
+/// Asks about the first drifts of each check, and adds the answers. `shows_all`: wants the changed lines of every
+/// check.
 ///
 /// # Errors
-/// An answer that is not true, or not whole.
+/// The answer is wrong or incomplete.
 pub(super) fn ask<R: BufRead>(
     all: &mut [Locked<'_>],
     answer: Answer<R>,
@@ -48,10 +49,10 @@ pub(super) fn ask<R: BufRead>(
     Ok(())
 }
 
-/// A drift that is asked about.
+/// A drift to ask about.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Question {
-    /// The places of its check and of the drift itself.
+    /// The indices of its check and of the drift.
     check: usize,
     drift: usize,
     contents: bool,
@@ -66,8 +67,8 @@ impl Question {
     }
 }
 
-/// What is asked about, in the order of the checks and of paths: contents first, as many as are given, and then the status of
-/// others, as far as there is room for them.
+/// The drifts to ask about, in the order of checks and paths. Contents use the limits first; then the status of others,
+/// as far as there is room.
 fn questions(all: &[Locked<'_>], shows_all: bool) -> Vec<Question> {
     let mut questions = Vec::new();
     let mut known = HashSet::new();

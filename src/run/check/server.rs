@@ -1,4 +1,4 @@
-//! The same on a server, against the locks here: its answer is compared as it comes.
+//! Compares the live state of a server with the locks here, while the answer arrives.
 
 use std::io::BufRead;
 use std::time::Instant;
@@ -35,7 +35,7 @@ pub fn server(run: &Run, connection: Connection<'_>, server: &Server, shows_all:
     HostReport { server: Some(server), seal: None, duration: since(begun), bytes, checks: checks.reports() }
 }
 
-/// Compares one check with what the server sends.
+/// Compares one check with the entries that the server sends.
 fn receive<R: BufRead>(locked: &mut Locked<'_>, answer: &mut Answer<R>, budget: &mut usize) -> Result<(), AnswerError> {
     let check = locked.check.check;
     let mut collected = match answer.check(check)? {
@@ -51,7 +51,7 @@ fn receive<R: BufRead>(locked: &mut Locked<'_>, answer: &mut Answer<R>, budget: 
     if let Err(LockError::TooDifferent) = compared {
         return Err(AnswerError::TooDifferent { check: check.name.clone() });
     }
-    // What was wrong with the answer comes first: a comparison with it says nothing.
+    // An error in the answer comes first: a comparison with it means nothing.
     let remote::CheckExtras { mounts, uncovered, touched, digest } = collected.finish(budget)?;
     locked.report.resolved_root = resolved_root;
     locked.judge(compared, Beside { mounts, uncovered, touched, is_empty: false }, || Some(digest));

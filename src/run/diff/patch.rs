@@ -1,4 +1,4 @@
-//! What drifted, with what is in the files: to be written as a patch.
+//! The drift with the contents of the files, to be written as a patch.
 
 use std::io::BufRead;
 
@@ -17,46 +17,46 @@ use crate::run::{DIFFERENCES_LIMIT, Follow, asked};
 use crate::session::{OpenCheck, Run, Wanted, in_order};
 use crate::trouble::Trouble;
 
-/// A check that was compared, or why it was not.
+/// A check with its comparison, or why it was not compared.
 pub struct Found<'r> {
     pub check: OpenCheck<'r>,
     pub compared: Result<Comparison, Trouble>,
 }
 
-/// What drifted, and what is in the files that did.
+/// The drift, and the contents of the files that drifted.
 pub struct Patch<'r> {
     pub found: Vec<Found<'r>>,
     contents: Contents,
 }
 
-/// Where contents of files come from.
+/// Where the contents of files come from.
 enum Contents {
-    /// They are read here, when they are wanted.
+    /// They are read here when they are needed.
     Here,
     /// A server sent them.
     Sent(Received),
 }
 
 impl Patch<'_> {
-    /// The contents of a file, if they are what the record tells of.
+    /// The contents of a file, if they fit the record.
     ///
     /// # Errors
-    /// Why they are not there.
+    /// Why there are no such contents.
     pub fn contents(&self, check: &OpenCheck<'_>, path: &[u8], record: &Record) -> Result<Vec<u8>, String> {
         match &self.contents {
             Contents::Here => check.live_contents(path, record),
             Contents::Sent(received) => {
-                let sha256 = record.content.sha256().ok_or_else(|| "it is no file".to_owned())?;
+                let sha256 = record.content.sha256().ok_or_else(|| "it is not a file".to_owned())?;
                 received.contents(sha256).map(<[u8]>::to_vec)
             }
         }
     }
 }
 
-/// A check and its lock.
+/// A check with its index and its lock.
 type Open<'r> = (usize, OpenCheck<'r>, Baseline);
 
-/// The checks with a lock, and those of which it is trouble that they have none, each with its place.
+/// The checks with a lock, and those for which it is trouble that they have none, each with its index.
 fn opened<'r>(checks: impl Iterator<Item = OpenCheck<'r>>) -> (Vec<Open<'r>>, Vec<(usize, Found<'r>)>) {
     let (mut locked, mut failed) = (Vec::new(), Vec::new());
     for (place, check) in checks.enumerate() {
@@ -71,7 +71,7 @@ fn opened<'r>(checks: impl Iterator<Item = OpenCheck<'r>>) -> (Vec<Open<'r>>, Ve
     (locked, failed)
 }
 
-/// What to say of a check that has no lock to compare with, where that is trouble.
+/// The error for a check without a lock; `None` if that is not trouble.
 fn without_lock(check: &OpenCheck<'_>, outcome: Outcome) -> Option<Trouble> {
     match outcome {
         Outcome::Failed(failed) => Some(failed),
@@ -97,10 +97,10 @@ pub fn here(run: &Run, follow: impl Follow) -> Patch<'_> {
     Patch { found: in_order(all), contents: Contents::Here }
 }
 
-/// Asks one server, and gives what drifted there once all of its answer was read and is true.
+/// Asks one server for its drift. Returns only after the whole answer was read and verified.
 ///
 /// # Errors
-/// An answer that is not: nothing of it is to be shown.
+/// The answer is wrong or incomplete. Nothing of it is returned.
 pub fn of_server<'r>(run: &'r Run, connection: Exactly<'r, 1>) -> Result<Patch<'r>, Trouble> {
     let [server] = connection.servers();
     let (mut locked, mut all) = opened(run.checks_of(server));
@@ -121,7 +121,7 @@ pub fn of_server<'r>(run: &'r Run, connection: Exactly<'r, 1>) -> Result<Patch<'
     Ok(Patch { found: in_order(all), contents: Contents::Sent(received) })
 }
 
-/// Compares what the server sends, and asks it for what is in the files that drifted.
+/// Compares the answer of the server, and asks it for the contents of the files that drifted.
 fn converse<'r, R: BufRead>(
     locked: &mut [Open<'r>],
     mut answer: Answer<R>,

@@ -1,4 +1,4 @@
-//! How two servers differ from one another, without a lock.
+//! The difference between two servers, without a lock.
 
 use std::collections::HashSet;
 
@@ -13,19 +13,20 @@ use crate::run::connections::{Connections, Exactly, Targets};
 use crate::session::{OpenCheck, Run};
 use crate::trouble::Trouble;
 
-/// How two servers differ. What only the second has is added, what only the first has removed.
+/// The difference between two servers. Entries that only the second has are added; those that only the first has are
+/// removed.
 pub struct Difference<'r> {
     pub servers: [&'r Server; 2],
-    /// The checks that both are asked for, as the second has them.
+    /// The checks that both are asked for, with the roots of the second.
     pub checks: Vec<(OpenCheck<'r>, Comparison)>,
-    /// The checks that only one of them is asked for.
+    /// The checks that only one of them is asked for, with that server.
     pub of_one: Vec<(&'r Check, &'r Server)>,
 }
 
 /// Compares two servers, check by check.
 ///
 /// # Errors
-/// Servers that are not two, and one that can't be reached or read in full.
+/// There are not exactly two servers, or one can't be reached or does not answer in full.
 pub fn servers<'r>(run: &'r Run, targets: &'r Targets, connections: Connections) -> Result<Difference<'r>, Trouble> {
     let Some(connections) = connections.exactly::<2>(targets) else {
         let mut asked = targets.servers();
@@ -48,7 +49,7 @@ pub fn servers<'r>(run: &'r Run, targets: &'r Targets, connections: Connections)
     Ok(Difference { servers, checks: both.into_iter().zip(found).collect(), of_one })
 }
 
-/// The checks that both are asked for, and those that one of them is, with that one.
+/// The checks that both are asked for; and those that only one is asked for, with that server.
 fn shared<'r>(run: &'r Run, [a, b]: [&'r Server; 2]) -> (Vec<OpenCheck<'r>>, Vec<(&'r Check, &'r Server)>) {
     let for_servers = |server| run.checks_of(server).filter(|check: &OpenCheck<'r>| check.applies());
     let names = |server| for_servers(server).map(|check| &*check.check.name).collect::<HashSet<_>>();
@@ -64,8 +65,8 @@ fn shared<'r>(run: &'r Run, [a, b]: [&'r Server; 2]) -> (Vec<OpenCheck<'r>>, Vec
 fn nothing_in_common(a: &Server, b: &Server) -> Trouble {
     let (a, b) = (escaped(a.name.as_bytes()), escaped(b.name.as_bytes()));
     Trouble::new(
-        format!("there is nothing to compare: no check of this run is asked of both {a} and {b}"),
-        "name two servers that are asked for the same, see `checks` of servers and groups in the declaration",
+        format!("there is nothing to compare: no check of this run is for both {a} and {b}"),
+        "name two servers with a check in common: look at `checks` of servers and groups in the declaration",
     )
 }
 
@@ -73,13 +74,13 @@ fn asked<'r>(checks: &[OpenCheck<'r>], server: &'r Server) -> Result<Vec<Asked<'
     checks.iter().map(|open| Ok(Asked { check: open.check, root: open.root_there(server)? })).collect()
 }
 
-/// Asks both, each while the other is asked, and compares as their answers come.
+/// Asks both servers at the same time, and compares their answers while they arrive.
 fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<Vec<Comparison>, Trouble> {
     let [asked_a, asked_b] = asked;
     let [server_a, server_b] = connections.servers();
     let mut found = Vec::new();
     let mut budget = DIFFERENCES_LIMIT;
-    // What went wrong on neither side of the connections, or in the first answer while the second was read.
+    // Errors of neither connection, and errors in the first answer while the second was read.
     let (mut trouble, mut wrong_a, mut result_b) = (None, false, Ok(()));
     let result_a = connections.connect(|[a, b]| {
         let reading_a = a.ask(asked_a, Extent::Entries, |mut answer_a| {
@@ -107,7 +108,8 @@ fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<V
                     let compared = compare_within(&mut budget, &mut left, &mut right);
                     if let Err(error @ LockError::TooDifferent) = compared {
                         let problem = format!("the check {}: {error}", ask_a.check.name);
-                        trouble = Some(Trouble::new(problem, "see whether both name the same tree in `server_root`"));
+                        trouble =
+                            Some(Trouble::new(problem, "check that `server_root` is the same tree on both servers"));
                         return Err(AnswerError::Abandoned);
                     }
                     if let Err(error) = left.finish(&mut budget) {
@@ -144,7 +146,7 @@ fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<V
     }
 }
 
-/// The trouble of one server, with its name.
+/// The error of one server, with its name.
 fn of(server: &Server, trouble: &Trouble) -> Trouble {
     Trouble::new(format!("{}: {}", escaped(server.name.as_bytes()), trouble.problem), trouble.remedy.clone())
 }

@@ -1,4 +1,4 @@
-//! `SUMMARY.md`: what an export has, for people.
+//! `SUMMARY.md`: the contents of an export, for people.
 
 use std::fmt::Write as _;
 
@@ -6,12 +6,12 @@ use super::{CONFIG_HASHES, Export, Exported, LOCKS};
 use crate::manifest::{Content, Entries as _, json};
 use crate::path::escaped;
 
-/// Writes the page. Nothing from outside is markup in it, and it is the same for the same state.
+/// Writes the page. Text from outside can't be markup in it. The same state gives the same page.
 pub(super) fn of(server: Option<&str>, export: &Export<'_>) -> String {
     let of = server.map_or_else(String::new, |server| format!(" of {}", cell(server)));
     let mut page = format!("# Runtime state{of}\n\n");
     if !export.is_whole {
-        page.push_str("**Something could not be exported, and is not in here: see what `driftlock export` said.**\n\n");
+        page.push_str("**This export is not complete. `driftlock export` printed what is missing, and why.**\n\n");
     }
     page.push_str("## Locks\n\n");
     let rows = export.checks.iter().map(|Exported { check: open, entries }| {
@@ -48,7 +48,7 @@ pub(super) fn of(server: Option<&str>, export: &Export<'_>) -> String {
         table(&mut page, ["volume", "driver"], volumes.map(|volume| [volume.name.clone(), volume.driver.clone()]));
     }
     page.push_str(
-        "\n## Making this the baseline\n\n`driftlock lock --from` and the path of this directory; review the change, and commit it.\n",
+        "\n## Make this the baseline\n\nRun `driftlock lock --from` with the path of this directory. Review the change, and commit it.\n",
     );
     page
 }
@@ -65,7 +65,7 @@ fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl IntoIter
     }
 }
 
-/// Text in Markdown: harmless, and none of it markup.
+/// Text in Markdown, escaped so that none of it is markup.
 fn cell(text: &str) -> String {
     let mut out = String::new();
     for character in escaped(text.as_bytes()).to_string().chars() {

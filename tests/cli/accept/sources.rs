@@ -25,7 +25,7 @@ fn from_an_export() {
         report["checks"].as_array().unwrap().iter().map(|check| check["counts"]["drifted"].clone()).collect();
     assert_eq!(left[1..], [1, 1]);
     refused(world.driftlock(["accept", "--from", "nothing", "qr"]), &["the locks of the export", "nothing"]);
-    refused(world.driftlock(["accept", "--ssh-user", "x", "qr"]), &["--ssh-user is about servers"]);
+    refused(world.driftlock(["accept", "--ssh-user", "x", "qr"]), &["--ssh-user is for servers"]);
 }
 
 /// A server's state, by the paths that its report shows, and by those of the repository.

@@ -30,7 +30,7 @@ fn each_is_asked_for() {
         &[
             "    modified: root/stacks/edge/a.yml (",
             "(1/4) Accept this [y,n,d,a,q,?]? ",
-            "a - take it and all that follow",
+            "a - accept it and all that follow",
             "    modified: root/addons/ocr/a.py (",
             "(4/4) Accept this",
             "    added: root/addons/qr/new.py (",

@@ -92,7 +92,7 @@ fn paths_to_hash_or_diff_that_are_no_such_thing() {
     }
     // One that can't be opened is no reason to be silent about why nothing was printed.
     refused_and_untouched(&world, &["hash", "root/m/a", "nowhere"], &["nowhere"]);
-    refused_and_untouched(&world, &["capabilities", "--probe", "nowhere"], &["nowhere is not there", "that exists"]);
+    refused_and_untouched(&world, &["capabilities", "--probe", "nowhere"], &["nowhere does not exist", "that exists"]);
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn malformed_reports() {
         (report[..report.len() / 2].to_owned(), "it ends in the middle"),
         (format!("{report}x"), "it is not JSON"),
         (report.replace("driftlock-report-1", "driftlock-report-9"), "driftlock-report-9"),
-        ("{\"overall\": \"PASS\"}\n".to_owned(), "it is no report of driftlock"),
+        ("{\"overall\": \"PASS\"}\n".to_owned(), "it is not a report of driftlock"),
         (report.replace("\"verified\": 4", "\"verified\": 5"), "contradicts itself"),
         (report.replace("\"mode\": \"local\"", "\"mode\": \"lunar\""), "form"),
     ]

@@ -82,7 +82,7 @@ fn a_lock_that_a_flake_does_not_see_is_told_with_git_add() {
     says(
         &finished.stderr(),
         &[
-            "missing beside a declaration in the Nix store: locks/tree.lock.json",
+            "the declaration is in the Nix store, without these locks: locks/tree.lock.json",
             "sees only the files that git tracks: run `git add`",
         ],
     );

@@ -144,7 +144,7 @@ fn locks_directory_that_may_not_be_written() {
     world.write("m/a", "2");
     let before = snapshot(&world, &["locks"]);
     let finished = refused(world.command(unprivileged(&world, &["lock"])), &["locks/tree.lock.json", "Permission"]);
-    says(&finished.stderr(), &["make the directory writable", "what was there before is untouched"]);
+    says(&finished.stderr(), &["make the directory writable", "existing files are unchanged"]);
     assert_eq!(snapshot(&world, &["locks"]), before);
     // Where nothing would be written, nothing has to be writable.
     says(&world.command(unprivileged(&world, &["lock", "--dry-run"])).code(0).stdout(), &["would write"]);
@@ -228,18 +228,14 @@ fn root_inside_a_directory_that_is_written_to() {
     for (key, command) in [("locks", "lock"), ("reports", "check")] {
         let world = World::declaring(&inside.replace(&format!("\"{key}\""), "\"ours\""));
         fs::create_dir_all(world.path("ours/root/m")).unwrap();
-        refused_and_untouched(
-            &world,
-            &[command],
-            &["the root of the check tree lies in the", key, "outside every root"],
-        );
+        refused_and_untouched(&world, &[command], &["the root of the check tree is in the", key, "outside every root"]);
     }
     let world = World::declaring(&TREES.replace("\"reports\"", "\"root\""));
     world.write("m/a", "1");
     world.lock();
-    refused_and_untouched(&world, &["check"], &["the root of the check tree lies in the reports directory"]);
+    refused_and_untouched(&world, &["check"], &["the root of the check tree is in the reports directory"]);
     // By a link the same.
     fs::write(world.path("driftlock.toml"), TREES.replace("\"reports\"", "\"link\"")).unwrap();
     symlink("root", world.path("link")).unwrap();
-    refused_and_untouched(&world, &["check"], &["the root of the check tree lies in the reports directory"]);
+    refused_and_untouched(&world, &["check"], &["the root of the check tree is in the reports directory"]);
 }

@@ -110,7 +110,7 @@ fn two_reports() {
     assert_eq!(value["checks"][0]["status"], serde_json::json!(["FAIL", "PASS"]));
     assert_eq!(value["checks"][0]["drift"]["gone"][0]["path"], "m/a");
     let text = world.driftlock(["diff", &one, &one]).code(0).stdout();
-    says(&text, &["Both say the same of every check."]);
+    says(&text, &["Both reports are equal in every check."]);
     let value = world.driftlock(["diff", "--json", &two, &two]).code(0).json();
     assert_eq!(value, serde_json::json!({"checks": []}));
 }

@@ -99,17 +99,17 @@ fn a_report_from_the_future_or_with_a_name_that_contradicts_it_is_never_the_late
     }
     assert_eq!(latest(&world, 0), (day.clone(), String::new()));
     let refused: [(&str, Option<&str>, &str); 5] = [
-        ("99991231_235959", None, "99991231_235959 has the name of a report's folder, and that is no date"),
-        ("20261345_990000", None, "20261345_990000 has the name of a report's folder, and that is no date"),
+        ("99991231_235959", None, "99991231_235959 is named like the folder of a report, but the name is not a date"),
+        ("20261345_990000", None, "20261345_990000 is named like the folder of a report, but the name is not a date"),
         (
             "20260103_080000",
             None,
-            "20260103_080000 says that its run started at 2026-01-02T08:00:00+00:00, which is not",
+            "20260103_080000 says that its run started at 2026-01-02T08:00:00+00:00, which does not fit",
         ),
         (
             "20260102_080000_2",
             None,
-            "the reports 20260102_080000, 20260102_080000_2 were all kept right after 20260101_080000",
+            "the reports 20260102_080000, 20260102_080000_2 all name 20260101_080000 as the one before them",
         ),
         ("99980101_000000", Some("9998-01-01T00:00:00Z"), "9998-01-01T00:00:00Z, which is in the future"),
     ];
@@ -137,25 +137,28 @@ fn a_report_that_was_taken_out_put_in_or_changed_is_told() {
 
     fs::rename(reports(&world, &all[2]), world.path("elsewhere")).unwrap();
     let (named, stderr) = latest(&world, 2);
-    says(&stderr, &["reports: the report 20260103_080000 was taken out: 20260104_080000 was kept right after it"]);
+    says(&stderr, &["reports: the report 20260103_080000 is gone: 20260104_080000 names it as the one before it"]);
     assert_eq!(named, all[4]);
     assert_eq!(world.driftlock(["report", "--list"]).code(2).stderr(), stderr);
     fs::rename(world.path("elsewhere"), reports(&world, &all[2])).unwrap();
 
     // A copy of an old success, with its times changed to fit; once in the middle, and once at the end.
     for (name, started) in [("20260103_090000", "2026-01-03T09:00:00Z"), ("20260105_090000", "2026-01-05T09:00:00Z")] {
-        let problem = "20260102_080000, and only one can have been";
+        let problem = "all name 20260102_080000 as the one before them, and only one of them can be right";
         keep(&world, &json, name, started, Some(&all[1]));
-        says(&latest(&world, 2).1, &["were all kept right after ", problem, name]);
+        says(&latest(&world, 2).1, &["the reports ", problem, name]);
         keep(&world, &json, name, started, None);
-        says(&latest(&world, 2).1, &["nothing was kept after the reports ", name]);
+        says(
+            &latest(&world, 2).1,
+            &["no report names one of ", name, " as the one before it, and only one report can be the last"],
+        );
         fs::remove_dir_all(reports(&world, name)).unwrap();
     }
 
     let file = reports(&world, &all[1]).join("drift_report.json");
     let was = fs::read_to_string(&file).unwrap();
     fs::write(&file, was.replace("\"duration_ms\":", "\"duration_ms\":1")).unwrap();
-    says(&latest(&world, 2).1, &["the report 20260102_080000 has changed since 20260103_080000 was kept"]);
+    says(&latest(&world, 2).1, &["the report 20260102_080000 was changed after 20260103_080000 was written"]);
     fs::write(&file, was).unwrap();
     assert_eq!(latest(&world, 0), (all[4].clone(), String::new()));
 
@@ -234,7 +237,7 @@ fn a_directory_of_reports_that_another_process_holds_is_given_up_in_the_end() {
     let held = fs::File::open(world.path("reports")).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockShared).unwrap();
     let run = world.driftlock(["check", "--json"]).code(2);
-    says(&run.stderr(), &["the report reports/", "another driftlock is writing it right now"]);
+    says(&run.stderr(), &["the report reports/", "another driftlock is writing it now"]);
     assert_eq!(run.json()["overall"], "PASS");
     drop(held);
     world.driftlock(["check"]).code(0);

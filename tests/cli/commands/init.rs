@@ -80,7 +80,7 @@ fn git_leaves_the_line_ends_of_locks_alone() {
     fs::write(world.path("audit/locks/.gitattributes"), "mine\n").unwrap();
     fs::remove_file(world.path("driftlock.toml")).unwrap();
     let said = world.driftlock(["init"]).code(0).stdout();
-    says(&said, &["and in audit/locks/.gitattributes, which was there: *.lock.json merge=driftlock"]);
+    says(&said, &["and add this to audit/locks/.gitattributes, which exists already: *.lock.json merge=driftlock"]);
     assert_eq!(fs::read_to_string(world.path("audit/locks/.gitattributes")).unwrap(), "mine\n");
 }
 

@@ -189,8 +189,8 @@ fn a_window_is_recorded_and_changes_no_verdict() {
     let over = world.driftlock(window("2020-01-29T18:00:00+09:00")).code(1);
     says(&over.stdout(), &["[WARN] Drift was expected until 2020-01-29T09:00:00Z, which has passed: Odoo 18.0.7\n"]);
     for (until, reason, said) in [
-        ("tomorrow", "x", "\"tomorrow\" is no time with an offset from UTC"),
-        ("2099-01-29T18:00:00", "x", "is no time with an offset from UTC"),
+        ("tomorrow", "x", "\"tomorrow\" is not a time with an offset from UTC"),
+        ("2099-01-29T18:00:00", "x", "is not a time with an offset from UTC"),
         ("2099-01-29T18:00:00Z", " ", "the reason is empty"),
         ("2099-01-29T18:00:00Z", "a\nb", "the reason has a line break"),
     ] {

@@ -53,7 +53,7 @@ fn without_a_format_it_is_text_or_json() {
     assert_eq!(world.driftlock(["report", "--json", "--format", "json"]).code(0).stdout(), json);
     assert!(world.driftlock(["report", "--quiet"]).code(0).stdout().starts_with("[FAIL] Tree drift: root/b\n"));
     let refused = world.driftlock(["report", "--json", "--format", "html"]).code(2).stderr();
-    says(&refused, &["--json and --format ask for two forms at once"]);
+    says(&refused, &["--json and --format choose two formats"]);
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_report_of_another_form_cut_or_changed_by_hand_is_refused() {
         value.to_string()
     };
     for (text, problem) in [
-        (good.replace("driftlock-report-1", "driftlock-report-2"), "its form is driftlock-report-2, and only"),
+        (good.replace("driftlock-report-1", "driftlock-report-2"), "its schema is driftlock-report-2, and only"),
         (good[..good.len() / 2].to_owned(), "it ends in the middle, at line "),
         (String::new(), "it is empty"),
         (good.replace("\"FAIL\"", "\"PASS\""), "it contradicts itself, so it was changed by hand or damaged"),
@@ -148,10 +148,10 @@ fn a_report_of_another_form_cut_or_changed_by_hand_is_refused() {
         (edited(|report| report["checks"][1]["counts"]["verified"] = json!(2)), "its counts do not fit its entries"),
         (
             edited(|report| report["checks"][1]["drift"][0]["change"] = json!("touched")),
-            "the change \"touched\" is not known",
+            "the change \"touched\" is unknown",
         ),
         (edited(|report| report["checks"][1]["details"] = json!("")), "its details do not fit its entries"),
-        ("{\"overall\": \"PASS\"}".to_owned(), "it is no report of driftlock"),
+        ("{\"overall\": \"PASS\"}".to_owned(), "it is not a report of driftlock"),
     ] {
         fs::write(folder.join("drift_report.json"), text).unwrap();
         for format in FORMATS {

@@ -66,12 +66,12 @@ fn a_report_of_servers_goes_with_the_reports_in_it() {
 #[test]
 fn what_is_not_ours_stays_and_is_told() {
     for (name, expected) in [
-        ("notes.txt", "notes.txt in it is nothing that a check has written"),
-        ("drift_report.json.bak", "drift_report.json.bak in it is nothing that a check has written"),
-        ("servers/a", "servers/a in it is nothing that a check has written"),
-        ("servers/web/b", "servers/web/b in it is nothing that a check has written"),
-        ("servers/web/c/d", "servers/web/c in it is nothing that a check has written"),
-        ("sub/e", "sub in it is nothing that a check has written"),
+        ("notes.txt", "it contains notes.txt, which `driftlock check` does not write"),
+        ("drift_report.json.bak", "it contains drift_report.json.bak, which `driftlock check` does not write"),
+        ("servers/a", "it contains servers/a, which `driftlock check` does not write"),
+        ("servers/web/b", "it contains servers/web/b, which `driftlock check` does not write"),
+        ("servers/web/c/d", "it contains servers/web/c, which `driftlock check` does not write"),
+        ("sub/e", "it contains sub, which `driftlock check` does not write"),
     ] {
         let (world, days) = world(5, "2");
         let file = world.path("reports").join(&days[1]).join(name);
@@ -79,7 +79,10 @@ fn what_is_not_ours_stays_and_is_told() {
         fs::write(&file, "mine").unwrap();
         let before = snapshot(&world, &[&format!("reports/{}", days[1])]);
         let finished = world.driftlock(["check"]).code(0);
-        says(&finished.stderr(), &[&format!("reports_keep: reports/{} stays: {expected}", days[1]), "by hand"]);
+        says(
+            &finished.stderr(),
+            &[&format!("reports_keep: reports/{} stays: {expected}", days[1]), "move it elsewhere or remove it"],
+        );
         assert_eq!(left(&world), days[1..], "the one before it went, and nothing after it");
         assert_eq!(snapshot(&world, &[&format!("reports/{}", days[1])]), before);
         assert_eq!(world.driftlock(["report"]).code(0).stderr(), "");
@@ -100,8 +103,8 @@ fn a_link_is_never_followed() {
     symlink(world.path("elsewhere"), world.path("reports/20251231_080000")).unwrap();
     symlink(&days[2], world.path("reports/20251230_080000")).unwrap();
     let finished = world.driftlock(["check"]).code(0);
-    says(&finished.stderr(), &["reports/20251231_080000 stays: it is a link, or no directory"]);
-    says(&finished.stderr(), &[&format!("reports/{} stays: drift_report.json in it is nothing", days[0])]);
+    says(&finished.stderr(), &["reports/20251231_080000 stays: it is not a directory"]);
+    says(&finished.stderr(), &[&format!("reports/{} stays: it contains drift_report.json, which", days[0])]);
     assert_eq!(fs::read_to_string(elsewhere).unwrap(), "precious");
     assert!(world.path("reports/20251231_080000").is_symlink() && world.path("reports/20251230_080000").is_symlink());
     assert!(first.join("drift_report.json").is_symlink());

@@ -1,5 +1,4 @@
-//! Archives of files in a container: those that other programs write come out as the files that they hold, and those that
-//! nobody should write are refused.
+//! Archives of files in a container: those of other programs give the files that they hold, and invalid ones are refused.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -147,7 +147,7 @@ fn what_is_as_declared_is_verified_and_locked() {
 #[test]
 fn a_service_that_does_not_run() {
     both(|world, engine, _| {
-        // Made by no one any more.
+        // Compose does not make this one any more.
         remove(engine, "shop-web-2");
         assert_eq!(drift(&world.check(1)), one("removed", "shop-web-2"));
         let said = text(world);

@@ -11,9 +11,9 @@ pub enum Reply {
     Bytes(Vec<u8>),
     /// These bytes, and then it hangs up.
     Last(Vec<u8>),
-    /// These bytes, and then the others again and again until nobody listens.
+    /// These bytes, and then the others again and again until the peer closes the connection.
     Endless(Vec<u8>, Vec<u8>),
-    /// Nothing, for as long as anybody listens.
+    /// Nothing, until the peer closes the connection.
     Silence,
 }
 
@@ -28,7 +28,7 @@ pub fn listen(socket: &Path, answer: impl Fn(&str) -> Reply + Send + 'static) ->
     let seen = Arc::clone(&requests);
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            // Whoever was spoken to may have had enough at any time.
+            // The peer may close the connection at any time.
             let _ = serve(&stream, &answer, &seen);
         }
     });

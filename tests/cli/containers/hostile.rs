@@ -206,7 +206,7 @@ fn a_socket_without_permission() {
     assert_eq!(requests.lock().unwrap().len(), 0);
 }
 
-/// Where a check does not apply, nobody is asked.
+/// Where a check does not apply, no engine is asked.
 #[test]
 fn other_modes_do_not_connect() {
     let world = World::declaring(&DECLARATION.replace("engine.sock\"", "engine.sock\"\nmodes = [\"server\"]"));

@@ -126,7 +126,7 @@ fn from_clean_to_removed(engine: &Engine) {
     engine.create("extra", "localhost/app:1", &settings);
     assert_eq!(changes(&world), [one("removed", "db"), one("added", "extra")].concat());
 
-    // Named containers: others are nobody's business, and what is not there is said.
+    // Only the named containers are recorded, and one that does not exist is reported.
     declare(&world, engine, "containers", &format!("containers = [\"web\", \"db\"]\n{ALL}"));
     assert_eq!(changes(&world), one("removed", "db"));
     let refused = world.driftlock(["lock"]).code(2).stderr();

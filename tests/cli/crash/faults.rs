@@ -35,7 +35,7 @@ fn errors_while_the_lock_is_written() {
             let finished = strace(&world, &["-P", path, "-e", &inject], &["lock"]).code(2);
             no_panic(&finished);
             says(&finished.stderr(), &["locks/tree.lock.json could not be written", "to do: "]);
-            says(&finished.stderr(), &["what was there before is untouched"]);
+            says(&finished.stderr(), &["existing files are unchanged"]);
             if error != "EIO" {
                 says(&finished.stderr(), &["make room"]);
             }
@@ -65,7 +65,7 @@ fn error_in_the_middle_of_a_large_lock() {
         let temporary = world.path("locks/.tree.lock.json.tmp");
         let inject = format!("inject=write:error=ENOSPC:when={when}");
         let finished = strace(&world, &["-P", temporary.to_str().unwrap(), "-e", &inject], &["lock"]).code(2);
-        says(&finished.stderr(), &["make room; what was there before is untouched"]);
+        says(&finished.stderr(), &["make room; existing files are unchanged"]);
         assert_eq!(world.lock_bytes(), old);
         // What could not be finished takes no room on a disk that has none.
         assert_eq!(fs::metadata(&temporary).unwrap().len(), 0);
@@ -146,7 +146,7 @@ fn two_runs_at_once() {
         held.lock().unwrap();
         world.driftlock(["lock"]).code(2)
     };
-    says(&finished.stderr(), &["another driftlock is writing it right now", "wait until it has ended"]);
+    says(&finished.stderr(), &["another driftlock is writing it now", "wait until it ends"]);
     assert_eq!(world.lock_bytes(), old);
     let mut runs: Vec<_> = (0..8)
         .map(|_| {

@@ -44,7 +44,7 @@ fn lock_on_a_full_disk() {
         let finished = with_disk(&world, "locks", blocks, script, 2);
         let stderr = finished.stderr();
         says(&stderr, &["locks/tree.lock.json could not be written: No space left", "make room"]);
-        says(&stderr, &["what was there before is untouched", "check 1", "1 changed since the last lock"]);
+        says(&stderr, &["existing files are unchanged", "check 1", "1 changed since the last lock"]);
         assert!(!finished.stdout().contains("wrote"), "{}", finished.stdout());
         assert_eq!(std::fs::read(world.path("after.json")).unwrap(), world.lock_bytes(), "the old lock");
         let lock = std::fs::read_to_string(world.path("out/tree.lock.json")).unwrap();

@@ -73,7 +73,7 @@ fn no_check_at_all_is_trouble() {
     for (command, remedy) in [
         (
             "lock",
-            "driftlock lock --check tree --server web; on that server itself: driftlock lock --check tree --as web"
+            "driftlock lock --check tree --server web; on the server itself: driftlock lock --check tree --as web"
                 .to_owned(),
         ),
         ("check", "driftlock check --check tree --server web".to_owned()),
@@ -83,7 +83,7 @@ fn no_check_at_all_is_trouble() {
         arguments.extend(Some("root/a").filter(|_| command == "accept"));
         let finished = world.driftlock(&arguments).code(2);
         assert_eq!(finished.stdout(), "");
-        let problem = format!("there is nothing to {command} here: the check tree is for servers alone");
+        let problem = format!("there is nothing to {command} here: the check tree is only for servers");
         says(&finished.stderr(), &[&problem, &remedy]);
     }
     assert!(!world.path("locks/tree.lock.json").exists());

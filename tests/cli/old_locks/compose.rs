@@ -102,7 +102,7 @@ fn lock_writes_paths_below_the_root_and_sha256sum_takes_them() {
     assert!(said.starts_with(&format!("would write {LOCK}: 3 entries, 1 changed since the last lock\n")), "{said}");
     assert_eq!(fs::read(world.path(LOCK)).unwrap(), old);
     let said = world.lock().stdout();
-    assert!(said.contains("    it takes the place of an old lock\n"), "{said}");
+    assert!(said.contains("    it replaces an old lock\n"), "{said}");
     assert!(said.contains("    modified: infra/stacks/odoo/docker-compose.yml"), "{said}");
     let report = world.driftlock(["check", "--json"]).code(0).json();
     assert_eq!(the(&report, "compose_hashes")["old_lock"], serde_json::Value::Null);
@@ -126,10 +126,7 @@ fn an_export_becomes_the_new_lock_and_an_old_lock_is_no_export() {
     write(&world, "odoo/docker-compose.yml", "changed");
     world.driftlock(["export", "--output", "runtime"]).code(0);
     let said = world.driftlock(["lock", "--from", "runtime"]).code(0).stdout();
-    assert!(
-        said.contains("3 entries, 1 changed since the last lock\n    it takes the place of an old lock\n"),
-        "{said}"
-    );
+    assert!(said.contains("3 entries, 1 changed since the last lock\n    it replaces an old lock\n"), "{said}");
     world.driftlock(["check"]).code(0);
     bash(&world, &script("infra/stacks"));
     fs::copy(world.path(LOCK), world.path("runtime/locks/compose_sha256.lock.txt")).unwrap();

@@ -81,7 +81,7 @@ fn a_real_engine() {
     assert!(said.starts_with(&format!("would write {LOCK}: 2 entries, 2 changed since the last lock\n")), "{said}");
     assert_eq!(fs::read_to_string(world.path(LOCK)).unwrap(), old);
     let said = world.driftlock(["lock", "--from", "runtime"]).code(0).stdout();
-    assert!(said.contains("    it takes the place of an old lock\n"), "{said}");
+    assert!(said.contains("    it replaces an old lock\n"), "{said}");
     let report = world.driftlock(["check", "--json"]).code(0).json();
     assert_eq!(the(&report, "docker_images")["old_lock"], serde_json::Value::Null);
 
@@ -89,7 +89,7 @@ fn a_real_engine() {
     fs::write(world.path("old.json"), lock(&engine, &["traefik", "odoo18-prod-web"])).unwrap();
     world.driftlock(["diff", "old.json", LOCK]).code(0);
     let refused = world.driftlock(["diff", LOCK, "old.json"]).code(2).stderr();
-    assert!(refused.contains("old.json is an old lock, which can't tell what"), "{refused}");
+    assert!(refused.contains("old.json is an old lock, which does not record everything that"), "{refused}");
 
     // What the check asks for beyond images is not in it.
     fs::write(world.path(LOCK), lock(&engine, &["traefik", "odoo18-prod-web"])).unwrap();

@@ -118,7 +118,7 @@ fn hashes_that_were_made_on_a_server_fit_once_that_is_declared() {
     made(&world);
     let text = world.driftlock(["check"]).code(1).stdout();
     assert!(
-        text.contains("    no module fits: if its hashes were made where the modules lie in another place"),
+        text.contains("    no module fits: if its hashes were made where the modules are in another directory"),
         "{text}"
     );
     let world = modules(&format!("{CHECK}server_root = \"{}/addons\"\n", elsewhere.path().display()));
@@ -261,10 +261,7 @@ fn lock_writes_the_new_one_beside_it() {
     let said = world.lock().stdout();
     let lines: Vec<_> = said.lines().collect();
     assert!(lines[0].starts_with(&format!("wrote {NEW}: ")), "{said}");
-    assert_eq!(
-        lines[1],
-        "    it takes the place of odoo_addons_modules.hash.txt; remove that, and `lock` from the check"
-    );
+    assert_eq!(lines[1], "    it replaces odoo_addons_modules.hash.txt; remove that file, and `lock` from the check");
     assert!(lines[2].starts_with("    modified: odoo_modules/seisei/qr_ordering (sha256 of its files "), "{said}");
     assert_eq!(fs::read(world.path(LOCK)).unwrap(), old);
     // It counts from now on, whether the old one is there or not.
@@ -302,10 +299,7 @@ fn an_export_and_a_stat_cache_go_with_it() {
     assert_eq!(drift(&report, "addon_hashes"), ["modified qr_ordering"]);
     world.driftlock(["export", "--output", "runtime"]).code(0);
     let said = world.driftlock(["lock", "--from", "runtime"]).code(0).stdout();
-    assert!(
-        said.contains("1 changed since the last lock\n    it takes the place of odoo_addons_modules.hash.txt"),
-        "{said}"
-    );
+    assert!(said.contains("1 changed since the last lock\n    it replaces odoo_addons_modules.hash.txt"), "{said}");
     check(&world, 0);
 }
 

@@ -26,16 +26,19 @@ fn a_reference_has_to_have_what_is_locked() {
     fs::write(world.path("reference/root/a"), "another\n").unwrap();
     let finished = world.driftlock(["diff", "--patch", "--reference", "reference"]).code(3);
     assert!(!finished.stdout().contains("another") && finished.stdout().contains("-2\n"), "{}", finished.stdout());
-    says(&finished.stderr(), &["root/a is not in the patch: no reference has it: the file there has another digest"]);
+    says(
+        &finished.stderr(),
+        &["root/a is not in the patch: the reference does not have it: the file there has another digest"],
+    );
     // What is locked, behind a link: a file outside, by its digest, is none of the reference's.
     fs::write(world.path("secret"), "1\n").unwrap();
     fs::remove_file(world.path("reference/root/a")).unwrap();
     symlink("../../secret", world.path("reference/root/a")).unwrap();
     let finished = world.driftlock(["diff", "--patch", "--reference", "reference"]).code(3);
-    says(&finished.stderr(), &["root/a is not in the patch: no reference has it: "]);
+    says(&finished.stderr(), &["root/a is not in the patch: the reference does not have it: "]);
     shell(&world, "bash", "rm reference/root/a && mkfifo reference/root/a").code(0);
     let finished = world.driftlock(["diff", "--patch", "--reference", "reference"]).code(3);
-    says(&finished.stderr(), &["root/a is not in the patch: no reference has it: "]);
+    says(&finished.stderr(), &["root/a is not in the patch: the reference does not have it: "]);
 }
 
 /// Without a reference there is what was added, and a word for the rest; nothing of it is in the report.
@@ -54,7 +57,7 @@ fn without_a_reference() {
         world.driftlock(["diff", "--patch", "--reference", "nowhere"]),
         &["the reference directory nowhere could not be opened"],
     );
-    refused(world.driftlock(["diff", "--patch", "--json"]), &["a patch is no JSON"]);
+    refused(world.driftlock(["diff", "--patch", "--json"]), &["a patch can't be printed as JSON"]);
     fs::remove_file(world.path("locks/tree.lock.json")).unwrap();
     refused(world.driftlock(["diff", "--patch"]), &["the check tree has no lock to compare with"]);
 }
@@ -65,7 +68,7 @@ fn what_no_patch_can_hold() {
     let world = drifted();
     shell(&world, "bash", "mkfifo root/pipe").code(0);
     let finished = world.driftlock(["diff", "--patch", "--reference", "reference"]).code(3);
-    says(&finished.stderr(), &["root/pipe is not in the patch: git keeps no fifo"]);
+    says(&finished.stderr(), &["root/pipe is not in the patch: git does not keep a fifo"]);
     says(&finished.stdout(), &["+changed\n", "+changed too\n"]);
     fs::remove_file(world.root("pipe")).unwrap();
     fs::write(world.root("a"), vec![b'x'; 9 << 20]).unwrap();

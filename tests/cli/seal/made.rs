@@ -125,12 +125,12 @@ fn keys_that_no_check_could_verify_are_refused() {
         command.args(["-q", "-t", kind, "-b", bits, "-N", "", "-f"]).arg(format!("{kind}{bits}"));
         world.command(command).code(0);
         let refused = world.driftlock(["seal", "--key", &format!("{kind}{bits}")]).code(2);
-        says(&refused.stderr(), &["is no signature of a seal: its key can't be used", "use a key of type ed25519"]);
+        says(&refused.stderr(), &["can't be used for a seal: its key can't be used", "use a key of type ed25519"]);
         assert!(!world.path(SEAL).exists() && !world.path(SIGNATURE).exists());
     }
     says(
         &world.driftlock(["seal"]).code(2).stderr(),
-        &["nothing says which key signs the seal", "--key ~/.ssh/id_ed25519"],
+        &["no key is named to sign the seal with", "--key ~/.ssh/id_ed25519"],
     );
     says(
         &world.driftlock(["seal", "--key", "gone"]).code(2).stderr(),

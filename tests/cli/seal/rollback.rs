@@ -145,8 +145,8 @@ fn the_state_may_not_lie_where_a_check_looks_or_with_the_locks() {
     let world = remembering();
     for (place, why) in [
         ("locks/state", "the seal state directory"),
-        ("locks/state", "are not apart"),
-        ("root/state", "the root of the check tree lies in the seal state directory"),
+        ("locks/state", " overlap, and this run may not write to the locks"),
+        ("root/state", "the root of the check tree is in the seal state directory"),
     ] {
         let refused = world.driftlock(["check", "--seal", "allowed", "--seal-state", place]).code(2);
         says(&refused.stderr(), &[why, "to do: "]);

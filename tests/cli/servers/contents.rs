@@ -105,7 +105,10 @@ fn the_local_root_is_the_reference_or_the_one_that_is_named() {
     edited(&site);
     site.world.write("m/a", "changed here as well");
     let finished = patch(&site, &[], 3);
-    says(&finished.stderr(), &["there/root/m/a is not in the patch: no reference has it: the file there has another"]);
+    says(
+        &finished.stderr(),
+        &["there/root/m/a is not in the patch: the reference does not have it: the file there has another"],
+    );
     assert!(!finished.stdout().contains("root/m/a\n"), "{}", finished.stdout());
     let finished = patch(&site, &["--reference", "old"], 3);
     says(&finished.stdout(), &["--- a/root/m/a\n+++ b/root/m/a\n"]);
@@ -131,11 +134,11 @@ fn a_server_gives_contents_only_where_it_is_told_to() {
 fn a_patch_is_about_one_server() {
     let site = site(&[("web", Far::Driftlock), ("b", Far::Driftlock)], &FILES);
     says(&patch(&site, &["--server", "b"], 2).stderr(), &["a patch is about one server, and 2 are named"]);
-    says(&patch(&site, &["--json"], 2).stderr(), &["a patch is no JSON"]);
+    says(&patch(&site, &["--json"], 2).stderr(), &["a patch can't be printed as JSON"]);
     says(&patch(&site, &["--check", "nothing"], 2).stderr(), &["declares no such check"]);
     fs::remove_file(site.world.path("locks/tree.lock.json")).unwrap();
     let finished = patch(&site, &[], 2);
-    says(&finished.stderr(), &["there is nothing to ask it for"]);
+    says(&finished.stderr(), &["there is nothing to check on it"]);
 }
 
 /// Nothing of it is shown, whatever else is true.
@@ -271,13 +274,13 @@ fn the_far_end_gives_what_the_check_covers_and_nothing_else() {
         let numbers: Vec<i64> = stat.split_whitespace().map(|number| number.parse().unwrap()).collect();
         json!({"mtime": numbers[0], "uid": numbers[1], "gid": numbers[2]})
     };
-    let not_covered = "it is nothing that the check covers";
+    let not_covered = "the check does not cover it";
     assert_eq!(
         ask(json!([item("m"), item("m/b"), item("m/link"), item("m/nothing"), item("m/secret")]), 0),
         [
-            json!({"further": 0, "live": status("m"), "failed": "it is no file"}),
+            json!({"further": 0, "live": status("m"), "failed": "it is not a file"}),
             json!({"further": 1, "live": status("m/b"), "base64": "Ygo="}),
-            json!({"further": 2, "live": status("m/link"), "failed": "it is no file"}),
+            json!({"further": 2, "live": status("m/link"), "failed": "it is not a file"}),
             json!({"further": 3, "live": null, "failed": not_covered}),
             json!({"further": 4, "live": null, "failed": not_covered}),
             json!({"done": 5}),

@@ -27,7 +27,7 @@ pub fn fails(site: &Site, more: &[&str]) -> (String, String) {
 }
 
 #[needs(sshd)]
-fn a_refused_key_asks_nobody_for_a_password() {
+fn a_refused_key_asks_for_no_password() {
     let site = Site::new(&[("web", Far::Driftlock)]);
     let stranger = site.world.path("stranger_key");
     fs::write(site.world.path("authorized_keys"), fs::read(site.world.path("other_key.pub")).unwrap()).unwrap();
@@ -43,7 +43,7 @@ fn a_refused_key_asks_nobody_for_a_password() {
 }
 
 #[needs(sshd)]
-fn nobody_listens() {
+fn no_server_listens() {
     let site = Site::new(&[("away", Far::Driftlock)]);
     site.alias("web", free_port());
     let (problem, remedy) = fails(&site, &[]);

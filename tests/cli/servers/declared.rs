@@ -59,8 +59,8 @@ fn servers_that_can_not_be_are_refused_before_anything_runs() {
         (&["--server", "root@web", "--server", "web"], "there is another server web in this run"),
         (&["--server", "a@web", "--server", "b@web"], "--server b@web: there is another server web in this run"),
         (&["--all-servers"], "declares no server"),
-        (&["--push"], "--push is about servers, and none is named"),
-        (&["--jobs", "3"], "--jobs is about servers, and none is named"),
+        (&["--push"], "--push is for servers, and no server is named"),
+        (&["--jobs", "3"], "--jobs is for servers, and no server is named"),
     ] {
         let arguments = [&["check"], arguments].concat();
         let stderr = world.driftlock(&arguments).code(2).stderr();
@@ -86,7 +86,7 @@ fn a_key_that_is_not_there_is_trouble_of_its_server() {
     let fleet = site.driftlock(&["check", "--all-servers", "--json"]).code(2).json();
     assert_eq!(fleet["servers"][0]["overall"], "PASS");
     let trouble = &fleet["servers"][1]["checks"][1]["trouble"];
-    assert_eq!(trouble["problem"], "its private key keys/gone is not there");
+    assert_eq!(trouble["problem"], "its private key keys/gone does not exist");
     assert!(trouble["remedy"].as_str().unwrap().contains("--ssh-key"));
 }
 

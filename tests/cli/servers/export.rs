@@ -131,7 +131,8 @@ fn what_is_on_a_server_becomes_the_baseline() {
     // The export becomes the baseline, and the server passes.
     site.driftlock(&["check", "--server", "web"]).code(3);
     let locked = site.driftlock(&["lock", "--from", "out/web"]).code(0).stdout();
-    let left = "left audit/locks/notes.lock.json as it is: the export has none, and its check is not for servers\n";
+    let left =
+        "left audit/locks/notes.lock.json unchanged: the export has no such lock, and its check is not for servers\n";
     assert!(locked.contains(left), "{locked}");
     same(&site.world, "out/web/locks", "audit/locks");
     let text = site.driftlock(&["check", "--server", "web", "--check", "compose_hashes", "--check", "docker_images"]);
@@ -232,11 +233,11 @@ fn an_answer_that_is_not_whole_is_no_export() {
     refused(
         &site,
         &["--server", "honest", "--server", "dead"],
-        "export writes down what one server has, and 2 are named",
+        "an export has the state of one server, and 2 are named",
     );
-    refused(&site, &["--server", "honest", "--check", "notes"], "there is nothing to ask honest for");
+    refused(&site, &["--server", "honest", "--check", "notes"], "there is nothing to read on honest");
     refused(&site, &["--all-servers"], "declares no server");
-    refused(&site, &["--push"], "--push is about servers, and none is named");
+    refused(&site, &["--push"], "--push is for servers, and no server is named");
     let said = site.driftlock(&["export", "--output", "honest", "--server", "honest"]).code(2).stderr();
     assert!(said.contains("the directory honest is not empty"), "{said}");
 }
@@ -280,7 +281,7 @@ fn allow_holds_for_exports_too() {
     assert!(said.starts_with("driftlock: files: "), "{said}");
     assert!(!exists("files/engine") && !exists("files/locks/docker_images.lock.json"));
     assert!(exists("files/locks/addon_hashes.lock.json") && exists("files/locks/compose_sha256.lock.txt"));
-    assert!(fs::read_to_string(site.world.path("files/SUMMARY.md")).unwrap().contains("could not be exported"));
+    assert!(fs::read_to_string(site.world.path("files/SUMMARY.md")).unwrap().contains("This export is not complete."));
     // What it does not have can't be promoted without a word.
     let refused = site.driftlock(&["lock", "--from", "files"]).code(2).stderr();
     assert!(refused.contains("the export files has no lock of the check docker_images"), "{refused}");
@@ -290,7 +291,7 @@ fn allow_holds_for_exports_too() {
     assert!(exists("engine/engine/volumes.json") && !exists("engine/locks/addon_hashes.lock.json"));
 }
 
-/// More than anybody could keep, each of it well-formed and in order.
+/// An endless answer that is well-formed and in order.
 #[needs(sshd)]
 fn a_flood_ends_at_a_limit_of_memory() {
     let flood = "read -r request; echo '{\"driftlock_collect\":5,\"driftlock\":\"0.1.0\",\"landlock\":null,\"seccomp\":true}'\n\

@@ -62,7 +62,7 @@ fn no_more_connections_at_once_than_jobs() {
 }
 
 #[needs(sshd)]
-fn one_dead_host_stops_nobody_and_is_no_pass() {
+fn one_dead_host_stops_no_other_and_is_no_pass() {
     let drifted = "read -r root; printf '%s\\n' \"$root\" | sed \"s#/root\\\"#/drifted\\\"#\" | REAL \"$@\""
         .replace("REAL", env!("CARGO_BIN_EXE_driftlock"));
     let site = Site::new(&[

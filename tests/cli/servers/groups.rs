@@ -148,7 +148,7 @@ fn every_command_about_servers_keeps_to_what_they_are_asked_for() {
     says(
         &locked,
         &[
-            "left locks/stacks.lock.json as it is: the export has none, and not every server is asked for its check\n",
+            "left locks/stacks.lock.json unchanged: the export has no such lock, and not every server is asked for its check\n",
             "would write locks/postgres.lock.json: 1 entry, 1 changed",
         ],
     );
@@ -169,7 +169,7 @@ fn every_command_about_servers_keeps_to_what_they_are_asked_for() {
     assert_eq!(json["not_compared"][1], serde_json::json!({"name": "stacks", "server": "web-01"}));
     for check in ["postgres", "stacks"] {
         let run = site.driftlock(&["diff", "--group", "first", "--check", check]);
-        refused(run, &["no check of this run is asked of both ", "name two servers that are asked for the same"]);
+        refused(run, &["no check of this run is for both ", "name two servers with a check in common"]);
     }
 
     let accepted = site.driftlock(&["accept", "--server", "db-07", "**"]).code(0).stdout();
@@ -182,13 +182,13 @@ fn every_command_about_servers_keeps_to_what_they_are_asked_for() {
         &["diff", "--patch", "--server", "db-01", "--check", "stacks", "--check", "notes"],
         &["check", "--as", "db-01", "--check", "stacks", "--check", "notes"],
     ] {
-        let problem = "there is nothing to ask for: db-01 is not asked for stacks or notes, as its `checks` or those of its \
-                       groups say";
+        let problem = "there is nothing to check: db-01 is not asked for stacks or notes, because of its `checks` or those of its \
+                       groups";
         refused(site.driftlock(arguments), &[problem, "leave out --check, or name the check in `checks`"]);
     }
     refused(
         site.driftlock(&["check", "--server", "db-01", "--server", "db-02", "--check", "stacks"]),
-        &["there is nothing to ask for: db-01 and db-02 are not asked for stacks, as their `checks`"],
+        &["there is nothing to check: db-01 and db-02 are not asked for stacks, because of their `checks`"],
     );
 }
 
@@ -226,7 +226,7 @@ fn what_is_not_declared_is_refused_before_anything_runs() {
     );
     refused(
         world.driftlock(["check", "--group", "web", "--server", "x@a"]),
-        &["--server x@a: a is declared, with a way in of its own", "write --server a and --ssh-user"],
+        &["--server x@a: the server a is declared, with its own login", "write --server a and --ssh-user"],
     );
     refused(world.driftlock(["export", "--group", "web", "--server", "b", "--output", "x"]), &["2 are named"]);
     for arguments in [&["--group", "web", "--all-servers"][..], &["--group", "web", "--local"]] {

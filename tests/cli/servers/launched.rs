@@ -114,7 +114,7 @@ fn a_launcher_that_hangs_holds_no_run_up() {
 
 /// More than a pipe and the buffers of `ssh` hold, before the answer and behind it.
 #[needs(sshd)]
-fn what_is_said_on_stderr_holds_nobody_up() {
+fn much_output_on_stderr_does_not_block() {
     let script = format!(
         "yes noise | head -c 6000000 >&2; {} \"$@\"; code=$?; yes more | head -c 6000000 >&2; exit $code",
         env!("CARGO_BIN_EXE_driftlock")

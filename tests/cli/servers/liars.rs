@@ -76,7 +76,7 @@ fn each_lie_is_refused_and_named() {
     assert!(!text.contains('\u{1b}'), "{text}");
 }
 
-/// Whoever requires a sandbox does not take the word of a server that has none, even if that server was not asked for one.
+/// If the operator requires a sandbox, a server without one is refused, even if the request did not ask for one.
 #[needs(landlock, sshd)]
 fn a_server_without_the_sandbox_that_is_required_is_not_believed() {
     let site = Site::new(&[("web", filtered("sed '1s/\"seccomp\":true/\"seccomp\":false/'"))]);

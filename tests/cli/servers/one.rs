@@ -80,7 +80,7 @@ fn drift_on_a_server_is_the_drift_that_a_local_check_finds() {
 
 #[needs(sshd)]
 fn what_can_not_be_read_there_is_unverified() {
-    // Whoever logs in may read everything, so what answers is somebody else.
+    // The login user may read everything, so run the command as another user.
     let script = format!(
         "install -m 755 {} \"$TMPDIR/../copy\"\n\
          exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$TMPDIR/../copy\" \"$@\"",
@@ -157,7 +157,7 @@ fn a_forced_command_opens_what_it_allows_and_no_more() {
     site.driftlock(&["check", "--server", "open"]).code(0);
 }
 
-/// Whoever has the key learns nothing of what lies elsewhere, and reaches nothing there.
+/// With the key, a user can neither see nor reach anything outside the allowed directories.
 #[test]
 fn what_is_not_allowed_is_not_touched() {
     let world = World::new();
@@ -194,7 +194,7 @@ fn what_is_not_allowed_is_not_touched() {
     {
         assert_eq!(socket(path), format!("{path} lies in none of the directories that `--allow` names there"));
     }
-    assert_eq!(elsewhere.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody has connected");
+    assert_eq!(elsewhere.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "something has connected");
     // What is allowed is told as it is.
     assert_eq!(root("allowed"), "");
     assert!(root("allowed/none").contains("No such file"));

@@ -100,9 +100,9 @@ fn on_this_machine_it_is_said_whose_lock_is_meant() {
     assert_eq!(site.driftlock(&["lock"]).code(0).stdout(), "unchanged locks/etc.lock.json: 1 entry\n");
     for command in ["check", "lock"] {
         let ways = [
-            format!("there is nothing to {command} here: the check conf is for servers alone"),
+            format!("there is nothing to {command} here: the check conf is only for servers"),
             format!("driftlock {command} --check conf --server web"),
-            format!("on that server itself: driftlock {command} --check conf --as web"),
+            format!("on the server itself: driftlock {command} --check conf --as web"),
         ];
         refused(site.driftlock(&[command, "--check", "conf"]), &ways.each_ref().map(String::as_str));
     }
@@ -133,7 +133,7 @@ fn an_export_becomes_the_lock_of_the_server_that_is_named() {
     site.driftlock(&["export", "--server", "db", "--output", "out"]).code(0);
     assert_eq!(names(site.world.path("out/locks")), ["conf.lock.json", "etc.lock.json"]);
     let run = site.driftlock(&["lock", "--from", "out"]).code(2);
-    says(&run.stderr(), &["each server has a lock of its own of the check conf, and none is named", "--as"]);
+    says(&run.stderr(), &["each server has its own lock of the check conf, and no server is named", "--as"]);
     says(&run.stdout(), &["unchanged locks/etc.lock.json"]);
     let locked = site.driftlock(&["lock", "--from", "out", "--as", "db"]).code(0).stdout();
     says(&locked, &["wrote locks/db/conf.lock.json: 1 entry, 1 changed since the last lock\n"]);
@@ -163,14 +163,14 @@ fn a_lock_that_is_one_for_all_takes_the_state_of_one() {
         refused(
             site.driftlock(&[&["lock"], arguments].concat()),
             &[
-                "the lock of etc is one for all servers, it takes the state of one, and 2 are named",
+                "all servers share the lock of etc, so it needs the state of one server, and 2 are named",
                 "`lock_per_server = true`",
             ],
         );
     }
     refused(site.driftlock(&["lock", "--as", "web", "--server", "web"]), &["leave out one of --as and --server"]);
     site.driftlock(&["lock", "--from", "x", "--server", "web"]).code(2);
-    refused(site.driftlock(&["lock", "--ssh-user", "x"]), &["--ssh-user is about servers, and none is named"]);
+    refused(site.driftlock(&["lock", "--ssh-user", "x"]), &["--ssh-user is for servers, and no server is named"]);
     assert_eq!(snapshot(&site.world, &["locks"]), before);
 
     // One that can't be asked keeps its lock, and the others get theirs. One that is not declared has a folder of its own.

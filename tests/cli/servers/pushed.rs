@@ -92,11 +92,11 @@ fn what_can_not_run_everywhere_is_not_sent() {
     assert_eq!(left(&site), [""; 0]);
 }
 
-/// The connection is cut while the program runs: whoever waits for it removes it.
+/// The connection is cut while the program runs: the shell that waits for it removes it.
 #[needs(sshd)]
 fn a_connection_that_is_cut_leaves_nothing_behind() {
     let site = Site::new(&[("web", Far::Nothing)]);
-    // It says where it is, and then runs until nobody listens.
+    // It answers without end, until its stdout is closed.
     fs::write(
         site.world.path("endless.c"),
         "#include <stdio.h>\n#include <unistd.h>\n#include <string.h>\n\

@@ -97,7 +97,7 @@ fn the_host_key_of_a_jump_host() {
     let (problem, remedy) = fails(&site, &[]);
     assert!(problem.starts_with("its host key has changed: "), "{problem}");
     not_to_be_added(&remedy);
-    // Unknown: it would ask, and there is nobody to ask.
+    // Unknown: ssh would ask, but there is no terminal.
     fs::write(site.world.path("known_hosts"), &web).unwrap();
     let (problem, remedy) = fails(&site, &[]);
     assert!(problem.starts_with("its host key was refused: "), "{problem}");

@@ -222,7 +222,7 @@ impl Drop for Site {
     }
 }
 
-/// A port that nobody has, another one each time. None of those that the kernel gives to connections: another test's might
+/// A free port, another one each time. None of those that the kernel gives to connections: another test's might
 /// have it by the time that it is used.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);

@@ -60,6 +60,6 @@ fn what_it_can_not_be() {
     fs::write(world.path("driftlock.toml"), without).unwrap();
     refused(
         world.driftlock(["check", "--as", "web"]),
-        &["nothing says where the root of the check stacks lies on web", "`server_root`"],
+        &["the declaration does not say where the root of the check stacks is on web", "`server_root`"],
     );
 }

@@ -51,7 +51,7 @@ fn a_damaged_cache_is_thrown_away() {
         } else {
             let run = run(&world, 1);
             look(&run, &what);
-            says(&run.stderr(), &["is thrown away, and everything is read"]);
+            says(&run.stderr(), &["is discarded, and everything is read"]);
             assert!(written_anew(), "{what}");
         }
     }

@@ -77,7 +77,7 @@ fn a_cache_lies_neither_below_a_root_nor_above_one_nor_with_the_locks() {
         ("root/cache", "which this run writes to"),
         ("root/m/cache", "would record driftlock's own files"),
         ("cache", "which this run writes to"),
-        ("locks/cache", "are not apart"),
+        ("locks/cache", " and the stat cache's directory "),
     ] {
         let run = world.driftlock(["check", "--stat-cache", path]).code(2);
         assert!(run.stderr().contains(why) && run.stderr().contains("to do: name a FILE"), "{path}: {}", run.stderr());

@@ -42,7 +42,7 @@ pub const ATTEMPTS: &[Attempt] = &[
         let address = SocketAddr::from_abstract_name(abstract_name(&i.place)).expect("an address");
         Box::new(move || done(UnixStream::connect_addr(&address)))
     }).landlock(6, EPERM).seccomp(),
-    // Reaches no one outside, so Landlock has nothing to say.
+    // It reaches no other process, so Landlock does not restrict it.
     Attempt::new("make a pair of sockets", |_| Box::new(|| done(UnixStream::pair()))).seccomp(),
     Attempt::new("send on a socket from outside", |i| {
         let stream = UnixStream::connect(i.place.join("socket")).expect("a connection");

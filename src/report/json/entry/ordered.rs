@@ -1,4 +1,5 @@
-//! A JSON value whose keys stay in their order, each as often as it is there: `serde_json::Value` sorts them, and keeps the last.
+//! A JSON value that keeps its keys in order, with duplicates. `serde_json::Value` sorts them and keeps only the last
+//! duplicate.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap as _, SerializeSeq as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What records consist of: no number in them has a sign or a fraction.
+/// The JSON that records consist of. Numbers have no sign and no fraction.
 pub(super) enum Ordered {
     Null,
     Bool(bool),
@@ -44,7 +45,7 @@ impl<'de> Deserialize<'de> for Ordered {
             type Value = Ordered;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a value that a record has")
+                formatter.write_str("a value of a record")
             }
 
             fn visit_unit<E>(self) -> Result<Ordered, E> {

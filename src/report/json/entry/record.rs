@@ -1,4 +1,4 @@
-//! A record in a report: the keys of its line in a lock, without the path, by the code that writes and reads locks.
+//! A record in a report: the keys of its line in a lock without the path, written and read by the code for locks.
 
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -18,7 +18,7 @@ impl Serialize for RecordItem {
 }
 
 impl<'de> Deserialize<'de> for RecordItem {
-    /// What would not be written back the same is refused, so a key too many can't go unseen.
+    /// Refuses a value that would be written differently, so an extra key is an error.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = serde_json::to_vec(&Ordered::deserialize(deserializer)?).map_err(D::Error::custom)?;
         let record = json::parse_record(&text).map_err(D::Error::custom)?;

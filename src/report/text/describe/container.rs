@@ -1,4 +1,4 @@
-//! How a container differs, in words.
+//! Describes how a container differs.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ fn shown(text: &str) -> Escaped<'_> {
     escaped(text.as_bytes())
 }
 
-/// The image by its name, if it has one, and its id; that there is none, if there is none.
+/// The image by its name and id, as far as it has them; "none" if it has neither.
 fn image(container: &Container, id: impl Fn(&Sha256Digest) -> String, parts: &mut Vec<String>) {
     if container.image_id.is_none() || !container.image.is_empty() {
         parts.push(format!("image {}", or_none(&container.image)));
@@ -19,12 +19,12 @@ fn image(container: &Container, id: impl Fn(&Sha256Digest) -> String, parts: &mu
     parts.extend(container.image_id.as_ref().map(|found| format!("image id {}", id(found))));
 }
 
-/// A word, or that there is none. Harmless.
+/// A word, or "none". Escaped.
 fn or_none(word: &str) -> String {
     if word.is_empty() { "none".to_owned() } else { shown(word).to_string() }
 }
 
-/// What it was made from, and its state and its service if those were asked for.
+/// The image, and the state and the service if they are recorded.
 pub(super) fn describe(container: &Container, parts: &mut Vec<String>) {
     image(container, |id| format!("{}…", &id.hex()[..SHORT]), parts);
     parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
@@ -32,7 +32,7 @@ pub(super) fn describe(container: &Container, parts: &mut Vec<String>) {
     parts.extend(service.map(|service| format!("service {}", shown(service))));
 }
 
-/// All of it, a list as one part.
+/// Everything that is recorded; each list is one part.
 pub(super) fn whole(container: &Container, parts: &mut Vec<String>) {
     image(container, image_id, parts);
     parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
@@ -129,7 +129,7 @@ fn strings(noun: &str, before: Option<&[Box<str>]>, now: Option<&[Box<str>]>, pa
     list(noun, before, now, |text| text, |_, _| String::new(), parts);
 }
 
-/// What was in one list alone, and what is in both under one key and not the same.
+/// Items that only one list has, and items that differ under the same key.
 fn list<T: PartialEq>(
     noun: &str,
     before: Option<&[T]>,
@@ -154,7 +154,7 @@ fn list<T: PartialEq>(
     }
 }
 
-/// The items by their keys; of several with one key the first.
+/// The items by their keys. If several have the same key, the first.
 fn by_key<T>(items: &[T], key: impl Fn(&T) -> &str) -> HashMap<&str, &T> {
     items.iter().rev().map(|item| (key(item), item)).collect()
 }
