@@ -1,29 +1,7 @@
 # shellcheck shell=bash disable=SC2016 # what is quoted is expanded on the machine
-# The second half of scripts/test-systemd, in the order of the subtests of nixos-module/test.nix. It is given
-# `inside COMMAND…` (runs on the machine) and `step TEXT`.
+# The second half of scripts/test-systemd, in the order of the subtests of nixos-module/test.nix. It uses what scripts/machine.sh
+# defines, and `step TEXT`.
 
-fail() {
-  echo "FAIL: $*" >&2
-  inside journalctl --no-pager --lines 60 >&2
-  exit 1
-}
-sh_inside() { inside /bin/bash -ec "$1"; }
-# Runs a unit to its end and compares its exit code.
-expect_exit() {
-  inside systemctl start "$2" 2>/dev/null || true
-  local status
-  status=$(inside systemctl show "$2" --property ExecMainStatus --value)
-  [ "$status" = "$1" ] || fail "$2 ended with $status, not $1"
-}
-eventually() {
-  local _
-  for _ in $(seq 100); do
-    if sh_inside "$1" >/dev/null 2>&1; then return; fi
-    sleep 0.1
-  done
-  fail "never came true: $1"
-}
-holds() { sh_inside "$1" >/dev/null || fail "does not hold: $1"; }
 lock() {
   inside /usr/local/bin/driftlock --config "/etc/driftlock/$1.json" lock >/dev/null || fail "lock $1"
   sh_inside "chmod -R a+rX /var/lib/driftlock-baseline"
