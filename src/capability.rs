@@ -40,8 +40,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
-use crate::trouble::Trouble;
 
 /// A path for messages, escaped.
 #[must_use]
@@ -67,12 +67,12 @@ pub fn exists(path: &Path) -> bool {
 ///
 /// # Errors
 /// The socket is missing, is not a socket, may not be used, or does not answer.
-pub fn engine(path: &Path, silence: Duration) -> Result<OwnedFd, Trouble> {
+pub fn engine(path: &Path, silence: Duration) -> Result<OwnedFd, Error> {
     connected(path, path, silence)
 }
 
 /// Connects to the socket `at`; messages call it `path`.
-fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Trouble> {
+fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Error> {
     use rustix::net::sockopt::{Timeout, set_socket_timeout};
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
     let connect = || -> rustix::io::Result<OwnedFd> {
@@ -86,7 +86,7 @@ fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Troub
     };
     connect().map_err(|errno| {
         let error = io::Error::from(errno);
-        let remedy = match error.kind() {
+        let help = match error.kind() {
             io::ErrorKind::NotFound => "start the engine, or correct `socket` in the declaration",
             io::ErrorKind::ConnectionRefused => "start the engine: it does not listen on this socket",
             io::ErrorKind::PermissionDenied => {
@@ -97,9 +97,10 @@ fn connected(at: &Path, path: &Path, silence: Duration) -> Result<OwnedFd, Troub
             }
             _ => "check that the engine runs, and that `socket` in the declaration is right",
         };
-        Trouble::new(
+        Error::new(
+            ErrorKind::Engine,
             format!("the container engine's socket {} could not be connected to: {error}", shown(path)),
-            remedy,
+            help,
         )
     })
 }
@@ -121,10 +122,14 @@ pub enum Operand {
 ///
 /// # Errors
 /// The path is missing, unreadable, or neither a directory nor a regular file.
-pub fn operand(path: &Path) -> Result<Operand, Trouble> {
+pub fn operand(path: &Path) -> Result<Operand, Error> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |error: io::Error| {
-        Trouble::new(format!("{} could not be opened: {error}", shown(path)), "check the path and its permissions")
+        Error::new(
+            ErrorKind::Input,
+            format!("{} could not be opened: {error}", shown(path)),
+            "check the path and its permissions",
+        )
     };
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if metadata.is_dir() {
@@ -135,7 +140,8 @@ pub fn operand(path: &Path) -> Result<Operand, Trouble> {
     match opened.map_err(failed)? {
         // It may have been replaced in between.
         Some(file) if file.metadata().map_err(failed)?.is_file() => Ok(Operand::File(file)),
-        _ => Err(Trouble::new(
+        _ => Err(Error::new(
+            ErrorKind::Input,
             format!("{} is neither a directory nor a regular file", shown(path)),
             "name a file, or the directory that it is in",
         )),
@@ -146,7 +152,7 @@ pub fn operand(path: &Path) -> Result<Operand, Trouble> {
 ///
 /// # Errors
 /// A path that is missing, unreadable, or no regular file.
-pub fn configuration(path: &Path, key: &str) -> Result<cap_std::fs::File, Trouble> {
+pub fn configuration(path: &Path, key: &str) -> Result<cap_std::fs::File, Error> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let options = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).clone();
     let opened = waits::waits(path, || options.open(path)).and_then(|file| {
@@ -155,7 +161,7 @@ pub fn configuration(path: &Path, key: &str) -> Result<cap_std::fs::File, Troubl
     });
     opened.map(cap_std::fs::File::from_std).map_err(|error| {
         let problem = format!("{} could not be opened: {error}", shown(path));
-        Trouble::new(problem, format!("correct `{key}` in the declaration, or the file's permissions"))
+        Error::new(ErrorKind::Input, problem, format!("correct `{key}` in the declaration, or the file's permissions"))
     })
 }
 
@@ -163,7 +169,7 @@ pub fn configuration(path: &Path, key: &str) -> Result<cap_std::fs::File, Troubl
 ///
 /// # Errors
 /// The path is missing, is not a regular file, or is not writable.
-pub fn overwritable(path: &Path) -> Result<std::fs::File, Trouble> {
+pub fn overwritable(path: &Path) -> Result<std::fs::File, Error> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let options = std::fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).clone();
     let opened = options.open(path).and_then(|file| {
@@ -172,7 +178,7 @@ pub fn overwritable(path: &Path) -> Result<std::fs::File, Trouble> {
     });
     opened.map_err(|error| {
         let problem = format!("{} could not be opened for writing: {error}", shown(path));
-        Trouble::new(problem, "check the path and its permissions")
+        Error::new(ErrorKind::Output, problem, "check the path and its permissions")
     })
 }
 

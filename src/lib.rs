@@ -9,7 +9,7 @@
 //!
 //! let report = check(&Plan::of("examples/odoo-stack/driftlock.toml"))?;
 //! assert_eq!(report.exit_code(), 0, "nothing drifted");
-//! # Ok::<(), driftlock::Trouble>(())
+//! # Ok::<(), driftlock::Error>(())
 //! ```
 //!
 //! [`compare_locks`] and [`nar_digest`] take readers, and open nothing.
@@ -26,7 +26,7 @@
 //!
 //! Each module knows only those that come before it in this list, which a test holds:
 //!
-//! 1. [`path`], [`trouble`], [`shell`]: paths of entries, and what is said to people, harmless on a terminal.
+//! 1. [`path`], [`error`], [`shell`]: paths of entries, and what is said to people, harmless on a terminal.
 //! 2. [`digest`]: SHA-256 and Nix archives of bytes that others read.
 //! 3. [`manifest`]: the canonical, sorted entries, and their two forms at rest.
 //! 4. [`declaration`]: which checks, over which roots. [`compose`]: what Compose files declare.
@@ -65,6 +65,8 @@ pub mod declaration;
 #[doc(hidden)]
 pub mod digest;
 #[doc(hidden)]
+pub mod error;
+#[doc(hidden)]
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod init;
@@ -94,8 +96,6 @@ mod shell;
 pub mod stat_cache;
 mod store;
 #[doc(hidden)]
-pub mod trouble;
-#[doc(hidden)]
 pub mod walk;
 
 #[doc(hidden)]
@@ -103,6 +103,7 @@ pub use cli::run as main;
 
 pub use compare::{Change, Comparison, Counts, Drift, UnverifiedEntry};
 pub use digest::Sha256Digest;
+pub use error::{Error, ErrorKind};
 pub use manifest::{LockError, Record};
 pub use path::EntryPath;
 pub use report::{CheckReport, HostReport, Outcome, Report, RunInfo, Scope};
@@ -110,4 +111,3 @@ pub use run::api::{Accepted, Drifted, Exported, Locked, accept, check, compare_l
 pub use run::lock::Change as LockChange;
 pub use sandbox::Requirement;
 pub use session::Plan;
-pub use trouble::Trouble;

@@ -29,11 +29,11 @@ use std::path::{Path, PathBuf};
 use crate::baseline::{LockReads, Spellings};
 use crate::capability::{self, Declared, Directory, shown};
 use crate::declaration::{Check, Declaration};
+use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
 use crate::seal;
 use crate::store::{self, NotSynced};
-use crate::trouble::Trouble;
 use crate::walk::{self, Reach, Start};
 use collected::Source;
 use opened::{Opened, spellings};
@@ -85,11 +85,11 @@ impl Session {
     /// # Errors
     /// The declaration is wrong, a check is unknown, or the locks directory or an export can't be opened. A root or an
     /// engine that can't be opened is trouble of its check only.
-    pub fn open(plan: &Plan, locks_access: LocksAccess, reads: &Reads) -> Result<Self, Trouble> {
+    pub fn open(plan: &Plan, locks_access: LocksAccess, reads: &Reads) -> Result<Self, Error> {
         if let (Reads::Servers, Some(server)) = (reads, &plan.as_server) {
             let problem =
                 format!("--as {} is for this machine, and this command asks other servers", escaped(server.as_bytes()));
-            return Err(Trouble::new(problem, "leave out one of --as and --server"));
+            return Err(Error::new(ErrorKind::Usage, problem, "leave out one of --as and --server"));
         }
         let start = Start::now();
         // Before anything is opened or created.
@@ -155,7 +155,7 @@ impl Session {
         Ok(session)
     }
 
-    fn open_locks(&mut self, path: &Path, access: LocksAccess, server: Option<&str>) -> Result<(), Trouble> {
+    fn open_locks(&mut self, path: &Path, access: LocksAccess, server: Option<&str>) -> Result<(), Error> {
         let lock = |check: &Check| check.lock.path(server);
         self.locks = match access {
             LocksAccess::Read => {
@@ -180,7 +180,7 @@ impl Session {
         within: &[Directory],
         threads: Option<NonZeroUsize>,
         requirement: Requirement,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, Error> {
         let start = Start::now();
         capability::raise_descriptor_limit();
         sandbox::required(requirement).map_err(|error| not_entered(&error, requirement))?;
@@ -250,7 +250,7 @@ impl Session {
     ///
     /// # Errors
     /// The sandbox can't be entered, or is less than required.
-    pub fn enter<'a>(self, write: impl IntoIterator<Item = &'a Directory>) -> Result<Run, Trouble> {
+    pub fn enter<'a>(self, write: impl IntoIterator<Item = &'a Directory>) -> Result<Run, Error> {
         self.enter_removing(write, None)
     }
 
@@ -262,7 +262,7 @@ impl Session {
         mut self,
         write: impl IntoIterator<Item = &'a Directory>,
         remove: Option<&'a Directory>,
-    ) -> Result<Run, Trouble> {
+    ) -> Result<Run, Error> {
         let mut grants = Grants::default();
         grants.read.extend(self.checks.iter().filter_map(Opened::root).map(AsFd::as_fd));
         match &self.locks {
@@ -288,34 +288,39 @@ impl Session {
 }
 
 /// The error for a check that this run does not read.
-fn not_read(check: &Check) -> Trouble {
-    Trouble::new(format!("the check {} is not read by this run", check.name), "look at its `modes` in the declaration")
+fn not_read(check: &Check) -> Error {
+    Error::new(
+        ErrorKind::Usage,
+        format!("the check {} is not read by this run", check.name),
+        "look at its `modes` in the declaration",
+    )
 }
 
 /// Enters the sandbox.
 ///
 /// # Errors
 /// The sandbox can't be entered, or is less than required.
-pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, Trouble> {
+pub fn enter(grants: &Grants<'_>, requirement: Requirement) -> Result<Enforced, Error> {
     sandbox::enter(grants, requirement).map_err(|error| not_entered(&error, requirement))
 }
 
-fn not_entered(error: &SandboxError, requirement: Requirement) -> Trouble {
-    let remedy = match requirement {
+fn not_entered(error: &SandboxError, requirement: Requirement) -> Error {
+    let help = match requirement {
         Requirement::Everything => {
             "run it on a kernel with Landlock (5.13 or later) and seccomp, outside of containers that refuse them, or without --require-sandbox"
         }
         Requirement::AsAvailable => "report this as a bug: your declaration is not the cause",
     };
-    Trouble::new(error.to_string(), remedy)
+    Error::new(ErrorKind::Sandbox, error.to_string(), help)
 }
 
-fn select(declared: &Declared, names: &[String]) -> Result<Vec<usize>, Trouble> {
+fn select(declared: &Declared, names: &[String]) -> Result<Vec<usize>, Error> {
     let checks = &declared.declaration.checks;
     let declared_names: HashSet<&str> = checks.iter().map(|check| check.name.as_str()).collect();
     if let Some(unknown) = names.iter().find(|name| !declared_names.contains(name.as_str())) {
         let known: Vec<_> = checks.iter().map(|check| check.name.as_str()).collect();
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             format!("--check {}: {} declares no such check", escaped(unknown.as_bytes()), shown(&declared.file)),
             format!("name one of: {}", known.join(", ")),
         ));
@@ -327,12 +332,12 @@ fn select(declared: &Declared, names: &[String]) -> Result<Vec<usize>, Trouble> 
 
 /// The error for a file that could not be written.
 #[must_use]
-pub fn not_written(path: &str, error: &io::Error) -> Trouble {
+pub fn not_written(path: &str, error: &io::Error) -> Error {
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotSynced>) {
-        let remedy = "check the disk; until `sync` succeeds, a power cut may bring back the old state";
-        return Trouble::new(format!("{path} could not be synced to the disk: {error}"), remedy);
+        let help = "check the disk; until `sync` succeeds, a power cut may bring back the old state";
+        return Error::new(ErrorKind::Output, format!("{path} could not be synced to the disk: {error}"), help);
     }
-    let remedy = match error.kind() {
+    let help = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room; existing files are unchanged",
         io::ErrorKind::WouldBlock => {
             "if another driftlock is writing it now, wait until it ends; otherwise find out what that process is"
@@ -345,5 +350,5 @@ pub fn not_written(path: &str, error: &io::Error) -> Trouble {
         }
         _ => "check the disk and its file system; existing files are unchanged",
     };
-    Trouble::new(format!("{path} could not be written: {error}"), remedy)
+    Error::new(ErrorKind::Output, format!("{path} could not be written: {error}"), help)
 }

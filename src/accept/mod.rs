@@ -13,10 +13,10 @@ pub use names::Names;
 pub use units::{Choice, Unit, units, whole};
 
 use crate::compare::{Comparison, Counts};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Kind, LockError, Unverified};
 use crate::path::{EntryPath, escaped, joined};
 use crate::shell;
-use crate::trouble::Trouble;
 
 /// The drift of one check.
 #[derive(Debug)]
@@ -71,16 +71,16 @@ fn in_parts(modules: &[Vec<u8>], left: &[Vec<u8>]) -> String {
 impl AcceptError {
     /// The error with its remedy.
     #[must_use]
-    pub fn trouble(&self, check: &str) -> Trouble {
-        let remedy = match self {
-            Self::Lock(error) => error.remedy().to_owned(),
-            Self::Unverified(_, reason) | Self::Unread { reason, .. } => reason.remedy().to_owned(),
+    pub fn trouble(&self, check: &str) -> Error {
+        let help = match self {
+            Self::Lock(error) => error.help().to_owned(),
+            Self::Unverified(_, reason) | Self::Unread { reason, .. } => reason.help().to_owned(),
             Self::InParts { modules, .. } => {
                 format!("take all of it, `driftlock accept {}`, or nothing of it", shell::arguments(modules))
             }
             Self::TooMuch => format!("take all of it: driftlock lock --check {}", shell::word(check.as_bytes())),
         };
-        Trouble::new(format!("the check {check}: {self}"), remedy)
+        Error::new(ErrorKind::Lock, format!("the check {check}: {self}"), help)
     }
 }
 

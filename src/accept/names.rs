@@ -8,9 +8,9 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::Drifted;
 use super::units::{Choice, left};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Kind;
 use crate::path::{ROOT, below, escaped, first_name, joined, without_dots};
-use crate::trouble::Trouble;
 
 /// Limits for a glob: nested braces use stack when `globset` compiles them.
 const LONGEST: usize = 4096;
@@ -48,7 +48,7 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     /// There are more globs than can be compiled.
-    pub fn new(given: impl IntoIterator<Item = &'a OsStr>) -> Result<Self, Trouble> {
+    pub fn new(given: impl IntoIterator<Item = &'a OsStr>) -> Result<Self, Error> {
         let mut names: Vec<_> = given.into_iter().map(|name| Name::new(name.as_bytes())).collect();
         let mut globs = GlobSetBuilder::new();
         let mut of_globs = Vec::new();
@@ -62,7 +62,8 @@ impl<'a> Names<'a> {
                 Some(Err(reason)) => name.malformed = Some(reason),
             }
         }
-        let globs = globs.build().map_err(|error| Trouble::new(error.to_string(), "name fewer globs"))?;
+        let globs =
+            globs.build().map_err(|error| Error::new(ErrorKind::Usage, error.to_string(), "name fewer globs"))?;
         Ok(Self { names, globs, of_globs })
     }
 
@@ -70,7 +71,7 @@ impl<'a> Names<'a> {
     ///
     /// # Errors
     /// The first name that matches no drift.
-    pub fn find(&self, all: &[&Drifted]) -> Result<Vec<Choice>, Trouble> {
+    pub fn find(&self, all: &[&Drifted]) -> Result<Vec<Choice>, Error> {
         let mut choices: Vec<Choice> = all.iter().map(|drifted| vec![false; drifted.found.drift.len()]).collect();
         let indices: Vec<_> = all.iter().map(|drifted| Index::new(drifted)).collect();
         let mut found = vec![false; self.names.len()];
@@ -161,7 +162,7 @@ impl<'a> Name<'a> {
         Some(glob.map_err(|error| error.kind().to_string()))
     }
 
-    fn not_found(&self, all: &[&Drifted]) -> Trouble {
+    fn not_found(&self, all: &[&Drifted]) -> Error {
         let given = escaped(self.given);
         for drifted in all {
             let mut relative = drifted.places.iter().filter_map(|place| below(place, self.path));
@@ -172,14 +173,15 @@ impl<'a> Name<'a> {
             });
             if let Some(entry) = unread {
                 let problem = format!("{given} could not be read: {}; nothing was accepted", entry.reason);
-                return Trouble::new(problem, entry.reason.remedy());
+                return Error::new(ErrorKind::Input, problem, entry.reason.help());
             }
         }
         if let Some(reason) = &self.malformed {
             let problem = format!("{given}: the glob is malformed: {reason}; nothing was accepted");
-            return Trouble::new(problem, "correct it; in a name itself, write `[*]` for `*`");
+            return Error::new(ErrorKind::Usage, problem, "correct it; in a name itself, write `[*]` for `*`");
         }
-        Trouble::new(
+        Error::new(
+            ErrorKind::Usage,
             format!("nothing that drifted has the path {given}; nothing was accepted"),
             "run `driftlock check` to see what drifted, and use the paths that it shows",
         )

@@ -34,12 +34,12 @@ pub fn read(bytes: &[u8], selection: &Selection) -> Result<text::Reader, LockErr
         let line = line.strip_suffix(b"\n").ok_or(LockError::Truncated { line: number })?;
         let (sha256, path) = parse(line).map_err(|problem| LockError::Old {
             problem: format!("line {number} is not 64 hexadecimal digits, two blanks and a module: {problem}"),
-            remedy: "restore it from git, or remove it and run `driftlock lock` after a review",
+            help: "restore it from git, or remove it and run `driftlock lock` after a review",
         })?;
         if selection.excludes(path.as_bytes()) {
             return Err(LockError::Old {
                 problem: format!("line {number}: the module {path} is not among what the check records"),
-                remedy: "write `exclude` so that it leaves out no module of the lock, or correct the lock",
+                help: "write `exclude` so that it leaves out no module of the lock, or correct the lock",
             });
         }
         entries.push((Entry { path, record: record(sha256) }, number));
@@ -138,7 +138,7 @@ impl ModulesOf {
             if weight > limit {
                 return Err(LockError::Old {
                     problem: format!("comparing it with the live state needs more than {limit} bytes"),
-                    remedy: "write a new lock with `driftlock lock`, which has no such limit",
+                    help: "write a new lock with `driftlock lock`, which has no such limit",
                 });
             }
             if let Some(module) = modules.get_mut(name) {

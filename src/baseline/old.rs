@@ -102,14 +102,14 @@ pub fn root_of(lines: &[text::Line], spellings: &Spellings, selection: &Selectio
         ([root], _) => Ok(RootInPaths::Here(root.to_vec())),
         ([a, b, ..], _) => Err(LockError::Old {
             problem: format!("its paths could begin with the root {} as well as with {}", escaped(a), escaped(b)),
-            remedy: "write `include` so that it picks the paths below one of the two only",
+            help: "write `include` so that it picks the paths below one of the two only",
         }),
         ([], Some(root)) => Err(LockError::Old {
             problem: format!(
                 "{} is not among what the check records",
                 first(lines, |line| !is_picked(line, root, selection))
             ),
-            remedy: "write `include` and `exclude` so that they pick all paths of the lock, or correct the lock",
+            help: "write `include` and `exclude` so that they pick all paths of the lock, or correct the lock",
         }),
         ([], None) => {
             // The spelling that fits most lines.
@@ -121,7 +121,7 @@ pub fn root_of(lines: &[text::Line], spellings: &Spellings, selection: &Selectio
                     first(lines, |line| below(&line.path, root).is_none()),
                     escaped(root)
                 ),
-                remedy: "declare a `root` that all of its paths are below, and with `server_root` where it lies on a server",
+                help: "declare a `root` that all of its paths are below, and with `server_root` where it lies on a server",
             })
         }
     }
@@ -204,8 +204,8 @@ impl<'de> Deserialize<'de> for Pairs {
 /// # Errors
 /// Anything that the scripts would not have written.
 pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
-    const REMEDY: &str = "restore it from git, or remove it and write a new one with `driftlock lock` after a review";
-    let refused = |problem: String| LockError::Old { problem: escaped(problem.as_bytes()).to_string(), remedy: REMEDY };
+    const HELP: &str = "restore it from git, or remove it and write a new one with `driftlock lock` after a review";
+    let refused = |problem: String| LockError::Old { problem: escaped(problem.as_bytes()).to_string(), help: HELP };
     if bytes.len() as u64 > IMAGES_LIMIT {
         return Err(refused(format!("it is larger than {IMAGES_LIMIT} bytes")));
     }
@@ -240,7 +240,7 @@ pub fn records(lock: &text::Reader, selection: &Selection) -> Result<(), LockErr
         None => Ok(()),
         Some(entry) => Err(LockError::Old {
             problem: format!("the container {} is not among what the check records", entry.path),
-            remedy: "name all containers of the lock in `containers`, or leave that out; or correct the lock",
+            help: "name all containers of the lock in `containers`, or leave that out; or correct the lock",
         }),
     }
 }

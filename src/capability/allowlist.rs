@@ -12,13 +12,13 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::directory::{future, resolved};
 use super::{Directory, connected, root, shown};
-use crate::trouble::Trouble;
+use crate::error::{Error, ErrorKind};
 
 /// Opens a root, as [`root`] does.
 ///
 /// # Errors
 /// Those of [`root`], and a root outside the allowed directories.
-pub fn root_within(path: &Path, allowed: &[Directory]) -> Result<Directory, Trouble> {
+pub fn root_within(path: &Path, allowed: &[Directory]) -> Result<Directory, Error> {
     let opened = root(path);
     let lies = match &opened {
         Ok(directory) => directory.resolved.clone(),
@@ -31,7 +31,7 @@ pub fn root_within(path: &Path, allowed: &[Directory]) -> Result<Directory, Trou
 ///
 /// # Errors
 /// Those of [`engine`](super::engine), and a socket outside the allowed directories, to which it does not connect.
-pub fn engine_within(path: &Path, silence: Duration, allowed: &[Directory]) -> Result<OwnedFd, Trouble> {
+pub fn engine_within(path: &Path, silence: Duration, allowed: &[Directory]) -> Result<OwnedFd, Error> {
     // A handle that only tells where the socket is.
     let Ok(socket) = openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) else {
         // Connecting will report the reason.
@@ -51,8 +51,9 @@ fn is_within(lies: Option<PathBuf>, allowed: &[Directory]) -> bool {
     lies.is_some_and(allowed)
 }
 
-fn elsewhere(path: &Path) -> Trouble {
-    Trouble::new(
+fn elsewhere(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::Input,
         format!("{} lies in none of the directories that `--allow` names there", shown(path)),
         "correct `server_root` or `socket`, or allow its directory where `driftlock collect` is started",
     )

@@ -10,7 +10,7 @@ use super::waits::waits;
 use super::{ownership, shown};
 use crate::declaration::{self, Declaration};
 use crate::digest::Sha256Digest;
-use crate::trouble::Trouble;
+use crate::error::{Error, ErrorKind};
 
 /// A declaration that was read, and its location.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ const DECLARATION_LIMIT: u64 = 4 << 20;
 /// # Errors
 /// None is found, or two in one directory; it can't be read or is invalid; or it was found, not given, and belongs to
 /// another user.
-pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
+pub fn declaration(given: Option<&Path>) -> Result<Declared, Error> {
     let file = match given {
         Some(file) => file.to_path_buf(),
         None => find_declaration()?,
@@ -64,18 +64,19 @@ pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
         Some(b"toml") => declaration::Format::Toml,
         Some(b"json") => declaration::Format::Json,
         _ => {
-            return Err(Trouble::new(
+            return Err(Error::new(
+                ErrorKind::Declaration,
                 format!("{}: the declaration's name ends neither in .toml nor in .json", shown(&file)),
                 "rename it so that it ends in one of these",
             ));
         }
     };
     let unreadable = |error: io::Error| {
-        let remedy = match error.kind() {
+        let help = match error.kind() {
             io::ErrorKind::NotFound => "write one with `driftlock init`, or say where it is with --config FILE",
             _ => "say with --config FILE which file to read, or correct its permissions",
         };
-        Trouble::new(format!("the declaration {} could not be read: {error}", shown(&file)), remedy)
+        Error::new(ErrorKind::Declaration, format!("the declaration {} could not be read: {error}", shown(&file)), help)
     };
     let opened = waits(&file, || open(&file)).map_err(unreadable)?;
     if given.is_none() {
@@ -83,15 +84,16 @@ pub fn declaration(given: Option<&Path>) -> Result<Declared, Trouble> {
     }
     let bytes = waits(&file, || contents(opened, DECLARATION_LIMIT)).map_err(unreadable)?;
     // The error includes the remedy.
-    let declaration =
-        Declaration::parse(&shown(&file), format, &bytes).map_err(|error| Trouble::new(error.to_string(), ""))?;
+    let declaration = Declaration::parse(&shown(&file), format, &bytes)
+        .map_err(|error| Error::new(ErrorKind::Declaration, error.to_string(), ""))?;
     let base = file.parent().map(Path::to_path_buf).unwrap_or_default();
     Ok(Declared::new(declaration, file, base))
 }
 
-fn find_declaration() -> Result<PathBuf, Trouble> {
+fn find_declaration() -> Result<PathBuf, Error> {
     let here = std::env::current_dir().map_err(|error| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Declaration,
             format!("the working directory is not known: {error}"),
             "say where the declaration is with --config FILE",
         )
@@ -104,14 +106,16 @@ fn find_declaration() -> Result<PathBuf, Trouble> {
             [] => {}
             [name] => return Ok(relative.join(name)),
             _ => {
-                return Err(Trouble::new(
+                return Err(Error::new(
+                    ErrorKind::Declaration,
                     format!("{} has both a driftlock.toml and a driftlock.json", shown(directory)),
                     "remove one of them, or say which one to read with --config FILE",
                 ));
             }
         }
     }
-    Err(Trouble::new(
+    Err(Error::new(
+        ErrorKind::Declaration,
         "there is no driftlock.toml or driftlock.json here or in a directory above",
         "write one with `driftlock init`, or say where it is with --config FILE",
     ))

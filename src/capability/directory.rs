@@ -11,7 +11,7 @@ use cap_std::fs::Dir;
 
 use super::shown;
 use super::waits::waits;
-use crate::trouble::Trouble;
+use crate::error::{Error, ErrorKind};
 
 /// A directory that was opened by name once. From then on, only the handle counts.
 #[derive(Debug)]
@@ -49,15 +49,15 @@ pub(super) fn resolved(handle: BorrowedFd<'_>) -> Option<PathBuf> {
 ///
 /// # Errors
 /// The root is missing, is not a directory, or can't be read.
-pub fn root(path: &Path) -> Result<Directory, Trouble> {
+pub fn root(path: &Path) -> Result<Directory, Error> {
     open(path).map_err(|error| {
-        let remedy = match error.kind() {
+        let help = match error.kind() {
             io::ErrorKind::NotFound => "create it, or correct `root` in the declaration",
             io::ErrorKind::NotADirectory => "declare the directory that it is in as `root`, and the file in `include`",
             io::ErrorKind::PermissionDenied => "run driftlock as a user who may read it",
             _ => "check the path and the links on it",
         };
-        Trouble::new(format!("the root {} could not be opened: {error}", shown(path)), remedy)
+        Error::new(ErrorKind::Input, format!("the root {} could not be opened: {error}", shown(path)), help)
     })
 }
 
@@ -65,11 +65,12 @@ pub fn root(path: &Path) -> Result<Directory, Trouble> {
 ///
 /// # Errors
 /// The directory can't be opened.
-pub fn locks(path: &Path) -> Result<Option<Directory>, Trouble> {
+pub fn locks(path: &Path) -> Result<Option<Directory>, Error> {
     match open(path) {
         Ok(directory) => Ok(Some(directory)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Trouble::new(
+        Err(error) => Err(Error::new(
+            ErrorKind::Lock,
             format!("the locks directory {} could not be opened: {error}", shown(path)),
             "correct `locks` in the declaration, or its permissions",
         )),
@@ -80,10 +81,11 @@ pub fn locks(path: &Path) -> Result<Option<Directory>, Trouble> {
 ///
 /// # Errors
 /// It is not an export, or can't be read.
-pub fn export(path: &Path) -> Result<Directory, Trouble> {
+pub fn export(path: &Path) -> Result<Directory, Error> {
     let locks = path.join("locks");
     open(&locks).map_err(|error| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Input,
             format!("the locks of the export {} could not be opened: {error}", shown(&locks)),
             "name a directory that `driftlock export --output` has written",
         )
@@ -94,10 +96,11 @@ pub fn export(path: &Path) -> Result<Directory, Trouble> {
 ///
 /// # Errors
 /// The directory can't be opened.
-pub fn existing(path: &Path, what: &str) -> Result<Directory, Trouble> {
+pub fn existing(path: &Path, what: &str) -> Result<Directory, Error> {
     open(path).map_err(|error| {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        Trouble::new(
+        Error::new(
+            ErrorKind::Output,
             format!("the {what} directory {} could not be opened: {error}", shown(path)),
             "create it, or name another one",
         )
@@ -108,13 +111,17 @@ pub fn existing(path: &Path, what: &str) -> Result<Directory, Trouble> {
 ///
 /// # Errors
 /// The directory is missing or can't be opened.
-pub fn reports(path: &Path) -> Result<Directory, Trouble> {
+pub fn reports(path: &Path) -> Result<Directory, Error> {
     open(path).map_err(|error| {
-        let remedy = match error.kind() {
+        let help = match error.kind() {
             io::ErrorKind::NotFound => "run `driftlock check` first, or name the folder of a report",
             _ => "correct `reports` in the declaration, or name the folder of a report",
         };
-        Trouble::new(format!("the reports directory {} could not be opened: {error}", shown(path)), remedy)
+        Error::new(
+            ErrorKind::Input,
+            format!("the reports directory {} could not be opened: {error}", shown(path)),
+            help,
+        )
     })
 }
 
@@ -126,7 +133,7 @@ pub const REPORTS: &str = "reports";
 ///
 /// # Errors
 /// The directory can be neither opened nor created.
-pub fn writable(path: &Path, what: &str, key: &str) -> Result<Directory, Trouble> {
+pub fn writable(path: &Path, what: &str, key: &str) -> Result<Directory, Error> {
     let is_new = what == REPORTS && waits(path, || std::fs::symlink_metadata(path)).is_err();
     let made = waits(path, || std::fs::create_dir_all(path)).and_then(|()| open(path)).inspect(|directory| {
         if is_new {
@@ -135,7 +142,8 @@ pub fn writable(path: &Path, what: &str, key: &str) -> Result<Directory, Trouble
         }
     });
     made.map_err(|error| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Output,
             format!("the {what} directory {} could not be created or opened: {error}", shown(path)),
             format!("correct {key}, or the permissions of the directory above"),
         )
@@ -165,9 +173,13 @@ pub fn beside(file: &Path) -> io::Result<(Directory, String)> {
 ///
 /// # Errors
 /// The directory can't be opened.
-pub fn here() -> Result<Directory, Trouble> {
+pub fn here() -> Result<Directory, Error> {
     open(Path::new(".")).map_err(|error| {
-        Trouble::new(format!("the working directory could not be opened: {error}"), "change to one that you may read")
+        Error::new(
+            ErrorKind::Input,
+            format!("the working directory could not be opened: {error}"),
+            "change to one that you may read",
+        )
     })
 }
 

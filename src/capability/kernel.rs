@@ -4,8 +4,8 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use driftlock_lanes::{Kernel, NoKernel};
 
+use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
-use crate::trouble::Trouble;
 
 /// Forces a kernel, for tests and measurements.
 const VARIABLE: &str = "DRIFTLOCK_SHA256_KERNEL";
@@ -14,7 +14,7 @@ const VARIABLE: &str = "DRIFTLOCK_SHA256_KERNEL";
 ///
 /// # Errors
 /// No kernel has this name, or this CPU can't run it.
-pub fn sha256_kernel() -> Result<Kernel, Trouble> {
+pub fn sha256_kernel() -> Result<Kernel, Error> {
     let Some(name) = std::env::var_os(VARIABLE).filter(|name| !name.is_empty()) else { return Ok(Kernel::detect()) };
     let name = name.as_bytes();
     Kernel::named(name).map_err(|error| {
@@ -25,6 +25,10 @@ pub fn sha256_kernel() -> Result<Kernel, Trouble> {
             NoKernel::Missing => format!("{VARIABLE} names a kernel that this CPU does not have: {}", escaped(name)),
         };
         let here: Vec<_> = Kernel::all().into_iter().map(Kernel::name).collect();
-        Trouble::new(problem, format!("unset {VARIABLE}, or set it to one that this CPU has: {}", here.join(", ")))
+        Error::new(
+            ErrorKind::Usage,
+            problem,
+            format!("unset {VARIABLE}, or set it to one that this CPU has: {}", here.join(", ")),
+        )
     })
 }

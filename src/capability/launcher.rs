@@ -48,7 +48,7 @@ use rustix::process::{
     waitid,
 };
 
-use crate::trouble::Trouble;
+use crate::error::{Error, ErrorKind};
 use messages::{message, parsed, receive};
 
 /// The longest message, in bytes: far more than the command of a connection needs.
@@ -100,7 +100,7 @@ pub enum Asking {
 ///
 /// # Errors
 /// The launcher can't be started, or the process may not open so many files.
-pub fn start(commands: &[Vec<OsString>], asking: Asking) -> Result<(Launcher, Vec<Streams>), Trouble> {
+pub fn start(commands: &[Vec<OsString>], asking: Asking) -> Result<(Launcher, Vec<Streams>), Error> {
     super::raise_descriptor_limit();
     let prepared = || -> io::Result<(Launcher, Vec<Streams>)> {
         let (ours, theirs) = connected(SocketType::SEQPACKET)?;
@@ -114,11 +114,11 @@ pub fn start(commands: &[Vec<OsString>], asking: Asking) -> Result<(Launcher, Ve
         Ok((Launcher { socket: ours }, streams))
     };
     prepared().map_err(|error| {
-        let remedy = match Errno::from_io_error(&error) {
+        let help = match Errno::from_io_error(&error) {
             Some(Errno::MFILE | Errno::NFILE) => "raise the limit of open files (`ulimit -n`), or name fewer servers",
             _ => "check that /proc is mounted, and that driftlock's own file may be executed",
         };
-        Trouble::new(format!("the connections could not be prepared: {error}"), remedy)
+        Error::new(ErrorKind::Server, format!("the connections could not be prepared: {error}"), help)
     })
 }
 
@@ -239,7 +239,7 @@ type Running = Arc<Mutex<Option<Pid>>>;
 ///
 /// # Errors
 /// stdin is not such a socket, or the run sends an invalid message.
-pub fn serve() -> Result<(), Trouble> {
+pub fn serve() -> Result<(), Error> {
     // The signals of the terminal go to the run only; then the socket closes. This fails if the process leads a session
     // already.
     let _ = setsid();
@@ -255,7 +255,8 @@ pub fn serve() -> Result<(), Trouble> {
     }
     left(Some(Signal::KILL));
     result.map_err(|error| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Server,
             format!("the launcher got an invalid message: {error}"),
             "do not start it yourself: `driftlock check --server` does",
         )
@@ -319,9 +320,13 @@ pub(super) fn on_path(program: &OsStr) -> Option<PathBuf> {
 ///
 /// # Errors
 /// The launcher is gone already, or the kernel can't execute the command.
-pub fn become_command(launcher: i32, command: &[OsString]) -> Result<(), Trouble> {
+pub fn become_command(launcher: i32, command: &[OsString]) -> Result<(), Error> {
     let [program, arguments @ ..] = command else {
-        return Err(Trouble::new("there is no command to start", "do not start it yourself: the launcher does"));
+        return Err(Error::new(
+            ErrorKind::Server,
+            "there is no command to start",
+            "do not start it yourself: the launcher does",
+        ));
     };
     let started = set_parent_process_death_signal(Some(Signal::TERM)).map_err(io::Error::from).and_then(|()| {
         if getppid().map(Pid::as_raw_pid) != Some(launcher) {
@@ -331,7 +336,7 @@ pub fn become_command(launcher: i32, command: &[OsString]) -> Result<(), Trouble
     });
     started.map_err(|error: io::Error| {
         let problem = format!("{} could not be started: {error}", super::shown(Path::new(program)));
-        Trouble::new(problem, "check that it is installed and that you may run it")
+        Error::new(ErrorKind::Server, problem, "check that it is installed and that you may run it")
     })
 }
 

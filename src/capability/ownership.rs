@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::shown;
-use crate::trouble::Trouble;
+use crate::error::{Error, ErrorKind};
 
 /// Write permission for every user.
 const OTHERS_WRITE: u32 = 0o002;
@@ -17,12 +17,16 @@ const OTHERS_WRITE: u32 = 0o002;
 ///
 /// # Errors
 /// The file, or a link to it, belongs to another user, or every user may write to the file.
-pub fn trusted(path: &Path, file: &File) -> Result<(), Trouble> {
+pub fn trusted(path: &Path, file: &File) -> Result<(), Error> {
     let user = rustix::process::geteuid().as_raw();
     let is_trusted = |owner: u32| owner == user || owner == 0 || (user == 0 && sudo_user() == Some(owner));
     let refused = |problem: String| {
-        let remedy = format!("read it; if you want it to be used all the same, name it: --config {}", shown(path));
-        Trouble::new(format!("the declaration {} was found and is not used: {problem}", shown(path)), remedy)
+        let help = format!("read it; if you want it to be used all the same, name it: --config {}", shown(path));
+        Error::new(
+            ErrorKind::Declaration,
+            format!("the declaration {} was found and is not used: {problem}", shown(path)),
+            help,
+        )
     };
     let unknown = |error: io::Error| refused(format!("its owner could not be read: {error}"));
     // The open file counts. A link counts too, because paths in the declaration are relative to the link's directory.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::shown;
-use crate::trouble::Trouble;
+use crate::error::{Error, ErrorKind};
 
 /// A program that runs on another machine, without other files.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ const PROGRAM_LIMIT: u64 = 256 << 20;
 ///
 /// # Errors
 /// It can't be read, or needs a dynamic loader and libraries.
-pub fn program(given: Option<&Path>) -> Result<Program, Trouble> {
+pub fn program(given: Option<&Path>) -> Result<Program, Error> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let path = given.unwrap_or(Path::new("/proc/self/exe"));
     let named = given.map_or_else(|| "this driftlock".to_owned(), shown);
@@ -47,19 +47,20 @@ pub fn program(given: Option<&Path>) -> Result<Program, Trouble> {
         let is_static = elf::is_static(|buffer, at| program.read_at(buffer, at))?;
         Ok((program, is_static))
     };
-    let remedy = "name a static build with --push-binary: `nix build .#static` or `cargo build --release --target \
+    let help = "name a static build with --push-binary: `nix build .#static` or `cargo build --release --target \
                   x86_64-unknown-linux-musl` makes one";
     let (program, is_static) =
-        opened().map_err(|error| Trouble::new(format!("{named} could not be read: {error}"), remedy))?;
+        opened().map_err(|error| Error::new(ErrorKind::Server, format!("{named} could not be read: {error}"), help))?;
     match is_static {
         Some(true) if program.size <= PROGRAM_LIMIT => Ok(program),
-        Some(true) => Err(Trouble::new(format!("{named} is larger than {PROGRAM_LIMIT} bytes"), remedy)),
-        Some(false) => Err(Trouble::new(
+        Some(true) => Err(Error::new(ErrorKind::Server, format!("{named} is larger than {PROGRAM_LIMIT} bytes"), help)),
+        Some(false) => Err(Error::new(
+            ErrorKind::Server,
             format!(
                 "{named} can't be sent along: it needs a dynamic loader and libraries, which a server need not have"
             ),
-            remedy,
+            help,
         )),
-        None => Err(Trouble::new(format!("{named} is no 64-bit ELF program"), remedy)),
+        None => Err(Error::new(ErrorKind::Server, format!("{named} is no 64-bit ELF program"), help)),
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::shown;
 use super::waits::waits;
-use crate::trouble::Trouble;
+use crate::error::{Error, ErrorKind};
 
 /// Where the file is looked for if none is named.
 const ALLOWED_SIGNERS: &str = "/etc/driftlock/allowed_signers";
@@ -16,7 +16,7 @@ const ALLOWED_SIGNERS: &str = "/etc/driftlock/allowed_signers";
 ///
 /// # Errors
 /// The file is missing although it is named, or can't be opened, or is no regular file.
-pub fn allowed_signers(given: Option<&Path>) -> Result<Option<(PathBuf, cap_std::fs::File)>, Trouble> {
+pub fn allowed_signers(given: Option<&Path>) -> Result<Option<(PathBuf, cap_std::fs::File)>, Error> {
     let path = given.unwrap_or(Path::new(ALLOWED_SIGNERS));
     let opened = waits(path, || -> io::Result<File> {
         // A FIFO in its place must not block the run.
@@ -30,7 +30,8 @@ pub fn allowed_signers(given: Option<&Path>) -> Result<Option<(PathBuf, cap_std:
     match opened {
         Ok(file) => Ok(Some((path.to_path_buf(), cap_std::fs::File::from_std(file)))),
         Err(error) if given.is_none() && error.kind() == io::ErrorKind::NotFound && is_missing() => Ok(None),
-        Err(error) => Err(Trouble::new(
+        Err(error) => Err(Error::new(
+            ErrorKind::Seal,
             format!("the allowed signers {} could not be opened: {error}", shown(path)),
             "name the file with --seal FILE, or correct its permissions; without it, no seal can be verified",
         )),

@@ -13,6 +13,7 @@ use super::{after_printing, complain, exit, here, seal};
 use crate::accept::{Choice, Names};
 use crate::capability::{self, shown};
 use crate::compare::Comparison;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Record;
 use crate::patch::{Effort, Harmless};
 use crate::report::next::Ground;
@@ -20,16 +21,16 @@ use crate::run::accept::{self, Case, Found, New};
 use crate::run::connections;
 use crate::run::here::differing;
 use crate::session::{Live, LocksAccess, OpenCheck, Reads, Run, Session};
-use crate::trouble::Trouble;
 
 /// Accepts the named drift, or asks about each.
 ///
 /// # Errors
 /// The run can't start, nothing drifted at a named path, or a drift can't be accepted. Then no lock is written.
-pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> {
+pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Error> {
     let names = Names::new(arguments.paths.iter().map(|path| &**path))?;
     if arguments.paths.is_empty() && (common.json || !capability::can_ask()) {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             "no path is named, and there is no terminal to ask on",
             "name paths as `driftlock check` shows them, or accept all drift with `driftlock lock`",
         ));
@@ -60,7 +61,7 @@ pub fn run(common: &Common, arguments: &AcceptArguments) -> Result<u8, Trouble> 
         let mut session = Session::open(&plan, access, &Reads::Here)?;
         session.for_this_machine("accept")?;
         session.open_references(arguments.reference.as_deref())?;
-        Ok::<_, Trouble>(session)
+        Ok::<_, Error>(session)
     })?;
     let ground = ground(common, &session.declared);
     let run = session.enter(&[])?;
@@ -81,10 +82,10 @@ impl Accepting<'_> {
         (run, ground): (&'r Run, &Ground),
         found: Vec<Found<'r>>,
         elsewhere: bool,
-    ) -> Result<u8, Trouble> {
+    ) -> Result<u8, Error> {
         let Self { common, arguments, .. } = *self;
         let mut failed = false;
-        let mut trouble = |trouble: &Trouble| {
+        let mut trouble = |trouble: &Error| {
             complain(trouble);
             failed = true;
         };
@@ -120,7 +121,7 @@ impl Accepting<'_> {
     }
 
     /// The drift to accept of each check: what is named, or what the operator chooses.
-    fn choices(&self, cases: &[Case<'_>]) -> Result<Vec<Choice>, Trouble> {
+    fn choices(&self, cases: &[Case<'_>]) -> Result<Vec<Choice>, Error> {
         let Self { common, arguments, names } = self;
         if !arguments.paths.is_empty() {
             return names.find(&cases.iter().map(|case| &case.drifted).collect::<Vec<_>>());
@@ -128,7 +129,7 @@ impl Accepting<'_> {
         let color = common.style().color;
         let asked: Vec<_> = cases.iter().map(|case| (&case.drifted, &case.units[..])).collect();
         ask::choices(&asked, &mut |index, chosen, out| show(&cases[index].check, chosen, color, out)).map_err(|error| {
-            Trouble::new(format!("the terminal could not be used: {error}"), "name the paths to accept")
+            Error::new(ErrorKind::Input, format!("the terminal could not be used: {error}"), "name the paths to accept")
         })
     }
 }
@@ -140,8 +141,8 @@ fn show(check: &OpenCheck<'_>, chosen: &Comparison, color: bool, out: &mut dyn i
     let live = Live { place: &check.check.place(), contents: &contents };
     let troubles = check.patch(chosen, &live, false, &mut Effort::default(), &mut shown)?;
     shown.flush()?;
-    for Trouble { problem, remedy } in troubles {
-        writeln!(out, "{problem}{}{remedy}", if remedy.is_empty() { "" } else { "; to do: " })?;
+    for Error { problem, help, .. } in troubles {
+        writeln!(out, "{problem}{}{help}", if help.is_empty() { "" } else { "; to do: " })?;
     }
     Ok(())
 }

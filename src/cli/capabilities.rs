@@ -7,11 +7,11 @@ use super::arguments::Common;
 use super::{after_printing, exit};
 use crate::capability::{self, Declared, shown};
 use crate::declaration::{Check, Declaration, Engine, Server};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced};
 use crate::session::{LocksAccess, Reads, Session};
-use crate::trouble::Trouble;
 
 /// What seccomp refuses.
 const DENIED: &str = "starting programs, sockets and connections, tracing, signals to others, mounting, \
@@ -21,7 +21,7 @@ const DENIED: &str = "starting programs, sockets and connections, tracing, signa
 ///
 /// # Errors
 /// The declaration is wrong. With `--probe`: a `check` could not start, or the path does not exist.
-pub fn run(common: &Common, probe: Option<&Path>) -> Result<u8, Trouble> {
+pub fn run(common: &Common, probe: Option<&Path>) -> Result<u8, Error> {
     match probe {
         Some(path) => try_path(common, path),
         None => {
@@ -39,13 +39,17 @@ pub fn run(common: &Common, probe: Option<&Path>) -> Result<u8, Trouble> {
     }
 }
 
-fn try_path(common: &Common, path: &Path) -> Result<u8, Trouble> {
+fn try_path(common: &Common, path: &Path) -> Result<u8, Error> {
     let session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Here)?;
     let outside = capability::probe(path);
     if let Err(error) = &outside
         && error.kind() == io::ErrorKind::NotFound
     {
-        return Err(Trouble::new(format!("{} does not exist", shown(path)), "probe a path that exists"));
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("{} does not exist", shown(path)),
+            "probe a path that exists",
+        ));
     }
     let run = session.enter(&[])?;
     let inside = capability::probe(path);

@@ -11,6 +11,7 @@ use super::reports_dir::ReportsDir;
 use super::stalled::Watch;
 use super::{after_printing, complain, exit, note, render};
 use crate::capability;
+use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
 use crate::report::places::Places;
 use crate::report::{Report, RunInfo, Scope, Window, WindowError};
@@ -18,13 +19,12 @@ use crate::run::cache::StatCache;
 use crate::run::check::here;
 use crate::run::sealing::Sealing;
 use crate::session::{LocksAccess, Reads, Run, Session};
-use crate::trouble::Trouble;
 
 /// Checks, saves the report, and prints it.
 ///
 /// # Errors
 /// The run can't start. Trouble of single checks is in the report and in the exit code.
-pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
+pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Error> {
     let rendering = Rendering::of(common, &arguments.form)?;
     let window = window(arguments)?;
     let (timestamp, started) = capability::now();
@@ -38,7 +38,7 @@ pub fn run(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
         let in_store = in_nix_store(&session);
         let reports = ReportsDir::open(&session, arguments, &timestamp)?;
         let sealing = Sealing::open(&arguments.seal.plan(), &mut session)?;
-        Ok::<_, Trouble>((session, in_store, reports, sealing))
+        Ok::<_, Error>((session, in_store, reports, sealing))
     })?;
     let shown = Shown::new(common, watch);
     let mut cache = arguments.stat_cache.as_deref().map(|file| StatCache::open(file, &session, note)).transpose()?;
@@ -93,7 +93,8 @@ pub fn in_nix_store(session: &Session) -> bool {
 pub fn tell_untracked(missing: &[&str]) {
     let missing: Vec<_> = missing.iter().take(5).map(|lock| escaped(lock.as_bytes()).to_string()).collect();
     if !missing.is_empty() {
-        complain(&Trouble::new(
+        complain(&Error::new(
+            ErrorKind::Lock,
             format!("the declaration is in the Nix store, without these locks: {}", missing.join(", ")),
             "a flake sees only the files that git tracks: run `git add` on the locks, and build it again",
         ));
@@ -101,11 +102,7 @@ pub fn tell_untracked(missing: &[&str]) {
 }
 
 /// Prints the report. Adds to the exit code if it could not be saved or printed.
-pub fn finish(
-    code: u8,
-    kept: Option<Result<String, Trouble>>,
-    print: impl FnOnce(Option<&str>) -> io::Result<()>,
-) -> u8 {
+pub fn finish(code: u8, kept: Option<Result<String, Error>>, print: impl FnOnce(Option<&str>) -> io::Result<()>) -> u8 {
     let mut code = code;
     if let Some(Err(trouble)) = &kept {
         complain(trouble);
@@ -116,14 +113,14 @@ pub fn finish(
 }
 
 /// The maintenance window of the arguments.
-pub fn window(arguments: &CheckArguments) -> Result<Option<Window>, Trouble> {
+pub fn window(arguments: &CheckArguments) -> Result<Option<Window>, Error> {
     let (Some(until), Some(reason)) = (&arguments.expect_until, &arguments.reason) else { return Ok(None) };
     Window::new(until, reason).map(Some).map_err(|error| {
-        let remedy = match error {
+        let help = match error {
             WindowError::NoTime(_) => "write it in RFC 3339, for example 2026-01-29T18:00:00+09:00",
             _ => "say in one line with --reason why drift is expected",
         };
-        Trouble::new(format!("--expect-until: {error}"), remedy)
+        Error::new(ErrorKind::Usage, format!("--expect-until: {error}"), help)
     })
 }
 

@@ -9,13 +9,13 @@ use super::arguments::Common;
 use super::exit;
 use super::stalled::Watch;
 use crate::capability;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Entries as _, Record};
 use crate::remote::encode;
 use crate::remote::followup::{self, AskedAbout};
 use crate::remote::request::{self, Extent, Request};
 use crate::sandbox::Requirement;
 use crate::session::{Collected, OpenCheck, Run, Session, Wanted};
-use crate::trouble::Trouble;
 use crate::walk::Progress;
 
 /// The interval at which progress is sent to the other side.
@@ -25,9 +25,10 @@ const EVERY: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// stdin is a terminal, so a person typed the command.
-pub fn run(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result<u8, Trouble> {
+pub fn run(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result<u8, Error> {
     if io::stdin().is_terminal() {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             "collect reads a request on stdin, and that is a terminal",
             "run `driftlock check --server` on your own machine, which starts `driftlock collect` here",
         ));
@@ -41,11 +42,12 @@ pub fn run(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
     Ok(answered.unwrap_or(exit::TROUBLE))
 }
 
-fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result<(Run, Extent), Trouble> {
+fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result<(Run, Extent), Error> {
     let line = line(request::LIMIT)?;
     let Request { declaration, require_sandbox, extent } = request::parse(&line)?;
     if extent == Extent::Contents && !gives_contents {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             followup::NOT_GIVEN,
             "to allow that, add `--contents` to `driftlock collect` in the forced command on the server",
         ));
@@ -58,15 +60,23 @@ fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
 }
 
 /// Reads a request: a line of at most `limit` bytes.
-fn line(limit: u64) -> Result<Vec<u8>, Trouble> {
+fn line(limit: u64) -> Result<Vec<u8>, Error> {
     let mut line = Vec::new();
     let read = io::stdin().lock().take(limit + 1).read_until(b'\n', &mut line);
     read.map_err(|error| {
-        Trouble::new(format!("the request could not be read: {error}"), "check what starts `driftlock collect`")
+        Error::new(
+            ErrorKind::Server,
+            format!("the request could not be read: {error}"),
+            "check what starts `driftlock collect`",
+        )
     })?;
     if !line.ends_with(b"\n") {
         let problem = if line.len() as u64 > limit { "is too long" } else { "ends in the middle" };
-        return Err(Trouble::new(format!("the request {problem}"), "let `driftlock check --server` write it"));
+        return Err(Error::new(
+            ErrorKind::Server,
+            format!("the request {problem}"),
+            "let `driftlock check --server` write it",
+        ));
     }
     Ok(line)
 }
@@ -118,7 +128,7 @@ fn answer(
 }
 
 /// A check and what was collected.
-type Found<'r> = (OpenCheck<'r>, Result<Collected, Trouble>);
+type Found<'r> = (OpenCheck<'r>, Result<Collected, Error>);
 
 /// Answers the second request, if there is one. Returns whether it could.
 fn further(out: &mut impl Write, collected: &[Found<'_>], gives_contents: bool) -> io::Result<bool> {

@@ -11,12 +11,12 @@ use crate::baseline::{self, Baseline};
 use crate::capability::{self, Operand, shown};
 use crate::compare::Comparison;
 use crate::declaration::LockFormat;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Kind, LockError};
 use crate::report::{self, changes, difference};
 use crate::run::diff;
 use crate::sandbox::Grants;
 use crate::session::{self, LocksAccess, Reads, Session};
-use crate::trouble::Trouble;
 
 /// One side of the comparison.
 enum Side {
@@ -28,12 +28,13 @@ enum Side {
 ///
 /// # Errors
 /// A side can't be read or is malformed, or the sides can't be compared.
-pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
+pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Error> {
     if b == Path::new("live") {
         return with_live(common, a);
     }
     if a == Path::new("live") {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             "`live` can only be the second side",
             format!("write `driftlock diff {} live`", shown(b)),
         ));
@@ -55,14 +56,15 @@ pub fn run(common: &Common, a: &Path, b: &Path) -> Result<u8, Trouble> {
             };
             Ok(after_printing(if difference.is_empty() { 0 } else { exit::DRIFT }, printed))
         }
-        _ => Err(Trouble::new(
+        _ => Err(Error::new(
+            ErrorKind::Usage,
             format!("{} and {} can't be compared: one is a lock, the other a report", shown(a), shown(b)),
             "name two locks or two reports",
         )),
     }
 }
 
-fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
+fn with_live(common: &Common, a: &Path) -> Result<u8, Error> {
     let file = open(a)?;
     let open = || Session::open(&common.plan(), LocksAccess::Read, &Reads::Here);
     let session = Watch::telling(common).opening(open)?;
@@ -70,7 +72,8 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     let run = session.enter(&[])?;
     let lock = |file| match read(a, file)? {
         Side::Lock(lock) => Ok(*lock),
-        Side::Report(_) => Err(Trouble::new(
+        Side::Report(_) => Err(Error::new(
+            ErrorKind::Usage,
             format!("{} is a report; only a lock can be compared with the live state", shown(a)),
             "name a lock, or run `driftlock check`",
         )),
@@ -79,7 +82,7 @@ fn with_live(common: &Common, a: &Path) -> Result<u8, Trouble> {
     print_comparison(common, check.check.kind, &check.place(), &found)
 }
 
-fn print_comparison(common: &Common, kind: Kind, root: &str, comparison: &Comparison) -> Result<u8, Trouble> {
+fn print_comparison(common: &Common, kind: Kind, root: &str, comparison: &Comparison) -> Result<u8, Error> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let printed = if common.json {
         report::json::write_value(&mut out, &changes::value(comparison))
@@ -97,11 +100,12 @@ fn print_comparison(common: &Common, kind: Kind, root: &str, comparison: &Compar
 }
 
 /// Opens a side: a file, or the JSON in the folder of a report.
-fn open(path: &Path) -> Result<cap_std::fs::File, Trouble> {
+fn open(path: &Path) -> Result<cap_std::fs::File, Error> {
     match capability::operand(path)? {
         Operand::File(file) => Ok(cap_std::fs::File::from_std(file)),
         Operand::Directory(folder) => stored::open_in(&folder.dir).map_err(|error| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Input,
                 format!("{} is a directory without a readable {}: {error}", shown(path), report::JSON_NAME),
                 "name a lock file, or the folder of a report",
             )
@@ -111,7 +115,7 @@ fn open(path: &Path) -> Result<cap_std::fs::File, Trouble> {
 
 /// Reads a side. The first bytes tell what it is: a JSON lock starts with `{` and a line with `driftlock`, a report
 /// with `{` and another line. Everything else can only be a lock in `sha256sum` format.
-fn read(path: &Path, file: cap_std::fs::File) -> Result<Side, Trouble> {
+fn read(path: &Path, file: cap_std::fs::File) -> Result<Side, Error> {
     let mut start = [0; 13];
     let mut have = 0;
     while have < start.len() {

@@ -5,19 +5,19 @@ use std::io::{self, Write as _};
 use super::arguments::{Common, Servers};
 use super::{after_printing, exit};
 use crate::compare::Counts;
+use crate::error::Error;
 use crate::path::escaped;
 use crate::report::{self, changes};
 use crate::run::connections;
 use crate::run::diff::servers::{Difference, servers};
 use crate::session::{LocksAccess, Reads, Session};
-use crate::trouble::Trouble;
 
 /// Compares two servers, check by check. Entries that only the second has are added; those that only the first has are
 /// removed.
 ///
 /// # Errors
 /// There are not exactly two servers, or one can't be reached or does not answer in full.
-pub fn run(common: &Common, options: &Servers) -> Result<u8, Trouble> {
+pub fn run(common: &Common, options: &Servers) -> Result<u8, Error> {
     let session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Servers)?;
     let (targets, connections) = connections::prepare(&session, &options.wanted(), false)?;
     let run = session.enter(&[])?;

@@ -8,18 +8,18 @@ use super::progress::Shown;
 use super::stalled::Watch;
 use super::{after_printing, complain, exit};
 use crate::capability::shown;
+use crate::error::Error;
 use crate::path::escaped;
 use crate::report::changes;
 use crate::run::export::{self, Export, Exported, LOCKS, SUMMARY};
 use crate::run::{connections, state};
 use crate::session::{LocksAccess, Reads, Session};
-use crate::trouble::Trouble;
 
 /// Writes an export into a directory, which must be empty or must not exist.
 ///
 /// # Errors
 /// The run can't start, or the server can't be read. Trouble of single checks is printed, and is in the exit code.
-pub fn run(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trouble> {
+pub fn run(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Error> {
     if servers.are_named() {
         return of_server(common, output, servers);
     }
@@ -34,7 +34,7 @@ pub fn run(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trou
 }
 
 /// The same for a server. If the answer is incomplete, nothing is written.
-fn of_server(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Trouble> {
+fn of_server(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Error> {
     let session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Servers)?;
     let (targets, connections) = connections::prepare(&session, &servers.wanted(), false)?;
     let connections = connections.only(&targets, "an export has the state of one server")?;
@@ -43,13 +43,13 @@ fn of_server(common: &Common, output: &Path, servers: &Servers) -> Result<u8, Tr
     let [server] = connections.servers();
     let (checks, engines) = connections
         .connect(|[connection]| state::of_server(&run, connection, server))
-        .map_err(|trouble| Trouble::new(format!("{}; nothing was written", trouble.problem), trouble.remedy))?;
+        .map_err(|error| error.map_problem(|problem| format!("{problem}; nothing was written")))?;
     let export = export::export((output, &directory), Some(&server.name), checks, engines);
     tell(common, output, Some(&server.name), export)
 }
 
 /// Prints what was exported and what was not, and returns the exit code.
-fn tell(common: &Common, output: &Path, server: Option<&str>, export: Export<'_>) -> Result<u8, Trouble> {
+fn tell(common: &Common, output: &Path, server: Option<&str>, export: Export<'_>) -> Result<u8, Error> {
     export.told.iter().for_each(complain);
     export.ended.clone()?;
     let code = if export.is_whole { 0 } else { exit::TROUBLE };

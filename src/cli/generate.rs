@@ -8,9 +8,9 @@ use clap::CommandFactory as _;
 use super::after_printing;
 use super::arguments::{Arguments, Shell};
 use crate::capability::{self, shown};
+use crate::error::{Error, ErrorKind};
 use crate::session::not_written;
 use crate::store;
-use crate::trouble::Trouble;
 
 fn print(bytes: &[u8]) -> u8 {
     let mut out = io::stdout().lock();
@@ -33,7 +33,7 @@ pub fn completions(shell: Shell) -> u8 {
 ///
 /// # Errors
 /// The directory can't be written to.
-pub fn man(output: Option<&Path>) -> Result<u8, Trouble> {
+pub fn man(output: Option<&Path>) -> Result<u8, Error> {
     let mut command = Arguments::command();
     command.build();
     let Some(path) = output else {
@@ -50,12 +50,12 @@ pub fn man(output: Option<&Path>) -> Result<u8, Trouble> {
     Ok(0)
 }
 
-fn page(command: &clap::Command) -> Result<Vec<u8>, Trouble> {
+fn page(command: &clap::Command) -> Result<Vec<u8>, Error> {
     let mut page = Vec::new();
     // A date in the footer would differ from build to build; the page has the version.
     let man = clap_mangen::Man::new(command.clone()).date("");
     man.render(&mut page).map_err(|error| {
-        Trouble::new(format!("the man page could not be generated: {error}"), "report this as a bug")
+        Error::new(ErrorKind::Output, format!("the man page could not be generated: {error}"), "report this as a bug")
     })?;
     Ok(page)
 }

@@ -10,13 +10,13 @@ use super::progress::Shown;
 use super::{complain, exit, stdout_failed};
 use crate::capability::{self, Directory, Operand, shown};
 use crate::declaration::Selection;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{AttributeSet, Entries, Kind, Record, Sha256Digest, Unverified, json, text};
 use crate::path::escaped;
 use crate::report;
 use crate::run::Follow as _;
 use crate::sandbox::Grants;
 use crate::session;
-use crate::trouble::Trouble;
 use crate::walk::{self, Collection, NarOf, Progress, Task};
 
 /// One of the given paths, open.
@@ -30,7 +30,7 @@ enum Opened {
 /// # Errors
 /// A path can't be opened, or the sandbox can't be entered. Entries that can't be read are printed on stderr, and are
 /// in the exit code.
-pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8, Trouble> {
+pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8, Error> {
     let opened = paths
         .iter()
         .map(|path| {
@@ -39,7 +39,7 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
                 Operand::File(file) => Opened::File(file.into()),
             })
         })
-        .collect::<Result<Vec<_>, Trouble>>()?;
+        .collect::<Result<Vec<_>, Error>>()?;
     let mut grants = Grants::default();
     for directory in &opened {
         if let Opened::Directory(directory) = directory {
@@ -136,7 +136,8 @@ impl<W: Write> Printer<W> {
 
     fn failed(&mut self, path: &[u8], reason: &Unverified) {
         self.failed = true;
-        complain(&Trouble::new(
+        complain(&Error::new(
+            ErrorKind::Input,
             format!("{} could not be hashed: {reason}", escaped(path)),
             "run driftlock as a user who may read it",
         ));
@@ -175,7 +176,8 @@ impl<W: Write> Printer<W> {
             Some(nar) => writeln!(self.out, "{}", nar.sri()),
             None => {
                 self.failed = true;
-                complain(&Trouble::new(
+                complain(&Error::new(
+                    ErrorKind::Input,
                     format!(
                         "{} has no Nix archive: {} is neither a file, a directory nor a link",
                         shown(path),

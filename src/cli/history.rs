@@ -13,11 +13,11 @@ use rustix::io::Errno;
 use super::{complain, stored};
 use crate::capability::{self, shown};
 use crate::digest::Sha256;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Sha256Digest;
 use crate::path::escaped;
 use crate::report::chain::{self, Dated, FolderName, Previous};
 use crate::report::json;
-use crate::trouble::Trouble;
 
 /// How far the clock of another machine may be ahead, in seconds.
 const SKEW: i64 = 60;
@@ -119,13 +119,13 @@ impl History {
     pub fn complain(&self, directory: &Path, digest: impl FnMut(&Dated) -> Option<Sha256Digest>) -> bool {
         let place = shown(directory);
         let refused = self.refused.iter().map(|refused| {
-            let remedy = "find out whether the clock was wrong then, or who put it there; then move it elsewhere";
-            Trouble::new(format!("{place}: {refused}"), remedy)
+            let help = "find out whether the clock was wrong then, or who put it there; then move it elsewhere";
+            Error::new(ErrorKind::Input, format!("{place}: {refused}"), help)
         });
         let broken = chain::broken(&self.kept, digest);
         let broken = broken.iter().map(|broken| {
-            let remedy = "find out who changed this directory; to stop this message, move its reports elsewhere";
-            Trouble::new(format!("{place}: {broken}"), remedy)
+            let help = "find out who changed this directory; to stop this message, move its reports elsewhere";
+            Error::new(ErrorKind::Input, format!("{place}: {broken}"), help)
         });
         let mut told = 0;
         for trouble in refused.chain(broken) {
@@ -135,7 +135,11 @@ impl History {
             }
         }
         if let more @ 1.. = told.max(TOLD) - TOLD {
-            complain(&Trouble::new(format!("{place}: something is wrong with {more} more reports"), ""));
+            complain(&Error::new(
+                ErrorKind::Input,
+                format!("{place}: something is wrong with {more} more reports"),
+                "",
+            ));
         }
         told > 0
     }

@@ -7,19 +7,20 @@ use cap_std::fs::Dir;
 use super::after_printing;
 use super::arguments::Common;
 use crate::capability::{self, DECLARATION_NAMES, shown};
+use crate::error::{Error, ErrorKind};
 use crate::init::{self, Suggestion};
 use crate::sandbox::Grants;
 use crate::session::{enter, not_written};
 use crate::store;
-use crate::trouble::Trouble;
 
 /// Writes `driftlock.toml` into the working directory, unless there is a declaration.
 ///
 /// # Errors
 /// There is a declaration already, or the directory can't be read or written.
-pub fn run(common: &Common) -> Result<u8, Trouble> {
+pub fn run(common: &Common) -> Result<u8, Error> {
     if let Some(config) = &common.config {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             format!(
                 "init writes {} into the working directory, so --config {} is not possible",
                 DECLARATION_NAMES[0],
@@ -32,19 +33,22 @@ pub fn run(common: &Common) -> Result<u8, Trouble> {
     let grants = Grants { read: Vec::new(), write: vec![std::os::fd::AsFd::as_fd(&here)], ..Grants::default() };
     enter(&grants, common.plan().requirement)?;
     if let Some(name) = DECLARATION_NAMES.into_iter().find(|name| here.dir.symlink_metadata(name).is_ok()) {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             format!("there is a {name} already, and init never overwrites one"),
             "edit it, or move it away first",
         ));
     }
     let guess = init::suggest(&here.dir).map_err(|error| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Input,
             format!("the working directory could not be read: {error}"),
             "run driftlock as a user who may read it",
         )
     })?;
     let Some(Suggestion { text, uncovered }) = guess else {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Input,
             "there is nothing to lock here yet: no files were found",
             format!(
                 "run `driftlock init` where your files are, or write a {} with `[check.NAME]`, its `kind` and its `root`",

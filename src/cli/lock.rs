@@ -11,13 +11,13 @@ use super::progress::Shown;
 use super::stalled::Watch;
 use super::{complain, exit, here, progress, seal, stdout_failed};
 use crate::capability::shown;
+use crate::error::{Error, ErrorKind};
 use crate::report::next::Ground;
 use crate::run::connections::{self, Targets};
 use crate::run::here::{Differs, New, differing};
 use crate::run::lock::{Lock, lock, lock_exported};
 use crate::run::state;
 use crate::session::{LocksAccess, OpenCheck, Reads, Run, Session, some};
-use crate::trouble::Trouble;
 
 /// A dry run may only read the locks.
 const fn access(dry_run: bool) -> LocksAccess {
@@ -28,7 +28,7 @@ const fn access(dry_run: bool) -> LocksAccess {
 ///
 /// # Errors
 /// The run can't start. Trouble of single checks is printed, and is in the exit code.
-pub fn run(common: &Common, dry_run: bool, export: Option<&Path>, options: &Servers) -> Result<u8, Trouble> {
+pub fn run(common: &Common, dry_run: bool, export: Option<&Path>, options: &Servers) -> Result<u8, Error> {
     if options.are_named() {
         return of_servers(common, dry_run, options);
     }
@@ -59,7 +59,7 @@ fn new<'n, 'r>(lock: &'n Lock<'r>) -> Option<New<'n, 'r>> {
 }
 
 /// The same for the state of servers. If a server can't be read, its locks stay unchanged.
-fn of_servers(common: &Common, dry_run: bool, options: &Servers) -> Result<u8, Trouble> {
+fn of_servers(common: &Common, dry_run: bool, options: &Servers) -> Result<u8, Error> {
     let mut session = Session::open(&common.plan(), access(dry_run), &Reads::Servers)?;
     let (targets, connections) = connections::prepare(&session, &options.wanted(), false)?;
     one_state_a_lock(&session, &targets)?;
@@ -91,7 +91,7 @@ fn of_servers(common: &Common, dry_run: bool, options: &Servers) -> Result<u8, T
 }
 
 /// Refuses several servers if a lock is shared by all servers.
-fn one_state_a_lock(session: &Session, targets: &Targets) -> Result<(), Trouble> {
+fn one_state_a_lock(session: &Session, targets: &Targets) -> Result<(), Error> {
     let mut asked = std::collections::HashSet::new();
     let checks = targets.servers().flat_map(|server| session.checks_of(server));
     let shared = checks.filter(|(_, check)| check.modes.server && !check.lock.per_server);
@@ -103,7 +103,8 @@ fn one_state_a_lock(session: &Session, targets: &Targets) -> Result<(), Trouble>
     }
     let names: Vec<_> = twice.iter().map(|(_, check)| check.name.as_str()).collect();
     let (names, number) = (some(&names, "and"), targets.asked.len());
-    Err(Trouble::new(
+    Err(Error::new(
+        ErrorKind::Usage,
         format!("all servers share the lock of {names}, so it needs the state of one server, and {number} are named"),
         "name one server, or with --check the checks with `lock_per_server = true`",
     ))

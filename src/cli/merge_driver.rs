@@ -9,6 +9,7 @@ use cap_std::fs::File;
 use super::arguments::{Common, MergeDriverArguments};
 use super::{complain, seal, stored};
 use crate::capability::{self, Operand, shown};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::json::Reader;
 use crate::manifest::{Entry, LockError};
 use crate::merge;
@@ -16,7 +17,6 @@ use crate::path::escaped;
 use crate::sandbox::Grants;
 use crate::session;
 use crate::shell;
-use crate::trouble::Trouble;
 
 /// The exit code that tells git that there are conflicts.
 const CONFLICT: u8 = 1;
@@ -28,7 +28,7 @@ const NAMED: usize = 5;
 /// # Errors
 /// A lock is refused, or the locks have different checks, kinds or attributes. git then has a conflict, and our lock is
 /// unchanged.
-pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trouble> {
+pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Error> {
     let mut out = File::from_std(capability::overwritable(&arguments.ours)?);
     let [base, ours, theirs] = [&arguments.base, &arguments.ours, &arguments.theirs].map(|path| open(path));
     let (base, ours, theirs) = (base?, ours?, theirs?);
@@ -51,8 +51,8 @@ pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trou
     let digests = [ours.stated_digest(), theirs.stated_digest()];
     let written = merge::write(&mut bytes, header, digests, arguments.marker_size.into(), &merged);
     written.and_then(|()| overwrite(&mut out, &bytes)).map_err(|error| {
-        let remedy = format!("make room, then merge it again: git checkout --merge -- {}", shell::word(bytes_of(name)));
-        Trouble::new(format!("the merged lock {} could not be written: {error}", shown(name)), remedy)
+        let help = format!("make room, then merge it again: git checkout --merge -- {}", shell::word(bytes_of(name)));
+        Error::new(ErrorKind::Output, format!("the merged lock {} could not be written: {error}", shown(name)), help)
     })?;
     if is_sealed {
         complain(&seal::outdated(&shown(&name.with_file_name(crate::seal::NAME))));
@@ -66,7 +66,8 @@ pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trou
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    complain(&Trouble::new(
+    complain(&Error::new(
+        ErrorKind::Lock,
         format!("both sides changed in the lock {}: {}{more}", shown(name), named.join(", ")),
         format!(
             "merge the files themselves; then, at the top of the work tree: {}",
@@ -77,8 +78,9 @@ pub fn run(common: &Common, arguments: &MergeDriverArguments) -> Result<u8, Trou
 }
 
 /// The error if our lock stays unchanged.
-fn left(name: &Path, why: &str) -> Trouble {
-    Trouble::new(
+fn left(name: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::Lock,
         format!("the lock {} was not merged: {why}; our lock is unchanged", shown(name)),
         format!("at the top of the work tree: {}", anew(name, "driftlock lock")),
     )
@@ -94,7 +96,7 @@ fn bytes_of(path: &Path) -> &[u8] {
     std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())
 }
 
-fn open(path: &Path) -> Result<File, Trouble> {
+fn open(path: &Path) -> Result<File, Error> {
     match capability::operand(path)? {
         Operand::File(file) => Ok(File::from_std(file)),
         Operand::Directory(_) => Err(stored::unreadable(path, &io::ErrorKind::IsADirectory.into())),

@@ -11,11 +11,11 @@ use cap_std::fs::OpenOptions;
 
 use super::{complain, exit};
 use crate::capability::{Directory, shown};
+use crate::error::{Error, ErrorKind};
 use crate::report::Report;
 use crate::report::prometheus::{self, Context};
 use crate::session::{Session, not_written};
 use crate::store;
-use crate::trouble::Trouble;
 
 /// The largest file of metrics that is read back, in bytes: ten times that of a thousand checks.
 const LIMIT: u64 = 16 << 20;
@@ -23,7 +23,7 @@ const LIMIT: u64 = 16 << 20;
 /// The file for the metrics of a run.
 pub struct Metrics {
     /// An error if the directory is gone. The check runs all the same.
-    directory: Result<Directory, Trouble>,
+    directory: Result<Directory, Error>,
     /// The file's name in it.
     name: String,
     shown: String,
@@ -35,13 +35,14 @@ impl Metrics {
     ///
     /// # Errors
     /// The collector would ignore the name, or a check would record the file.
-    pub fn open(file: &Path, interval: Option<u64>, session: &Session) -> Result<Self, Trouble> {
+    pub fn open(file: &Path, interval: Option<u64>, session: &Session) -> Result<Self, Error> {
         let name = file.file_name().and_then(|name| name.to_str()).filter(|name| {
             let stem = name.strip_suffix(".prom").unwrap_or_default();
             !stem.is_empty() && !stem.starts_with('.') && !stem.chars().any(crate::path::is_hazardous)
         });
         let Some(name) = name else {
-            return Err(Trouble::new(
+            return Err(Error::new(
+                ErrorKind::Usage,
                 format!("--metrics {}: node_exporter reads files whose names end in .prom", shown(file)),
                 "name a file such as /var/lib/node_exporter/driftlock.prom",
             ));
@@ -68,7 +69,7 @@ impl Metrics {
     }
 
     /// Writes the file. After an error, the old file is unchanged.
-    fn write(&self, report: &Report) -> Result<(), Trouble> {
+    fn write(&self, report: &Report) -> Result<(), Error> {
         let Directory { dir, .. } = self.directory.as_ref().map_err(Clone::clone)?;
         let run = self.name.strip_suffix(".prom").unwrap_or(&self.name);
         let before = self.before(dir);

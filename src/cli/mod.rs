@@ -36,12 +36,12 @@ use clap::Parser as _;
 
 use crate::capability::{self, launcher};
 use crate::digest;
+use crate::error::{Error, ErrorKind};
 use crate::path::cut;
 use crate::report::text::Style;
 use crate::sandbox::Requirement;
 use crate::session::Plan;
 use crate::store;
-use crate::trouble::Trouble;
 use arguments::{Arguments, Color, Command, Common};
 
 /// The bits of exit codes: 0 verified, 1 drift, 2 trouble, 3 both.
@@ -66,14 +66,14 @@ pub fn run() -> ExitCode {
     let result = capability::sha256_kernel().map(digest::choose).and_then(|()| run_command(command, &common));
     match result {
         Ok(code) => code.into(),
-        Err(trouble) => {
-            complain(&trouble);
-            exit::TROUBLE.into()
+        Err(error) => {
+            complain(&error);
+            error.exit_code().into()
         }
     }
 }
 
-fn run_command(command: Command, common: &Common) -> Result<u8, Trouble> {
+fn run_command(command: Command, common: &Common) -> Result<u8, Error> {
     match command {
         Command::Init => init::run(common),
         Command::Lock { dry_run, from, servers } => lock::run(common, dry_run, from.as_deref(), &servers),
@@ -90,7 +90,9 @@ fn run_command(command: Command, common: &Common) -> Result<u8, Trouble> {
         Command::Diff { a: Some(a), b: Some(b), servers, .. } => {
             servers.none().and_then(|()| diff::run(common, &a, &b))
         }
-        Command::Diff { .. } => Err(Trouble::new("diff compares two sides, and needs both", "name A and B")),
+        Command::Diff { .. } => {
+            Err(Error::new(ErrorKind::Usage, "diff compares two sides, and needs both", "name A and B"))
+        }
         Command::Export { output, servers } => export::run(common, &output, &servers),
         Command::Hash { format, paths } => hash::run(common, format, &paths),
         Command::Capabilities { probe } => capabilities::run(common, probe.as_deref()),
@@ -111,13 +113,13 @@ fn survive_large_files() {
 }
 
 /// Prints trouble on stderr.
-fn complain(trouble: &Trouble) {
+fn complain(trouble: &Error) {
     let mut stderr = io::stderr().lock();
     // If stderr is closed, there is no way to report it.
     let problem: Vec<_> = trouble.problem.lines().map(|line| cut(line.to_owned())).collect();
     let _ = writeln!(stderr, "driftlock: {}", problem.join("\n"));
-    if !trouble.remedy.is_empty() {
-        let _ = writeln!(stderr, "  to do: {}", cut(trouble.remedy.clone()));
+    if !trouble.help.is_empty() {
+        let _ = writeln!(stderr, "  to do: {}", cut(trouble.help.clone()));
     }
 }
 
@@ -128,12 +130,12 @@ fn note(text: &str) {
 }
 
 /// The error if stdout can't be written to. The caller ignores a closed pipe (`| head`).
-fn stdout_failed(error: &io::Error) -> Trouble {
-    let remedy = match error.kind() {
+fn stdout_failed(error: &io::Error) -> Error {
+    let help = match error.kind() {
         io::ErrorKind::FileTooLarge => "raise the limit of the size of files (`ulimit -f`), or write to a pipe",
         _ => "check where stdout leads; the exit code is 2",
     };
-    Trouble::new(format!("stdout could not be written to: {error}"), remedy)
+    Error::new(ErrorKind::Output, format!("stdout could not be written to: {error}"), help)
 }
 
 /// The exit code of a run with the result `code`. Failing to print it is trouble too, except for a closed pipe (`|

@@ -8,13 +8,13 @@ use super::progress::Shown;
 use super::stalled::Watch;
 use super::{after_printing, complain, exit};
 use crate::capability;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Record;
 use crate::patch::{Effort, Harmless};
 use crate::run::connections;
 use crate::run::diff::patch::{Found, Patch, here, of_server};
 use crate::session::{Live, LocksAccess, Reads, Session};
 use crate::shell;
-use crate::trouble::Trouble;
 
 /// The most entries to name that can't be in the patch.
 const NAMED: usize = 20;
@@ -32,9 +32,9 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// The run can't start, or the server can't be read. Trouble of single checks is printed, and is in the exit code.
-pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
+pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Error> {
     if common.json {
-        return Err(Trouble::new("a patch can't be printed as JSON", "leave out --json or --patch"));
+        return Err(Error::new(ErrorKind::Usage, "a patch can't be printed as JSON", "leave out --json or --patch"));
     }
     if wanted.servers.are_named() {
         return on_server(common, wanted);
@@ -44,18 +44,18 @@ pub fn run(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
         let mut session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Here)?;
         session.for_this_machine("compare")?;
         session.open_references(wanted.reference)?;
-        Ok::<_, Trouble>(session)
+        Ok::<_, Error>(session)
     })?;
     let follow = Shown::telling(common);
     let run = session.enter(&[])?;
     Ok(print_patch(common, wanted.reverse, &here(&run, follow)))
 }
 
-fn on_server(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Trouble> {
+fn on_server(common: &Common, wanted: &Wanted<'_>) -> Result<u8, Error> {
     let mut session = Watch::telling(common).opening(|| {
         let mut session = Session::open(&common.plan(), LocksAccess::Read, &Reads::Servers)?;
         session.open_references_to_servers(wanted.reference)?;
-        Ok::<_, Trouble>(session)
+        Ok::<_, Error>(session)
     })?;
     let (targets, connections) = connections::prepare(&session, &wanted.servers.wanted(), true)?;
     let connection = connections.only(&targets, "a patch is about one server")?;
@@ -80,7 +80,7 @@ fn write(reverse: bool, patch: &Patch<'_>, code: &mut u8, out: &mut impl Write) 
     let mut effort = Effort::default();
     for Found { check: open, compared } in &patch.found {
         let check = open.check;
-        let mut trouble = |trouble: &Trouble| {
+        let mut trouble = |trouble: &Error| {
             complain(trouble);
             *code |= exit::TROUBLE;
         };
@@ -97,11 +97,16 @@ fn write(reverse: bool, patch: &Patch<'_>, code: &mut u8, out: &mut impl Write) 
         troubles.iter().take(NAMED).for_each(&mut trouble);
         if troubles.len() > NAMED {
             let more = troubles.len() - NAMED;
-            trouble(&Trouble::new(format!("the check {}: {more} more are not in the patch", check.name), ""));
+            trouble(&Error::new(
+                ErrorKind::Input,
+                format!("the check {}: {more} more are not in the patch", check.name),
+                "",
+            ));
         }
         if compared.counts.unverified > 0 {
             let problem = format!("the check {}: {} could not be read", check.name, compared.counts.unverified);
-            trouble(&Trouble::new(
+            trouble(&Error::new(
+                ErrorKind::Usage,
                 problem,
                 format!("run `driftlock check --check {}` for the reasons", shell::word(check.name.as_bytes())),
             ));

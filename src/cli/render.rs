@@ -10,9 +10,9 @@ use super::arguments::{Common, Form, Format};
 use crate::baseline::Baseline;
 use crate::capability::{Declared, raw};
 use crate::declaration::Check;
+use crate::error::{Error, ErrorKind};
 use crate::report::places::{Place, Places};
 use crate::report::{CheckReport, Report, github, html, json, junit, prometheus, sarif, slack, text};
-use crate::trouble::Trouble;
 
 /// How a report will be printed.
 pub struct Rendering<'a> {
@@ -26,13 +26,17 @@ impl<'a> Rendering<'a> {
     ///
     /// # Errors
     /// They choose two formats.
-    pub fn of(common: &Common, form: &'a Form) -> Result<Self, Trouble> {
+    pub fn of(common: &Common, form: &'a Form) -> Result<Self, Error> {
         let format = match (form.format, common.json) {
             (None, false) => Format::Text,
             (None | Some(Format::Json), true) => Format::Json,
             (Some(format), false) => format,
             (Some(_), true) => {
-                return Err(Trouble::new("--json and --format choose two formats", "leave one of them out"));
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    "--json and --format choose two formats",
+                    "leave one of them out",
+                ));
             }
         };
         Ok(Self { format, title: &form.title, style: common.style() })

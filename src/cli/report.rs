@@ -12,19 +12,19 @@ use super::history::{self, History};
 use super::render::{self, Rendering};
 use super::{after_printing, complain, exit, stored};
 use crate::capability::{self, Declared, Directory, Operand, shown};
+use crate::error::{Error, ErrorKind};
 use crate::report::chain::Dated;
 use crate::report::places::Places;
 use crate::report::{JSON_NAME, Report, RunInfo};
 use crate::sandbox::Grants;
 use crate::session;
-use crate::trouble::Trouble;
 
 /// Prints a report. The exit code says only whether that succeeded and, for the latest report, whether the chain of
 /// reports is intact.
 ///
 /// # Errors
 /// The report is not found, can't be read, or is refused.
-pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Trouble> {
+pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Error> {
     let rendering = Rendering::of(common, form)?;
     let declared = declaration(common, report.is_some(), rendering.has_places())?;
     let ground = declared.as_ref().map(|declared| ground(common, declared));
@@ -54,7 +54,7 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
             code |= if in_order { 0 } else { exit::TROUBLE };
             (stored::read(file, &path)?, path)
         }
-        (None, None) => return Err(Trouble::new("no report was named", "name the folder of a report")),
+        (None, None) => return Err(Error::new(ErrorKind::Usage, "no report was named", "name the folder of a report")),
     };
     let report = Report { run: RunInfo { ground, ..report.run }, hosts: report.hosts };
     let locks = locks.as_ref().map(|locks| &locks.dir);
@@ -63,7 +63,7 @@ pub fn run(common: &Common, report: Option<&Path>, form: &Form) -> Result<u8, Tr
 }
 
 /// The declaration, to find the latest report or to point to its lines. For a report that was named, it may be missing.
-fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<Declared>, Trouble> {
+fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<Declared>, Error> {
     match (named, has_places, &common.config) {
         (true, _, None) => Ok(capability::declaration(None).ok()),
         (false, ..) | (true, _, Some(_)) => capability::declaration(common.config.as_deref()).map(Some),
@@ -71,16 +71,17 @@ fn declaration(common: &Common, named: bool, has_places: bool) -> Result<Option<
 }
 
 /// Opens a report by its folder or its JSON.
-fn open(path: &Path) -> Result<(File, PathBuf), Trouble> {
+fn open(path: &Path) -> Result<(File, PathBuf), Error> {
     match capability::operand(path)? {
         Operand::File(file) => Ok((File::from_std(file), path.to_path_buf())),
         Operand::Directory(folder) => open_in(&folder.dir, path),
     }
 }
 
-fn open_in(folder: &Dir, path: &Path) -> Result<(File, PathBuf), Trouble> {
+fn open_in(folder: &Dir, path: &Path) -> Result<(File, PathBuf), Error> {
     let file = stored::open_in(folder).map_err(|error| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Input,
             format!("{} is a directory without a readable {JSON_NAME}: {error}", shown(path)),
             "name the folder of a report; a run that was interrupted leaves none",
         )
@@ -89,7 +90,7 @@ fn open_in(folder: &Dir, path: &Path) -> Result<(File, PathBuf), Trouble> {
 }
 
 /// The latest report in a directory, and whether the chain is intact. Prints what is wrong.
-fn latest(reports: &Directory, path: &Path, offset: &str) -> Result<(File, PathBuf, bool), Trouble> {
+fn latest(reports: &Directory, path: &Path, offset: &str) -> Result<(File, PathBuf, bool), Error> {
     let history = history(reports, path)?;
     let mut unreadable = false;
     let mut digest = |report: &Dated| match history::digest(&reports.dir, &report.name) {
@@ -103,19 +104,27 @@ fn latest(reports: &Directory, path: &Path, offset: &str) -> Result<(File, PathB
     let in_order = !history.complain(path, &mut digest) && !unreadable;
     let folders = history.folders(offset);
     let Some(name) = folders.last() else {
-        return Err(Trouble::new(format!("there is no report in {}", shown(path)), "run `driftlock check` first"));
+        return Err(Error::new(
+            ErrorKind::Input,
+            format!("there is no report in {}", shown(path)),
+            "run `driftlock check` first",
+        ));
     };
     let failed = |error: &io::Error| {
-        Trouble::new(format!("{} could not be opened: {error}", shown(&path.join(name))), "check its permissions")
+        Error::new(
+            ErrorKind::Input,
+            format!("{} could not be opened: {error}", shown(&path.join(name))),
+            "check its permissions",
+        )
     };
     let folder = reports.dir.open_dir(name).map_err(|error| failed(&error))?;
     open_in(&folder, &path.join(name)).map(|(file, path)| (file, path, in_order))
 }
 
-fn history(reports: &Directory, path: &Path) -> Result<History, Trouble> {
+fn history(reports: &Directory, path: &Path) -> Result<History, Error> {
     History::read(&reports.dir).map_err(|error| {
-        let remedy = "correct its permissions, or name the folder of a report";
-        Trouble::new(format!("the reports directory {} could not be read: {error}", shown(path)), remedy)
+        let help = "correct its permissions, or name the folder of a report";
+        Error::new(ErrorKind::Input, format!("the reports directory {} could not be read: {error}", shown(path)), help)
     })
 }
 
@@ -129,9 +138,9 @@ fn offset() -> String {
 ///
 /// # Errors
 /// The directory is not found, or can't be read.
-pub fn list(common: &Common, directory: Option<&Path>) -> Result<u8, Trouble> {
+pub fn list(common: &Common, directory: Option<&Path>) -> Result<u8, Error> {
     if common.json {
-        return Err(Trouble::new("--list can't print JSON", "leave out --json"));
+        return Err(Error::new(ErrorKind::Usage, "--list can't print JSON", "leave out --json"));
     }
     let path = match directory {
         Some(path) => path.to_path_buf(),

@@ -9,17 +9,17 @@ use cap_std::fs::Dir;
 use super::arguments::CheckArguments;
 use super::{history, retention};
 use crate::capability::{self, Directory, shown};
+use crate::error::Error;
 use crate::report::{self, HostReport, Report, RunInfo, text::Style};
 use crate::session::{Session, not_written};
 use crate::store;
-use crate::trouble::Trouble;
 
 /// The directory of reports.
 pub struct ReportsDir {
     /// Its path, as messages show it.
     shown: String,
     /// An error if it can't be opened. The run still prints its report.
-    directory: Result<Directory, Trouble>,
+    directory: Result<Directory, Error>,
     /// How many reports to keep; `None` for all.
     most: Option<NonZeroUsize>,
 }
@@ -29,7 +29,7 @@ impl ReportsDir {
     ///
     /// # Errors
     /// The directory is in a place where it may not be.
-    pub fn open(session: &Session, arguments: &CheckArguments, timestamp: &str) -> Result<Option<Self>, Trouble> {
+    pub fn open(session: &Session, arguments: &CheckArguments, timestamp: &str) -> Result<Option<Self>, Error> {
         if arguments.no_report {
             return Ok(None);
         }
@@ -62,7 +62,7 @@ impl ReportsDir {
     ///
     /// # Errors
     /// The report can't be written.
-    pub fn save(self, report: &mut Report) -> Result<String, Trouble> {
+    pub fn save(self, report: &mut Report) -> Result<String, Error> {
         let Self { shown, directory, most } = self;
         let reports = directory?;
         let timestamp = report.run.timestamp.clone();

@@ -12,10 +12,10 @@ use rustix::fs::{AtFlags, Mode, OFlags, openat, unlinkat};
 
 use super::complain;
 use super::history::History;
+use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
 use crate::report::{self, SERVERS};
 use crate::store;
-use crate::trouble::Trouble;
 
 /// Why a folder stays.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +31,12 @@ enum Stays {
 /// Removes the oldest reports until `most` are left. `own` is the folder of the report that was just saved; `offset` is
 /// the offset of local time from UTC. If a report can't be removed, prints a message; the exit code does not change.
 pub fn prune(reports: &Dir, shown: &str, most: NonZeroUsize, own: &str, offset: &str) {
-    let remedy = "look at it, and move it elsewhere or remove it; newer reports stay until then";
+    let help = "look at it, and move it elsewhere or remove it; newer reports stay until then";
     let history = match History::read(reports) {
         Ok(history) => history,
         Err(error) => {
             let problem = format!("reports_keep: the reports directory {shown} could not be read: {error}");
-            return complain(&Trouble::new(problem, "correct its permissions"));
+            return complain(&Error::new(ErrorKind::Output, problem, "correct its permissions"));
         }
     };
     let folders = history.folders(offset);
@@ -44,7 +44,7 @@ pub fn prune(reports: &Dir, shown: &str, most: NonZeroUsize, own: &str, offset: 
     // If the clock was set back, this run may be among the oldest.
     for name in old.iter().take_while(|name| **name != own) {
         let Err(stays) = remove(reports, name) else { continue };
-        complain(&Trouble::new(format!("reports_keep: {shown}/{name} stays: {stays}"), remedy));
+        complain(&Error::new(ErrorKind::Output, format!("reports_keep: {shown}/{name} stays: {stays}"), help));
         if history.is_in_chain(name) {
             break;
         }

@@ -8,11 +8,11 @@ use std::path::Path;
 use super::arguments::{Common, SealArguments};
 use super::{after_printing, complain};
 use crate::capability;
+use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
 use crate::seal::{self, Seal, Signature};
 use crate::session::{LocksAccess, Reads, Run, Session, not_written, small_file};
 use crate::store;
-use crate::trouble::Trouble;
 use signing::Signing;
 
 /// Writes the seal and its signature, or prints what would be sealed.
@@ -20,15 +20,16 @@ use signing::Signing;
 /// # Errors
 /// Something can't be sealed, or not signed. Then the old seal and its signature are unchanged, except after a failure
 /// between writing the two.
-pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Trouble> {
+pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Error> {
     if let Some(check) = common.checks.first() {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             format!("--check {}: a seal is over all checks", escaped(check.as_bytes())),
             "leave out --check",
         ));
     }
     if common.as_server.is_some() {
-        return Err(Trouble::new("--as: a seal is over the locks of all servers", "leave out --as"));
+        return Err(Error::new(ErrorKind::Usage, "--as: a seal is over the locks of all servers", "leave out --as"));
     }
     let access = if arguments.dry_run { LocksAccess::Read } else { LocksAccess::Write };
     let session = Session::open(&common.plan(), access, &Reads::Locks)?;
@@ -36,7 +37,8 @@ pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Trouble> {
         (_, true) => None,
         (Some(key), false) => Some(Signing::prepare(key)?),
         (None, false) => {
-            return Err(Trouble::new(
+            return Err(Error::new(
+                ErrorKind::Usage,
                 "no key is named to sign the seal with",
                 "name it: --key ~/.ssh/id_ed25519, or the .pub of a key that the agent has; with --dry-run, nothing is signed",
             ));
@@ -55,7 +57,7 @@ pub fn run(common: &Common, arguments: &SealArguments) -> Result<u8, Trouble> {
 const HIGHEST: u64 = 1 << 32;
 
 /// The serial number: that of `--serial`, or one more than that of the last seal.
-fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Trouble> {
+fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Error> {
     let given = arguments.serial.map(std::num::NonZeroU64::get);
     let path = || run.shown_in_locks(seal::NAME.as_bytes());
     let found = run.locks().map_or(Ok(None), |locks| small_file(locks, seal::NAME, seal::LIMIT));
@@ -67,19 +69,22 @@ fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Trouble> {
     match (last, given) {
         (None, given) => Ok(given.unwrap_or(1)),
         (Some(Err(_)), Some(given)) => Ok(given),
-        (Some(Err(error)), None) => Err(Trouble::new(
+        (Some(Err(error)), None) => Err(Error::new(
+            ErrorKind::Seal,
             format!("the last seal, {}, is refused: {error}; so its serial is not known", path()),
             "restore it from git; or name a serial that is higher than all before it: --serial N",
         )),
         // The last seal is not verified here, so another user may have written a huge serial. After it, no higher
         // serial would be left.
-        (Some(Ok(last)), None) if last.serial >= HIGHEST => Err(Trouble::new(
+        (Some(Ok(last)), None) if last.serial >= HIGHEST => Err(Error::new(
+            ErrorKind::Seal,
             format!("{} has the serial {}, which is too high to be one more than the last", path(), last.serial),
             "find out who wrote it, and restore the last seal from git",
         )),
         (Some(Ok(last)), None) => Ok(last.serial + 1),
         (Some(Ok(last)), Some(given)) if given > last.serial => Ok(given),
-        (Some(Ok(last)), Some(given)) => Err(Trouble::new(
+        (Some(Ok(last)), Some(given)) => Err(Error::new(
+            ErrorKind::Seal,
             format!("--serial {given} is not higher than that of the last seal, {}", last.serial),
             "name a higher one, or leave it out",
         )),
@@ -87,7 +92,7 @@ fn serial(run: &Run, arguments: &SealArguments) -> Result<u64, Trouble> {
 }
 
 /// Writes both files. After a crash between the two, the signature is that of the seal before, which `check` reports.
-fn write(run: &Run, bytes: &[u8], signature: &Signature) -> Result<(), Trouble> {
+fn write(run: &Run, bytes: &[u8], signature: &Signature) -> Result<(), Error> {
     let armored = signature.armored();
     for (name, bytes) in [(seal::NAME, bytes), (seal::SIGNATURE_NAME, armored.as_bytes())] {
         let locks = run.locks().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound));
@@ -134,8 +139,9 @@ pub fn tell_outdated(run: &Run) {
 }
 
 /// The message about a seal after a lock was written.
-pub fn outdated(path: &str) -> Trouble {
-    Trouble::new(
+pub fn outdated(path: &str) -> Error {
+    Error::new(
+        ErrorKind::Seal,
         format!("{path} is out of date: the locks have changed"),
         "review the change, and run `driftlock seal`",
     )

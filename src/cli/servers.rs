@@ -10,19 +10,19 @@ use super::render::Rendering;
 use super::reports_dir::ReportsDir;
 use super::{complain, progress};
 use crate::capability;
+use crate::error::{Error, ErrorKind};
 use crate::report::places::Places;
 use crate::report::{Report, RunInfo, Scope};
 use crate::run::check::server;
 use crate::run::connections::{self, Targets};
 use crate::run::sealing::Sealing;
 use crate::session::{LocksAccess, Reads, Session, some};
-use crate::trouble::Trouble;
 
 /// Checks servers, saves the report, and prints it.
 ///
 /// # Errors
 /// The run can't start. Trouble of single servers is in the report and in the exit code.
-pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Trouble> {
+pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Error> {
     let options = &arguments.servers;
     let rendering = Rendering::of(common, &arguments.form)?;
     let window = window(arguments)?;
@@ -77,7 +77,8 @@ fn tell_what_is_not_asked(session: &Session, options: &arguments::Servers, targe
     let checks = if options.all_servers { session.checks_of_none(targets.servers()) } else { Vec::new() };
     if !checks.is_empty() {
         let checks = some(&checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), "or");
-        complain(&Trouble::new(
+        complain(&Error::new(
+            ErrorKind::Usage,
             format!("no server is asked for {checks}"),
             "name it in `checks` of a server or of a group, or write `modes = [\"local\"]` in the check",
         ));

@@ -13,8 +13,8 @@ use super::arguments::Common;
 use super::progress::{EVERY, ticking};
 use super::{complain, exit};
 use crate::capability::{self, shown};
+use crate::error::{Error, ErrorKind};
 use crate::path::{escaped, joined};
-use crate::trouble::Trouble;
 use crate::walk::Progress;
 
 /// After this time without progress, a worker counts as waiting.
@@ -122,7 +122,7 @@ impl Watch {
                     "the run was given up after {} s (--timeout): {path} does not answer, and nothing was verified",
                     timeout.as_secs()
                 );
-                complain(&Trouble::new(problem, REMEDY));
+                complain(&Error::new(ErrorKind::Input, problem, HELP));
                 std::process::exit(exit::TROUBLE.into());
             }
         };
@@ -157,7 +157,8 @@ impl Watch {
         };
         if self.gives_up && !self.given_up && progress.give_up(waiting) {
             self.given_up = true;
-            complain(&Trouble::new(
+            complain(&Error::new(
+                ErrorKind::Input,
                 format!("the run was given up {why}: everything that was not read by then is unverified"),
                 "look at what did not answer, or give the run more time (`--timeout`)",
             ));
@@ -165,9 +166,9 @@ impl Watch {
     }
 }
 
-const REMEDY: &str = "check whether its file system still answers (a network file system, FUSE), and mount it again";
+const HELP: &str = "check whether its file system still answers (a network file system, FUSE), and mount it again";
 
-fn waits(path: &str, waited: Duration) -> Trouble {
+fn waits(path: &str, waited: Duration) -> Error {
     let seconds = waited.as_secs();
-    Trouble::new(format!("{path} has not answered for {seconds} s; still waiting"), REMEDY)
+    Error::new(ErrorKind::Input, format!("{path} has not answered for {seconds} s; still waiting"), HELP)
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use cap_std::fs::{Dir, File, OpenOptions};
 
 use crate::capability::shown;
+use crate::error::{Error, ErrorKind};
 use crate::report::{self, Report};
-use crate::trouble::Trouble;
 
 /// The largest report that is read, in bytes.
 const REPORT_LIMIT: u64 = 1 << 30;
@@ -29,7 +29,7 @@ pub fn open_in(folder: &Dir) -> io::Result<File> {
 ///
 /// # Errors
 /// It can't be read, is not a report, is incomplete, or contradicts itself.
-pub fn read(file: File, path: &Path) -> Result<Report, Trouble> {
+pub fn read(file: File, path: &Path) -> Result<Report, Error> {
     report::json::read(&bytes(file, path)?).map_err(|error| refused(path, &error))
 }
 
@@ -37,15 +37,16 @@ pub fn read(file: File, path: &Path) -> Result<Report, Trouble> {
 ///
 /// # Errors
 /// Those of [`read`], and a report of several servers.
-pub fn read_one(file: File, path: &Path) -> Result<Report, Trouble> {
+pub fn read_one(file: File, path: &Path) -> Result<Report, Error> {
     report::json::read_one(&bytes(file, path)?).map_err(|error| refused(path, &error))
 }
 
-fn bytes(file: File, path: &Path) -> Result<Vec<u8>, Trouble> {
+fn bytes(file: File, path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     file.take(REPORT_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
     if bytes.len() as u64 > REPORT_LIMIT {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Input,
             format!("the report {} is larger than {REPORT_LIMIT} bytes", shown(path)),
             "use `jq`, or name a smaller report",
         ));
@@ -54,11 +55,15 @@ fn bytes(file: File, path: &Path) -> Result<Vec<u8>, Trouble> {
 }
 
 /// The error for a report that is refused.
-fn refused(path: &Path, error: &report::json::ReportError) -> Trouble {
-    Trouble::new(format!("the report {} is refused: {error}", shown(path)), error.remedy())
+fn refused(path: &Path, error: &report::json::ReportError) -> Error {
+    Error::new(ErrorKind::Input, format!("the report {} is refused: {error}", shown(path)), error.help())
 }
 
 /// The error for a file that can't be read.
-pub fn unreadable(path: &Path, error: &io::Error) -> Trouble {
-    Trouble::new(format!("{} could not be read: {error}", shown(path)), "check the file and its permissions")
+pub fn unreadable(path: &Path, error: &io::Error) -> Error {
+    Error::new(
+        ErrorKind::Input,
+        format!("{} could not be read: {error}", shown(path)),
+        "check the file and its permissions",
+    )
 }

@@ -77,6 +77,6 @@ fn refuse_if_ambiguous(root: &[u8], lock: &text::Reader, found: &Comparison) -> 
             "its paths may be relative to the root or start with it, as {}, because the globs of the check match both; if they are relative, none of them exist",
             escaped(root)
         ),
-        remedy: "change `include` so that it matches only paths below the root, such as `*/docker-compose*.yml`",
+        help: "change `include` so that it matches only paths below the root, such as `*/docker-compose*.yml`",
     })
 }

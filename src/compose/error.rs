@@ -69,7 +69,7 @@ impl ComposeError {
 
     /// What to do about it.
     #[must_use]
-    pub const fn remedy(&self) -> &'static str {
+    pub const fn help(&self) -> &'static str {
         match self {
             error if error.is_of_hashes() => {
                 "write both again, for the same files and profiles, with `docker compose config --format json` and `docker compose config --hash '*'`"

@@ -127,7 +127,7 @@ fn what_compose_has_not_printed_is_refused() {
         let refused = parse(config).unwrap_err();
         assert!(refused.to_string().contains(problem), "{config}: {refused}");
         assert!(!refused.to_string().contains("hunter2"), "{refused}");
-        assert!(!refused.is_of_hashes() && !refused.remedy().is_empty(), "{refused}");
+        assert!(!refused.is_of_hashes() && !refused.help().is_empty(), "{refused}");
     }
     let large = format!("{GOOD}{}", " ".repeat(LIMIT as usize));
     assert_eq!(parse(&large), Err(ComposeError::TooLarge { limit: LIMIT }));
@@ -153,7 +153,7 @@ fn hashes_of_another_configuration_are_refused() {
     ] {
         let refused = with(&hashes).unwrap_err();
         assert!(refused.to_string().contains(problem), "{hashes}: {refused}");
-        assert!(refused.is_of_hashes() && refused.remedy().contains("--hash '*'"), "{refused}");
+        assert!(refused.is_of_hashes() && refused.help().contains("--hash '*'"), "{refused}");
     }
     let not_utf8 = Project::parse(config.as_bytes(), Some(b"\xff\n"));
     assert_eq!(not_utf8, Err(ComposeError::HashLine { line: 1 }));

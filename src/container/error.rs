@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::path::escaped;
 
-/// Why an engine could not be queried. The caller adds the socket; [`EngineError::remedy`] says what to do.
+/// Why an engine could not be queried. The caller adds the socket; [`EngineError::help`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error("the connection failed: {0}")]
@@ -40,7 +40,7 @@ pub enum EngineError {
 impl EngineError {
     /// What to do about it.
     #[must_use]
-    pub const fn remedy(&self) -> &'static str {
+    pub const fn help(&self) -> &'static str {
         match self {
             Self::Io(_) | Self::Closed => {
                 "look in the engine's log for the reason, such as `journalctl -u docker`, and run this again"

@@ -11,7 +11,7 @@ const MOST_NAMES: usize = 20;
 
 /// The first error of a declaration: where it is, what it is, and what to write instead, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {problem}{}", self.location(), self.remedy())]
+#[error("{}: {problem}{}", self.location(), self.help())]
 pub struct DeclarationError {
     /// The declaration's name, as given.
     pub file: String,
@@ -158,9 +158,9 @@ impl DeclarationError {
     }
 
     /// What to write instead, after a semicolon; empty if the problem already says it.
-    fn remedy(&self) -> String {
-        let remedy = self.problem.remedy(self.format, self.key.as_deref().unwrap_or_default());
-        if remedy.is_empty() { remedy } else { format!("; {remedy}") }
+    fn help(&self) -> String {
+        let help = self.problem.help(self.format, self.key.as_deref().unwrap_or_default());
+        if help.is_empty() { help } else { format!("; {help}") }
     }
 }
 
@@ -185,11 +185,11 @@ impl fmt::Display for ErrorLocation<'_> {
 }
 
 impl Problem {
-    fn remedy(&self, format: Format, key: &str) -> String {
+    fn help(&self, format: Format, key: &str) -> String {
         let last = key.rsplit('.').next().unwrap_or_default();
         match self {
             Self::NotUtf8 { .. } | Self::Utf16 => "save it as UTF-8".to_owned(),
-            Self::Spoiled(spoiled) => spoiled.remedy().to_owned(),
+            Self::Spoiled(spoiled) => spoiled.help().to_owned(),
             Self::TypographicQuote { .. } => "use plain quotes, `\"`".to_owned(),
             Self::ByteOrderMark => "save it as UTF-8 without it".to_owned(),
             Self::Empty | Self::NoChecks => {

@@ -147,7 +147,7 @@ fn refuses_unknown_keys() {
     const DOT: &str = "unknown key, or a check name with an unquoted dot";
     const CHECK: &str = "`kind`, `root`, `server_root`, `reference`, `include`, `exclude`, `attributes`, `lock`, `lock_per_server`, \
                          `modes`, `allow_empty`, `one_file_system`, `uncovered`, `strict` or `show_changes`";
-    for (written, remedy) in [
+    for (written, help) in [
         ("inclued", "`include`"),
         ("excludes", "`exclude`"),
         ("roots", "`root`"),
@@ -158,7 +158,7 @@ fn refuses_unknown_keys() {
         ("one-filesystem", "`one_file_system`"),
         ("description", &format!("one of {CHECK}")),
     ] {
-        refuses(&with(&format!("{written} = 1")), &format!("5: check.a.{written}: unknown key; write {remedy}"));
+        refuses(&with(&format!("{written} = 1")), &format!("5: check.a.{written}: unknown key; write {help}"));
     }
     refuses("checks = 1", "1: checks: unknown key; write `check`");
     refuses(

@@ -17,8 +17,8 @@ use crate::report::places::{Place, Places};
 use crate::report::seal::{SealReport, Sealed};
 use crate::report::text::Style;
 use crate::report::{
-    CheckReport, HostReport, LOCK_FILES_EXIST, Outcome, Report, RunInfo, SERVER_COLLECTION, Scope, ServerReport,
-    Trouble, Window, github, html, json, junit, prometheus, sarif, slack, text,
+    CheckReport, Error, ErrorKind, HostReport, LOCK_FILES_EXIST, Outcome, Report, RunInfo, SERVER_COLLECTION, Scope,
+    ServerReport, Window, github, html, json, junit, prometheus, sarif, slack, text,
 };
 use crate::sandbox::{Enforced, Landlock, landlock};
 
@@ -79,7 +79,7 @@ impl<'a> Words<'a> {
         String::from_utf8_lossy(self.bytes()).into_owned()
     }
 
-    /// A text of a [`Trouble`], with names already escaped.
+    /// A text of a [`Error`], with names already escaped.
     fn prose(&mut self) -> String {
         Prose(&self.text()).to_string()
     }
@@ -148,7 +148,7 @@ fn written(name: &str, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> St
 
 fn server_of(words: &mut Words<'_>, options: &Options) -> ServerReport {
     let head = Head { driftlock: words.prose(), landlock: Some(4), seccomp: options.sandbox() };
-    let trouble = Trouble { problem: words.prose(), remedy: words.prose() };
+    let trouble = Error::new(ErrorKind::Recorded, words.prose(), words.prose());
     ServerReport {
         // Declared names consist of letters, digits, `-`, `_` and `.`, and a row of the table starts with one.
         name: format!("s{}", words.text()),
@@ -216,7 +216,7 @@ fn host_of(words: &mut Words<'_>, options: &Options) -> (RunInfo, HostReport) {
         trusted: 0,
         old_lock: None,
     };
-    let trouble = Trouble { problem: words.prose(), remedy: words.prose() };
+    let trouble = Error::new(ErrorKind::Recorded, words.prose(), words.prose());
     let compared = Outcome::Compared { comparison, digest: Some(digest(4).sri()), live_digest };
     let missing = words.text();
     let name = match words.text() {
@@ -248,7 +248,7 @@ fn host_of(words: &mut Words<'_>, options: &Options) -> (RunInfo, HostReport) {
 fn seal_of(name: &str, root: &str) -> SealReport {
     let sealed =
         Sealed { serial: 12, signer: name.to_owned(), key: "ed25519".to_owned(), fingerprint: root.to_owned() };
-    let trouble = Trouble::new(Prose(name).to_string(), Prose(root).to_string());
+    let trouble = Error::new(ErrorKind::Recorded, Prose(name).to_string(), Prose(root).to_string());
     SealReport { sealed: Some(sealed), troubles: vec![trouble] }
 }
 

@@ -101,7 +101,7 @@ impl Cause {
 
     /// What to do about it.
     #[must_use]
-    pub const fn remedy(self) -> &'static str {
+    pub const fn help(self) -> &'static str {
         match self {
             Self::Permission => {
                 "run driftlock as a user who may read it; if that is root already, see what keeps root out (a network file \

@@ -3,7 +3,7 @@
 use super::Spoiled;
 use crate::path::{EntryPath, escaped};
 
-/// Why a lock is refused. The caller adds the name of the lock; [`LockError::remedy`] says what to do.
+/// Why a lock is refused. The caller adds the name of the lock; [`LockError::help`] says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("it could not be read: {0}")]
@@ -38,7 +38,7 @@ pub enum LockError {
     OtherAttributes { found: String, expected: String },
     /// A lock of the old scripts that is invalid.
     #[error("it is an old lock, and {problem}")]
-    Old { problem: String, remedy: &'static str },
+    Old { problem: String, help: &'static str },
     /// The live state differs from the lock in more entries than a run keeps.
     #[error("the live state differs from it in more entries than a run keeps")]
     TooDifferent,
@@ -47,10 +47,10 @@ pub enum LockError {
 impl LockError {
     /// What to do about it.
     #[must_use]
-    pub const fn remedy(&self) -> &'static str {
+    pub const fn help(&self) -> &'static str {
         match self {
-            Self::Old { remedy, .. } => remedy,
-            Self::Spoiled(spoiled) => spoiled.remedy(),
+            Self::Old { help, .. } => help,
+            Self::Spoiled(spoiled) => spoiled.help(),
             Self::LinkAway { .. } => {
                 "put the file itself in its place (`cp --remove-destination`), or name the directory that it is in as `locks`"
             }

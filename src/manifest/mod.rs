@@ -298,8 +298,8 @@ impl Unverified {
 
     /// What to do about it.
     #[must_use]
-    pub const fn remedy(&self) -> &'static str {
-        self.cause().remedy()
+    pub const fn help(&self) -> &'static str {
+        self.cause().help()
     }
 }
 

@@ -40,7 +40,7 @@ impl Spoiled {
 
     /// What to do about it.
     #[must_use]
-    pub const fn remedy(self) -> &'static str {
+    pub const fn help(self) -> &'static str {
         match self {
             Self::ByteOrderMark => "restore it from git, and do not save it with an editor that adds one",
             Self::LineEnds => {

@@ -14,8 +14,8 @@ use rustix::io::Errno;
 use super::{Answer, AnswerError, Head};
 use crate::capability::Program;
 use crate::capability::launcher::{Ended, Launcher, Streams, TICK};
+use crate::error::{Error, ErrorKind};
 use crate::sandbox::Requirement;
-use crate::trouble::Trouble;
 use cause::Cause;
 use ssh_stderr::SshStderr;
 
@@ -189,7 +189,7 @@ impl Monitor<'_> {
         streams: Streams,
         options: &RequestOptions<'_>,
         read: impl FnOnce(Answer<BufReader<ServerOutput<'_>>>, Option<FollowUp<'_>>) -> Result<(), AnswerError>,
-    ) -> (Option<Head>, Result<(), Trouble>) {
+    ) -> (Option<Head>, Result<(), Error>) {
         let RequestOptions { request, program, requirement, goes_on } = *options;
         let Streams { stdin, stdout, stderr } = streams;
         if self.state().launcher_gone || self.launcher.launch(index).is_err() {
@@ -270,7 +270,7 @@ impl Monitor<'_> {
         exceeded: Option<Exceeded>,
         pushed: bool,
         stderr: &mut SshStderr,
-    ) -> Trouble {
+    ) -> Error {
         let cause = stderr.cause();
         let user = stderr.refused_user();
         let said = &*stderr.last_lines();
@@ -279,58 +279,70 @@ impl Monitor<'_> {
             (AnswerError::Told(_), ..) => {}
             (_, Some(Exceeded::Idle), _) => {
                 let seconds = self.limits.idle.as_secs();
-                return Trouble::new(
+                return Error::new(
+                    ErrorKind::Server,
                     because(format!("it sent nothing for {seconds} seconds")),
                     "check that the machine and its disks respond, and that no forced command (`ForceCommand`, `command=` in authorized_keys) runs something other than `driftlock collect`; or allow more time with --idle-timeout",
                 );
             }
             (_, Some(Exceeded::Total), _) => {
                 let seconds = self.limits.total.as_secs();
-                return Trouble::new(
+                return Error::new(
+                    ErrorKind::Server,
                     because(format!("it had not finished after {seconds} seconds")),
                     "allow more time with --timeout, or run fewer checks at a time with --check",
                 );
             }
             (_, _, None) if self.state().launcher_gone => return no_launcher(),
             (_, _, Some(Ended::NotStarted(errno))) => {
-                return Trouble::new(
+                return Error::new(
+                    ErrorKind::Server,
                     format!("ssh could not be started: {errno}"),
                     "install the OpenSSH client, and make sure that it is on PATH",
                 );
             }
             (error, None, Some(Ended::Code(255))) if error.is_end() => {
                 let problem = cause.problem().map_or_else(|| format!("{error}, and ssh failed"), str::to_owned);
-                let remedy = match user.filter(|_| cause == Cause::LoginRefused) {
+                let help = match user.filter(|_| cause == Cause::LoginRefused) {
                     Some(user) => format!(
                         "log in as another user than {user} with --ssh-user or `user` in the declaration, or, as {user}: {}",
-                        cause.remedy()
+                        cause.help()
                     ),
-                    None => cause.remedy().to_owned(),
+                    None => cause.help().to_owned(),
                 };
-                return Trouble::new(because(problem), remedy);
+                return Error::new(ErrorKind::Server, because(problem), help);
             }
             (error, None, _) if error.is_end() && cause == Cause::Password => {
-                return Trouble::new(because(cause.problem().unwrap_or_default().to_owned()), cause.remedy());
+                return Error::new(
+                    ErrorKind::Server,
+                    because(cause.problem().unwrap_or_default().to_owned()),
+                    cause.help(),
+                );
             }
             (AnswerError::Nothing, None, Some(Ended::Code(126 | 127))) => {
-                let remedy = if pushed {
+                let help = if pushed {
                     "check that `sh -c true` works for this user there"
                 } else {
                     "install driftlock there, on the PATH of non-interactive ssh sessions, or send this one with --push"
                 };
-                return Trouble::new(because("it has no driftlock to start".to_owned()), remedy);
+                return Error::new(ErrorKind::Server, because("it has no driftlock to start".to_owned()), help);
             }
             (AnswerError::Nothing, None, Some(Ended::Code(2))) if pushed && !said.is_empty() => {
-                return Trouble::new(said.to_owned(), "fix that on the server, or install driftlock there");
+                return Error::new(
+                    ErrorKind::Server,
+                    said.to_owned(),
+                    "fix that on the server, or install driftlock there",
+                );
             }
             _ => {}
         }
-        Trouble::new(because(error.to_string()), error.remedy())
+        Error::new(ErrorKind::Server, because(error.to_string()), error.help())
     }
 }
 
-fn no_launcher() -> Trouble {
-    Trouble::new(
+fn no_launcher() -> Error {
+    Error::new(
+        ErrorKind::Server,
         "the launcher, which starts ssh, is gone",
         "check again; if this repeats, look in the system log for what ended it",
     )

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::{AnswerError, LINE_LIMIT, PROTOCOL};
 use crate::declaration::Check;
+use crate::error::{Error, ErrorKind};
 use crate::path::Prose;
 use crate::sandbox::Requirement;
-use crate::trouble::Trouble;
 pub(super) use lines::DoneLine;
 use lines::{CheckLine, FailedLine, HelloLine, ProgressLine, TroubleItem, Version};
 
@@ -125,7 +125,7 @@ impl<R: BufRead> Answer<R> {
     ///
     /// # Errors
     /// The outer error ends the answer; the inner one is the failure of this check on the server.
-    pub fn check<'a>(&'a mut self, check: &'a Check) -> Result<Result<CheckEntries<'a, R>, Trouble>, AnswerError> {
+    pub fn check<'a>(&'a mut self, check: &'a Check) -> Result<Result<CheckEntries<'a, R>, Error>, AnswerError> {
         loop {
             self.next_line()?;
             self.told()?;
@@ -212,15 +212,15 @@ impl<R: BufRead> Answer<R> {
         if !self.line.starts_with(b"{\"failed\"") {
             return Ok(());
         }
-        let FailedLine { failed: TroubleItem { problem, remedy } } = self.parse()?;
-        for text in [&problem, &remedy] {
+        let FailedLine { failed: TroubleItem { problem, help } } = self.parse()?;
+        for text in [&problem, &help] {
             self.text(text)?;
         }
-        Err(AnswerError::Told(Trouble::new(problem, remedy)))
+        Err(AnswerError::Told(Error::new(ErrorKind::Server, problem, help)))
     }
 
-    fn trouble(&self, item: &TroubleItem) -> Result<Trouble, AnswerError> {
-        Ok(Trouble::new(self.text(&item.problem)?, self.text(&item.remedy)?))
+    fn trouble(&self, item: &TroubleItem) -> Result<Error, AnswerError> {
+        Ok(Error::new(ErrorKind::Server, self.text(&item.problem)?, self.text(&item.help)?))
     }
 
     /// A message: limited in length, and escaped.

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use super::{PROTOCOL, inventory};
 use crate::container::Inventory;
 use crate::digest::Sha256;
+use crate::error::Error;
 use crate::manifest::{Crossing, Entries as _, UncoveredItem, Unverified, json::entry_line};
 use crate::sandbox::Enforced;
 use crate::session::Collected;
-use crate::trouble::Trouble;
 
 /// Writes the first line: the version, and which layers of the sandbox hold.
 ///
@@ -49,7 +49,7 @@ pub fn progress(out: &mut impl Write, entries: u64, bytes: u64) -> io::Result<()
 ///
 /// # Errors
 /// Those of `out`.
-pub fn failed(out: &mut impl Write, trouble: &Trouble) -> io::Result<()> {
+pub fn failed(out: &mut impl Write, trouble: &Error) -> io::Result<()> {
     writeln!(out, "{}", json!({ "failed": trouble_value(trouble) }))?;
     out.flush()
 }
@@ -62,7 +62,7 @@ pub fn check(
     out: &mut impl Write,
     name: &str,
     resolved_root: Option<&str>,
-    collection: &Result<Collected, Trouble>,
+    collection: &Result<Collected, Error>,
 ) -> io::Result<()> {
     let trouble = collection.as_ref().err().map(trouble_value);
     let mut lines = Lines { out, hasher: Sha256::new(), count: 0 };
@@ -118,7 +118,7 @@ pub fn check(
 ///
 /// # Errors
 /// Those of `out`.
-pub fn engine(out: &mut impl Write, socket: &str, inventory: &Result<Inventory, Trouble>) -> io::Result<()> {
+pub fn engine(out: &mut impl Write, socket: &str, inventory: &Result<Inventory, Error>) -> io::Result<()> {
     let (quoted, failed) = (json!(socket), json!(inventory.as_ref().err().map(trouble_value)));
     let mut lines = Lines { out, hasher: Sha256::new(), count: 0 };
     writeln!(lines.out, "{{\"engine\":{quoted},\"failed\":{failed}}}")?;
@@ -137,8 +137,8 @@ pub fn done(out: &mut impl Write, sections: usize) -> io::Result<()> {
     out.flush()
 }
 
-fn trouble_value(trouble: &Trouble) -> Value {
-    json!({ "problem": trouble.problem, "remedy": trouble.remedy })
+fn trouble_value(trouble: &Error) -> Value {
+    json!({ "problem": trouble.problem, "remedy": trouble.help })
 }
 
 /// The lines of a check or an engine, between its first and last line.

@@ -3,10 +3,10 @@
 use std::io;
 
 use super::PROTOCOL;
+use crate::error::Error;
 use crate::path::{EntryPath, Prose, escaped};
-use crate::trouble::Trouble;
 
-/// Why an answer is refused. The caller adds the server's name; [`remedy`](Self::remedy) says what to do.
+/// Why an answer is refused. The caller adds the server's name; [`help`](Self::help) says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     #[error("its answer could not be read: {0}")]
@@ -38,7 +38,7 @@ pub enum AnswerError {
     Abandoned,
     /// The server reports why it can't answer.
     #[error("it says: {}", Prose(&.0.problem))]
-    Told(Trouble),
+    Told(Error),
 }
 
 impl AnswerError {
@@ -50,7 +50,7 @@ impl AnswerError {
 
     /// What to do about it.
     #[must_use]
-    pub fn remedy(&self) -> String {
+    pub fn help(&self) -> String {
         match self {
             Self::Nothing => "run `ssh HOST driftlock collect </dev/null` by hand; check that it starts, and that no forced command (`ForceCommand`, `command=` in authorized_keys) runs something else"
                 .to_owned(),
@@ -79,7 +79,7 @@ impl AnswerError {
             Self::TooDifferent { .. } => {
                 "check that `server_root` is the same tree there; if it is, don't trust that machine".to_owned()
             }
-            Self::Told(trouble) => Prose(&trouble.remedy).to_string(),
+            Self::Told(trouble) => Prose(&trouble.help).to_string(),
         }
     }
 }

@@ -16,10 +16,10 @@ use super::decode::{Answer, DoneLine};
 use super::{AnswerError, LINE_LIMIT};
 use crate::compare::LiveStatus;
 use crate::digest::Sha256;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Sha256Digest;
 use crate::manifest::bytes::{joined, split};
 use crate::path::{EntryPath, escaped};
-use crate::trouble::Trouble;
 
 /// The most entries of a request.
 pub const MOST: usize = 1000;
@@ -139,14 +139,18 @@ pub struct AskedAbout {
 ///
 /// # Errors
 /// The request is too large.
-pub fn line(wanted: &[Wanted<'_>]) -> Result<Vec<u8>, Trouble> {
+pub fn line(wanted: &[Wanted<'_>]) -> Result<Vec<u8>, Error> {
     let item = |wanted: &Wanted<'_>| {
         let (path, path_base64) = split(wanted.path.as_bytes());
         Item { check: wanted.check.to_owned(), path, path_base64, contents: wanted.contents.is_some() }
     };
     let request = Request { further: wanted.iter().map(item).collect() };
     let failed = |problem: String| {
-        Trouble::new(format!("the drifted entries can't be requested: {problem}"), "select fewer checks with --check")
+        Error::new(
+            ErrorKind::Server,
+            format!("the drifted entries can't be requested: {problem}"),
+            "select fewer checks with --check",
+        )
     };
     let mut line = serde_json::to_vec(&request).map_err(|error| failed(error.to_string()))?;
     line.push(b'\n');
@@ -160,9 +164,10 @@ pub fn line(wanted: &[Wanted<'_>]) -> Result<Vec<u8>, Trouble> {
 ///
 /// # Errors
 /// The request is malformed, too large, or not in order.
-pub fn parse(line: &[u8], checks: &[&str]) -> Result<Vec<AskedAbout>, Trouble> {
+pub fn parse(line: &[u8], checks: &[&str]) -> Result<Vec<AskedAbout>, Error> {
     let refused = |problem: &str| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Server,
             format!("the second request is refused: {}", escaped(problem.as_bytes())),
             "send it with driftlock of the same version as this one",
         )

@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 
 use super::PROTOCOL;
 use crate::declaration::{Check, Declaration, Format, LockFormat};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Kind;
 use crate::path::escaped;
-use crate::trouble::Trouble;
 
 /// The longest request, in bytes: the limit of a declaration.
 pub const LIMIT: u64 = 4 << 20;
@@ -82,11 +82,12 @@ struct Read<'a> {
 ///
 /// # Errors
 /// The request is too large.
-pub fn line(asked: &[Asked<'_>], require_sandbox: bool, extent: Extent) -> Result<Vec<u8>, Trouble> {
+pub fn line(asked: &[Asked<'_>], require_sandbox: bool, extent: Extent) -> Result<Vec<u8>, Error> {
     let extent = extent.name();
     let request = Written { driftlock_collect: PROTOCOL, require_sandbox, extent, declaration: Checks(asked) };
-    let failed =
-        |problem: String| Trouble::new(format!("the checks can't be requested: {problem}"), "declare fewer checks");
+    let failed = |problem: String| {
+        Error::new(ErrorKind::Server, format!("the checks can't be requested: {problem}"), "declare fewer checks")
+    };
     let mut line = serde_json::to_vec(&request).map_err(|error| failed(error.to_string()))?;
     line.push(b'\n');
     if line.len() as u64 > LIMIT {
@@ -99,9 +100,10 @@ pub fn line(asked: &[Asked<'_>], require_sandbox: bool, extent: Extent) -> Resul
 ///
 /// # Errors
 /// The request is malformed, has another version, or its checks are invalid.
-pub fn parse(line: &[u8]) -> Result<Request, Trouble> {
+pub fn parse(line: &[u8]) -> Result<Request, Error> {
     let refused = |problem: String| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Server,
             format!("the request is refused: {}", escaped(problem.as_bytes())),
             "send it with `driftlock check --server` of the same version as this one",
         )

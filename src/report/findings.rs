@@ -10,7 +10,7 @@ use super::places::{Place, Places};
 use super::row::Row;
 use super::text::describe;
 use super::uncovered;
-use super::{CheckReport, HostReport, Outcome, Report, RunInfo, SEAL, Status, Trouble};
+use super::{CheckReport, Error, HostReport, Outcome, Report, RunInfo, SEAL, Status};
 use crate::compare::{Change, Comparison, Drift, UnverifiedEntry};
 use crate::manifest::{Kind, Uncovered};
 use crate::path::{EntryPath, ROOT, escaped};
@@ -19,7 +19,7 @@ use crate::path::{EntryPath, ROOT, escaped};
 #[derive(Clone, Copy, Debug)]
 pub enum Finding<'a> {
     MissingLock,
-    Failed(&'a Trouble),
+    Failed(&'a Error),
     Drift(&'a Drift),
     Unverified(&'a UnverifiedEntry),
     /// Only if the check says that this is trouble.
@@ -120,8 +120,8 @@ impl<'a> Failed<'a> {
                 None => finding.message(check),
             },
             (Some(check), finding) => finding.message(check),
-            (None, Finding::Failed(trouble)) if matches!(self.row, Row::Seal(_)) => with_remedy(trouble),
-            (None, Finding::Failed(trouble)) => format!("not collected: {}", with_remedy(trouble)),
+            (None, Finding::Failed(trouble)) if matches!(self.row, Row::Seal(_)) => with_help(trouble),
+            (None, Finding::Failed(trouble)) => format!("not collected: {}", with_help(trouble)),
             (None, _) => String::new(),
         }
     }
@@ -146,8 +146,8 @@ impl<'a> Failed<'a> {
     }
 }
 
-fn with_remedy(Trouble { problem, remedy }: &Trouble) -> String {
-    if remedy.is_empty() { Prose(problem).to_string() } else { format!("{}; to do: {}", Prose(problem), Prose(remedy)) }
+fn with_help(Error { problem, help, .. }: &Error) -> String {
+    if help.is_empty() { Prose(problem).to_string() } else { format!("{}; to do: {}", Prose(problem), Prose(help)) }
 }
 
 impl Finding<'_> {
@@ -180,7 +180,7 @@ impl Finding<'_> {
                 let (lock, name) = (escaped(check.lock.as_bytes()), escaped(check.name.as_bytes()));
                 format!("missing lock file: {lock}; run `driftlock lock --check {name}`")
             }
-            Self::Failed(trouble) => with_remedy(trouble),
+            Self::Failed(trouble) => with_help(trouble),
             Self::Drift(drift) => {
                 let (label, text) = (describe::label(drift.change), describe::drift(&check.root, drift));
                 let text = if check.kind.is_of_containers() { text.trim_start_matches("container, ") } else { &text };

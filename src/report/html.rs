@@ -178,12 +178,12 @@ fn notes(out: &mut impl Write, report: &Report) -> io::Result<()> {
         writeln!(out, "<p class=\"note idle\"><b>Baseline sealed</b> by {}, serial {serial}</p>", Text(&who))?;
     }
     for trouble in seal.iter().flat_map(|seal| &seal.troubles) {
-        let (problem, remedy) = (Prose(&trouble.problem).to_string(), Prose(&trouble.remedy).to_string());
+        let (problem, help) = (Prose(&trouble.problem).to_string(), Prose(&trouble.help).to_string());
         writeln!(
             out,
             "<p class=\"note bad\"><b>Seal</b> {}<span class=\"under\">To do: {}</span></p>",
             Text(&problem),
-            Text(&remedy)
+            Text(&help)
         )?;
     }
     for lock in report.missing_locks() {
@@ -199,12 +199,12 @@ fn of_server(out: &mut impl Write, server: &ServerReport) -> io::Result<()> {
         writeln!(out, "<p class=\"note warn\"><b>{layer} did not hold</b> on the server while it was read.</p>")?;
     }
     if let Some(trouble) = &server.trouble {
-        let (problem, remedy) = (Prose(&trouble.problem).to_string(), Prose(&trouble.remedy).to_string());
+        let (problem, help) = (Prose(&trouble.problem).to_string(), Prose(&trouble.help).to_string());
         writeln!(
             out,
             "<p class=\"note bad\"><b>Not collected</b> {}<span class=\"under\">To do: {}</span></p>",
             Text(&problem),
-            Text(&remedy)
+            Text(&help)
         )?;
     }
     Ok(())

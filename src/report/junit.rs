@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use super::findings::{self, sentence};
 use super::format::Prose;
 use super::row::Row;
-use super::{CheckReport, HostReport, Report, RunInfo, Status, Trouble};
+use super::{CheckReport, Error, HostReport, Report, RunInfo, Status};
 use crate::path::to_escape;
 
 /// Writes the report: one test suite, or one for each server.
@@ -122,9 +122,9 @@ fn case(out: &mut impl Write, row: Row<'_>, class: &str) -> io::Result<()> {
             result(out, ("failure", "missing_lock"), "lock files are missing", missing)?;
         }
         Row::Collection(server) => {
-            if let Some(Trouble { problem, remedy }) = &server.trouble {
-                let remedy = format!("to do: {}", Prose(remedy));
-                result(out, ("error", "trouble"), &Prose(problem).to_string(), std::iter::once(remedy))?;
+            if let Some(Error { problem, help, .. }) = &server.trouble {
+                let help = format!("to do: {}", Prose(help));
+                result(out, ("error", "trouble"), &Prose(problem).to_string(), std::iter::once(help))?;
             }
         }
         Row::Seal(seal) => {

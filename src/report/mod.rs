@@ -38,10 +38,10 @@ use std::time::Duration;
 
 use crate::baseline::OldLock;
 use crate::compare::{Comparison, Counts};
+pub use crate::error::{Error, ErrorKind};
 use crate::manifest::{Crossing, Kind, Uncovered};
 use crate::remote::Head;
 use crate::sandbox::Enforced;
-pub use crate::trouble::Trouble;
 use chain::Previous;
 use next::Ground;
 use seal::SealReport;
@@ -115,7 +115,7 @@ pub struct ServerReport {
     /// The driftlock that answered there, if one did.
     pub head: Option<Head>,
     /// Why not everything could be collected; `None` if it was.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<Error>,
 }
 
 /// The result of one check.
@@ -158,7 +158,7 @@ pub enum Outcome {
         live_digest: Option<String>,
     },
     /// The check could not be carried out: the root, the lock, or something else is wrong.
-    Failed(Trouble),
+    Failed(Error),
     /// Its lock file is missing; the check `lock_files_exist` fails for that.
     NoLock,
     /// Its `modes` do not have the mode of this run.
@@ -251,7 +251,7 @@ impl HostReport {
 
     /// Why not everything could be collected; nothing if it was.
     #[must_use]
-    pub fn trouble(&self) -> Option<&Trouble> {
+    pub fn trouble(&self) -> Option<&Error> {
         self.server.as_ref()?.trouble.as_ref()
     }
 

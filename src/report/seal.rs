@@ -1,6 +1,6 @@
 //! The result of verifying the seal of the baseline.
 
-use super::{Status, Trouble};
+use super::{Error, Status};
 
 /// The result of verifying a seal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct SealReport {
     /// The seal; `None` if its signature could not be verified.
     pub sealed: Option<Sealed>,
     /// Why the seal is refused, and what is not as it was sealed.
-    pub troubles: Vec<Trouble>,
+    pub troubles: Vec<Error>,
 }
 
 impl SealReport {

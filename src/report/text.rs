@@ -174,7 +174,7 @@ fn collection(page: &mut Page<impl Write>, server: &ServerReport) -> io::Result<
         None => page.line(Tag::Pass, format_args!("Server state collected successfully")),
         Some(trouble) => {
             page.line(Tag::Fail, format_args!("{name}: {}", Prose(&trouble.problem)))?;
-            page.detail(format_args!("{}", Prose(&trouble.remedy)))
+            page.detail(format_args!("{}", Prose(&trouble.help)))
         }
     }
 }
@@ -215,7 +215,7 @@ fn check(page: &mut Page<impl Write>, check: &CheckReport, mode: &str) -> io::Re
         Outcome::Failed(trouble) => {
             let name = escaped(check.name.as_bytes());
             page.line(Tag::Fail, format_args!("{name}: {}", Prose(&trouble.problem)))?;
-            page.detail(format_args!("{}", Prose(&trouble.remedy)))?;
+            page.detail(format_args!("{}", Prose(&trouble.help)))?;
         }
         Outcome::Compared { comparison, .. } => {
             let groups = group::groups(check.kind, &comparison.drift);
@@ -370,9 +370,9 @@ fn unverified(
             }
         }
         // Entries in a row with the same remedy share it.
-        let remedy = entry.reason.remedy();
-        if shown_entries.peek().is_none_or(|next| next.reason.remedy() != remedy) {
-            page.detail(format_args!("{remedy}"))?;
+        let help = entry.reason.help();
+        if shown_entries.peek().is_none_or(|next| next.reason.help() != help) {
+            page.detail(format_args!("{help}"))?;
         }
     }
     match own.get(page.lines..) {

@@ -47,7 +47,7 @@ pub fn sentences(root: &str, all: &[Uncovered]) -> Vec<String> {
 }
 
 /// What to do about them.
-pub fn remedy(all: &[Uncovered]) -> &'static str {
+pub fn help(all: &[Uncovered]) -> &'static str {
     let has = |list| all.iter().any(|uncovered| matches!(uncovered, Uncovered::Glob { list: of, .. } if *of == list));
     if has(GlobList::Containers) {
         return "correct the patterns, which are for names of containers, or remove them";

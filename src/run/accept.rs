@@ -12,11 +12,11 @@ use crate::baseline::Baseline;
 use crate::capability;
 use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::declaration::{Check, Server};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Sha256Digest, json};
 use crate::path::escaped;
 use crate::session::{Collected, OpenCheck, Run};
 use crate::shell;
-use crate::trouble::Trouble;
 
 /// A check with its drift.
 pub struct Case<'r> {
@@ -39,7 +39,7 @@ pub struct New<'c, 'r> {
 }
 
 /// The drift of a check, or why it is not known.
-pub type Found<'r> = Result<Case<'r>, Trouble>;
+pub type Found<'r> = Result<Case<'r>, Error>;
 
 /// The drift of the checks for this machine.
 pub fn here(run: &Run, follow: impl Follow) -> Vec<Found<'_>> {
@@ -62,7 +62,7 @@ pub fn of_export<'r>(run: &'r Run, shown: &str) -> Vec<Found<'r>> {
 ///
 /// # Errors
 /// The server can't be reached, or does not answer in full.
-pub fn of_server<'r>(run: &'r Run, connection: Connection<'_>, server: &'r Server) -> Result<Vec<Found<'r>>, Trouble> {
+pub fn of_server<'r>(run: &'r Run, connection: Connection<'_>, server: &'r Server) -> Result<Vec<Found<'r>>, Error> {
     let there = run.session.declared.declaration.roots_on_servers();
     let (live, _) = state::of_server(run, connection, server)?;
     let found = live
@@ -86,19 +86,21 @@ fn places(there: &HashMap<&str, Vec<&Path>>, check: &Check, asked: Option<String
 }
 
 impl<'r> Case<'r> {
-    fn new(open: OpenCheck<'r>, places: Vec<String>, live: Collected) -> Result<Self, Trouble> {
+    fn new(open: OpenCheck<'r>, places: Vec<String>, live: Collected) -> Result<Self, Error> {
         let check = open.check;
         let name = shell::word(check.name.as_bytes());
         let refused = |error: &AcceptError| error.trouble(&check.name);
         let mut lock = open.lock()?.ok_or_else(|| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Lock,
                 format!("the check {} has no lock that could accept changes", check.name),
                 format!("write it: {}", open.run.session.lock_line(check)),
             )
         })?;
         if lock.old().is_some() {
             let lock = open.lock_path();
-            return Err(Trouble::new(
+            return Err(Error::new(
+                ErrorKind::Lock,
                 format!("{} is an old lock, which can't record the live state", escaped(lock.as_bytes())),
                 format!("write a new one: driftlock lock --check {name}"),
             ));
@@ -116,7 +118,7 @@ impl<'r> Case<'r> {
     ///
     /// # Errors
     /// Something that was chosen can't be accepted.
-    pub fn with<'c>(&'c self, choice: &Choice) -> Result<New<'c, 'r>, Trouble> {
+    pub fn with<'c>(&'c self, choice: &Choice) -> Result<New<'c, 'r>, Error> {
         let open = &self.check;
         let check = open.check;
         let refused = |error: AcceptError| error.trouble(&check.name);
@@ -127,7 +129,8 @@ impl<'r> Case<'r> {
         let misfits = open.misfits(&self.live)?;
         let misfits: HashSet<_> = misfits.different.iter().chain(&misfits.missing).collect();
         if let Some(drift) = taken.drift.iter().find(|drift| misfits.contains(&drift.path)) {
-            return Err(Trouble::new(
+            return Err(Error::new(
+                ErrorKind::Lock,
                 format!("{} is not what the Compose files of the check {} declare", drift.path, check.name),
                 "start the stack as its files declare, or write the file that `config` names again",
             ));
@@ -142,10 +145,11 @@ impl<'r> Case<'r> {
     }
 
     /// Opens the lock again, and checks that it is still the one that was compared.
-    fn same_lock(&self) -> Result<Baseline, Trouble> {
+    fn same_lock(&self) -> Result<Baseline, Error> {
         match self.check.lock()? {
             Some(lock) if lock.identity() == self.lock => Ok(lock),
-            _ => Err(Trouble::new(
+            _ => Err(Error::new(
+                ErrorKind::Lock,
                 format!("the lock {} was changed during the run", escaped(self.check.lock_path().as_bytes())),
                 "run it again; nothing was accepted into it",
             )),
@@ -164,7 +168,7 @@ impl New<'_, '_> {
     ///
     /// # Errors
     /// The lock is not the one that was compared any more, and those of the file system.
-    pub fn write(&self, tell: impl FnOnce(&Trouble)) -> Result<(), Trouble> {
+    pub fn write(&self, tell: impl FnOnce(&Error)) -> Result<(), Error> {
         self.case.same_lock()?;
         if let Some(warning) = touched(self.case.check.check, &self.entries) {
             tell(&warning);

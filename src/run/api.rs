@@ -11,20 +11,20 @@ use crate::accept::Names;
 use crate::capability;
 use crate::compare::{self, Comparison};
 use crate::digest::{Sha256, Sha256Digest, nar};
+use crate::error::Error;
 use crate::manifest::{LockError, json};
 use crate::report::{Report, RunInfo, Scope};
 use crate::session::{LocksAccess, OpenCheck, Plan, Reads, Run, Session};
-use crate::trouble::Trouble;
 
 /// Opens everything that a plan needs on this machine. `what` is the command, for messages.
-fn open(plan: &Plan, access: LocksAccess, what: &str) -> Result<Session, Trouble> {
+fn open(plan: &Plan, access: LocksAccess, what: &str) -> Result<Session, Error> {
     let session = Session::open(plan, access, &Reads::Here)?;
     session.for_this_machine(what)?;
     Ok(session)
 }
 
 /// Opens it and enters the sandbox.
-fn enter(plan: &Plan, access: LocksAccess, what: &str) -> Result<Run, Trouble> {
+fn enter(plan: &Plan, access: LocksAccess, what: &str) -> Result<Run, Error> {
     open(plan, access, what)?.enter(&[])
 }
 
@@ -41,12 +41,12 @@ fn enter(plan: &Plan, access: LocksAccess, what: &str) -> Result<Run, Trouble> {
 /// let Outcome::Compared { comparison, .. } = &report.hosts[0].checks[0].outcome else { panic!("{report:?}") };
 /// let drift = &comparison.drift[0];
 /// assert_eq!((drift.path.to_string(), drift.change), ("edge-traefik/docker-compose.yml".into(), Change::Modified));
-/// # Ok::<(), driftlock::Trouble>(())
+/// # Ok::<(), driftlock::Error>(())
 /// ```
 ///
 /// # Errors
 /// The run can't start. Trouble of single checks is in the report.
-pub fn check(plan: &Plan) -> Result<Report, Trouble> {
+pub fn check(plan: &Plan) -> Result<Report, Error> {
     let (timestamp, started) = capability::now();
     let mut session = open(plan, LocksAccess::Read, "check")?;
     let sealing = Sealing::open(&SealPlan::default(), &mut session)?;
@@ -74,9 +74,9 @@ pub struct Locked {
     /// The lock file as the declaration names it.
     pub path: String,
     /// How the lock changed, or why it did not.
-    pub change: Result<Change, Trouble>,
+    pub change: Result<Change, Error>,
     /// Reasons why the lock may not be a good baseline.
-    pub warnings: Vec<Trouble>,
+    pub warnings: Vec<Error>,
 }
 
 /// Reads the checks of this machine, and writes the locks that change. With `dry_run`, writes nothing.
@@ -90,12 +90,12 @@ pub struct Locked {
 /// for locked in lock(&Plan::of("examples/odoo-stack/driftlock.toml"), dry_run)? {
 ///     assert!(!locked.change?.written, "{} would change", locked.path);
 /// }
-/// # Ok::<(), driftlock::Trouble>(())
+/// # Ok::<(), driftlock::Error>(())
 /// ```
 ///
 /// # Errors
 /// The run can't start.
-pub fn lock(plan: &Plan, dry_run: bool) -> Result<Vec<Locked>, Trouble> {
+pub fn lock(plan: &Plan, dry_run: bool) -> Result<Vec<Locked>, Error> {
     let run = enter(plan, if dry_run { LocksAccess::Read } else { LocksAccess::Write }, "lock")?;
     let live = state::here(&run, run.checks().filter(OpenCheck::applies), Unfollowed);
     let locks = super::lock::lock(live).into_iter().filter_map(|lock| {
@@ -109,7 +109,7 @@ pub fn lock(plan: &Plan, dry_run: bool) -> Result<Vec<Locked>, Trouble> {
 #[derive(Debug)]
 pub struct Drifted {
     pub check: String,
-    pub found: Result<Comparison, Trouble>,
+    pub found: Result<Comparison, Error>,
 }
 
 /// Reads the checks of this machine, and compares each with its lock, without verdicts.
@@ -122,12 +122,12 @@ pub struct Drifted {
 /// let drifted = diff(&Plan::of("examples/odoo-stack-drifted/driftlock.toml"))?;
 /// let counts = drifted.into_iter().map(|drifted| Ok(drifted.found?.counts.drifted));
 /// assert_eq!(counts.collect::<Result<Vec<_>, _>>()?, [2, 5]);
-/// # Ok::<(), driftlock::Trouble>(())
+/// # Ok::<(), driftlock::Error>(())
 /// ```
 ///
 /// # Errors
 /// The run can't start.
-pub fn diff(plan: &Plan) -> Result<Vec<Drifted>, Trouble> {
+pub fn diff(plan: &Plan) -> Result<Vec<Drifted>, Error> {
     let run = enter(plan, LocksAccess::Read, "compare")?;
     let found = differing::patch::here(&run, Unfollowed).found.into_iter();
     Ok(found.map(|found| Drifted { check: found.check.check.name.clone(), found: found.compared }).collect())
@@ -139,7 +139,7 @@ pub struct Exported {
     /// Each exported check, with the number of its entries.
     pub checks: Vec<(String, u64)>,
     /// What is missing and why, and reasons why a lock may not be a good baseline.
-    pub told: Vec<Trouble>,
+    pub told: Vec<Error>,
     /// Whether nothing is missing.
     pub is_whole: bool,
 }
@@ -159,7 +159,7 @@ pub struct Exported {
 ///
 /// # Errors
 /// The run can't start, or the directory can't be written to.
-pub fn export(plan: &Plan, output: &Path) -> Result<Exported, Trouble> {
+pub fn export(plan: &Plan, output: &Path) -> Result<Exported, Error> {
     let session = Session::open(plan, LocksAccess::Read, &Reads::Everything)?;
     let directory = exporting::open(&session, output)?;
     let run = session.enter([&directory])?;
@@ -192,7 +192,7 @@ pub struct Accepted {
 /// let accepted = accept(&plan, ["infra/stacks/edge-traefik/docker-compose.yml"], dry_run)?;
 /// assert_eq!(accepted[0].check, "compose_hashes");
 /// assert_eq!(accepted[0].taken.counts.drifted, 1);
-/// # Ok::<(), driftlock::Trouble>(())
+/// # Ok::<(), driftlock::Error>(())
 /// ```
 ///
 /// # Errors
@@ -202,7 +202,7 @@ pub fn accept<P: AsRef<OsStr>>(
     plan: &Plan,
     paths: impl IntoIterator<Item = P>,
     dry_run: bool,
-) -> Result<Vec<Accepted>, Trouble> {
+) -> Result<Vec<Accepted>, Error> {
     let paths: Vec<P> = paths.into_iter().collect();
     let names = Names::new(paths.iter().map(AsRef::as_ref))?;
     let run = enter(plan, if dry_run { LocksAccess::Read } else { LocksAccess::Write }, "accept")?;

@@ -11,13 +11,13 @@ use rustix::fs::{SeekFrom, seek, tell};
 use super::locked::Locked;
 use crate::baseline::{Baseline, Whole};
 use crate::capability::{Directory, shown};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Sha256Digest;
 use crate::session::{OpenCheck, Run, Session, not_written};
 use crate::stat_cache::binding::Binding;
 use crate::stat_cache::location::{Loaded, Location, Root};
 use crate::stat_cache::{CacheUpdates, CacheView, CheckCache, Equal, Moment, Stamp};
 use crate::store;
-use crate::trouble::Trouble;
 use crate::walk;
 
 /// The cache of the lock files.
@@ -81,7 +81,7 @@ pub type Note = fn(&str);
 
 /// The cache of a run. If something is wrong with it, a message says so, and everything is read.
 pub struct StatCache {
-    location: Result<Location, Trouble>,
+    location: Result<Location, Error>,
     /// The checks of the run, in order.
     checks: Vec<Cached>,
     binding: Sha256Digest,
@@ -97,14 +97,11 @@ impl StatCache {
     /// # Errors
     /// The cache is where no cache may be: where a check would record it, or with the locks. Anything else that is
     /// wrong with it is trouble that does not stop the check.
-    pub fn open(file: &Path, session: &Session, note: Note) -> Result<Self, Trouble> {
+    pub fn open(file: &Path, session: &Session, note: Note) -> Result<Self, Error> {
         let location = Location::open(file);
         if let Ok(Location { directory, name, .. }) = &location {
-            keep_apart(directory, name, session).map_err(|trouble| {
-                Trouble::new(
-                    trouble.problem,
-                    "name a FILE with --stat-cache in a directory of its own, outside every root",
-                )
+            keep_apart(directory, name, session).map_err(|error| {
+                error.with_help("name a FILE with --stat-cache in a directory of its own, outside every root")
             })?;
         }
         let checks = session.roots().map(|(check, root)| {
@@ -196,7 +193,7 @@ impl StatCache {
     ///
     /// # Errors
     /// Why it was not written.
-    pub fn save(self) -> Result<(), Trouble> {
+    pub fn save(self) -> Result<(), Error> {
         let location = self.location?;
         let mut changed = self.outdated;
         // The walk is over, so no thread uses it any more.
@@ -232,14 +229,15 @@ impl StatCache {
 
 /// Refuses a directory whose files a check would record, one above a root, and one that overlaps with the locks, which
 /// this run may only read.
-fn keep_apart(directory: &Directory, name: &str, session: &Session) -> Result<(), Trouble> {
+fn keep_apart(directory: &Directory, name: &str, session: &Session) -> Result<(), Error> {
     let Some(ours) = &directory.resolved else { return Ok(()) };
     for name in [name.to_owned(), store::temporary(name)] {
         session.keep_apart(ours, "stat cache's", true, |_| name.clone())?;
     }
     let locks = session.locks().and_then(|locks| locks.resolved.as_deref());
     match locks {
-        Some(locks) if locks.starts_with(ours) || ours.starts_with(locks) => Err(Trouble::new(
+        Some(locks) if locks.starts_with(ours) || ours.starts_with(locks) => Err(Error::new(
+            ErrorKind::Usage,
             format!("the locks directory {} and the stat cache's directory {} overlap", shown(locks), shown(ours)),
             "",
         )),

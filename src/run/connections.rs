@@ -7,12 +7,12 @@ use super::servers::{Pushed, Servers};
 use crate::capability::launcher::{self, Launcher, Streams};
 use crate::capability::{self, Program, shown};
 use crate::declaration::{self, Server};
+use crate::error::{Error, ErrorKind};
 use crate::remote::connection::{FollowUp, Limits, Monitor, RequestOptions, ServerOutput, with_monitor};
 use crate::remote::request::{self, Asked, Extent};
 use crate::remote::{Answer, AnswerError, Head, push, ssh};
 use crate::sandbox::Requirement;
 use crate::session::{Session, for_nothing, in_order, some};
-use crate::trouble::Trouble;
 
 /// A server of a run.
 pub struct Target {
@@ -20,7 +20,7 @@ pub struct Target {
     /// The command that a person would type to run something there.
     pub typed: String,
     /// Why it can't be connected to.
-    trouble: Option<Trouble>,
+    trouble: Option<Error>,
 }
 
 /// The servers of a run.
@@ -56,7 +56,7 @@ struct Shared {
 ///
 /// # Errors
 /// A server is invalid, no server is asked for anything, the program can't be sent, or the launcher can't be started.
-pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(Targets, Connections), Trouble> {
+pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(Targets, Connections), Error> {
     let declared = &session.declared;
     let (servers, passed_over): (Vec<_>, Vec<_>) =
         wanted.meant(declared)?.into_iter().partition(|server| !session.checks_of(server).is_empty());
@@ -65,8 +65,9 @@ pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(T
         return Err(for_nothing(&names, &session.checks().map(|check| check.name.as_str()).collect::<Vec<_>>()));
     }
     let user = wanted.user.as_deref().map(declaration::user).transpose();
-    let user = user
-        .map_err(|problem| Trouble::new(format!("--ssh-user: {problem}"), "name a user that exists on the servers"))?;
+    let user = user.map_err(|problem| {
+        Error::new(ErrorKind::Usage, format!("--ssh-user: {problem}"), "name a user that exists on the servers")
+    })?;
     let program = match &wanted.program {
         Pushed::Nothing => None,
         Pushed::Own => Some(capability::program(None)?),
@@ -76,7 +77,8 @@ pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(T
         None if contents => "driftlock collect --contents".to_owned(),
         None => "driftlock collect".to_owned(),
         Some(program) => push::command(program, contents).map_err(|error| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Server,
                 format!("the program to send could not be read: {error}"),
                 "check the path and its permissions, or name another program",
             )
@@ -92,7 +94,7 @@ pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(T
         let key = ssh::key(server, &overrides, &declared.base)?;
         (!key.starts_with("~") && !capability::exists(&key)).then(|| {
             let problem = format!("its private key {} does not exist", shown(&key));
-            Trouble::new(problem, "correct `key` in the declaration, or --ssh-key")
+            Error::new(ErrorKind::Usage, problem, "correct `key` in the declaration, or --ssh-key")
         })
     };
     let target = |server: Server| Target {
@@ -123,14 +125,14 @@ impl Targets {
 
     /// A note about servers that are skipped, because they are asked for none of the checks of this run.
     #[must_use]
-    pub fn told_passed_over(&self, session: &Session) -> Option<Trouble> {
+    pub fn told_passed_over(&self, session: &Session) -> Option<Error> {
         let names: Vec<_> = self.passed_over.iter().map(|server| server.name.as_str()).collect();
         if names.is_empty() {
             return None;
         }
         let (are, checks) = (if names.len() == 1 { "is" } else { "are" }, session.checks());
         let checks = some(&checks.map(|check| check.name.as_str()).collect::<Vec<_>>(), "or");
-        Some(Trouble::new(format!("{} {are} not asked for {checks}", some(&names, "and")), ""))
+        Some(Error::new(ErrorKind::Usage, format!("{} {are} not asked for {checks}", some(&names, "and")), ""))
     }
 }
 
@@ -177,8 +179,10 @@ impl Connections {
     ///
     /// # Errors
     /// Several servers are named. `what` says why that is not possible.
-    pub fn only<'t>(self, targets: &'t Targets, what: &str) -> Result<Exactly<'t, 1>, Trouble> {
-        let several = || Trouble::new(format!("{what}, and {} are named", targets.named()), "name one with --server");
+    pub fn only<'t>(self, targets: &'t Targets, what: &str) -> Result<Exactly<'t, 1>, Error> {
+        let several = || {
+            Error::new(ErrorKind::Usage, format!("{what}, and {} are named", targets.named()), "name one with --server")
+        };
         self.exactly(targets).ok_or_else(several)
     }
 
@@ -248,7 +252,7 @@ impl Connection<'_> {
         asked: &[Asked<'_>],
         extent: Extent,
         read: impl FnOnce(Answer<BufReader<ServerOutput<'_>>>) -> Result<(), AnswerError>,
-    ) -> (Option<Head>, Result<(), Trouble>) {
+    ) -> (Option<Head>, Result<(), Error>) {
         self.converse(asked, extent, |answer, way| {
             // This closes the stream, so the server knows that nothing else is asked.
             drop(way);
@@ -266,7 +270,7 @@ impl Connection<'_> {
         asked: &[Asked<'_>],
         extent: Extent,
         read: impl FnOnce(Answer<BufReader<ServerOutput<'_>>>, Option<FollowUp<'_>>) -> Result<(), AnswerError>,
-    ) -> (Option<Head>, Result<(), Trouble>) {
+    ) -> (Option<Head>, Result<(), Error>) {
         let Shared { program, contents, requirement, .. } = self.shared;
         let request = match self.request(asked, extent) {
             Ok(request) => request,
@@ -280,9 +284,10 @@ impl Connection<'_> {
     }
 
     /// The bytes of the request.
-    fn request(&self, asked: &[Asked<'_>], extent: Extent) -> Result<Vec<u8>, Trouble> {
+    fn request(&self, asked: &[Asked<'_>], extent: Extent) -> Result<Vec<u8>, Error> {
         if asked.is_empty() {
-            let trouble = Trouble::new(
+            let trouble = Error::new(
+                ErrorKind::Usage,
                 "there is nothing to check on it: no check for it has a lock",
                 "declare a check whose `modes` have \"server\", and lock it",
             );

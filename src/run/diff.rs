@@ -13,9 +13,9 @@ use crate::baseline::Baseline;
 use crate::capability::shown;
 use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::declaration::{Check, LockFormat};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Kind, LockError};
 use crate::session::{OpenCheck, Run, Wanted};
-use crate::trouble::Trouble;
 
 /// Compares two locks, with the paths of their files.
 ///
@@ -24,18 +24,20 @@ use crate::trouble::Trouble;
 pub fn locks(
     (a, before): (&Path, &mut Baseline),
     (b, now): (&Path, &mut Baseline),
-) -> Result<(Kind, Comparison), Trouble> {
+) -> Result<(Kind, Comparison), Error> {
     if let (Baseline::Json(before), Baseline::Json(now)) = (&*before, &*now)
         && before.header().attributes != now.header().attributes
     {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Lock,
             format!("{} and {} were written with different attributes", shown(a), shown(b)),
             "compare locks that were written with the same `attributes`",
         ));
     }
     let kind = kind(now);
     if before.old() != now.old() && now.old().is_some() {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Lock,
             format!("{} is an old lock, which does not record everything that {} does", shown(b), shown(a)),
             "name the old lock first",
         ));
@@ -45,7 +47,8 @@ pub fn locks(
     let found = compare::compare_baseline(&mut DifferenceBudget::default(), before, now)
         .map_err(|error| refused(a, b, &error))?;
     if is_text && have_no_path_in_common(&found) {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Lock,
             format!("{} and {} have no path in common", shown(a), shown(b)),
             format!(
                 "if one is a lock of the old scripts, its paths begin with the root: compare it with the live state, \
@@ -64,9 +67,9 @@ pub fn locks(
 pub fn with_live<'r>(
     run: &'r Run,
     (a, file): (&Path, File),
-    read: impl FnOnce(File) -> Result<Baseline, Trouble>,
+    read: impl FnOnce(File) -> Result<Baseline, Error>,
     follow: impl Follow,
-) -> Result<(OpenCheck<'r>, Comparison), Trouble> {
+) -> Result<(OpenCheck<'r>, Comparison), Error> {
     // A text lock may have the root in its paths. Only the check tells.
     let name = a.file_name().unwrap_or_default();
     let is_text = |check: &Check| {
@@ -85,12 +88,14 @@ pub fn with_live<'r>(
         Baseline::Text(_) | Baseline::Old(_) => *name == *check.lock.name || is_text(check),
     };
     let Some(check) = run.checks().find(|open| is_its(open.check)) else {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Lock,
             format!("{} is the lock of no check that {} declares", shown(a), shown(&run.session.declared.file)),
             "name the declaration that it belongs to with --config FILE",
         ));
     };
-    lock.belongs_to(check.check).map_err(|error| Trouble::new(format!("{}: {error}", shown(a)), error.remedy()))?;
+    lock.belongs_to(check.check)
+        .map_err(|error| Error::new(ErrorKind::Lock, format!("{}: {error}", shown(a)), error.help()))?;
     let mut found = Comparison::default();
     for (_, live) in follow.follow(|progress| run.collect(vec![check], Wanted::of, false, progress)) {
         found = compare::compare_baseline(&mut DifferenceBudget::default(), &mut lock, &mut live?.entries())
@@ -101,7 +106,7 @@ pub fn with_live<'r>(
 
 /// Refuses locks of different kinds. A text lock is one of files, unless it is an old lock of modules. Only its check
 /// tells.
-fn of_one_kind((a, before): (&Path, &Baseline), (b, now): (&Path, &Baseline)) -> Result<(), Trouble> {
+fn of_one_kind((a, before): (&Path, &Baseline), (b, now): (&Path, &Baseline)) -> Result<(), Error> {
     let kinds = [kind(before), kind(now)];
     if kinds[0] == kinds[1] {
         return Ok(());
@@ -114,7 +119,8 @@ fn of_one_kind((a, before): (&Path, &Baseline), (b, now): (&Path, &Baseline)) ->
         kinds[1].name()
     );
     let text = [(a, before), (b, now)].into_iter().find(|(_, lock)| matches!(lock, Baseline::Text(_)));
-    Err(Trouble::new(
+    Err(Error::new(
+        ErrorKind::Lock,
         problem,
         match text {
             Some((text, _)) => format!(
@@ -148,7 +154,7 @@ fn kind(lock: &Baseline) -> Kind {
 
 /// The error for a lock that is refused: one of these two.
 #[must_use]
-pub fn refused(a: &Path, b: &Path, error: &LockError) -> Trouble {
+pub fn refused(a: &Path, b: &Path, error: &LockError) -> Error {
     let which = if a == b { shown(a) } else { format!("{} or {}", shown(a), shown(b)) };
-    Trouble::new(format!("the lock {which} is refused: {error}"), error.remedy())
+    Error::new(ErrorKind::Lock, format!("the lock {which} is refused: {error}"), error.help())
 }

@@ -13,10 +13,10 @@ use super::lock::{acceptable, touched, write};
 use super::state::{Engines, Live};
 use crate::capability::{Directory, shown};
 use crate::container::Inventory;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Entries as _, Kind, Sha256Digest, json, text};
 use crate::session::{Collected, OpenCheck, Session, not_written};
 use crate::store;
-use crate::trouble::Trouble;
 
 /// The directory of the locks in an export, where `lock --from` looks for them.
 pub const LOCKS: &str = "locks";
@@ -29,11 +29,11 @@ pub struct Export<'r> {
     pub checks: Vec<Exported<'r>>,
     pub engines: Vec<Engine>,
     /// What is missing, each message once; and reasons why a lock may not be a good baseline.
-    pub told: Vec<Trouble>,
+    pub told: Vec<Error>,
     /// Whether nothing is missing.
     pub is_whole: bool,
     /// Why the rest could not be written.
-    pub ended: Result<(), Trouble>,
+    pub ended: Result<(), Error>,
 }
 
 /// A check that was exported.
@@ -54,11 +54,12 @@ pub struct Engine {
 ///
 /// # Errors
 /// The directory is not empty, or a check would record the files in it.
-pub fn open(session: &Session, output: &Path) -> Result<Directory, Trouble> {
+pub fn open(session: &Session, output: &Path) -> Result<Directory, Error> {
     let directory = session.writable(output, "output", "--output", |_| SUMMARY.to_owned())??;
     let is_empty = directory.dir.entries().map(|mut entries| entries.next().is_none());
     if !is_empty.map_err(|error| failed(output, "", &error))? {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             format!("the directory {} is not empty", shown(output)),
             "name an empty or a new directory, so that older files do not look like a part of the export",
         ));
@@ -86,7 +87,7 @@ impl<'r> Export<'r> {
         server: Option<&str>,
         checks: Vec<Live<'r>>,
         engines: Engines,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), Error> {
         let not_written = |name: &str, error: &io::Error| failed(output, name, error);
         let locks = subdirectory(directory, LOCKS).map_err(|error| not_written(LOCKS, &error))?;
         let mut hashes = Vec::new();
@@ -127,7 +128,7 @@ impl<'r> Export<'r> {
     }
 
     /// Adds trouble, unless `known` already has its problem: all checks of an engine fail for the same reason.
-    fn troubled(&mut self, trouble: Trouble, known: &mut HashSet<String>) {
+    fn troubled(&mut self, trouble: Error, known: &mut HashSet<String>) {
         self.is_whole = false;
         if known.insert(trouble.problem.clone()) {
             self.told.push(trouble);
@@ -136,8 +137,9 @@ impl<'r> Export<'r> {
 }
 
 /// Writes the lock of one check.
-fn lock(check: &OpenCheck<'_>, live: &Collected, locks: &Dir, output: &Path) -> Result<(), Trouble> {
-    let digest = json::digest(&mut live.entries()).map_err(|error| Trouble::new(error.to_string(), error.remedy()))?;
+fn lock(check: &OpenCheck<'_>, live: &Collected, locks: &Dir, output: &Path) -> Result<(), Error> {
+    let digest = json::digest(&mut live.entries())
+        .map_err(|error| Error::new(ErrorKind::Lock, error.to_string(), error.help()))?;
     let name = &check.check.lock.name;
     write(locks, check.check, live, digest).map_err(|error| failed(output, &format!("{LOCKS}/{name}"), &error))
 }
@@ -161,7 +163,7 @@ fn subdirectory(above: &Dir, name: &str) -> io::Result<Dir> {
     above.open_dir(name)
 }
 
-fn failed(output: &Path, name: &str, error: &io::Error) -> Trouble {
+fn failed(output: &Path, name: &str, error: &io::Error) -> Error {
     not_written(&format!("the export {}/{name}", shown(output)), error)
 }
 

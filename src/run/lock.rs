@@ -10,12 +10,12 @@ use crate::baseline::{Baseline, OldLock};
 use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::compose::Misfits;
 use crate::declaration::{Check, LockFormat};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Entries as _, LockError, Sha256Digest, Uncovered, json, text};
 use crate::path::{EntryPath, ROOT, escaped};
 use crate::report::uncovered;
 use crate::session::{Collected, OpenCheck, not_written};
 use crate::store;
-use crate::trouble::Trouble;
 
 /// The most paths to name in a message; the others are only counted.
 const NAMED: usize = 20;
@@ -26,9 +26,9 @@ pub struct Lock<'r> {
     /// The path of the lock file, as messages show it.
     pub path: String,
     /// `None` if the lock was left unchanged, because an export has no lock of this check.
-    pub result: Result<Option<Change>, Trouble>,
+    pub result: Result<Option<Change>, Error>,
     /// Reasons why the lock may not be a good baseline.
-    pub warnings: Vec<Trouble>,
+    pub warnings: Vec<Error>,
     /// The entries of an export.
     pub live: Option<Collected>,
 }
@@ -54,11 +54,11 @@ pub fn lock(all: Vec<Live<'_>>) -> Vec<Lock<'_>> {
 }
 
 /// The same for an export, which may have no lock of a check.
-pub fn lock_exported<'r>(all: Vec<(OpenCheck<'r>, Result<Option<Collected>, Trouble>)>) -> Vec<Lock<'r>> {
+pub fn lock_exported<'r>(all: Vec<(OpenCheck<'r>, Result<Option<Collected>, Error>)>) -> Vec<Lock<'r>> {
     all.into_iter().map(|(check, found)| one(check, found)).collect()
 }
 
-fn one(check: OpenCheck<'_>, found: Result<Option<Collected>, Trouble>) -> Lock<'_> {
+fn one(check: OpenCheck<'_>, found: Result<Option<Collected>, Error>) -> Lock<'_> {
     let path = check.new_lock_path();
     let mut warnings = Vec::new();
     let (result, live) = match found {
@@ -70,7 +70,7 @@ fn one(check: OpenCheck<'_>, found: Result<Option<Collected>, Trouble>) -> Lock<
 }
 
 /// Writes the lock of a check if it would change.
-fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Trouble>) -> Result<Change, Trouble> {
+fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Error>) -> Result<Change, Error> {
     check.is_of_one()?;
     let entries = acceptable(check, live)?;
     warnings.extend(touched(check.check, live));
@@ -109,7 +109,7 @@ fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Tro
 ///
 /// # Errors
 /// Those of the file system.
-pub(super) fn write_lock(check: &OpenCheck<'_>, live: &Collected, digest: Sha256Digest) -> Result<(), Trouble> {
+pub(super) fn write_lock(check: &OpenCheck<'_>, live: &Collected, digest: Sha256Digest) -> Result<(), Error> {
     let written = || match check.run.locks_to_write(check)? {
         Some(locks) => write(&locks, check.check, live, digest),
         None => Ok(()),
@@ -126,10 +126,11 @@ fn is_canonical(check: &OpenCheck<'_>, live: &Collected) -> bool {
 }
 
 /// A warning about entries that were touched during the run, so that their state may not be a good baseline.
-pub(super) fn touched(check: &Check, live: &Collected) -> Option<Trouble> {
+pub(super) fn touched(check: &Check, live: &Collected) -> Option<Error> {
     let touched: Vec<_> = live.touched.iter().map(|path| escaped(path).to_string()).collect();
     (!touched.is_empty()).then(|| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Lock,
             format!("the check {}: {}", check.name, listed(&touched, "were touched during the run")),
             "find out what writes there, and run it again; with `strict = true` in the check, such entries are refused",
         )
@@ -137,7 +138,7 @@ pub(super) fn touched(check: &Check, live: &Collected) -> Option<Trouble> {
 }
 
 /// A warning about entries that the Compose files contradict: they stay drift.
-fn misfits(check: &Check, Misfits { different, missing }: &Misfits) -> Option<Trouble> {
+fn misfits(check: &Check, Misfits { different, missing }: &Misfits) -> Option<Error> {
     let parts = [(different, "are not what its Compose files declare"), (missing, "are not there")];
     let parts = parts.iter().filter(|(names, _)| !names.is_empty()).map(|(names, what)| {
         let shown: Vec<_> = names.iter().take(NAMED).map(EntryPath::to_string).collect();
@@ -146,7 +147,8 @@ fn misfits(check: &Check, Misfits { different, missing }: &Misfits) -> Option<Tr
     });
     let parts: Vec<_> = parts.collect();
     (!parts.is_empty()).then(|| {
-        Trouble::new(
+        Error::new(
+            ErrorKind::Lock,
             format!("the check {}: of its containers {}", check.name, parts.join("; ")),
             "start the stack as its files declare, or write the file that `config` names again; then lock it again",
         )
@@ -165,25 +167,24 @@ pub(super) fn write(locks: &Dir, check: &Check, live: &Collected, digest: Sha256
 }
 
 /// The error for an old lock that is refused. It is not overwritten: it may be the only evidence of what happened.
-fn keep_evidence(trouble: Trouble, check: &Check) -> Trouble {
-    Trouble::new(
-        format!("{}; the lock of {} was left as it is", trouble.problem, check.name),
-        "restore it from git; or look at it, remove it, and run `driftlock lock` again",
-    )
+fn keep_evidence(error: Error, check: &Check) -> Error {
+    error
+        .map_problem(|problem| format!("{problem}; the lock of {} was left as it is", check.name))
+        .with_help("restore it from git; or look at it, remove it, and run `driftlock lock` again")
 }
 
 /// Checks that every entry could be read and that the format can hold it. Returns the number of entries.
 ///
 /// # Errors
 /// Why they can't be locked.
-pub(super) fn acceptable(open: &OpenCheck<'_>, live: &Collected) -> Result<u64, Trouble> {
+pub(super) fn acceptable(open: &OpenCheck<'_>, live: &Collected) -> Result<u64, Error> {
     let check = open.check;
     let mut count: u64 = 0;
     let mut below: u64 = 0;
     let mut unverified = Vec::new();
     let mut others = Vec::new();
     // There are only about a dozen different remedies.
-    let mut remedies: Vec<&str> = Vec::new();
+    let mut helps: Vec<&str> = Vec::new();
     let mut entries = live.entries();
     while let Ok(Some(entry)) = entries.next() {
         count += 1;
@@ -191,8 +192,8 @@ pub(super) fn acceptable(open: &OpenCheck<'_>, live: &Collected) -> Result<u64, 
         match entry.state {
             Err(reason) => {
                 unverified.push(format!("{}: {reason}", escaped(entry.path)));
-                if !remedies.contains(&reason.remedy()) {
-                    remedies.push(reason.remedy());
+                if !helps.contains(&reason.help()) {
+                    helps.push(reason.help());
                 }
             }
             Ok(record) if check.lock.format == LockFormat::Sha256sum && record.content.sha256().is_none() => {
@@ -202,16 +203,18 @@ pub(super) fn acceptable(open: &OpenCheck<'_>, live: &Collected) -> Result<u64, 
         }
     }
     if !unverified.is_empty() {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Lock,
             format!("the check {} was not locked: {}", check.name, listed(&unverified, "could not be read")),
-            format!("{}; the old lock is untouched", remedies.join("; ")),
+            format!("{}; the old lock is untouched", helps.join("; ")),
         ));
     }
     if below == 0 && !check.allow_empty {
         return Err(nothing_found(check, &open.place(), live.root_is_empty));
     }
     if count == 0 && check.lock.format == LockFormat::Sha256sum {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Lock,
             format!(
                 "the check {} finds nothing, and an empty sha256sum lock would look like one that was cut off",
                 check.name
@@ -220,16 +223,18 @@ pub(super) fn acceptable(open: &OpenCheck<'_>, live: &Collected) -> Result<u64, 
         ));
     }
     if !others.is_empty() {
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Lock,
             format!("the check {} was not locked: {}", check.name, listed(&others, "can't be in a sha256sum lock")),
             "leave `lock` out of the check, so that it gets a JSON lock, or `exclude` them",
         ));
     }
     if check.uncovered_is_trouble && !live.uncovered.is_empty() {
         let sentences = uncovered::sentences(&open.place(), &live.uncovered).join("; ");
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Lock,
             format!("the check {} was not locked: {sentences}", check.name),
-            uncovered::remedy(&live.uncovered),
+            uncovered::help(&live.uncovered),
         ));
     }
     Ok(count)

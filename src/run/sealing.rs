@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::capability::{self, Declared, Directory, shown};
+use crate::error::{Error, ErrorKind};
 use crate::report::Report;
 use crate::report::seal::{SealReport, Sealed};
 use crate::seal::{
@@ -16,7 +17,6 @@ use crate::seal::{
 };
 use crate::session::{Run, Session, not_written, small_file};
 use crate::store;
-use crate::trouble::Trouble;
 
 /// How a seal is verified.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +44,7 @@ pub struct Sealing {
 /// The file that remembers the newest seal.
 struct StateFile {
     /// An error if the directory is gone. That is trouble, but the check runs.
-    directory: Result<Directory, Trouble>,
+    directory: Result<Directory, Error>,
     name: String,
     path: PathBuf,
 }
@@ -55,12 +55,13 @@ impl Sealing {
     ///
     /// # Errors
     /// A file can't be opened, a check would record the state, or there are no allowed signers for a state.
-    pub fn open(plan: &SealPlan, session: &mut Session) -> Result<Option<Self>, Trouble> {
+    pub fn open(plan: &SealPlan, session: &mut Session) -> Result<Option<Self>, Error> {
         let Some((path, signers)) = capability::allowed_signers(plan.signers.as_deref())? else {
             let without = [("--seal-state", &plan.state), ("--sealed-declaration", &plan.declaration)];
             return match without.into_iter().find_map(|(option, file)| Some((option, file.as_deref()?))) {
                 None => Ok(None),
-                Some((option, file)) => Err(Trouble::new(
+                Some((option, file)) => Err(Error::new(
+                    ErrorKind::Usage,
                     format!(
                         "{option} {}: no seal is verified, because there is no file of allowed signers",
                         shown(file)
@@ -116,9 +117,10 @@ impl Sealing {
         SealReport { sealed: Some(sealed), troubles }
     }
 
-    fn verified(&self, run: &Run) -> Result<Verified, Trouble> {
+    fn verified(&self, run: &Run) -> Result<Verified, Error> {
         let refused = |problem: String| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Seal,
                 format!("the allowed signers {} are refused: {problem}", self.shown),
                 "correct the file; `man ssh-keygen` describes it under \"ALLOWED SIGNERS\"",
             )
@@ -138,7 +140,7 @@ impl Sealing {
             "restore it from git; if `driftlock seal` was interrupted, run it again",
         )?;
         seal::verify(&seal, &signature, &signers, self.at).map_err(|error| {
-            let remedy = match &error {
+            let help = match &error {
                 SealError::Signer { why: NotAllowed::Expired(_) | NotAllowed::NotYet(_), .. } => {
                     "review the locks, and seal them with a key that is valid now"
                 }
@@ -153,7 +155,7 @@ impl Sealing {
                     "find out who changed it, and restore it and the locks from git"
                 }
             };
-            Trouble::new(format!("the seal {} is refused: {error}", run.shown_in_locks(seal::NAME.as_bytes())), remedy)
+            Error::new(ErrorKind::Seal, format!("the seal {} is refused: {error}", run.shown_in_locks(seal::NAME.as_bytes())), help)
         })
     }
 }
@@ -161,19 +163,23 @@ impl Sealing {
 const SEAL_IT: &str = "review the locks, and run `driftlock seal` where your key is";
 
 /// Reads a file of the locks directory once.
-fn read(run: &Run, name: &str, limit: u64, missing: &str, remedy: &str) -> Result<Vec<u8>, Trouble> {
+fn read(run: &Run, name: &str, limit: u64, missing: &str, help: &str) -> Result<Vec<u8>, Error> {
     let path = run.shown_in_locks(name.as_bytes());
     match run.locks().map_or(Ok(None), |locks| small_file(locks, name, limit)) {
         Ok(Some(bytes)) => Ok(bytes),
-        Ok(None) => Err(Trouble::new(format!("{missing}: {path} is missing"), remedy)),
-        Err(error) => Err(Trouble::new(format!("{path} is refused: {error}"), error.remedy())),
+        Ok(None) => Err(Error::new(ErrorKind::Seal, format!("{missing}: {path} is missing"), help)),
+        Err(error) => Err(Error::new(ErrorKind::Seal, format!("{path} is refused: {error}"), error.help())),
     }
 }
 
 impl StateFile {
-    fn open(path: &Path, session: &Session) -> Result<Self, Trouble> {
+    fn open(path: &Path, session: &Session) -> Result<Self, Error> {
         let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
-            Trouble::new(format!("--seal-state {}: the path does not end in a file name", shown(path)), "name a file")
+            Error::new(
+                ErrorKind::Usage,
+                format!("--seal-state {}: the path does not end in a file name", shown(path)),
+                "name a file",
+            )
         })?;
         let above = path.parent().unwrap_or(Path::new(""));
         let directory = session.existing(above, "seal state", |_| name.to_owned())?;
@@ -181,7 +187,7 @@ impl StateFile {
     }
 
     /// Checks that a seal is not older than the newest one seen so far, and remembers it if it `holds`.
-    fn admit(&self, seal: &State, holds: bool) -> Result<(), Trouble> {
+    fn admit(&self, seal: &State, holds: bool) -> Result<(), Error> {
         let Directory { dir, .. } = self.directory.as_ref().map_err(Clone::clone)?;
         let last = self.last(dir)?;
         if let Some(last) = &last {
@@ -206,8 +212,9 @@ impl StateFile {
         written.map_err(|error| not_written(&format!("the state of seals {}", shown(&self.path)), &error))
     }
 
-    fn rolled_back(&self, rollback: Rollback) -> Trouble {
-        Trouble::new(
+    fn rolled_back(&self, rollback: Rollback) -> Error {
+        Error::new(
+            ErrorKind::Seal,
             format!("the seal is refused: {rollback}, according to {}", shown(&self.path)),
             "find out who put back an old seal or made a second one, and restore the newest from git; if that is what you \
              want, seal the locks again",
@@ -215,9 +222,10 @@ impl StateFile {
     }
 
     /// The newest seal that was seen; `None` if there was none.
-    fn last(&self, dir: &Dir) -> Result<Option<State>, Trouble> {
+    fn last(&self, dir: &Dir) -> Result<Option<State>, Error> {
         let refused = |problem: String| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Seal,
                 format!("the state of seals {} is refused: {problem}", shown(&self.path)),
                 "find out what happened to it; if you remove it, the next run accepts a seal with any serial",
             )

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::capability::{Declared, shown};
 use crate::declaration::{Group, Problem, Server};
+use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
 use crate::remote::connection::Limits;
-use crate::trouble::Trouble;
 
 /// Which servers a run asks, and how.
 #[derive(Clone, Debug)]
@@ -44,11 +44,12 @@ pub enum Pushed {
 
 impl Servers {
     /// The selected servers, each once, in the order in which they are named.
-    pub(super) fn meant(&self, declared: &Declared) -> Result<Vec<Server>, Trouble> {
+    pub(super) fn meant(&self, declared: &Declared) -> Result<Vec<Server>, Error> {
         let known = &declared.declaration.servers;
         if self.all {
             if known.is_empty() {
-                return Err(Trouble::new(
+                return Err(Error::new(
+                    ErrorKind::Usage,
                     format!("--all-servers: {} declares no server", shown(&declared.file)),
                     "declare them, `[server.NAME]` with its `host`, or name a host with --server",
                 ));
@@ -64,7 +65,8 @@ impl Servers {
                     let server = undeclared(given, known)?;
                     if let Some(declared) = by_name.get(server.name.as_str()) {
                         let (given, name) = (escaped(given.as_bytes()), escaped(declared.name.as_bytes()));
-                        return Err(Trouble::new(
+                        return Err(Error::new(
+                            ErrorKind::Usage,
                             format!("--server {given}: the server {name} is declared, with its own login"),
                             format!("write --server {name} and --ssh-user"),
                         ));
@@ -93,7 +95,7 @@ struct Meant {
 
 impl Meant {
     /// Adds a server that an option names.
-    fn add(&mut self, option: &str, given: &str, server: Server) -> Result<(), Trouble> {
+    fn add(&mut self, option: &str, given: &str, server: Server) -> Result<(), Error> {
         match self.places.get(&server.name).map(|&place| &self.servers[place]) {
             None => {
                 self.places.insert(server.name.clone(), self.servers.len());
@@ -103,7 +105,8 @@ impl Meant {
             Some(other) if *other == server => Ok(()),
             Some(_) => {
                 let (given, name) = (escaped(given.as_bytes()), escaped(server.name.as_bytes()));
-                Err(Trouble::new(
+                Err(Error::new(
+                    ErrorKind::Usage,
                     format!("{option} {given}: there is another server {name} in this run"),
                     "check them one after the other, or declare them under two names",
                 ))
@@ -113,11 +116,11 @@ impl Meant {
 }
 
 /// A host that is not declared.
-fn undeclared(given: &str, known: &[Server]) -> Result<Server, Trouble> {
+fn undeclared(given: &str, known: &[Server]) -> Result<Server, Error> {
     Server::undeclared(given).map_err(|problem| {
         let known: Vec<_> = known.iter().map(|server| server.name.as_str()).collect();
         let declared = if known.is_empty() { String::new() } else { format!("one of {}, or ", known.join(", ")) };
-        let remedy = match &problem {
+        let help = match &problem {
             Problem::HostWithPort { host, port } => {
                 let user = given.rsplit_once('@').map_or("", |(user, _)| user);
                 let at = if user.is_empty() { "" } else { "@" };
@@ -127,16 +130,16 @@ fn undeclared(given: &str, known: &[Server]) -> Result<Server, Trouble> {
             }
             _ => format!("name {declared}a host as OpenSSH knows it"),
         };
-        Trouble::new(format!("--server {}: {problem}", escaped(given.as_bytes())), remedy)
+        Error::new(ErrorKind::Usage, format!("--server {}: {problem}", escaped(given.as_bytes())), help)
     })
 }
 
-fn no_group(given: &str, declared: &Declared) -> Trouble {
+fn no_group(given: &str, declared: &Declared) -> Error {
     let known: Vec<_> = declared.declaration.groups.iter().map(|group| group.name.as_str()).collect();
-    let remedy = match &known[..] {
+    let help = match &known[..] {
         [] => "declare it, `[group.NAME]` with its `servers`".to_owned(),
         _ => format!("name one of: {}", known.join(", ")),
     };
     let file = shown(&declared.file);
-    Trouble::new(format!("--group {}: {file} declares no such group", escaped(given.as_bytes())), remedy)
+    Error::new(ErrorKind::Usage, format!("--group {}: {file} declares no such group", escaped(given.as_bytes())), help)
 }

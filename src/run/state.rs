@@ -9,21 +9,21 @@ use super::connections::Connection;
 use crate::capability::raw;
 use crate::container::Inventory;
 use crate::declaration::Server;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::List;
 use crate::path::escaped;
 use crate::remote::request::{Asked, Extent};
 use crate::remote::{Answer, AnswerError};
 use crate::session::{Collected, OpenCheck, Run, Wanted, in_order};
-use crate::trouble::Trouble;
 
 /// A check and its live state.
 pub struct Live<'r> {
     pub check: OpenCheck<'r>,
-    pub found: Result<Collected, Trouble>,
+    pub found: Result<Collected, Error>,
 }
 
 /// Each engine, by its socket.
-pub type Engines = Vec<(String, Result<Inventory, Trouble>)>;
+pub type Engines = Vec<(String, Result<Inventory, Error>)>;
 
 /// Collects these checks on this machine, with the NAR of each module.
 pub fn here<'r>(run: &'r Run, checks: impl Iterator<Item = OpenCheck<'r>>, follow: impl Follow) -> Vec<Live<'r>> {
@@ -39,9 +39,9 @@ pub fn of_server<'r>(
     run: &'r Run,
     connection: Connection<'_>,
     server: &'r Server,
-) -> Result<(Vec<Live<'r>>, Engines), Trouble> {
+) -> Result<(Vec<Live<'r>>, Engines), Error> {
     let name = escaped(server.name.as_bytes());
-    let of_server = |trouble: Trouble| Trouble::new(format!("{name}: {}", trouble.problem), trouble.remedy);
+    let of_server = |error: Error| error.map_problem(|problem| format!("{name}: {problem}"));
     // Checks that are only for this machine are not part of a server's state.
     let checks = run.checks_of(server).filter(|check| check.check.modes.server);
     let mut failed = Vec::new();
@@ -56,7 +56,8 @@ pub fn of_server<'r>(
         if let Some(trouble) = failed.iter().find_map(|(_, check, _)| check.project().err()) {
             return Err(trouble);
         }
-        return Err(Trouble::new(
+        return Err(Error::new(
+            ErrorKind::Usage,
             format!("there is nothing to read on {name}: no check is for it"),
             "declare a check with \"server\" in its `modes`, and its `server_root`",
         ));
@@ -78,7 +79,7 @@ pub fn of_server<'r>(
 #[derive(Default)]
 struct Received {
     /// In the order of the request.
-    checks: Vec<Result<Collected, Trouble>>,
+    checks: Vec<Result<Collected, Error>>,
     engines: Engines,
 }
 
@@ -94,7 +95,8 @@ impl Received {
                     // An error in the answer comes first.
                     // The limit here is the length of the whole answer.
                     collected.finish(&mut usize::MAX.clone())?;
-                    list.map(Collected::from).map_err(|error| Trouble::new(error.to_string(), error.remedy()))
+                    list.map(Collected::from)
+                        .map_err(|error| Error::new(ErrorKind::Server, error.to_string(), error.help()))
                 }
             };
             self.checks.push(found);

@@ -2,10 +2,10 @@
 
 use crate::compare::Comparison;
 use crate::declaration::Check;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::report::Outcome;
-use crate::trouble::Trouble;
 
 /// The outcome of a check that was compared. `place` is its root or engine, and whether that is known to be empty.
 /// `live` returns the digest of the live state.
@@ -34,20 +34,22 @@ pub(super) fn judge(
 }
 
 /// The error for a check that finds nothing.
-pub fn nothing_found(check: &Check, place: &str, is_empty: bool) -> Trouble {
+pub fn nothing_found(check: &Check, place: &str, is_empty: bool) -> Error {
     if check.kind.is_of_containers() {
         let picks_some = check.engine.as_ref().is_some_and(|engine| {
             !(engine.labels.is_empty() && engine.containers.is_empty() && check.selection.exclude.is_empty())
         });
         let picked = if picks_some { " that the check picks" } else { "" };
-        return Trouble::new(
+        return Error::new(
+            ErrorKind::Input,
             format!("the check {} finds nothing: the engine has no containers{picked}", check.name),
             "start them, or write `allow_empty = true` if that is what you expect",
         );
     }
     let root = escaped(place.as_bytes()).to_string();
     if is_empty {
-        return Trouble::new(
+        return Error::new(
+            ErrorKind::Input,
             format!("the check {} finds nothing: the root {root} is empty", check.name),
             "check whether it is a submodule that is not checked out (`git submodule update --init`), or a file system that is \
              not mounted; write `allow_empty = true` if that is what you expect",
@@ -59,5 +61,9 @@ pub fn nothing_found(check: &Check, place: &str, is_empty: bool) -> Trouble {
     } else {
         format!("the check {} finds nothing: nothing below {root} matches \"{include}\"", check.name)
     };
-    Trouble::new(problem, "correct `root` and `include`, or write `allow_empty = true` if that is what you expect")
+    Error::new(
+        ErrorKind::Input,
+        problem,
+        "correct `root` and `include`, or write `allow_empty = true` if that is what you expect",
+    )
 }

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use super::{Opened, Session};
 use crate::declaration::{Check, Declaration, Server};
+use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
 use crate::shell;
-use crate::trouble::Trouble;
 
 impl Session {
     /// The server that this run is about, if it is only one.
@@ -45,7 +45,7 @@ impl Session {
     ///
     /// # Errors
     /// All checks are only for servers.
-    pub fn for_this_machine(&self, what: &str) -> Result<(), Trouble> {
+    pub fn for_this_machine(&self, what: &str) -> Result<(), Error> {
         if self.checks().any(|check| check.modes.local) {
             return Ok(());
         }
@@ -56,7 +56,7 @@ impl Session {
         let here =
             declared.as_ref().map(|server| format!("; on the server itself: driftlock {what}{checks} --as {server}"));
         let here = here.unwrap_or_default();
-        let remedy = match what {
+        let help = match what {
             "check" => format!("check a server: driftlock check{checks} --server {server}{here}"),
             "lock" => format!("lock the state of a server: driftlock lock{checks} --server {server}{here}"),
             _ => format!(
@@ -66,7 +66,7 @@ impl Session {
         };
         let (subject, are) = if names.len() == 1 { ("the check", "is") } else { ("the checks", "are") };
         let problem = format!("there is nothing to {what} here: {subject} {} {are} only for servers", names.join(", "));
-        Err(Trouble::new(problem, format!("{remedy}; or add \"local\" to `modes`")))
+        Err(Error::new(ErrorKind::Usage, problem, format!("{help}; or add \"local\" to `modes`")))
     }
 
     /// The checks of this run that a server is asked for, in the order of the declaration, each with its index in it.
@@ -109,10 +109,11 @@ impl Session {
 
 /// The error for servers that are asked for none of the checks of a run.
 #[must_use]
-pub fn for_nothing(servers: &[&str], checks: &[&str]) -> Trouble {
+pub fn for_nothing(servers: &[&str], checks: &[&str]) -> Error {
     let (whose, are) = if servers.len() == 1 { ("its", "is") } else { ("their", "are") };
     let (servers, checks) = (some(servers, "and"), some(checks, "or"));
-    Trouble::new(
+    Error::new(
+        ErrorKind::Usage,
         format!(
             "there is nothing to check: {servers} {are} not asked for {checks}, because of {whose} `checks` or those of {whose} groups"
         ),

@@ -9,11 +9,11 @@ use crate::capability::{self, Directory, shown};
 use crate::compare::{self, Comparison, Drift, LiveStatus};
 use crate::declaration::Check;
 use crate::digest::Sha256;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Content, Record};
 use crate::patch::{self, At, Effort, LARGEST, Node};
 use crate::path::{escaped, joined};
 use crate::shell;
-use crate::trouble::Trouble;
 use crate::walk;
 
 /// The most drifts of a check whose live status is read.
@@ -24,9 +24,9 @@ const LOOKED_AT: usize = 1000;
 pub(super) struct Reference {
     /// The root as the patch names it: relative to the top of the git work tree or, without one, to the declaration's
     /// directory.
-    named: Result<String, Trouble>,
+    named: Result<String, Error>,
     /// A tree that may have the locked contents.
-    directory: Result<Directory, Trouble>,
+    directory: Result<Directory, Error>,
 }
 
 impl Reference {
@@ -41,7 +41,7 @@ impl Session {
     ///
     /// # Errors
     /// Those of [`open_references`](Self::open_references).
-    pub fn open_references_to_servers(&mut self, given: Option<&Path>) -> Result<(), Trouble> {
+    pub fn open_references_to_servers(&mut self, given: Option<&Path>) -> Result<(), Error> {
         let base = self.declared.base.clone();
         let of_check = |check: &Check| {
             let root = base.join(&check.root);
@@ -56,7 +56,7 @@ impl Session {
     ///
     /// # Errors
     /// `given` can't be opened. A declared reference that can't be opened is trouble of its check only.
-    pub fn open_references(&mut self, given: Option<&Path>) -> Result<(), Trouble> {
+    pub fn open_references(&mut self, given: Option<&Path>) -> Result<(), Error> {
         self.open_references_or(given, |_| None)
     }
 
@@ -64,7 +64,7 @@ impl Session {
         &mut self,
         given: Option<&Path>,
         preferred: impl Fn(&Check) -> Option<PathBuf>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), Error> {
         if let Some(given) = given {
             capability::existing(given, "reference")?;
         }
@@ -77,7 +77,8 @@ impl Session {
                 (Some(given), _, Ok(named)) => Ok(given.join(named)),
                 (None, Some(reference), _) => Ok(reference),
                 (_, _, Err(trouble)) => Err(trouble.clone()),
-                (None, None, _) => Err(Trouble::new(
+                (None, None, _) => Err(Error::new(
+                    ErrorKind::Declaration,
                     format!("the check {} has no reference with the locked contents", check.name),
                     "name a tree with the locked contents with --reference DIR, or write `reference` in the check",
                 )),
@@ -100,19 +101,19 @@ impl Session {
 }
 
 /// The root of a check, relative to the declaration's directory.
-fn named(base: &Path, resolved: Option<&Path>, check: &Check) -> Result<String, Trouble> {
+fn named(base: &Path, resolved: Option<&Path>, check: &Check) -> Result<String, Error> {
     let root = capability::future(&base.join(&check.root));
     let below = root.as_deref().zip(resolved).and_then(|(root, base)| root.strip_prefix(base).ok()).map(PathBuf::from);
     below.and_then(|below| below.into_os_string().into_string().ok()).ok_or_else(|| not_in_a_patch(&check.root, check))
 }
 
-fn not_in_a_patch(root: &Path, check: &Check) -> Trouble {
+fn not_in_a_patch(root: &Path, check: &Check) -> Error {
     let problem = format!(
         "the root {} of the check {} is not in the directory of the declaration, where a patch would be applied",
         shown(root),
         check.name
     );
-    Trouble::new(problem, "name the other checks with --check")
+    Error::new(ErrorKind::Usage, problem, "name the other checks with --check")
 }
 
 /// Returns the contents of the file at a path if they fit the record, or else why there are none.
@@ -168,11 +169,15 @@ impl OpenCheck<'_> {
         reverse: bool,
         effort: &mut Effort,
         out: &mut impl Write,
-    ) -> io::Result<Vec<Trouble>> {
+    ) -> io::Result<Vec<Error>> {
         let check = self.check;
         let Some(reference) = &self.opened.reference else {
             let problem = format!("the check {} is not read here, so its contents are not known", check.name);
-            return Ok(vec![Trouble::new(problem, "run `driftlock diff --patch` on the machine that has them")]);
+            return Ok(vec![Error::new(
+                ErrorKind::Input,
+                problem,
+                "run `driftlock diff --patch` on the machine that has them",
+            )]);
         };
         let named = match &reference.named {
             Ok(named) => named,
@@ -218,7 +223,7 @@ impl OpenCheck<'_> {
                 (Err(Missing::Reference), _) => no_reference = reference.directory.as_ref().err(),
                 (Err(Missing::Contents(reason)), _) | (Ok(_), Err(Missing::Contents(reason))) => {
                     let shown = escaped(&joined(live.place, drift.path.as_bytes())).to_string();
-                    troubles.push(Trouble::new(format!("{shown} is not in the patch: {reason}"), ""));
+                    troubles.push(Error::new(ErrorKind::Input, format!("{shown} is not in the patch: {reason}"), ""));
                 }
                 (Ok(_), Err(Missing::Reference)) => {}
             }
@@ -229,8 +234,8 @@ impl OpenCheck<'_> {
                 "the check {}: more entries drifted than a run keeps, and the patch does not have the others",
                 check.name
             );
-            let remedy = format!("list what drifted: driftlock check --check {}", shell::word(check.name.as_bytes()));
-            troubles.push(Trouble::new(problem, remedy));
+            let help = format!("list what drifted: driftlock check --check {}", shell::word(check.name.as_bytes()));
+            troubles.push(Error::new(ErrorKind::Input, problem, help));
         }
         Ok(troubles)
     }

@@ -7,10 +7,10 @@ use std::path::Path;
 use crate::capability::{self, Directory, shown};
 use crate::container::{self, EngineError, Files, Inventory, TIMEOUTS};
 use crate::declaration::{Check, Engine};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::list::ListEntries;
 use crate::manifest::{self, Crossing, Kind, List, LockError, Observed, Uncovered};
 use crate::stat_cache::CacheUpdates;
-use crate::trouble::Trouble;
 use crate::walk::{Collection, Tree, TreeEntries};
 
 /// The open root or engine that a check reads.
@@ -26,7 +26,7 @@ pub(super) enum Source {
 
 impl Source {
     /// Opens what a check reads.
-    pub fn open(base: &Path, check: &Check) -> Result<Self, Trouble> {
+    pub fn open(base: &Path, check: &Check) -> Result<Self, Error> {
         Self::of(
             check,
             |root| capability::root(&base.join(root)),
@@ -35,7 +35,7 @@ impl Source {
     }
 
     /// The same for a request from another party, which may read only in these directories.
-    pub fn open_within(allowed: &[Directory], check: &Check) -> Result<Self, Trouble> {
+    pub fn open_within(allowed: &[Directory], check: &Check) -> Result<Self, Error> {
         Self::of(
             check,
             |root| capability::root_within(root, allowed),
@@ -45,9 +45,9 @@ impl Source {
 
     fn of(
         check: &Check,
-        root: impl FnOnce(&Path) -> Result<Directory, Trouble>,
-        socket: impl FnOnce(&Path) -> Result<OwnedFd, Trouble>,
-    ) -> Result<Self, Trouble> {
+        root: impl FnOnce(&Path) -> Result<Directory, Error>,
+        socket: impl FnOnce(&Path) -> Result<OwnedFd, Error>,
+    ) -> Result<Self, Error> {
         Ok(match &check.engine {
             None => Self::Root(root(&check.root)?),
             Some(engine) => Self::Engine { engine: engine.clone(), socket: socket(&engine.socket)? },
@@ -138,7 +138,7 @@ impl manifest::Entries for Entries<'_> {
 }
 
 /// Collects from the engine of a check.
-pub(super) fn from_engine(check: &Check, engine: &Engine, socket: BorrowedFd<'_>) -> Result<Collected, Trouble> {
+pub(super) fn from_engine(check: &Check, engine: &Engine, socket: BorrowedFd<'_>) -> Result<Collected, Error> {
     let found = match (check.kind, &engine.containers[..]) {
         (Kind::ContainerFiles, [container]) => container::files(
             socket,
@@ -164,10 +164,14 @@ pub(super) fn from_engine(check: &Check, engine: &Engine, socket: BorrowedFd<'_>
 }
 
 /// Asks an engine for everything that it has.
-pub(super) fn inventory(path: &Path, socket: BorrowedFd<'_>) -> Result<Inventory, Trouble> {
+pub(super) fn inventory(path: &Path, socket: BorrowedFd<'_>) -> Result<Inventory, Error> {
     container::inventory(socket, TIMEOUTS).map_err(|error| failed(path, &error))
 }
 
-fn failed(socket: &Path, error: &EngineError) -> Trouble {
-    Trouble::new(format!("the container engine at {} could not be asked: {error}", shown(socket)), error.remedy())
+fn failed(socket: &Path, error: &EngineError) -> Error {
+    Error::new(
+        ErrorKind::Engine,
+        format!("the container engine at {} could not be asked: {error}", shown(socket)),
+        error.help(),
+    )
 }

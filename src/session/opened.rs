@@ -10,9 +10,9 @@ use crate::baseline::{Baseline, Source as LockSource, Spellings};
 use crate::capability::{self, Declared, Directory, raw};
 use crate::compose::{Misfits, Project};
 use crate::declaration::{Check, LockFormat, Server};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{List, LockError};
 use crate::path::escaped;
-use crate::trouble::Trouble;
 
 /// The handles that are open for one check.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Opened {
     /// The index of the check in the declaration.
     pub place: usize,
     /// The root or engine that it reads.
-    pub source: Result<Source, Trouble>,
+    pub source: Result<Source, Error>,
     /// The possible spellings of its root in a lock of the old scripts.
     pub spellings: Spellings,
     /// What Compose printed about its files; `None` for another kind.
@@ -78,20 +78,22 @@ impl<'r> OpenCheck<'r> {
     ///
     /// # Errors
     /// The declaration does not say.
-    pub fn root_there(&self, server: &'r Server) -> Result<&'r Path, Trouble> {
+    pub fn root_there(&self, server: &'r Server) -> Result<&'r Path, Error> {
         server.root(self.check).ok_or_else(|| self.no_root(server))
     }
 
     /// The error for a check that this server can't carry out.
-    fn no_root(&self, server: &Server) -> Trouble {
+    fn no_root(&self, server: &Server) -> Error {
         let (name, server) = (&self.check.name, escaped(server.name.as_bytes()));
         if self.check.engine.is_some() {
-            return Trouble::new(
+            return Error::new(
+                ErrorKind::Declaration,
                 format!("the socket of the check {name} is a relative path, which has no meaning on {server}"),
                 "write the absolute path of the engine's socket on the server",
             );
         }
-        Trouble::new(
+        Error::new(
+            ErrorKind::Declaration,
             format!("the declaration does not say where the root of the check {name} is on {server}"),
             format!(
                 "write `server_root` in the check, `roots = {{ {name} = \"/…\" }}` in the server, or `modes = [\"local\"]`"
@@ -132,11 +134,12 @@ impl<'r> OpenCheck<'r> {
     ///
     /// # Errors
     /// It does not.
-    pub fn is_of_one(&self) -> Result<(), Trouble> {
+    pub fn is_of_one(&self) -> Result<(), Error> {
         if !self.check.lock.per_server || self.server().is_some() {
             return Ok(());
         }
-        Err(Trouble::new(
+        Err(Error::new(
+            ErrorKind::Usage,
             format!("each server has its own lock of the check {}, and no server is named", self.check.name),
             "name one with --server; or with --as, if this machine is the server, or the export comes from it",
         ))
@@ -146,7 +149,7 @@ impl<'r> OpenCheck<'r> {
     ///
     /// # Errors
     /// The lock can't be read or is malformed; or each server has its own lock, and the run names none.
-    pub fn lock(&self) -> Result<Option<Baseline>, Trouble> {
+    pub fn lock(&self) -> Result<Option<Baseline>, Error> {
         self.is_of_one()?;
         let Some(locks) = self.run.locks() else { return Ok(None) };
         let path = self.check.lock.path(self.server());
@@ -189,16 +192,16 @@ impl<'r> OpenCheck<'r> {
 
     /// The error for a lock that is refused.
     #[must_use]
-    pub fn refused(&self, error: &LockError) -> Trouble {
+    pub fn refused(&self, error: &LockError) -> Error {
         let path = self.lock_path();
-        Trouble::new(format!("the lock {} is refused: {error}", escaped(path.as_bytes())), error.remedy())
+        Error::new(ErrorKind::Lock, format!("the lock {} is refused: {error}", escaped(path.as_bytes())), error.help())
     }
 
     /// What Compose files declare; `None` for another kind of check.
     ///
     /// # Errors
     /// The files that Compose printed can't be read.
-    pub fn project(&self) -> Result<Option<&'r Project>, Trouble> {
+    pub fn project(&self) -> Result<Option<&'r Project>, Error> {
         match &self.opened.project {
             Some(projects::Of::Read(project, _)) => Ok(Some(project)),
             Some(projects::Of::Failed(trouble)) => Err(trouble.clone()),
@@ -210,7 +213,7 @@ impl<'r> OpenCheck<'r> {
     ///
     /// # Errors
     /// Those of [`project`](Self::project).
-    pub fn misfits(&self, live: &Collected) -> Result<Misfits, Trouble> {
+    pub fn misfits(&self, live: &Collected) -> Result<Misfits, Error> {
         let Some(project) = self.project()? else { return Ok(Misfits::default()) };
         // This stream has no errors.
         let live = List::read(&mut live.entries()).map_err(|error| self.refused(&error))?;

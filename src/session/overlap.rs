@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{Locks, Session};
 use crate::capability::{self, Declared, Directory, shown};
 use crate::declaration::Check;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Kind;
-use crate::trouble::Trouble;
 
 impl Session {
     /// Opens a directory that this run writes to, and creates it if it is missing. `file` is the name of a file that a
@@ -22,7 +22,7 @@ impl Session {
         what: &str,
         key: &str,
         file: impl Fn(&Check) -> String,
-    ) -> Result<Result<Directory, Trouble>, Trouble> {
+    ) -> Result<Result<Directory, Error>, Error> {
         let apart = |ours: &Path| {
             self.keep_apart(ours, what, true, &file)?;
             self.apart_from_locks(ours, what)
@@ -47,7 +47,7 @@ impl Session {
         path: &Path,
         what: &str,
         file: impl Fn(&Check) -> String,
-    ) -> Result<Result<Directory, Trouble>, Trouble> {
+    ) -> Result<Result<Directory, Error>, Error> {
         let directory = capability::existing(path, what);
         if let Ok(Directory { resolved: Some(ours), .. }) = &directory {
             self.keep_apart(ours, what, true, file)?;
@@ -57,13 +57,14 @@ impl Session {
     }
 
     /// Refuses to write to a directory in the locks directory or above it: the run could then change the baseline.
-    fn apart_from_locks(&self, ours: &Path, what: &str) -> Result<(), Trouble> {
+    fn apart_from_locks(&self, ours: &Path, what: &str) -> Result<(), Error> {
         let Locks::Read(locks) = &self.locks else { return Ok(()) };
         let open = locks.as_ref().and_then(|locks| locks.resolved.clone());
         // The path that it will have, if it does not exist yet.
         let Declared { base, declaration, .. } = &self.declared;
         match open.or_else(|| capability::future(&base.join(&declaration.locks))) {
-            Some(locks) if locks.starts_with(ours) || ours.starts_with(&locks) => Err(Trouble::new(
+            Some(locks) if locks.starts_with(ours) || ours.starts_with(&locks) => Err(Error::new(
+                ErrorKind::Usage,
                 format!(
                     "the {what} directory {} and the locks directory {} overlap, and this run may not write to the locks",
                     shown(ours),
@@ -86,11 +87,12 @@ impl Session {
         what: &str,
         written: bool,
         file: impl Fn(&Check) -> String,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), Error> {
         for (check, root) in self.roots() {
             let Some(Directory { resolved: Some(root), .. }) = root else { continue };
             if written && root.starts_with(ours) {
-                return Err(Trouble::new(
+                return Err(Error::new(
+                    ErrorKind::Usage,
                     format!(
                         "the root of the check {} is in the {what} directory {}, which this run writes to",
                         check.name,
@@ -102,7 +104,8 @@ impl Session {
             if let Ok(below) = ours.strip_prefix(root)
                 && records(check, &below.join(file(check)))
             {
-                return Err(Trouble::new(
+                return Err(Error::new(
+                    ErrorKind::Usage,
                     format!(
                         "the check {} would record driftlock's own files in the {what} directory {}",
                         check.name,

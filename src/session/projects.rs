@@ -11,7 +11,7 @@ use crate::capability::{self, Declared, shown};
 use crate::compose::{ComposeError, LIMIT, PROJECT, Project};
 use crate::declaration::{Check, ComposeFiles};
 use crate::digest::{Sha256, Sha256Digest};
-use crate::trouble::Trouble;
+use crate::error::{Error, ErrorKind};
 
 /// The digests of the files, by the keys of the check that name them.
 pub(super) type Inputs = Vec<(&'static str, Sha256Digest)>;
@@ -33,7 +33,7 @@ pub(super) enum Of {
     Opened(Files),
     /// The project, and the digests of the files that it was read from.
     Read(Project, Inputs),
-    Failed(Trouble),
+    Failed(Error),
 }
 
 impl Of {
@@ -60,10 +60,10 @@ impl Of {
 }
 
 impl Files {
-    fn read(self) -> Result<(Project, Inputs), Trouble> {
+    fn read(self) -> Result<(Project, Inputs), Error> {
         let Self { config: (config_path, config), hashes } = self;
         let refused = |path: &Path, error: &ComposeError| {
-            Trouble::new(format!("{} is refused: {error}", shown(path)), error.remedy())
+            Error::new(ErrorKind::Input, format!("{} is refused: {error}", shown(path)), error.help())
         };
         let config = whole(&config_path, config)?;
         let Some((path, hashes)) = hashes else {
@@ -80,11 +80,15 @@ impl Files {
 }
 
 /// All bytes. Of a file that is too large, some more than the limit, so that the parser refuses it.
-fn whole(path: &Path, file: File) -> Result<Vec<u8>, Trouble> {
+fn whole(path: &Path, file: File) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = file.take(LIMIT + 1).read_to_end(&mut bytes);
     read.map_err(|error: io::Error| {
-        Trouble::new(format!("{} could not be read: {error}", shown(path)), "check the path and its permissions")
+        Error::new(
+            ErrorKind::Input,
+            format!("{} could not be read: {error}", shown(path)),
+            "check the path and its permissions",
+        )
     })?;
     Ok(bytes)
 }

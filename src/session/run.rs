@@ -15,12 +15,12 @@ use crate::baseline::Baseline;
 use crate::capability::{Directory, raw, shown};
 use crate::container::Inventory;
 use crate::declaration::{Check, Server};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Entries as _, Kind, List, LockError, Uncovered};
 use crate::path::escaped;
 use crate::sandbox::Enforced;
 use crate::stat_cache::CacheView;
 use crate::store;
-use crate::trouble::Trouble;
 use crate::walk::{self, Collection, NarOf, Progress, Reach, Task};
 
 /// A run inside the sandbox.
@@ -37,7 +37,7 @@ pub struct Wanted<'r> {
 }
 
 /// Each check with what was collected, or why it was not.
-pub type Found<T> = Vec<(T, Result<Collected, Trouble>)>;
+pub type Found<T> = Vec<(T, Result<Collected, Error>)>;
 
 impl<'r> Wanted<'r> {
     /// A check without a stat cache.
@@ -176,7 +176,7 @@ impl Run {
 
     /// The inventories of the engines of this run, each engine once, with its socket.
     #[must_use]
-    pub fn inventories(&self) -> Vec<(String, Result<Inventory, Trouble>)> {
+    pub fn inventories(&self) -> Vec<(String, Result<Inventory, Error>)> {
         let mut known = BTreeSet::new();
         let engines = self.checks().filter_map(|OpenCheck { check, opened, .. }| {
             let path = &check.engine.as_ref()?.socket;
@@ -195,11 +195,12 @@ impl Run {
 
     /// The entries of each check from an export, instead of the live state. `None` if the export has no lock of a check
     /// that not every server is asked for: the server of the export may not be asked for it.
-    pub fn exported(&self, shown: &str) -> Vec<(OpenCheck<'_>, Result<Option<Collected>, Trouble>)> {
+    pub fn exported(&self, shown: &str) -> Vec<(OpenCheck<'_>, Result<Option<Collected>, Error>)> {
         let everywhere = self.session.asked_everywhere();
         let found = self.checks().map(|check| {
             let found = match self.exported_of(&check, shown) {
-                Ok(None) if everywhere.contains(&check.opened.place) => Err(Trouble::new(
+                Ok(None) if everywhere.contains(&check.opened.place) => Err(Error::new(
+                    ErrorKind::Lock,
                     format!("the export {shown} has no lock of the check {}", check.check.name),
                     "look at what `driftlock export` printed about it, or name the other checks with --check",
                 )),
@@ -210,13 +211,14 @@ impl Run {
         found.collect()
     }
 
-    fn exported_of(&self, open: &OpenCheck<'_>, shown: &str) -> Result<Option<Collected>, Trouble> {
+    fn exported_of(&self, open: &OpenCheck<'_>, shown: &str) -> Result<Option<Collected>, Error> {
         let OpenCheck { check, opened, .. } = open;
         let name = &check.lock.name;
         let refused = |error: &LockError| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Lock,
                 format!("the lock {shown}/locks/{} is refused: {error}", escaped(name.as_bytes())),
-                error.remedy(),
+                error.help(),
             )
         };
         let export = self.session.export.as_ref();
@@ -225,7 +227,7 @@ impl Run {
         if lock.old().is_some() {
             return Err(refused(&LockError::Old {
                 problem: "a new one can't be made from it alone".to_owned(),
-                remedy: "name a directory that `driftlock export --output` has written",
+                help: "name a directory that `driftlock export --output` has written",
             }));
         }
         lock.belongs_to(check).map_err(|error| refused(&error))?;
@@ -241,10 +243,10 @@ pub fn in_order<T>(mut all: Vec<(usize, T)>) -> Vec<T> {
 }
 
 /// What was collected below the root of a check.
-fn below_root(check: &Check, root: &Directory, collection: Collection, given_up: bool) -> Result<Collected, Trouble> {
+fn below_root(check: &Check, root: &Directory, collection: Collection, given_up: bool) -> Result<Collected, Error> {
     if let Err(reason) = &collection.root {
         let problem = format!("the root {} could not be read: {reason}", shown(&check.root));
-        return Err(Trouble::new(problem, reason.remedy()));
+        return Err(Error::new(ErrorKind::Input, problem, reason.help()));
     }
     let mut collected = Collected::from(collection);
     // Only if nothing was found: a tree from the stat cache should not be listed.

@@ -10,10 +10,10 @@ use super::{OpenCheck, Run, Session, projects};
 use crate::baseline::{self, LockReads, Source};
 use crate::capability::{Declared, raw, shown};
 use crate::digest::Sha256Digest;
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Entries as _, LockError};
 use crate::path::escaped;
 use crate::seal::{Files, Seal};
-use crate::trouble::Trouble;
 
 /// The most locks that differ from the seal to name; the last message counts the others.
 const TOLD: usize = 20;
@@ -80,10 +80,11 @@ impl Run {
     /// # Errors
     /// A lock is missing, belongs to no check, or is one that `check` would refuse; or a file that Compose printed
     /// can't be read.
-    pub fn to_be_sealed(&self, serial: u64) -> Result<Seal, Trouble> {
+    pub fn to_be_sealed(&self, serial: u64) -> Result<Seal, Error> {
         let Some(locks) = self.locks() else { return Err(self.nothing_to_seal()) };
         let found = lock_files(locks).map_err(|error| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Seal,
                 format!("the locks directory {} could not be listed: {error}", self.shown_in_locks(b".")),
                 "check its permissions, and those of the directories in it",
             )
@@ -111,14 +112,16 @@ impl Run {
             let of_check = name.and_then(|name| by_name.get(name));
             let of_check = of_check.filter(|(open, _)| open.check.lock.per_server == server.is_some());
             let (Some(text), Some((open, is_declared))) = (text, of_check) else {
-                return Err(Trouble::new(
+                return Err(Error::new(
+                    ErrorKind::Seal,
                     format!("{} is the lock of no check of the declaration", self.shown_in_locks(path)),
                     "remove it, or declare its check: a seal has every lock in the directory",
                 ));
             };
             let new = open.check.lock.path(server);
             if !is_declared && found.contains(new.as_bytes()) {
-                return Err(Trouble::new(
+                return Err(Error::new(
+                    ErrorKind::Seal,
                     format!(
                         "{} is the old lock of the check {}, which has a new one",
                         self.shown_in_locks(path),
@@ -129,13 +132,14 @@ impl Run {
             }
             let sha256 = digest_of_lock(locks, text, open, *is_declared).map_err(|error| {
                 let problem = format!("the lock {} is refused: {error}", self.shown_in_locks(path));
-                Trouble::new(problem, error.remedy())
+                Error::new(ErrorKind::Seal, problem, error.help())
             })?;
             missing.remove(&*open.check.name);
             files.insert(text.to_owned(), sha256);
         }
         if let Some(open) = missing.values().next() {
-            return Err(Trouble::new(
+            return Err(Error::new(
+                ErrorKind::Seal,
                 format!("the check {} has no lock: {} is missing", open.check.name, open.lock_path()),
                 format!("write it: {}", self.session.lock_line(open.check)),
             ));
@@ -147,11 +151,12 @@ impl Run {
     /// that this run has read, the bytes that it read count. `declared` is the declaration that should be the sealed
     /// one.
     #[must_use]
-    pub fn not_as_sealed(&self, seal: &Seal, declared: &Declared) -> Vec<Trouble> {
+    pub fn not_as_sealed(&self, seal: &Seal, declared: &Declared) -> Vec<Error> {
         let mut told = Told::default();
         if seal.declaration != declared.digest() {
             told.add(|| {
-                Trouble::new(
+                Error::new(
+                    ErrorKind::Seal,
                     format!("the declaration {} is not the one that was sealed", shown(&declared.file)),
                     "review its changes (`git log -p`); undo them, or run `driftlock seal` where your key is",
                 )
@@ -159,7 +164,7 @@ impl Run {
         }
         let unlisted = |error: io::Error| {
             let problem = format!("the locks directory {} could not be listed: {error}", self.shown_in_locks(b"."));
-            Trouble::new(problem, "check its permissions, and those of the directories in it")
+            Error::new(ErrorKind::Seal, problem, "check its permissions, and those of the directories in it")
         };
         let mut found = match self.locks().map_or_else(|| Ok(BTreeSet::new()), lock_files) {
             Ok(found) => found,
@@ -176,8 +181,8 @@ impl Run {
         }
         let not_sealed = "review it (`git log -p`); restore it from git, or run `driftlock seal` where your key is";
         for path in &found {
-            let lock = |what: &str, remedy: &str| {
-                Trouble::new(format!("the lock {} {what}", self.shown_in_locks(path)), remedy)
+            let lock = |what: &str, help: &str| {
+                Error::new(ErrorKind::Seal, format!("the lock {} {what}", self.shown_in_locks(path)), help)
             };
             let text = std::str::from_utf8(path).ok();
             let Some((text, sealed)) = text.and_then(|path| Some((path, seal.locks.get(path)?))) else {
@@ -192,33 +197,37 @@ impl Run {
             match digests {
                 Ok(digests) if digests.iter().all(|digest| digest == sealed) => {}
                 Ok(_) => told.add(|| lock("is not the one that was sealed", not_sealed)),
-                Err(error) => told.add(|| lock(&format!("is refused: {error}"), error.remedy())),
+                Err(error) => told.add(|| lock(&format!("is refused: {error}"), error.help())),
             }
         }
         for path in seal.locks.keys().filter(|path| !found.contains(path.as_bytes())) {
             told.add(|| {
                 let problem = format!("the lock {} was sealed, and is missing", self.shown_in_locks(path.as_bytes()));
-                Trouble::new(problem, "restore it from git, or run `driftlock seal` where your key is")
+                Error::new(ErrorKind::Seal, problem, "restore it from git, or run `driftlock seal` where your key is")
             });
         }
         for (key, digest) in self.inputs() {
             if seal.inputs.get(&key) != Some(&digest) {
                 told.add(|| {
                     let key = escaped(key.as_bytes());
-                    Trouble::new(format!("the file that {key} names is not the one that was sealed"), not_sealed)
+                    Error::new(
+                        ErrorKind::Seal,
+                        format!("the file that {key} names is not the one that was sealed"),
+                        not_sealed,
+                    )
                 });
             }
         }
         told.troubles()
     }
 
-    fn nothing_to_seal(&self) -> Trouble {
+    fn nothing_to_seal(&self) -> Error {
         let problem = format!("there is no lock in {}, so there is nothing to seal", self.shown_in_locks(b"."));
-        Trouble::new(problem, "run `driftlock lock` first")
+        Error::new(ErrorKind::Seal, problem, "run `driftlock lock` first")
     }
 
     /// The digests of the files that Compose printed, by the keys of the declaration that name them.
-    fn sealed_inputs(&self) -> Result<Files, Trouble> {
+    fn sealed_inputs(&self) -> Result<Files, Error> {
         for open in self.checks() {
             open.project()?;
         }
@@ -241,12 +250,12 @@ impl Run {
 /// A limited number of messages, and the number of the others, which may be as many as there are files.
 #[derive(Default)]
 struct Told {
-    troubles: Vec<Trouble>,
+    troubles: Vec<Error>,
     left_out: u64,
 }
 
 impl Told {
-    fn add(&mut self, trouble: impl FnOnce() -> Trouble) {
+    fn add(&mut self, trouble: impl FnOnce() -> Error) {
         if self.troubles.len() < TOLD {
             self.troubles.push(trouble());
         } else {
@@ -254,10 +263,14 @@ impl Told {
         }
     }
 
-    fn troubles(mut self) -> Vec<Trouble> {
+    fn troubles(mut self) -> Vec<Error> {
         if self.left_out > 0 {
             let problem = format!("{} more locks are not as they were sealed", self.left_out);
-            self.troubles.push(Trouble::new(problem, "look at `git status` and `git log` of the locks directory"));
+            self.troubles.push(Error::new(
+                ErrorKind::Seal,
+                problem,
+                "look at `git status` and `git log` of the locks directory",
+            ));
         }
         self.troubles
     }

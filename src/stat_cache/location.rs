@@ -11,9 +11,9 @@ use rustix::io::Errno;
 use super::file::{self, Origin, Unfit};
 use super::{CheckCache, Device};
 use crate::capability::{self, Directory, RunIdentity, shown};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::Sha256Digest;
 use crate::store;
-use crate::trouble::Trouble;
 
 /// File systems that change a file's ctime whenever its contents change, with their numbers in `statfs(2)`.
 ///
@@ -75,7 +75,7 @@ pub enum Loaded {
     /// A cache that is not used and will be replaced.
     Unusable(Unfit),
     /// Something that is not a cache. It is left alone.
-    Foreign(Trouble),
+    Foreign(Error),
 }
 
 impl Location {
@@ -83,16 +83,18 @@ impl Location {
     ///
     /// # Errors
     /// The path names no file, or the directory can't be opened or is writable by other users.
-    pub fn open(file: &Path) -> Result<Self, Trouble> {
+    pub fn open(file: &Path) -> Result<Self, Error> {
         let shown = shown(file);
         let (directory, name) = capability::beside(file).map_err(|error| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Output,
                 format!("the stat cache {shown} is not used: {error}"),
                 "name a file in an existing directory that you may write to",
             )
         })?;
         let identity = capability::run_identity().map_err(|error| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Output,
                 format!("the stat cache {shown} is not used: the groups of this process can't be read: {error}"),
                 "run without --stat-cache",
             )
@@ -103,10 +105,11 @@ impl Location {
     }
 
     /// Refuses a directory that other users can write to: they could plant a cache, or keep us from writing ours.
-    fn only_ours(&self) -> Result<(), Trouble> {
+    fn only_ours(&self) -> Result<(), Error> {
         let user = self.identity.user;
         let refused = |why: &str| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Output,
                 format!("the stat cache {} is not used: the directory it is in {why}", self.shown),
                 "keep it in a directory that only the user who runs driftlock can write to (for example with mode 0700)",
             )
@@ -136,8 +139,9 @@ impl Location {
         }
     }
 
-    fn foreign(&self, why: &str) -> Trouble {
-        Trouble::new(
+    fn foreign(&self, why: &str) -> Error {
+        Error::new(
+            ErrorKind::Output,
             format!("the stat cache {} {why}; it is neither used nor replaced", self.shown),
             "name another FILE with --stat-cache, or remove this one if it is not needed",
         )

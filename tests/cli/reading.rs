@@ -154,9 +154,9 @@ fn each_cause_has_its_own_remedy() {
         (Unverified::Sizeless { limit: 1 }, "`exclude` it"),
     ];
     for (cause, remedy) in &causes {
-        assert!(cause.remedy().contains(remedy), "{cause}: {}", cause.remedy());
+        assert!(cause.help().contains(remedy), "{cause}: {}", cause.help());
         let is_permission = *cause == refused(libc::EACCES);
-        assert_eq!(cause.remedy().contains("as a user who may read"), is_permission, "{cause}");
+        assert_eq!(cause.help().contains("as a user who may read"), is_permission, "{cause}");
     }
     // `lock` says it.
     let world = World::declaring(

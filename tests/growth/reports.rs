@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use driftlock::manifest::{Boundary, Crossing, Kind};
 use driftlock::report::next::{Footing, Ground, InGit};
-use driftlock::report::{CheckReport, Outcome, Report, Trouble, changes, difference, json};
+use driftlock::report::{CheckReport, Error, ErrorKind, Outcome, Report, changes, difference, json};
 
 use crate::samples::{self, Tree};
 use crate::trees::{Pair, WORST};
@@ -45,13 +45,14 @@ pub fn all() -> Vec<(String, Box<dyn Fn(usize) -> Report>)> {
         }),
         ("many-checks-failed", |size| {
             let failed = |number| {
-                let trouble = Trouble::new(format!("the root {number} could not be opened"), "create it");
+                let trouble =
+                    Error::new(ErrorKind::Recorded, format!("the root {number} could not be opened"), "create it");
                 samples::check(&format!("c{number}"), Kind::Trees, "root", Outcome::Failed(trouble))
             };
             samples::report((0..size / 700).map(failed).collect())
         }),
         ("long-texts", |size| {
-            let trouble = Trouble::new("##::\u{200b}".repeat(size / 30), "##[x]".repeat(size / 20));
+            let trouble = Error::new(ErrorKind::Recorded, "##::\u{200b}".repeat(size / 30), "##[x]".repeat(size / 20));
             let mut check = samples::check(
                 &"c;".repeat(size / 20),
                 Kind::Trees,

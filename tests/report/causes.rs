@@ -40,7 +40,7 @@ fn each_cause_has_its_own_remedy_below_what_it_kept_from_being_verified() {
     let mut remedies = HashSet::new();
     assert_eq!(reasons().iter().map(Unverified::cause).collect::<Vec<_>>(), Cause::ALL);
     for reason in reasons() {
-        let (cause, remedy) = (reason.cause(), reason.remedy());
+        let (cause, remedy) = (reason.cause(), reason.help());
         assert_eq!(Cause::named(cause.name()), Some(cause));
         // Only one who may not read is told to become one who may.
         assert_eq!(remedy.contains("as a user who may read"), cause == Cause::Permission, "{cause:?}");

@@ -1,8 +1,8 @@
 //! The report of several servers for people: readable with hundreds of them, and on a narrow terminal.
 
+use driftlock::error::{Error, ErrorKind};
 use driftlock::report::text::{Style, write};
 use driftlock::report::{CheckReport, Outcome, Report};
-use driftlock::trouble::Trouble;
 
 use crate::samples::{self, Tree};
 
@@ -22,7 +22,7 @@ fn servers(number: usize) -> Vec<Report> {
             number if drifted(number) => samples::of_server(samples::seed_fail(), None),
             number if away(number) => {
                 let problem = format!("ssh: connect to host {name}.example.org port 22: Connection refused");
-                let trouble = Trouble::new(problem, "check that sshd runs there");
+                let trouble = Error::new(ErrorKind::Recorded, problem, "check that sshd runs there");
                 samples::of_server(samples::unreached(), Some(trouble))
             }
             _ => samples::of_server(samples::seed_pass(), None),

@@ -2,7 +2,7 @@
 
 use driftlock::manifest::{Boundary, Crossing, Kind};
 use driftlock::path::is_hazardous;
-use driftlock::report::{Outcome, Report, Trouble};
+use driftlock::report::{Error, ErrorKind, Outcome, Report};
 use proptest::prelude::*;
 
 use crate::samples::{self, HOSTILE, Tree};
@@ -77,7 +77,7 @@ proptest! {
         let mut compared = samples::check(&text(0), kind, &text(1), samples::outcome(&locked, &live));
         compared.resolved_root = Some(text(2));
         compared.mounts = texts.iter().map(|text| Crossing::into(Boundary::BindMount, text.clone())).collect();
-        let trouble = Trouble { problem: text(3), remedy: text(4) };
+        let trouble = Error::new(ErrorKind::Recorded, text(3), text(4));
         let failed = samples::check(&text(5), kind, &text(1), Outcome::Failed(trouble));
         let mut no_lock = samples::check(&text(4), kind, &text(1), Outcome::NoLock);
         no_lock.lock = text(3);

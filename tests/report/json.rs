@@ -356,7 +356,7 @@ fn a_report_changed_by_hand_is_refused() {
             ReportError::Form { .. } => assert!(!contradiction, "{number}: {error}"),
             _ => panic!("{number}: {error}"),
         }
-        assert!(!error.remedy().is_empty());
+        assert!(!error.help().is_empty());
     }
 }
 
@@ -448,7 +448,7 @@ fn a_report_of_several_servers_that_contradicts_itself_is_refused() {
         edit(&mut value);
         let error = refused(value.to_string().as_bytes());
         assert!(error.to_string().contains(problem), "{error}, not {problem}");
-        assert!(!error.remedy().is_empty());
+        assert!(!error.help().is_empty());
     }
     // A local report among them, and one cut anywhere.
     let mut value: Value = serde_json::from_slice(&good).unwrap();

@@ -16,7 +16,9 @@ use driftlock::manifest::{
 use driftlock::remote::Head;
 use driftlock::report::chain::Previous;
 use driftlock::report::seal::{SealReport, Sealed};
-use driftlock::report::{CheckReport, HostReport, Outcome, Report, RunInfo, Scope, ServerReport, Trouble, Window};
+use driftlock::report::{
+    CheckReport, Error, ErrorKind, HostReport, Outcome, Report, RunInfo, Scope, ServerReport, Window,
+};
 use driftlock::sandbox::{Enforced, Landlock};
 
 /// A tree, by path.
@@ -263,7 +265,7 @@ pub fn every_change_as(name: &str) -> CheckReport {
 }
 
 /// The same of a server that was asked, with what came of it.
-pub fn of_server(mut report: Report, trouble: Option<Trouble>) -> Report {
+pub fn of_server(mut report: Report, trouble: Option<Error>) -> Report {
     let head = Head { driftlock: "0.1.0".to_owned(), landlock: Some(6), seccomp: true };
     let (name, host) = ("web".to_owned(), "web.example.org".to_owned());
     report.run.scope = Scope::OneServer;
@@ -286,8 +288,11 @@ pub fn unreached_on(name: &str) -> Report {
     let mut report = unreached();
     if let Some(server) = &mut report.hosts[0].server {
         name.clone_into(&mut server.name);
-        server.trouble =
-            Some(Trouble::new(format!("ssh: connect to {name}: Connection refused"), "see whether sshd runs"));
+        server.trouble = Some(Error::new(
+            ErrorKind::Recorded,
+            format!("ssh: connect to {name}: Connection refused"),
+            "see whether sshd runs",
+        ));
     }
     report
 }
@@ -351,8 +356,11 @@ pub fn unreached() -> Report {
         check.outcome = Outcome::NotCollected;
         check.resolved_root = None;
     }
-    let trouble =
-        Trouble::new("ssh: connect to host web.example.org port 22: Connection refused", "see whether sshd runs");
+    let trouble = Error::new(
+        ErrorKind::Recorded,
+        "ssh: connect to host web.example.org port 22: Connection refused",
+        "see whether sshd runs",
+    );
     of_server(report(checks), Some(trouble))
 }
 
@@ -385,7 +393,7 @@ pub fn hostile() -> Report {
     trees.mounts = HOSTILE.map(|path| Crossing::into(Boundary::FileSystem, path)).to_vec();
     let text = String::from_utf8_lossy(HOSTILE[0]).into_owned();
     trees.root.clone_from(&text);
-    let trouble = Trouble { problem: text.clone(), remedy: "\u{1b}]0;x\u{7}; or so".to_owned() };
+    let trouble = Error::new(ErrorKind::Recorded, text.clone(), "\u{1b}]0;x\u{7}; or so".to_owned());
     let failed = check(&text, Kind::Files, &text, Outcome::Failed(trouble));
     report(vec![trees, failed, check("a;\u{9b}b_files", Kind::Files, ".", Outcome::NoLock)])
 }
@@ -459,10 +467,11 @@ pub fn troubled() -> Vec<CheckReport> {
         .unverified("m/d", DENIED)
         .unverified("m/f", Unverified::Unstable { attempts: 3 })
         .file("m/g", "G");
-    let trouble = Trouble {
-        problem: "the root infra/stacks does not exist".to_owned(),
-        remedy: "create it, or correct `root` in driftlock.toml".to_owned(),
-    };
+    let trouble = Error::new(
+        ErrorKind::Recorded,
+        "the root infra/stacks does not exist",
+        "create it, or correct `root` in driftlock.toml",
+    );
     let mut unread = trees(&locked, &live);
     unread.mounts = vec![
         Crossing::into(Boundary::FileSystem, "m/mnt"),
@@ -488,7 +497,7 @@ pub fn in_window() -> Report {
 }
 
 /// The seed's report with a seal, and what is not as that says.
-pub fn sealed(troubles: Vec<Trouble>) -> Report {
+pub fn sealed(troubles: Vec<Error>) -> Report {
     let sealed = Sealed {
         serial: 12,
         signer: "ops@example.org,<b>\u{202e}@x".to_owned(),
@@ -601,7 +610,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
     if let Outcome::Compared { digest, .. } = &mut text_lock.outcome {
         *digest = None;
     }
-    let trouble = |problem: &str| Trouble::new(problem, "review it; restore it from git");
+    let trouble = |problem: &str| Error::new(ErrorKind::Recorded, problem, "review it; restore it from git");
     let refused =
         SealReport { sealed: None, troubles: vec![trouble("there is no seal: locks/driftlock.seal is missing")] };
     let mut unsealed = seed_fail();

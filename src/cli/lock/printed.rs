@@ -87,7 +87,7 @@ pub(super) fn json(all: &[Lock<'_>], dry_run: bool, differing: &[Differs<'_>]) -
                 "uncovered": change.map_or_else(Vec::new, |change| report::json::uncovered(&change.uncovered)),
                 "differ_here": differing.get(&*done.check.check.name),
                 "since_last_lock": change.and_then(|change| change.since.as_ref()).map(changes::value),
-                "trouble": trouble.map(|trouble| serde_json::json!({"problem": trouble.problem, "remedy": trouble.remedy})),
+                "trouble": trouble.map(|trouble| serde_json::json!({"problem": trouble.problem, "remedy": trouble.help})),
             })
         })
         .collect();

@@ -10,9 +10,9 @@ use rustix::io::Errno;
 
 use crate::capability::launcher::{self, Asking, Ended, Launcher, Streams};
 use crate::capability::shown;
+use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
 use crate::seal::{NAMESPACE, SIGNATURE_LIMIT, Signature};
-use crate::trouble::Trouble;
 
 /// After this time, a message says what driftlock is waiting for.
 const WORTH_A_WORD: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ impl Signing {
     ///
     /// # Errors
     /// The launcher can't be started.
-    pub fn prepare(key: &Path) -> Result<Self, Trouble> {
+    pub fn prepare(key: &Path) -> Result<Self, Error> {
         let mut file = OsString::new();
         if key.as_os_str().as_encoded_bytes().starts_with(b"-") {
             file.push("./");
@@ -40,8 +40,9 @@ impl Signing {
         let mut command: Vec<OsString> = ["ssh-keygen", "-Y", "sign", "-n", NAMESPACE, "-f"].map(Into::into).into();
         command.push(file);
         let (launcher, streams) = launcher::start(&[command], Asking::InAWindow)?;
-        let [streams] = <[Streams; 1]>::try_from(streams)
-            .map_err(|_| Trouble::new("the launcher got a wrong number of commands", "report this as a bug"))?;
+        let [streams] = <[Streams; 1]>::try_from(streams).map_err(|_| {
+            Error::new(ErrorKind::Seal, "the launcher got a wrong number of commands", "report this as a bug")
+        })?;
         Ok(Self { launcher, streams, key: shown(key) })
     }
 
@@ -49,10 +50,11 @@ impl Signing {
     ///
     /// # Errors
     /// `ssh-keygen` can't be started or can't sign, or the key can't sign seals.
-    pub fn sign(self, message: &[u8], quiet: bool) -> Result<Signature, Trouble> {
+    pub fn sign(self, message: &[u8], quiet: bool) -> Result<Signature, Error> {
         let Self { launcher, streams, key } = self;
         let (armored, said, ended) = converse(&launcher, streams, message, quiet).map_err(|error| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Seal,
                 format!("the launcher, which starts ssh-keygen, is gone: {error}"),
                 "run it again; if this repeats, look in the system log for what ended it",
             )
@@ -63,10 +65,11 @@ impl Signing {
             Ended::Code(0) => {}
             Ended::NotStarted(errno) => {
                 let problem = format!("ssh-keygen could not be started: {errno}");
-                return Err(Trouble::new(problem, "install OpenSSH's client, on PATH"));
+                return Err(Error::new(ErrorKind::Seal, problem, "install OpenSSH's client, on PATH"));
             }
             Ended::Code(_) | Ended::BySignal => {
-                return Err(Trouble::new(
+                return Err(Error::new(
+                    ErrorKind::Seal,
                     because(&format!("ssh-keygen did not sign with {key}")),
                     "check that the file is there and readable; if it has a passphrase, add it to the agent first \
                      (`ssh-add`); touch a security key when it blinks",
@@ -80,7 +83,8 @@ impl Signing {
             signature.verify(&claimed, message).map(|()| signature)
         });
         verified.map_err(|error| {
-            Trouble::new(
+            Error::new(
+                ErrorKind::Seal,
                 format!("ssh-keygen's signature with {key} can't be used for a seal: {error}"),
                 "use a key of type ed25519, ed25519-sk, ecdsa or ecdsa-sk (256 bits), made without `no-touch-required`",
             )

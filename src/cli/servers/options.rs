@@ -4,10 +4,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::cli::arguments::Servers;
+use crate::error::{Error, ErrorKind};
 use crate::remote::connection::Limits;
 use crate::run;
 use crate::run::servers::Pushed;
-use crate::trouble::Trouble;
 
 /// The default number of connections at once.
 const JOBS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
@@ -22,7 +22,7 @@ impl Servers {
     ///
     /// # Errors
     /// There is an option that is only for servers.
-    pub fn none_but_timeout(&self) -> Result<Option<Duration>, Trouble> {
+    pub fn none_but_timeout(&self) -> Result<Option<Duration>, Error> {
         Self { timeout: None, ..self.clone() }.none()?;
         Ok(self.timeout.map(|seconds| Duration::from_secs(seconds.get().into())))
     }
@@ -31,7 +31,7 @@ impl Servers {
     ///
     /// # Errors
     /// There is one.
-    pub fn none(&self) -> Result<(), Trouble> {
+    pub fn none(&self) -> Result<(), Error> {
         let given = [
             (self.ssh_user.is_some(), "--ssh-user"),
             (self.ssh_key.is_some(), "--ssh-key"),
@@ -45,7 +45,8 @@ impl Servers {
         ];
         match given.into_iter().find(|(given, _)| *given) {
             None => Ok(()),
-            Some((_, option)) => Err(Trouble::new(
+            Some((_, option)) => Err(Error::new(
+                ErrorKind::Usage,
                 format!("{option} is for servers, and no server is named"),
                 "name one with --server, those of a group with --group, or all with --all-servers",
             )),

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn refuses_names_of_checks() {
-    const REMEDY: &str = "use 1 to 100 characters of `A-Z a-z 0-9 _ . -`, the first a letter or a digit";
+    const HELP: &str = "use 1 to 100 characters of `A-Z a-z 0-9 _ . -`, the first a letter or a digit";
     let long = "x".repeat(101);
     for (name, key, shown) in [
         ("", "\"\"", ""),
@@ -17,7 +17,7 @@ fn refuses_names_of_checks() {
         (&long, &long, &long),
     ] {
         let text = format!("[check.\"{name}\"]");
-        refuses(&text, &format!("1: check.{key}: `{shown}` is not a valid check name; {REMEDY}"));
+        refuses(&text, &format!("1: check.{key}: `{shown}` is not a valid check name; {HELP}"));
     }
     for name in ["lock_files_exist", "server_collection", "seal", "live"] {
         let text = format!("\n[check.{name}]");
@@ -31,14 +31,14 @@ fn refuses_names_of_checks() {
 
 #[test]
 fn refuses_lock_files() {
-    const REMEDY: &str = "write a plain name that ends in `.lock.json` or `.lock.txt`";
+    const HELP: &str = "write a plain name that ends in `.lock.json` or `.lock.txt`";
     for (lock, reason) in [
         ("a/b.lock.json", "it contains `/`, but locks are directly in the `locks` directory"),
         ("../b.lock.json", "it contains `/`, but locks are directly in the `locks` directory"),
         (".lock.json", "it starts with `.`"),
         ("a.json", "it ends in neither `.lock.json` nor `.lock.txt`"),
     ] {
-        let message = format!("5: check.a.lock: `{lock}` is not a valid name for a lock file: {reason}; {REMEDY}");
+        let message = format!("5: check.a.lock: `{lock}` is not a valid name for a lock file: {reason}; {HELP}");
         refuses(&with(&format!("lock = '{lock}'")), &message);
     }
     refuses(

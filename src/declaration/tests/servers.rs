@@ -28,7 +28,7 @@ fn reads_every_key() {
 
 #[test]
 fn refuses_hosts() {
-    const REMEDY: &str = "write a name, an address, or an alias from `~/.ssh/config`, without user and port";
+    const HELP: &str = "write a name, an address, or an alias from `~/.ssh/config`, without user and port";
     assert!(
         refused(toml(&server_with("").replace("\"h\"", &format!("\"{}\"", "h".repeat(256)))))
             .contains("is not a valid host")
@@ -36,12 +36,12 @@ fn refuses_hosts() {
     for host in ["-oProxyCommand=x", "", ".", "a b", "a;b", "a/b", "u@h", "h:22 x", "$(x)", "`x`", "ä", "%h"] {
         let text = server_with("").replace("\"h\"", &format!("\"{host}\""));
         let empty = "5: server.web.host: empty string; write a value, or remove the key".to_owned();
-        let message = format!("5: server.web.host: `{host}` is not a valid host; {REMEDY}");
+        let message = format!("5: server.web.host: `{host}` is not a valid host; {HELP}");
         refuses(&text, if host.is_empty() { &empty } else { &message });
     }
     refuses(
         &server_with("").replace("\"h\"", "\"a\\nb\""),
-        &format!("5: server.web.host: `a\\nb` is not a valid host; {REMEDY}"),
+        &format!("5: server.web.host: `a\\nb` is not a valid host; {HELP}"),
     );
     refuses(
         &server_with("").replace("host = \"h\"", ""),

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn refuses_what_is_no_text() {
-    const REMEDY: &str = "or run `driftlock init` for an example";
+    const HELP: &str = "or run `driftlock init` for an example";
     let parse = |bytes: &[u8]| refused(Declaration::parse("d\n.toml", Format::Toml, bytes));
     assert_eq!(parse(b"#\n\n#\xff"), "d\\n.toml:3: byte 4 is not UTF-8; save it as UTF-8");
     assert_eq!(parse(b"\xff\xfea\0"), "d\\n.toml: the file is UTF-16; save it as UTF-8");
@@ -13,12 +13,12 @@ fn refuses_what_is_no_text() {
         "d\\n.toml: the file starts with a byte order mark (EF BB BF); save it as UTF-8 without it"
     );
     for empty in ["", " \n\r\n\t"] {
-        refuses(empty, &format!(" the file is empty; write `[check.NAME]` with its `kind` and `root`, {REMEDY}"));
+        refuses(empty, &format!(" the file is empty; write `[check.NAME]` with its `kind` and `root`, {HELP}"));
         let example = "`{\"check\": {\"NAME\": {\"kind\": …, \"root\": …}}}`";
-        refuses_json(empty, &format!(" the file is empty; write {example}, {REMEDY}"));
+        refuses_json(empty, &format!(" the file is empty; write {example}, {HELP}"));
     }
     for none in ["# nothing\n", "locks = 'l'", "[check]"] {
-        refuses(none, &format!(" no checks are declared; write `[check.NAME]` with its `kind` and `root`, {REMEDY}"));
+        refuses(none, &format!(" no checks are declared; write `[check.NAME]` with its `kind` and `root`, {HELP}"));
     }
 }
 

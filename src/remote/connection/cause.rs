@@ -84,7 +84,7 @@ impl Cause {
         })
     }
 
-    pub(super) const fn remedy(self) -> &'static str {
+    pub(super) const fn help(self) -> &'static str {
         match self {
             Self::RevokedHostKey => {
                 "do not connect: that key is marked as stolen or withdrawn, and what answers may be an attacker; ask the \
@@ -147,8 +147,8 @@ mod tests {
             Cause::Password,
             Cause::Unknown,
         ];
-        assert!(all.iter().all(|cause| !cause.remedy().contains("ssh-keyscan")));
-        assert!(Cause::UnknownHostKey.remedy().starts_with("compare the fingerprint with one you have from elsewhere"));
+        assert!(all.iter().all(|cause| !cause.help().contains("ssh-keyscan")));
+        assert!(Cause::UnknownHostKey.help().starts_with("compare the fingerprint with one you have from elsewhere"));
     }
 
     /// Before authentication, an attacker can make `ssh` end a line with any text.

@@ -8,9 +8,9 @@ use super::lines::{EndLine, TroubleItem};
 use super::{Answer, AnswerError};
 use crate::container::{ALL_ATTRIBUTES, Inventory};
 use crate::digest::Sha256;
+use crate::error::Error;
 use crate::manifest::{Kind, List, json};
 use crate::remote::inventory;
-use crate::trouble::Trouble;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +24,7 @@ impl<R: BufRead> Answer<R> {
     ///
     /// # Errors
     /// The outer error ends the answer; the inner one is the failure of this engine on the server.
-    pub fn engine(&mut self, socket: &str) -> Result<Result<Inventory, Trouble>, AnswerError> {
+    pub fn engine(&mut self, socket: &str) -> Result<Result<Inventory, Error>, AnswerError> {
         self.next_line()?;
         self.told()?;
         let EngineLine { engine, failed } = self.parse()?;

@@ -43,7 +43,8 @@ pub(super) struct FailedLine {
 #[serde(deny_unknown_fields)]
 pub(super) struct TroubleItem {
     pub(super) problem: String,
-    pub(super) remedy: String,
+    #[serde(rename = "remedy")]
+    pub(super) help: String,
 }
 
 #[derive(Deserialize)]

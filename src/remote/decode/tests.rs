@@ -196,8 +196,8 @@ fn what_is_said_of_a_bad_line_is_short_and_harmless() {
         let bad = good.replacen(from, &to, 1);
         assert_ne!(bad, good);
         let refused = compared(bad.as_bytes(), UNLIMITED).unwrap_err();
-        let (text, remedy) = (refused.to_string(), refused.remedy());
-        assert!(text.len() < 4 * PROBLEM_LIMIT && remedy.len() < 1000, "{from}: {} bytes", text.len());
+        let (text, help) = (refused.to_string(), refused.help());
+        assert!(text.len() < 4 * PROBLEM_LIMIT && help.len() < 1000, "{from}: {} bytes", text.len());
         assert!(!text.contains(['\u{1b}', '\u{7}']), "{from}: {text}");
     }
 }

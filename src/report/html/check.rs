@@ -52,8 +52,8 @@ pub(super) fn write(
     match &check.outcome {
         Outcome::Failed(trouble) => {
             writeln!(out, "<p>{}", Text(&Prose(&trouble.problem).to_string()))?;
-            if !trouble.remedy.is_empty() {
-                write!(out, "<span class=\"under\">To do: {}</span>", Text(&Prose(&trouble.remedy).to_string()))?;
+            if !trouble.help.is_empty() {
+                write!(out, "<span class=\"under\">To do: {}</span>", Text(&Prose(&trouble.help).to_string()))?;
             }
             writeln!(out, "</p>")?;
         }
@@ -245,7 +245,7 @@ fn unverified(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Re
         write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&path))?;
         badge(out, "warn", "unverified")?;
         writeln!(out, "<span class=\"reason\">{}</span>", Text(&reason))?;
-        writeln!(out, "<span class=\"reason\">To do: {}</span></div></li>", Text(entry.reason.remedy()))?;
+        writeln!(out, "<span class=\"reason\">To do: {}</span></div></li>", Text(entry.reason.help()))?;
     }
     writeln!(out, "</ol>")?;
     more(out, entries.len().saturating_sub(items) as u64, "unverified")

@@ -153,10 +153,10 @@ fn uncollected(out: &mut impl Write, hosts: &[HostReport]) -> io::Result<()> {
         counted(number, "server", "servers")
     )?;
     for (host, trouble) in troubles() {
-        let (problem, remedy) = (Prose(&trouble.problem).to_string(), Prose(&trouble.remedy).to_string());
+        let (problem, help) = (Prose(&trouble.problem).to_string(), Prose(&trouble.help).to_string());
         write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&Prose(name(host)).to_string()))?;
         write!(out, "<span class=\"reason\">{}</span>", Text(&problem))?;
-        writeln!(out, "<span class=\"reason\">To do: {}</span></div></li>", Text(&remedy))?;
+        writeln!(out, "<span class=\"reason\">To do: {}</span></div></li>", Text(&help))?;
     }
     writeln!(out, "</ol>\n</section>")
 }

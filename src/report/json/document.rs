@@ -17,7 +17,7 @@ use crate::report::chain::Previous;
 use crate::report::format::Prose;
 use crate::report::row::Row;
 use crate::report::{
-    HostReport, Outcome, Report, RunInfo, Scope, ServerReport, ServersSummary, Status, Summary, Trouble, Window,
+    Error, HostReport, Outcome, Report, RunInfo, Scope, ServerReport, ServersSummary, Status, Summary, Window,
 };
 use crate::sandbox::Enforced;
 
@@ -101,7 +101,7 @@ pub(super) struct Check<'a> {
     #[serde(deserialize_with = "Option::deserialize")]
     pub old_lock: Option<OldLock>,
     #[serde(deserialize_with = "Option::deserialize")]
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<Error>,
     #[serde(deserialize_with = "Option::deserialize")]
     pub skipped: Option<Skipped>,
 }
@@ -267,6 +267,6 @@ fn check<'a>(host: &'a HostReport, row: Row<'a>) -> Check<'a> {
     }
 }
 
-pub(super) fn harmless(Trouble { problem, remedy }: &Trouble) -> Trouble {
-    Trouble::new(Prose(problem).to_string(), Prose(remedy).to_string())
+pub(super) fn harmless(Error { kind, problem, help }: &Error) -> Error {
+    Error::new(*kind, Prose(problem).to_string(), Prose(help).to_string())
 }

@@ -3,7 +3,7 @@
 use super::{SCHEMA, SERVERS_SCHEMA};
 use crate::path::escaped;
 
-/// Why a JSON report is refused. The caller adds its name; [`remedy`](Self::remedy) says what to do.
+/// Why a JSON report is refused. The caller adds its name; [`help`](Self::help) says what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReportError {
     #[error("it is empty")]
@@ -40,7 +40,7 @@ impl ReportError {
 
     /// What to do about it.
     #[must_use]
-    pub const fn remedy(&self) -> &'static str {
+    pub const fn help(&self) -> &'static str {
         match self {
             Self::Empty | Self::Truncated { .. } => {
                 "the run that wrote it was interrupted: use another report, or run `driftlock check` again"

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::harmless;
-use crate::report::Trouble;
+use crate::report::Error;
 use crate::report::format::Prose;
 use crate::report::seal::{SealReport, Sealed};
 
@@ -19,7 +19,7 @@ pub(super) struct SealItem {
     key: Option<String>,
     #[serde(deserialize_with = "Option::deserialize")]
     fingerprint: Option<String>,
-    troubles: Vec<Trouble>,
+    troubles: Vec<Error>,
 }
 
 impl From<&SealReport> for SealItem {

@@ -20,6 +20,6 @@ pub(super) fn seal(page: &mut Page<impl Write>, hosts: &[HostReport]) -> io::Res
     }
     seal.troubles.iter().try_for_each(|trouble| {
         page.line(Tag::Fail, format_args!("Seal: {}", Prose(&trouble.problem)))?;
-        page.detail(format_args!("{}", Prose(&trouble.remedy)))
+        page.detail(format_args!("{}", Prose(&trouble.help)))
     })
 }

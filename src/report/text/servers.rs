@@ -166,7 +166,7 @@ fn details(page: &mut Page<impl Write>, run: &RunInfo, hosts: &[HostReport]) -> 
             unsandboxed(&mut block, server, "")?;
             if let Some(trouble) = &server.trouble {
                 block.line(Tag::Fail, format_args!("Not collected: {}", Prose(&trouble.problem)))?;
-                block.detail(format_args!("{}", Prose(&trouble.remedy)))?;
+                block.detail(format_args!("{}", Prose(&trouble.help)))?;
             }
         }
         for check in &host.checks {

@@ -4,6 +4,7 @@ use std::io::BufRead;
 
 use crate::baseline::Baseline;
 use crate::compare::{self, Comparison, DifferenceBudget};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::{Content, LockError, Record};
 use crate::path::escaped;
 use crate::remote::connection::FollowUp;
@@ -15,12 +16,11 @@ use crate::run::connections::Exactly;
 use crate::run::locked::open;
 use crate::run::{DIFFERENCES_LIMIT, Follow, asked};
 use crate::session::{OpenCheck, Run, Wanted, in_order};
-use crate::trouble::Trouble;
 
 /// A check with its comparison, or why it was not compared.
 pub struct Found<'r> {
     pub check: OpenCheck<'r>,
-    pub compared: Result<Comparison, Trouble>,
+    pub compared: Result<Comparison, Error>,
 }
 
 /// The drift, and the contents of the files that drifted.
@@ -72,10 +72,11 @@ fn opened<'r>(checks: impl Iterator<Item = OpenCheck<'r>>) -> (Vec<Open<'r>>, Ve
 }
 
 /// The error for a check without a lock; `None` if that is not trouble.
-fn without_lock(check: &OpenCheck<'_>, outcome: Outcome) -> Option<Trouble> {
+fn without_lock(check: &OpenCheck<'_>, outcome: Outcome) -> Option<Error> {
     match outcome {
         Outcome::Failed(failed) => Some(failed),
-        Outcome::NoLock => Some(Trouble::new(
+        Outcome::NoLock => Some(Error::new(
+            ErrorKind::Lock,
             format!("the check {} has no lock to compare with", check.check.name),
             format!("write it: {}", check.run.session.lock_line(check.check)),
         )),
@@ -101,7 +102,7 @@ pub fn here(run: &Run, follow: impl Follow) -> Patch<'_> {
 ///
 /// # Errors
 /// The answer is wrong or incomplete. Nothing of it is returned.
-pub fn of_server<'r>(run: &'r Run, connection: Exactly<'r, 1>) -> Result<Patch<'r>, Trouble> {
+pub fn of_server<'r>(run: &'r Run, connection: Exactly<'r, 1>) -> Result<Patch<'r>, Error> {
     let [server] = connection.servers();
     let (mut locked, mut all) = opened(run.checks_of(server));
     let asked = asked(locked.iter().map(|(_, check, _)| *check), server);
@@ -114,10 +115,8 @@ pub fn of_server<'r>(run: &'r Run, connection: Exactly<'r, 1>) -> Result<Patch<'
             Ok(())
         })
     });
-    answered.map_err(|trouble| {
-        let name = escaped(server.name.as_bytes());
-        Trouble::new(format!("{name}: {}", trouble.problem), trouble.remedy)
-    })?;
+    let name = escaped(server.name.as_bytes());
+    answered.map_err(|error| error.map_problem(|problem| format!("{name}: {problem}")))?;
     Ok(Patch { found: in_order(all), contents: Contents::Sent(received) })
 }
 

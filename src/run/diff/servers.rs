@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::compare::{Comparison, compare_within};
 use crate::declaration::{Check, Server};
+use crate::error::{Error, ErrorKind};
 use crate::manifest::LockError;
 use crate::path::escaped;
 use crate::remote::AnswerError;
@@ -11,7 +12,6 @@ use crate::remote::request::{Asked, Extent};
 use crate::run::DIFFERENCES_LIMIT;
 use crate::run::connections::{Connections, Exactly, Targets};
 use crate::session::{OpenCheck, Run};
-use crate::trouble::Trouble;
 
 /// The difference between two servers. Entries that only the second has are added; those that only the first has are
 /// removed.
@@ -27,12 +27,13 @@ pub struct Difference<'r> {
 ///
 /// # Errors
 /// There are not exactly two servers, or one can't be reached or does not answer in full.
-pub fn servers<'r>(run: &'r Run, targets: &'r Targets, connections: Connections) -> Result<Difference<'r>, Trouble> {
+pub fn servers<'r>(run: &'r Run, targets: &'r Targets, connections: Connections) -> Result<Difference<'r>, Error> {
     let Some(connections) = connections.exactly::<2>(targets) else {
         let mut asked = targets.servers();
         return Err(match (asked.next(), &targets.passed_over[..]) {
             (Some(one), [other]) if targets.named() == 2 => nothing_in_common(one, other),
-            _ => Trouble::new(
+            _ => Error::new(
+                ErrorKind::Usage,
                 format!("diff compares two servers, and {} are named", targets.named()),
                 "write `driftlock diff --server A --server B`",
             ),
@@ -62,20 +63,21 @@ fn shared<'r>(run: &'r Run, [a, b]: [&'r Server; 2]) -> (Vec<OpenCheck<'r>>, Vec
     (for_servers(b).filter(|check| in_a.contains(&*check.check.name)).collect(), of_one)
 }
 
-fn nothing_in_common(a: &Server, b: &Server) -> Trouble {
+fn nothing_in_common(a: &Server, b: &Server) -> Error {
     let (a, b) = (escaped(a.name.as_bytes()), escaped(b.name.as_bytes()));
-    Trouble::new(
+    Error::new(
+        ErrorKind::Usage,
         format!("there is nothing to compare: no check of this run is for both {a} and {b}"),
         "name two servers with a check in common: look at `checks` of servers and groups in the declaration",
     )
 }
 
-fn asked<'r>(checks: &[OpenCheck<'r>], server: &'r Server) -> Result<Vec<Asked<'r>>, Trouble> {
+fn asked<'r>(checks: &[OpenCheck<'r>], server: &'r Server) -> Result<Vec<Asked<'r>>, Error> {
     checks.iter().map(|open| Ok(Asked { check: open.check, root: open.root_there(server)? })).collect()
 }
 
 /// Asks both servers at the same time, and compares their answers while they arrive.
-fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<Vec<Comparison>, Trouble> {
+fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<Vec<Comparison>, Error> {
     let [asked_a, asked_b] = asked;
     let [server_a, server_b] = connections.servers();
     let mut found = Vec::new();
@@ -108,8 +110,11 @@ fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<V
                     let compared = compare_within(&mut budget, &mut left, &mut right);
                     if let Err(error @ LockError::TooDifferent) = compared {
                         let problem = format!("the check {}: {error}", ask_a.check.name);
-                        trouble =
-                            Some(Trouble::new(problem, "check that `server_root` is the same tree on both servers"));
+                        trouble = Some(Error::new(
+                            ErrorKind::Lock,
+                            problem,
+                            "check that `server_root` is the same tree on both servers",
+                        ));
                         return Err(AnswerError::Abandoned);
                     }
                     if let Err(error) = left.finish(&mut budget) {
@@ -120,7 +125,7 @@ fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<V
                     match compared {
                         Ok(compared) => found.push(compared),
                         Err(error) => {
-                            trouble = Some(Trouble::new(error.to_string(), error.remedy()));
+                            trouble = Some(Error::new(ErrorKind::Lock, error.to_string(), error.help()));
                             return Err(AnswerError::Abandoned);
                         }
                     }
@@ -147,6 +152,6 @@ fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<V
 }
 
 /// The error of one server, with its name.
-fn of(server: &Server, trouble: &Trouble) -> Trouble {
-    Trouble::new(format!("{}: {}", escaped(server.name.as_bytes()), trouble.problem), trouble.remedy.clone())
+fn of(server: &Server, trouble: &Error) -> Error {
+    trouble.clone().map_problem(|problem| format!("{}: {problem}", escaped(server.name.as_bytes())))
 }
