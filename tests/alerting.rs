@@ -361,7 +361,10 @@ fn what_is_wrong_with_its_settings_is_said() {
     machine.check(&[], 1);
     let bad = machine.path("bad");
     let output = machine.notify(&[("WEBHOOK_URL_FILE", bad.to_str().unwrap())]);
-    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("holds no URL"), "{output:?}");
+    assert!(
+        !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("does not contain a URL"),
+        "{output:?}"
+    );
 }
 
 /// The blocks of docs/alerting.md in a language.

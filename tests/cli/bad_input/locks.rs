@@ -230,7 +230,7 @@ fn malformed_reports() {
         (report.replace("driftlock-report-1", "driftlock-report-9"), "driftlock-report-9"),
         ("{\"overall\": \"PASS\"}\n".to_owned(), "it is not a report of driftlock"),
         (report.replace("\"verified\": 4", "\"verified\": 5"), "contradicts itself"),
-        (report.replace("\"mode\": \"local\"", "\"mode\": \"lunar\""), "form"),
+        (report.replace("\"mode\": \"local\"", "\"mode\": \"lunar\""), "it does not follow its schema"),
     ]
     .into_iter()
     .enumerate()

@@ -122,7 +122,10 @@ fn a_server_gives_contents_only_where_it_is_told_to() {
     edited(&site);
     let finished = patch(&site, &[], 2);
     assert_eq!(finished.stdout(), "");
-    says(&finished.stderr(), &["web: it says: contents of files are not given here", "driftlock collect --contents"]);
+    says(
+        &finished.stderr(),
+        &["web: it says: contents of files are not given here", "add `--contents` to `driftlock collect`"],
+    );
     let open = site.driftlock(&["diff", "--patch", "--server", "open"]).code(1).stdout();
     says(&open, &["+++ b/root/m/a\n"]);
     // All else goes on as it was.

@@ -108,7 +108,7 @@ fn what_was_exported_is_fetched_with_the_line_that_lock_prints() {
     // One of the two: what git has leads to both, so there is no line.
     typed(&site, "git checkout -q -- locks root && git clean -fdq root").code(0);
     let said = typed(&site, "driftlock accept root/edge/new.yml --from out").code(0).stdout();
-    says(&said, &["1 entry here differs from this baseline\n", "`driftlock check` fails here\n"]);
+    says(&said, &["1 entry here differs from this baseline\n", "`driftlock check` fails here until they are equal\n"]);
     let json = typed(&site, "git checkout -q -- locks && driftlock lock --from out --json").code(0).json();
     assert_eq!(json["locks"][0]["differ_here"], 2);
 }
