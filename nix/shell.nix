@@ -31,8 +31,12 @@ pkgs.mkShell {
     pkgs.prometheus
     pkgs.prometheus.cli
     (pkgs.writeShellScriptBin "prometheus-node-exporter" ''exec ${pkgs.prometheus-node-exporter}/bin/node_exporter "$@"'')
-    (pkgs.python3.withPackages (packages: [ packages.jsonschema ]))
+    (pkgs.python3.withPackages (packages: [
+      packages.jsonschema
+      packages.pyyaml
+    ]))
     pkgs.strace
+    pkgs.systemd
     pkgs.tcsh
     pkgs.time
     pkgs.unixtools.script

@@ -1,5 +1,5 @@
-//! `nixos-module/notify.sh` and the recipes of docs/alerting.md, against a real HTTP server on loopback, and a program in
-//! the place of sendmail.
+//! `nixos-module/notify.sh`, the recipes of docs/alerting.md and the workflow of docs/ci.md, against a real HTTP server on
+//! loopback, and a program in the place of sendmail.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests open what they like by name")]
 
 mod machine;
@@ -367,9 +367,10 @@ fn what_is_wrong_with_its_settings_is_said() {
     );
 }
 
-/// The blocks of docs/alerting.md in a language.
+/// The blocks of docs/alerting.md and docs/ci.md in a language.
 fn recipes(language: &str) -> Vec<String> {
-    let page = fs::read_to_string(format!("{REPOSITORY}/docs/alerting.md")).unwrap();
+    let page =
+        ["alerting", "ci"].map(|page| fs::read_to_string(format!("{REPOSITORY}/docs/{page}.md")).unwrap()).concat();
     let blocks = page.split("```").skip(1).step_by(2);
     blocks.filter_map(|block| Some(block.strip_prefix(language)?.strip_prefix('\n')?.to_owned())).collect()
 }
@@ -438,7 +439,7 @@ fn the_snippet_of_the_seed_goes_on_working_and_its_successor_says_more() {
 #[needs("bash", "python3", "curl", "jq")]
 fn the_steps_of_the_workflow_run() {
     let machine = Machine::new();
-    let workflow = recipe("yaml", "runs-on");
+    let workflow = recipe("yaml", "cargo install");
     let steps: Vec<_> = workflow.lines().filter_map(|line| line.trim().strip_prefix("run: ")).collect();
     // What is installed is the program of this build; `cargo install` would compile another.
     let [install, annotate, keep] = steps[..] else { panic!("{workflow}") };

@@ -477,6 +477,7 @@ fn what_the_pages_link_to_is_there() {
         "docs/resolving.md",
         "docs/fleet.md",
         "docs/alerting.md",
+        "docs/ci.md",
         "docs/install.md",
     ] {
         let path = Path::new(REPOSITORY).join(page);

@@ -202,6 +202,17 @@ pub fn jsonschema() -> Has {
     TRIED.get_or_init(attempt).clone()
 }
 
+/// Python with the module `yaml`.
+pub fn yaml() -> Has {
+    static TRIED: OnceLock<Has> = OnceLock::new();
+    let attempt = || {
+        program("python3")?;
+        let tried = run("python3", &["-c", "import yaml"]);
+        tried.map_err(|_| "python3 has no yaml (Debian: python3-yaml)".to_owned())
+    };
+    TRIED.get_or_init(attempt).clone()
+}
+
 /// A new time namespace, in which a program sees another clock.
 pub fn time_namespace() -> Has {
     static TRIED: OnceLock<Has> = OnceLock::new();
