@@ -17,7 +17,7 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::Instant;
 
-use driftlock::compare::compare;
+use driftlock::compare::{DifferenceBudget, compare};
 use driftlock::declaration::Selection;
 use driftlock::manifest::json::{self, Header, Reader};
 use driftlock::manifest::{AttributeSet, Entries as _, Kind};
@@ -71,7 +71,10 @@ fn main() {
     };
     let lock = write();
     let read = || Reader::new(&*lock).expect("the header that was just written");
-    let comparison = || compare(&mut read(), &mut found.tree.entries()).expect("the lock that was just written");
+    let comparison = || {
+        compare(&mut DifferenceBudget::unlimited(), &mut read(), &mut found.tree.entries())
+            .expect("the lock that was just written")
+    };
     assert_eq!(comparison().counts.drifted, 0, "the same tree, read once");
     let entries = comparison().counts.entries;
 

@@ -13,9 +13,9 @@ mod live;
 mod moves;
 mod unreadable;
 
-pub use baseline::{compare_baseline, compare_baseline_within};
+pub use baseline::compare_baseline;
 pub use change::Change;
-pub use declared::{compare_declared, compare_declared_within};
+pub use declared::compare_declared;
 pub use difference_budget::{DifferenceBudget, LeftOut};
 pub use excerpt::{Excerpt, Hidden, LINES, LONGEST};
 pub use live::LiveStatus;
@@ -77,53 +77,22 @@ pub struct Comparison {
     pub left_out: LeftOut,
 }
 
-/// Compares two streams.
+/// Compares two streams. Differences that do not fit into `budget` are only counted or, if it
+/// [refuses](DifferenceBudget::refusing) them, an error.
 ///
 /// # Errors
-/// The lock is malformed. Nothing that was found before that counts.
-pub fn compare(expected: &mut impl Entries, actual: &mut impl Entries) -> Result<Comparison, LockError> {
-    compare_in(&mut DifferenceBudget::of(usize::MAX), expected, actual)
-}
-
-/// Compares two streams; differences that do not fit into `room` are only counted.
-///
-/// # Errors
-/// Those of [`compare`].
-pub fn compare_in(
-    room: &mut DifferenceBudget,
+/// The lock is malformed, and [`LockError::TooDifferent`]. Nothing that was found before that counts.
+pub fn compare(
+    budget: &mut DifferenceBudget,
     expected: &mut impl Entries,
     actual: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
-    merge(room, true, expected, actual)
-}
-
-/// Compares two streams, one of which may be endless. Gives up when the differences take more than about `budget` bytes
-/// of memory, and reduces `budget` by what they take.
-///
-/// # Errors
-/// Those of [`compare`], and [`LockError::TooDifferent`].
-pub fn compare_within(
-    budget: &mut usize,
-    expected: &mut impl Entries,
-    actual: &mut impl Entries,
-) -> Result<Comparison, LockError> {
-    let mut room = DifferenceBudget::of(*budget);
-    let found = merge(&mut room, false, expected, actual);
-    *budget = room.bytes;
-    found
-}
-
-fn merge(
-    room: &mut DifferenceBudget,
-    may_leave_out: bool,
-    expected: &mut impl Entries,
-    actual: &mut impl Entries,
-) -> Result<Comparison, LockError> {
-    let mut merge = Merge { found: Comparison::default(), unreadable: UnreadableDirs::default(), room };
+    let refuses = budget.refuses();
+    let mut merge = Merge { found: Comparison::default(), unreadable: UnreadableDirs::default(), budget };
     let mut left = expected.next()?;
     let mut right = actual.next()?;
     loop {
-        if !may_leave_out && !merge.found.left_out.is_nothing() {
+        if refuses && !merge.found.left_out.is_nothing() {
             return Err(LockError::TooDifferent);
         }
         match (&left, &right) {
@@ -188,7 +157,7 @@ impl Comparison {
 struct Merge<'a> {
     found: Comparison,
     unreadable: UnreadableDirs,
-    room: &'a mut DifferenceBudget,
+    budget: &'a mut DifferenceBudget,
 }
 
 impl Merge<'_> {
@@ -241,7 +210,7 @@ impl Merge<'_> {
         let weight =
             size_of::<Drift>() + path.len() + difference_budget::record(expected) + difference_budget::record(actual);
         // Streams yield only valid paths. A path that is not kept is not validated again, since it may be long.
-        match self.room.take(path, weight).then(|| EntryPath::new(path)) {
+        match self.budget.take(path, weight).then(|| EntryPath::new(path)) {
             Some(Ok(path)) => {
                 let (expected, actual) = (expected.cloned(), actual.cloned());
                 self.found.drift.push(Drift { path, change, expected, actual, from: None, live: None, diff: None });
@@ -255,7 +224,7 @@ impl Merge<'_> {
         self.found.counts.unverified += 1;
         // A path that could not be read is stored twice, to recognize paths below it.
         let weight = size_of::<UnverifiedEntry>() + 64 + 2 * path.len() + difference_budget::reason(&reason);
-        match self.room.take(path, weight).then(|| EntryPath::new(path)) {
+        match self.budget.take(path, weight).then(|| EntryPath::new(path)) {
             Some(Ok(path)) => {
                 self.found.unverified.push(UnverifiedEntry { path, reason });
             }

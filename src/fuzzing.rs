@@ -15,7 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use crate::baseline::fuzzed as baseline;
-use crate::compare::{self, Comparison};
+use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::compose::{Misfits, Project};
 use crate::container::{ALL_ATTRIBUTES, fuzzed as container};
 use crate::declaration::{Declaration, Format};
@@ -219,7 +219,9 @@ pub fn compose(data: &[u8]) {
     let lock = parts.next().and_then(|lock| List::read(&mut json::Reader::new(lock).ok()?).ok()).unwrap_or_default();
     for live in [&List::default(), &lock] {
         let expected = project.expected(&lock, live);
-        adds_up(&compare::compare(&mut expected.entries(), &mut live.entries()).ok());
+        adds_up(
+            &compare::compare(&mut DifferenceBudget::unlimited(), &mut expected.entries(), &mut live.entries()).ok(),
+        );
         let all = project.expected(live, live);
         assert_eq!(project.misfits(&all), Misfits::default());
     }
@@ -261,10 +263,10 @@ pub fn answer(data: &[u8]) {
     };
     let read = || -> Result<(), AnswerError> {
         let (mut answer, _) = Answer::new(BufReader::with_capacity(100, data))?;
-        let mut budget = 1 << 20;
+        let mut budget = DifferenceBudget::refusing(1 << 20);
         for check in &declared.checks {
             let Ok(mut collected) = answer.check(check)? else { continue };
-            let compared = compare::compare_within(&mut budget, &mut List::default().entries(), &mut collected);
+            let compared = compare::compare(&mut budget, &mut List::default().entries(), &mut collected);
             let finished = collected.finish(&mut budget)?;
             assert!(finished.touched.is_sorted() && finished.mounts.is_sorted());
             adds_up(&compared.ok());

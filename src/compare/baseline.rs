@@ -2,50 +2,25 @@
 
 use std::collections::HashSet;
 
-use super::{Comparison, DifferenceBudget, merge};
+use super::{Comparison, DifferenceBudget, compare};
 use crate::baseline::Baseline;
 use crate::manifest::{Entries, LockError, text};
 use crate::path::{EntryPath, escaped};
 
-/// Compares a lock with live entries; differences that do not fit into `room` are only counted.
+/// Compares a lock with live entries. The budget is as in [`compare`].
 ///
 /// # Errors
-/// The lock is malformed, or its paths are ambiguous.
+/// Those of [`compare`], and a lock whose paths are ambiguous.
 pub fn compare_baseline(
-    room: &mut DifferenceBudget,
-    lock: &mut Baseline,
-    live: &mut impl Entries,
-) -> Result<Comparison, LockError> {
-    compare_with(room, true, lock, live)
-}
-
-/// Likewise for a stream that may be endless, with a budget as in [`compare_within`](super::compare_within).
-///
-/// # Errors
-/// Those of [`compare_baseline`], and [`LockError::TooDifferent`].
-pub fn compare_baseline_within(
-    budget: &mut usize,
-    lock: &mut Baseline,
-    live: &mut impl Entries,
-) -> Result<Comparison, LockError> {
-    let mut room = DifferenceBudget::of(*budget);
-    let found = compare_with(&mut room, false, lock, live);
-    *budget = room.bytes;
-    found
-}
-
-fn compare_with(
-    room: &mut DifferenceBudget,
-    may_leave_out: bool,
+    budget: &mut DifferenceBudget,
     lock: &mut Baseline,
     live: &mut impl Entries,
 ) -> Result<Comparison, LockError> {
     if lock.old().is_some() {
-        let limit = if may_leave_out { usize::MAX } else { room.bytes };
-        let mut seen = lock.project_live(limit, live)?;
-        return merge(room, may_leave_out, lock, &mut seen);
+        let mut seen = lock.project_live(budget.preparation(), live)?;
+        return compare(budget, lock, &mut seen);
     }
-    let found = merge(room, may_leave_out, lock, live)?;
+    let found = compare(budget, lock, live)?;
     if let Baseline::Text(text) = lock
         && let Some(root) = &text.or_below
     {

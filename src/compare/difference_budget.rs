@@ -14,23 +14,48 @@ const MOST: usize = 64 << 20;
 const LONG: usize = 1024;
 const MOST_LONG: usize = 1 << 20;
 
-/// The memory that is left for differences.
+/// The memory that is left for differences. The default is the budget of a run: differences that do not fit are only
+/// counted.
 #[derive(Debug)]
 pub struct DifferenceBudget {
-    pub(super) bytes: usize,
+    bytes: usize,
     long: usize,
+    refuses: bool,
 }
 
 impl Default for DifferenceBudget {
     fn default() -> Self {
-        Self { bytes: MOST, long: MOST_LONG }
+        Self { bytes: MOST, long: MOST_LONG, refuses: false }
     }
 }
 
 impl DifferenceBudget {
+    /// No limit.
+    #[must_use]
+    pub const fn unlimited() -> Self {
+        Self::of(usize::MAX)
+    }
+
     /// A limit in bytes, without a limit for long paths.
     pub(super) const fn of(bytes: usize) -> Self {
-        Self { bytes, long: usize::MAX }
+        Self { bytes, long: usize::MAX, refuses: false }
+    }
+
+    /// A limit in bytes for a stream that may be endless: a comparison whose differences do not fit is an error
+    /// ([`LockError::TooDifferent`](crate::manifest::LockError::TooDifferent)).
+    #[must_use]
+    pub const fn refusing(bytes: usize) -> Self {
+        Self { bytes, long: usize::MAX, refuses: true }
+    }
+
+    /// Whether a comparison whose differences do not fit is an error.
+    pub(super) const fn refuses(&self) -> bool {
+        self.refuses
+    }
+
+    /// The memory that one comparison may take to prepare, in bytes.
+    pub(super) const fn preparation(&self) -> usize {
+        if self.refuses { self.bytes } else { usize::MAX }
     }
 
     /// Reserves memory for a difference; returns whether it fits.
@@ -39,6 +64,11 @@ impl DifferenceBudget {
         let (Some(bytes), Some(long)) = (self.bytes.checked_sub(weight), long) else { return false };
         (self.bytes, self.long) = (bytes, long);
         true
+    }
+
+    /// Reserves memory for something that comes with the differences; returns whether it fits.
+    pub fn reserve(&mut self, bytes: usize) -> bool {
+        self.bytes.checked_sub(bytes).inspect(|&left| self.bytes = left).is_some()
     }
 }
 

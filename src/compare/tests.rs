@@ -27,7 +27,8 @@ fn list(entries: Side) -> List {
 }
 
 fn compared(locked: Side, live: Side) -> Comparison {
-    let found = compare(&mut list(locked).entries(), &mut list(live).entries()).unwrap();
+    let found =
+        compare(&mut DifferenceBudget::unlimited(), &mut list(locked).entries(), &mut list(live).entries()).unwrap();
     adds_up(&found);
     found
 }
@@ -255,17 +256,17 @@ fn differences_without_room_are_counted() {
     let live = List::new(live.into_iter().map(|path| (path, Ok(record(file(1))))).collect());
     let nothing = List::default();
     let mut room = DifferenceBudget::of(10 * (size_of::<Drift>() + 10));
-    let found = compare_in(&mut room, &mut nothing.entries(), &mut live.entries()).unwrap();
+    let found = compare(&mut room, &mut nothing.entries(), &mut live.entries()).unwrap();
     adds_up(&found);
     assert_eq!(found.counts.drifted, 100);
     assert!((5..=10).contains(&found.drift.len()), "{}", found.drift.len());
     assert_eq!(found.drift[0].path.to_string(), "000");
-    let mut budget = 10 * size_of::<Drift>();
-    let refused = compare_within(&mut budget, &mut nothing.entries(), &mut live.entries());
+    let mut budget = DifferenceBudget::refusing(10 * size_of::<Drift>());
+    let refused = compare(&mut budget, &mut nothing.entries(), &mut live.entries());
     assert!(matches!(refused, Err(LockError::TooDifferent)));
-    let mut budget = 1 << 20;
-    compare_within(&mut budget, &mut nothing.entries(), &mut live.entries()).unwrap();
-    assert!(budget < (1 << 20) - 100 * size_of::<Drift>());
+    let mut budget = DifferenceBudget::refusing(1 << 20);
+    compare(&mut budget, &mut nothing.entries(), &mut live.entries()).unwrap();
+    assert!(!budget.reserve((1 << 20) - 100 * size_of::<Drift>()));
 }
 
 /// All long paths together get a megabyte, so that nested directories do not take all of the room.
@@ -274,8 +275,7 @@ fn long_paths_have_little_room() {
     let long = |number: u32| EntryPath::new(format!("{number}/{}", "n/".repeat(2000) + "n").into_bytes()).unwrap();
     let entries = (0..1000).map(|number| (long(number), Ok(record(file(1))))).collect();
     let live = List::new(entries);
-    let found =
-        compare_in(&mut DifferenceBudget::default(), &mut List::default().entries(), &mut live.entries()).unwrap();
+    let found = compare(&mut DifferenceBudget::default(), &mut List::default().entries(), &mut live.entries()).unwrap();
     adds_up(&found);
     assert_eq!((found.counts.drifted, found.drift.len()), (1000, 261));
 }
@@ -295,7 +295,7 @@ proptest! {
             List::new(entries.iter().filter_map(entry).collect())
         };
         let (locked, live) = (side(&locked), side(&live));
-        let found = compare(&mut locked.entries(), &mut live.entries()).unwrap();
+        let found = compare(&mut DifferenceBudget::unlimited(), &mut locked.entries(), &mut live.entries()).unwrap();
         adds_up(&found);
         let is_readable = |list: &List| list.iter().all(|(_, found)| found.is_ok());
         prop_assert_eq!(found.equal().is_some(), locked == live && is_readable(&locked));

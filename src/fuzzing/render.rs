@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::harmless_lines;
-use crate::compare::{self, Excerpt, Hidden, LONGEST};
+use crate::compare::{self, DifferenceBudget, Excerpt, Hidden, LONGEST};
 use crate::manifest::list::List;
 use crate::manifest::{
     Boundary, Cause, Content, Crossing, GlobList, Kind, Record, Sha256Digest, Uncovered, Unverified,
@@ -190,7 +190,9 @@ fn host_of(words: &mut Words<'_>, options: &Options) -> (RunInfo, HostReport) {
     paths.sort();
     paths.dedup();
     let (locked, live) = (List::new(locked), List::new(live));
-    let mut comparison = compare::compare(&mut locked.entries(), &mut live.entries()).unwrap_or_default();
+    let mut comparison =
+        compare::compare(&mut DifferenceBudget::unlimited(), &mut locked.entries(), &mut live.entries())
+            .unwrap_or_default();
     for (drift, hidden) in comparison.drift.iter_mut().zip(Hidden::ALL.into_iter().cycle()) {
         let line = |sign: &str| sign.chars().chain(words.text().chars().take(LONGEST)).collect();
         let lines = Excerpt::Lines { lines: ["@@", "-", "+", " ", "\\"].map(line).into(), left_out: 1 };

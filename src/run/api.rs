@@ -9,7 +9,7 @@ use super::sealing::{SealPlan, Sealing};
 use super::{Unfollowed, accept as accepting, check as checking, diff as differing, export as exporting, state};
 use crate::accept::Names;
 use crate::capability;
-use crate::compare::{self, Comparison};
+use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::digest::{Sha256, Sha256Digest, nar};
 use crate::error::Error;
 use crate::manifest::{LockError, json};
@@ -242,7 +242,7 @@ pub fn compare_locks(before: impl BufRead, now: impl BufRead) -> Result<Comparis
         let names = |header: &json::Header| header.attributes.names().collect::<Vec<_>>().join(", ");
         return Err(LockError::OtherAttributes { found: names(found), expected: names(expected) });
     }
-    compare::compare(&mut before, &mut now)
+    compare::compare(&mut DifferenceBudget::unlimited(), &mut before, &mut now)
 }
 
 /// The digest of a regular file's Nix archive, as `nix hash path` prints it. The reader must have exactly `size` bytes.

@@ -1,7 +1,7 @@
 //! Compares a baseline that came from a server or an export with the roots here.
 
 use super::Follow;
-use crate::compare;
+use crate::compare::{self, DifferenceBudget};
 use crate::declaration::Check;
 use crate::session::{Collected, OpenCheck, Run, Wanted};
 
@@ -35,7 +35,9 @@ pub fn differing<'n, 'r>(
     let here = follow.follow(|progress| run.collect(open, |new| Wanted::of(&new.check), false, progress));
     let differing = here.into_iter().filter_map(|(New { check, entries: new, takes_all }, here)| {
         // Both are in memory, so there are no errors.
-        let found = here.ok().and_then(|here| compare::compare(&mut new.entries(), &mut here.entries()).ok());
+        let found = here.ok().and_then(|here| {
+            compare::compare(&mut DifferenceBudget::unlimited(), &mut new.entries(), &mut here.entries()).ok()
+        });
         let entries = found.map(|found| found.counts.drifted + found.counts.unverified);
         (entries != Some(0)).then_some(Differs { check: check.check, entries, takes_all })
     });

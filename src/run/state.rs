@@ -7,6 +7,7 @@ use super::Follow;
 use super::asked;
 use super::connections::Connection;
 use crate::capability::raw;
+use crate::compare::DifferenceBudget;
 use crate::container::Inventory;
 use crate::declaration::Server;
 use crate::error::{Error, ErrorKind};
@@ -94,7 +95,7 @@ impl Received {
                     let list = List::read(&mut collected);
                     // An error in the answer comes first.
                     // The limit here is the length of the whole answer.
-                    collected.finish(&mut usize::MAX.clone())?;
+                    collected.finish(&mut DifferenceBudget::unlimited())?;
                     list.map(Collected::from)
                         .map_err(|error| Error::new(ErrorKind::Server, error.to_string(), error.help()))
                 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use driftlock::compare::{DifferenceBudget, compare_in};
+use driftlock::compare::{DifferenceBudget, compare};
 use driftlock::declaration::Selection;
 use driftlock::manifest::{AttributeSet, Kind, List, Sha256Digest};
 use driftlock::report::{Outcome, text};
@@ -70,7 +70,7 @@ fn of_names(names: &[usize], nar: NarOf) -> Input {
         }
         let nothing = List::default();
         let comparison =
-            compare_in(&mut DifferenceBudget::default(), &mut nothing.entries(), &mut collection.tree.entries());
+            compare(&mut DifferenceBudget::default(), &mut nothing.entries(), &mut collection.tree.entries());
         let comparison = comparison.expect("a tree");
         let outcome = Outcome::Compared { comparison, digest: Some(samples::sha256(b"lock").sri()), live_digest: None };
         let report = samples::report(vec![samples::check("tree", Kind::Trees, "root", outcome)]);

@@ -1,6 +1,6 @@
 //! What Compose prints, and a project against what runs.
 
-use driftlock::compare::{DifferenceBudget, compare_in};
+use driftlock::compare::{DifferenceBudget, compare};
 use driftlock::compose::Project;
 use driftlock::manifest::container::Compose;
 use driftlock::manifest::{Container, Content, List, Record, Sha256Digest, Unverified};
@@ -122,7 +122,7 @@ impl Made {
         let live = List::new((0..self.web).map(container).collect());
         let expected = project.expected(&live, &live);
         let found =
-            compare_in(&mut DifferenceBudget::default(), &mut expected.entries(), &mut live.entries()).expect("lists");
+            compare(&mut DifferenceBudget::default(), &mut expected.entries(), &mut live.entries()).expect("lists");
         found.drift.len() + project.misfits(&live).different.len()
     }
 }

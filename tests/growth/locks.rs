@@ -24,7 +24,11 @@ pub fn cases() -> Vec<Case> {
             let bytes = both.iter().map(Vec::len).sum();
             let expected = both[0].clone();
             let compared = move || {
-                let found = compare(&mut Reader::new(&expected[..]).expect("a lock"), &mut entries(&live));
+                let found = compare(
+                    &mut DifferenceBudget::unlimited(),
+                    &mut Reader::new(&expected[..]).expect("a lock"),
+                    &mut entries(&live),
+                );
                 let found = found.expect("a lock");
                 found.drift.len() + found.unverified.len()
             };

@@ -1,6 +1,6 @@
 //! What a server answers, read and compared.
 
-use driftlock::compare::compare_within;
+use driftlock::compare::{DifferenceBudget, compare};
 use driftlock::declaration::{Check, Declaration, Format};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{AttributeSet, Boundary, Crossing, Kind, List};
@@ -129,12 +129,12 @@ fn said(live: &Tree, mounts: Vec<Crossing>) -> Vec<u8> {
 fn read(check: Check, locked: Tree, said: Vec<u8>) -> Input {
     let bytes = said.len() + crate::locks::lock(check.kind, &locked).len();
     let work = move || {
-        let mut budget = BUDGET;
+        let mut budget = DifferenceBudget::refusing(BUDGET);
         let mut read = || {
             let (mut answer, _) = Answer::new(&said[..]).map_err(|error| error.to_string())?;
             let mut collected =
                 answer.check(&check).map_err(|error| error.to_string())?.map_err(|trouble| trouble.to_string())?;
-            let compared = compare_within(&mut budget, &mut entries(&locked), &mut collected);
+            let compared = compare(&mut budget, &mut entries(&locked), &mut collected);
             collected.finish(&mut budget).map_err(|error| error.to_string())?;
             let found = compared.map_err(|error| error.to_string())?;
             answer.end().map_err(|error| error.to_string())?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftlock::baseline::OldLock;
-use driftlock::compare::{Comparison, Excerpt, Hidden, LINES, compare};
+use driftlock::compare::{Comparison, DifferenceBudget, Excerpt, Hidden, LINES, compare};
 use driftlock::digest::Sha256;
 use driftlock::manifest::{
     Attributes, Boundary, Compose, Container, Content, Crossing, Entries, Kind, LockError, Mount, Observed, Record,
@@ -74,7 +74,7 @@ pub fn entries(tree: &Tree) -> impl Entries {
 }
 
 pub fn compared(locked: &Tree, live: &Tree) -> Comparison {
-    compare(&mut Stream(locked.0.iter()), &mut Stream(live.0.iter())).unwrap()
+    compare(&mut DifferenceBudget::unlimited(), &mut Stream(locked.0.iter()), &mut Stream(live.0.iter())).unwrap()
 }
 
 pub fn sha256(content: &[u8]) -> Sha256Digest {

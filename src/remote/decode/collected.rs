@@ -6,6 +6,7 @@ use data_encoding::BASE64;
 
 use super::lines::{EndLine, MountLine, TouchedLine, UncoveredLine, UnverifiedLine};
 use super::{Answer, AnswerError};
+use crate::compare::DifferenceBudget;
 use crate::declaration::Check;
 use crate::digest::Sha256;
 use crate::manifest::{
@@ -109,11 +110,11 @@ impl<'a, R: BufRead> CheckEntries<'a, R> {
         Ok(())
     }
 
-    /// Reads the rest of the check. Subtracts the size of everything but the entries from `budget`, in bytes.
+    /// Reads the rest of the check. Everything but the entries counts for `budget`.
     ///
     /// # Errors
     /// The answer is invalid, or exceeds the budget.
-    pub fn finish(mut self, budget: &mut usize) -> Result<CheckExtras, AnswerError> {
+    pub fn finish(mut self, budget: &mut DifferenceBudget) -> Result<CheckExtras, AnswerError> {
         if let Some(error) = self.error.take() {
             return Err(error);
         }
@@ -124,10 +125,9 @@ impl<'a, R: BufRead> CheckEntries<'a, R> {
         if self.touched.len() as u64 > self.lines - others {
             return Err(self.answer.malformed("more entries were touched than there are".to_owned()));
         }
-        let Some(left) = budget.checked_sub(self.beside + self.of_touched) else {
+        if !budget.reserve(self.beside + self.of_touched) {
             return Err(AnswerError::TooDifferent { check: self.check.name.clone() });
-        };
-        *budget = left;
+        }
         let digest = self.of_entries.finish().sri();
         Ok(CheckExtras { mounts: self.mounts, uncovered: self.uncovered, touched: self.touched, digest })
     }

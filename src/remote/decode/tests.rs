@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read};
 use proptest::prelude::*;
 
 use super::*;
-use crate::compare::{Comparison, compare_within};
+use crate::compare::{Comparison, DifferenceBudget, compare};
 use crate::declaration::{Declaration, Format};
 use crate::manifest::{
     Boundary, Cause, Content, Crossing, List, LockError, Record, Sha256Digest, Uncovered, Unverified, json,
@@ -79,13 +79,13 @@ fn compared(answer: impl Read, budget: usize) -> Result<Vec<Comparison>, AnswerE
 
 /// The same where an answer may not be longer than this.
 fn compared_up_to(limit: u64, answer: impl Read, budget: usize) -> Result<Vec<Comparison>, AnswerError> {
-    let mut budget = budget;
+    let mut budget = DifferenceBudget::refusing(budget);
     let (mut answer, _) = Answer::new(BufReader::with_capacity(100, answer))?;
     answer.left = answer.left.min(limit);
     let mut comparisons = Vec::new();
     for (check, locked) in checks().iter().zip(found()) {
         let mut collected = answer.check(check)?.map_err(AnswerError::Told)?;
-        let compared = compare_within(&mut budget, &mut locked.entries(), &mut collected);
+        let compared = compare(&mut budget, &mut locked.entries(), &mut collected);
         if matches!(compared, Err(LockError::TooDifferent)) {
             return Err(AnswerError::TooDifferent { check: check.name.clone() });
         }
@@ -133,7 +133,7 @@ fn all_that_stands_beside_the_entries_is_read() {
     encode::hello(&mut line, &Enforced { landlock: None, seccomp: true }).unwrap();
     encode::check(&mut line, &check.name, None, &Ok(collected)).unwrap();
     let (mut answer, _) = Answer::new(&*line).unwrap();
-    let beside = answer.check(check).unwrap().unwrap().finish(&mut UNLIMITED.clone()).unwrap();
+    let beside = answer.check(check).unwrap().unwrap().finish(&mut DifferenceBudget::unlimited()).unwrap();
     assert_eq!((beside.mounts.len(), beside.uncovered, beside.touched), (1, vec![uncovered], vec![b"m/l".to_vec()]));
 }
 
@@ -149,7 +149,7 @@ fn a_declared_container_that_was_locked_and_is_gone_was_removed() {
     encode::check(&mut line, "images", None, &Ok(absent)).unwrap();
     let (mut answer, _) = Answer::new(&*line).unwrap();
     let mut collected = answer.check(&check).unwrap().unwrap();
-    let found = compare_within(&mut UNLIMITED.clone(), &mut locked.entries(), &mut collected).unwrap();
+    let found = compare(&mut DifferenceBudget::unlimited(), &mut locked.entries(), &mut collected).unwrap();
     assert_eq!((found.counts.drifted, found.counts.unverified), (1, 0));
     assert_eq!(found.drift[0].change, crate::compare::Change::Removed);
 }

@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::time::Instant;
 
 use super::again;
-use crate::compare;
+use crate::compare::{self, DifferenceBudget};
 use crate::declaration::Server;
 use crate::manifest::LockError;
 use crate::remote::request::Extent;
@@ -22,7 +22,7 @@ pub fn server(run: &Run, connection: Connection<'_>, server: &Server, shows_all:
     let locked = &mut checks.locked;
     let wanted = asked(locked.iter().map(|locked| locked.check), server);
     let mut bytes = 0;
-    let mut budget = DIFFERENCES_LIMIT.min(ALL_DIFFERENCES_LIMIT / connection.of());
+    let mut budget = DifferenceBudget::refusing(DIFFERENCES_LIMIT.min(ALL_DIFFERENCES_LIMIT / connection.of()));
     let (head, collected) = connection.converse(&wanted, Extent::Entries, |mut answer, way| {
         for locked in locked.iter_mut() {
             receive(locked, &mut answer, &mut budget)?;
@@ -36,7 +36,11 @@ pub fn server(run: &Run, connection: Connection<'_>, server: &Server, shows_all:
 }
 
 /// Compares one check with the entries that the server sends.
-fn receive<R: BufRead>(locked: &mut Locked<'_>, answer: &mut Answer<R>, budget: &mut usize) -> Result<(), AnswerError> {
+fn receive<R: BufRead>(
+    locked: &mut Locked<'_>,
+    answer: &mut Answer<R>,
+    budget: &mut DifferenceBudget,
+) -> Result<(), AnswerError> {
     let check = locked.check.check;
     let mut collected = match answer.check(check)? {
         Ok(collected) => collected,
@@ -47,7 +51,7 @@ fn receive<R: BufRead>(locked: &mut Locked<'_>, answer: &mut Answer<R>, budget: 
     };
     let resolved_root = collected.resolved_root.clone();
     let project = locked.check.project().ok().flatten();
-    let compared = compare::compare_declared_within(budget, project, &mut locked.lock, &mut collected);
+    let compared = compare::compare_declared(budget, project, &mut locked.lock, &mut collected);
     if let Err(LockError::TooDifferent) = compared {
         return Err(AnswerError::TooDifferent { check: check.name.clone() });
     }

@@ -126,13 +126,13 @@ fn converse<'r, R: BufRead>(
     mut answer: Answer<R>,
     way: Option<FollowUp<'_>>,
 ) -> Result<(Vec<(usize, Found<'r>)>, Received), AnswerError> {
-    let mut budget = DIFFERENCES_LIMIT;
+    let mut budget = DifferenceBudget::refusing(DIFFERENCES_LIMIT);
     let mut all = Vec::with_capacity(locked.len());
     for (place, check, lock) in locked {
         let compared = match answer.check(check.check)? {
             Err(trouble) => Err(trouble),
             Ok(mut collected) => {
-                let compared = compare::compare_baseline_within(&mut budget, lock, &mut collected);
+                let compared = compare::compare_baseline(&mut budget, lock, &mut collected);
                 if let Err(LockError::TooDifferent) = compared {
                     return Err(AnswerError::TooDifferent { check: check.check.name.clone() });
                 }

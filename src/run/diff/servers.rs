@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::compare::{Comparison, compare_within};
+use crate::compare::{self, Comparison, DifferenceBudget};
 use crate::declaration::{Check, Server};
 use crate::error::{Error, ErrorKind};
 use crate::manifest::LockError;
@@ -81,7 +81,7 @@ fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<V
     let [asked_a, asked_b] = asked;
     let [server_a, server_b] = connections.servers();
     let mut found = Vec::new();
-    let mut budget = DIFFERENCES_LIMIT;
+    let mut budget = DifferenceBudget::refusing(DIFFERENCES_LIMIT);
     // Errors of neither connection, and errors in the first answer while the second was read.
     let (mut trouble, mut wrong_a, mut result_b) = (None, false, Ok(()));
     let result_a = connections.connect(|[a, b]| {
@@ -107,7 +107,7 @@ fn compare(connections: Exactly<'_, 2>, asked: &[Vec<Asked<'_>>; 2]) -> Result<V
                             return Err(AnswerError::Abandoned);
                         }
                     };
-                    let compared = compare_within(&mut budget, &mut left, &mut right);
+                    let compared = compare::compare(&mut budget, &mut left, &mut right);
                     if let Err(error @ LockError::TooDifferent) = compared {
                         let problem = format!("the check {}: {error}", ask_a.check.name);
                         trouble = Some(Error::new(

@@ -3,7 +3,7 @@
 
 use std::io::BufReader;
 
-use driftlock::compare::{Comparison, compare};
+use driftlock::compare::{Comparison, DifferenceBudget, compare};
 use driftlock::manifest::{Attributes, Content, Entries, Entry, LockError, Observed, json};
 use proptest::prelude::*;
 
@@ -24,8 +24,9 @@ impl<T: Entries> Entries for Read<T> {
 fn both_ways(lock: &[u8], live: &[Entry], capacity: usize) -> Result<Comparison, String> {
     let live = || Stream(live.to_vec(), 0);
     let reader = || json::Reader::new(BufReader::with_capacity(capacity, lock));
-    let passing = reader().and_then(|mut reader| compare(&mut reader, &mut live()));
-    let reading = reader().and_then(|reader| compare(&mut Read(reader), &mut live()));
+    let passing = reader().and_then(|mut reader| compare(&mut DifferenceBudget::unlimited(), &mut reader, &mut live()));
+    let reading =
+        reader().and_then(|reader| compare(&mut DifferenceBudget::unlimited(), &mut Read(reader), &mut live()));
     let told = |result: Result<Comparison, LockError>| result.map_err(|error| error.to_string());
     let (passing, reading) = (told(passing), told(reading));
     assert_eq!(passing, reading, "{}", String::from_utf8_lossy(lock));
