@@ -5,6 +5,6 @@ mod killed;
 mod made;
 mod recorded;
 mod rollback;
-mod scene;
+pub mod scene;
 mod servers;
 mod tampered;

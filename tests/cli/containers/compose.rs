@@ -4,6 +4,7 @@ mod locks;
 mod page;
 mod real;
 mod refused;
+mod sealed;
 
 use serde_json::{Value, json};
 
