@@ -17,11 +17,11 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::Instant;
 
-use driftlock::compare::{DifferenceBudget, compare};
-use driftlock::declaration::Selection;
-use driftlock::manifest::json::{self, Header, Reader};
-use driftlock::manifest::{AttributeSet, Entries as _, Kind};
-use driftlock::walk::{Collection, NarOf, Progress, Task, collect, default_threads};
+use driftlock::internals::compare::{DifferenceBudget, compare};
+use driftlock::internals::declaration::Selection;
+use driftlock::internals::manifest::json::{self, Header, Reader};
+use driftlock::internals::manifest::{AttributeSet, Entries as _, Kind};
+use driftlock::internals::walk::{Collection, NarOf, Progress, Task, collect, default_threads};
 
 const FILES: usize = 100_000;
 const ROUNDS: usize = 7;

@@ -1,8 +1,7 @@
-//! driftlock pins the state of servers in lock files that are byte for byte reproducible, and says exactly what has
-//! drifted.
+//! driftlock pins the state of servers in reproducible lock files, and reports exactly what has drifted.
 //!
-//! A [`Plan`] names a declaration. What `driftlock check`, `lock`, `diff`, `export` and `accept` do with it on this machine are
-//! the functions [`check`], [`lock`], [`diff`], [`export`] and [`accept`](accept()):
+//! A [`Plan`] names a declaration. The functions [`check`], [`lock`], [`diff`], [`export`] and [`accept`](accept()) do
+//! what the commands of `driftlock` with these names do on this machine:
 //!
 //! ```
 //! use driftlock::{Plan, check};
@@ -12,91 +11,84 @@
 //! # Ok::<(), driftlock::Error>(())
 //! ```
 //!
-//! [`compare_locks`] and [`nar_digest`] take readers, and open nothing.
+//! They return an [`Error`], whose [`ErrorKind`] a program can match. [`compare_locks`] and [`nar_digest`] take
+//! readers, and open nothing.
 //!
 //! # The sandbox
 //!
-//! A function of a plan opens everything that the plan names, and then gives up all other authority of the calling process, for
-//! good: it can open no other file, start no program and reach no network any more, as far as the kernel offers that
-//! ([`Requirement`]). So a process calls one of them, once, before it starts a second thread.
+//! A function with a plan opens everything that it needs, and then permanently gives up all other authority of the
+//! process: it can open no other file, start no program and reach no network any more, as far as the kernel supports
+//! that ([`Requirement`]). So call only one of them in a process, once, and before you start a second thread.
 //!
 //! # Modules
 //!
-//! The modules are not part of the library's interface. Those that tests, benches and fuzzers use are public and hidden.
+//! The modules are private. Tests, benches and fuzzers use them through one hidden module, `internals`.
 //!
-//! Each module knows only those that come before it in this list, which a test holds:
+//! Each module uses only the modules before it in this list. A test enforces that.
 //!
-//! 1. [`path`], [`error`], [`shell`]: paths of entries, and what is said to people, harmless on a terminal.
-//! 2. [`digest`]: SHA-256 and Nix archives of bytes that others read.
-//! 3. [`manifest`]: the canonical, sorted entries, and their two forms at rest.
-//! 4. [`declaration`]: which checks, over which roots. [`compose`]: what Compose files declare.
-//! 5. [`baseline`]: a lock, opened, of ours or of the scripts that came before. [`seal`]: a signed statement over all locks.
-//! 6. [`compare`]: an ordered merge of a lock and what is there. [`accept`](mod@accept): single drifts taken into a lock. [`patch`]: drift
-//!    as `git apply` takes it. [`merge`]: two locks that grew out of one.
-//! 7. [`capability`]: the only place where paths are opened by name; what comes out are handles. [`sandbox`]: from here on
-//!    the kernel holds the process to those handles. [`store`]: files written whole or not at all.
-//! 8. [`stat_cache`]: what was read, kept from one run to the next, where that was asked for. [`walk`]: everything below the
-//!    roots, by all cores. [`container`]: what an engine says.
+//! 1. [`path`], [`error`], [`shell`]: paths of entries, errors, and texts that are harmless on a terminal.
+//! 2. [`digest`]: SHA-256 and Nix archives, of bytes that other modules read.
+//! 3. [`manifest`]: the canonical, sorted entries, and the two lock formats.
+//! 4. [`declaration`]: the checks and their roots. [`compose`]: what Compose files declare.
+//! 5. [`baseline`]: an open lock, of driftlock or of the old scripts. [`seal`]: a signed statement over all locks.
+//! 6. [`compare`]: an ordered merge of a lock and the live state. [`accept`](mod@accept): takes single drifts into a
+//!    lock. [`patch`]: writes drift for `git apply`. [`merge`]: merges two locks with a common ancestor.
+//! 7. [`capability`]: the only module that opens paths by name; it returns handles. [`sandbox`]: from then on, the
+//!    kernel restricts the process to these handles. [`store`]: writes files whole or not at all.
+//! 8. [`stat_cache`]: stores what was read for the next run, if asked. [`walk`]: reads everything below the roots, on
+//!    all cores. [`container`]: asks container engines.
 //! 9. [`session`]: all of this for one run.
-//! 10. [`remote`]: the same entries, collected by a driftlock on a server and read from a connection.
-//! 11. [`report`]: what was found, for people and for machines.
+//! 10. [`remote`]: the same entries, collected by driftlock on a server.
+//! 11. [`report`]: the result of a run, for people and for programs.
 //! 12. [`run`]: the use cases: check, lock, diff, export, accept.
-//! 13. [`init`]: a first declaration. [`cli`]: one file a command.
+//! 13. [`init`]: writes a first declaration. [`cli`]: one file for each command.
 //!
-//! `fuzzing` is for tests and fuzzers alone.
+//! `fuzzing` is only for tests and fuzzers.
 #![forbid(unsafe_code)]
 // No panic on any input.
 #![cfg_attr(not(test), warn(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::unwrap_used))]
 
-#[doc(hidden)]
-pub mod accept;
-#[doc(hidden)]
-pub mod baseline;
+mod accept;
+mod baseline;
 mod capability;
 mod cli;
-#[doc(hidden)]
-pub mod compare;
-#[doc(hidden)]
-pub mod compose;
-#[doc(hidden)]
-pub mod container;
-#[doc(hidden)]
-pub mod declaration;
-#[doc(hidden)]
-pub mod digest;
-#[doc(hidden)]
-pub mod error;
-#[doc(hidden)]
+mod compare;
+mod compose;
+mod container;
+mod declaration;
+mod digest;
+mod error;
 #[cfg(any(test, fuzzing))]
-pub mod fuzzing;
+mod fuzzing;
 mod init;
 #[cfg(test)]
 mod layers;
-#[doc(hidden)]
-pub mod manifest;
-#[doc(hidden)]
-pub mod merge;
-#[doc(hidden)]
-pub mod patch;
-#[doc(hidden)]
-pub mod path;
-#[doc(hidden)]
-pub mod remote;
-#[doc(hidden)]
-pub mod report;
+mod manifest;
+mod merge;
+mod patch;
+mod path;
+mod remote;
+mod report;
 mod run;
-#[doc(hidden)]
-pub mod sandbox;
-#[doc(hidden)]
-pub mod seal;
-#[doc(hidden)]
-pub mod session;
+mod sandbox;
+mod seal;
+mod session;
 mod shell;
-#[doc(hidden)]
-pub mod stat_cache;
+mod stat_cache;
 mod store;
+mod walk;
+
+/// The modules for tests, benches and fuzzers. Not part of the library's interface.
 #[doc(hidden)]
-pub mod walk;
+pub mod internals {
+    macro_rules! expose {
+        ($($module:ident)*) => { $(pub mod $module { pub use crate::$module::*; })* };
+    }
+    expose!(accept baseline compare compose container declaration digest error manifest merge patch path remote report);
+    expose!(sandbox seal session stat_cache walk);
+    #[cfg(any(test, fuzzing))]
+    expose!(fuzzing);
+}
 
 #[doc(hidden)]
 pub use cli::run as main;

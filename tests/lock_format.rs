@@ -571,6 +571,6 @@ fn the_page_lists_the_characters_that_are_escaped() {
     for character in '\0'..=char::MAX {
         let code = u32::from(character);
         let on_page = listed.iter().any(|&(first, last)| (first..=last).contains(&code));
-        assert_eq!(driftlock::path::is_hazardous(character), on_page, "U+{code:04X}");
+        assert_eq!(driftlock::internals::path::is_hazardous(character), on_page, "U+{code:04X}");
     }
 }

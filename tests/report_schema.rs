@@ -9,7 +9,7 @@ mod machine;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use driftlock::baseline::OldLock;
+use driftlock::internals::baseline::OldLock;
 use needs::needs;
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ fn validate_against(schema: &str, documents: &[Value]) -> Vec<String> {
     verdicts
 }
 
-fn value(report: &driftlock::report::Report) -> Value {
+fn value(report: &driftlock::internals::report::Report) -> Value {
     serde_json::from_slice(&samples::json(report)).unwrap()
 }
 
@@ -80,7 +80,7 @@ fn real_reports_are_valid() {
     }
     // They are of every shape that there is.
     let text = serde_json::to_string(&values).unwrap();
-    for change in driftlock::compare::Change::ALL {
+    for change in driftlock::internals::compare::Change::ALL {
         assert!(text.contains(&format!("\"change\":\"{}\"", change.name())), "{change:?}");
     }
     for r#type in ["file", "directory", "symlink", "fifo", "socket", "char_device", "block_device"] {
@@ -198,7 +198,7 @@ fn reports_of_several_servers_are_valid_and_broken_ones_are_not() {
     assert_eq!(good["summary"], json!({"total": 3, "passed": 1, "failed": 2, "not_collected": 1}));
     assert_eq!((&good["overall"], &good["exit_code"]), (&json!("FAIL"), &json!(3)));
     let edits: &[fn(&mut Value)] = &[
-        |fleet| fleet["schema"] = json!(driftlock::report::json::SCHEMA),
+        |fleet| fleet["schema"] = json!(driftlock::internals::report::json::SCHEMA),
         |fleet| fleet["overall"] = json!("PASS"),
         |fleet| fleet["exit_code"] = json!(0),
         |fleet| fleet["more"] = json!(1),
@@ -226,5 +226,5 @@ fn reports_of_several_servers_are_valid_and_broken_ones_are_not() {
 fn the_reader_and_the_schema_agree_on_the_version() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/report.schema.json")).unwrap();
     let schema: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(schema["properties"]["schema"]["const"], json!(driftlock::report::json::SCHEMA));
+    assert_eq!(schema["properties"]["schema"]["const"], json!(driftlock::internals::report::json::SCHEMA));
 }

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| driftlock::fuzzing::declaration_toml(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| driftlock::internals::fuzzing::declaration_toml(data));

@@ -9,7 +9,7 @@ mod markup;
 mod values;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    for (name, form) in driftlock::fuzzing::rendered(data) {
+    for (name, form) in driftlock::internals::fuzzing::rendered(data) {
         match name {
             "text" | "narrow" => commands::none(&form),
             "json" => drop(values::json(&form)),

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| driftlock::fuzzing::tar(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| driftlock::internals::fuzzing::tar(data));

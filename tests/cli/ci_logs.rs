@@ -47,8 +47,9 @@ fn is_harmless(command: &str, printed: &str, may_command: bool) {
         let ours =
             ["::error file=", "::error title=driftlock::", "::warning title=driftlock::", "::notice title=driftlock::"];
         assert!(!starts || may_command && ours.iter().any(|start| line.starts_with(start)), "{command}: {line:?}");
-        let hidden =
-            |character: char| driftlock::path::is_hazardous(character) || driftlock::path::is_invisible(character);
+        let hidden = |character: char| {
+            driftlock::internals::path::is_hazardous(character) || driftlock::internals::path::is_invisible(character)
+        };
         assert!(!line.chars().any(hidden), "{command}: {line:?}");
     }
 }

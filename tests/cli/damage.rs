@@ -6,10 +6,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use driftlock::manifest::{
+use driftlock::internals::manifest::{
     AttributeSet, Attributes, Content, Entries, Entry, Kind, LockError, Observed, Record, Sha256Digest, json,
 };
-use driftlock::path::{EntryPath, ROOT};
+use driftlock::internals::path::{EntryPath, ROOT};
 use proptest::prelude::*;
 use sha2::Digest as _;
 

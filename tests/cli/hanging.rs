@@ -176,7 +176,7 @@ fn a_run_that_was_given_up_teaches_the_stat_cache_nothing() {
     let world = locked();
     std::fs::create_dir(world.path("state")).unwrap();
     let arguments = ["check", "--json", "--timeout", "2", "--stat-cache", "state/cache"];
-    std::thread::sleep(driftlock::stat_cache::SETTLING);
+    std::thread::sleep(driftlock::internals::stat_cache::SETTLING);
     let fuse = serve(&world, Served::new("stuck", "2"));
     world.driftlock(arguments).code(0);
     drop(fuse);

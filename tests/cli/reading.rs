@@ -69,7 +69,7 @@ fn files_that_state_no_size_are_read_to_the_end() {
         let entry = world.entry("ip_forward");
         assert_eq!(entry["size"], 2, "{entry}");
         let expected = fs::read("/proc/sys/net/ipv4/ip_forward").unwrap();
-        let mut hasher = driftlock::digest::Sha256::new();
+        let mut hasher = driftlock::internals::digest::Sha256::new();
         hasher.update(&expected);
         assert_eq!(entry["sha256"], hasher.finish().hex());
         world.check(0);
@@ -135,7 +135,7 @@ fn without_a_report_nothing_is_written() {
 /// Root is not told to become root.
 #[test]
 fn each_cause_has_its_own_remedy() {
-    use driftlock::manifest::{Boundary, Unverified};
+    use driftlock::internals::manifest::{Boundary, Unverified};
     let refused = |errno| Unverified::Refused { action: "open it", errno };
     let causes = [
         (refused(libc::EACCES), "run driftlock as a user who may read it"),

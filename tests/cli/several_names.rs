@@ -28,7 +28,7 @@ fn build(world: &World) {
 
 /// Waits until what was written is older than what may change within one tick of the clock.
 fn settle() {
-    std::thread::sleep(driftlock::stat_cache::SETTLING + Duration::from_millis(300));
+    std::thread::sleep(driftlock::internals::stat_cache::SETTLING + Duration::from_millis(300));
 }
 
 /// What a run read of files below its root, as the kernel saw it.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use driftlock::stat_cache::location::KEEPS_CHANGE_TIMES;
+use driftlock::internals::stat_cache::location::KEEPS_CHANGE_TIMES;
 use needs::needs;
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ use crate::harness::{Finished, TREES, World, the_check};
 
 /// Waits until all that was changed so far is old enough to be kept.
 fn settle() {
-    std::thread::sleep(driftlock::stat_cache::SETTLING + Duration::from_millis(100));
+    std::thread::sleep(driftlock::internals::stat_cache::SETTLING + Duration::from_millis(100));
 }
 
 /// A world on a file system whose files can be known again, with a directory for the cache.

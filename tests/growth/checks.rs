@@ -5,14 +5,14 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use driftlock::compare::{DifferenceBudget, compare};
-use driftlock::declaration::Selection;
-use driftlock::manifest::{AttributeSet, Kind, List, Sha256Digest};
-use driftlock::report::{Outcome, text};
-use driftlock::stat_cache::file::{Origin, read, write};
-use driftlock::stat_cache::listing::{Listed, Names};
-use driftlock::stat_cache::{CachedDigest, CheckCache, Moment, Stamp};
-use driftlock::walk::{NarOf, Progress, Task, collect};
+use driftlock::internals::compare::{DifferenceBudget, compare};
+use driftlock::internals::declaration::Selection;
+use driftlock::internals::manifest::{AttributeSet, Kind, List, Sha256Digest};
+use driftlock::internals::report::{Outcome, text};
+use driftlock::internals::stat_cache::file::{Origin, read, write};
+use driftlock::internals::stat_cache::listing::{Listed, Names};
+use driftlock::internals::stat_cache::{CachedDigest, CheckCache, Moment, Stamp};
+use driftlock::internals::walk::{NarOf, Progress, Task, collect};
 use rustix::fs::{FileType, Mode, OFlags, mkdirat, openat};
 
 use crate::samples;

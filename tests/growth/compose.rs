@@ -1,10 +1,10 @@
 //! What Compose prints, and a project against what runs.
 
-use driftlock::compare::{DifferenceBudget, compare};
-use driftlock::compose::Project;
-use driftlock::manifest::container::Compose;
-use driftlock::manifest::{Container, Content, List, Record, Sha256Digest, Unverified};
-use driftlock::path::EntryPath;
+use driftlock::internals::compare::{DifferenceBudget, compare};
+use driftlock::internals::compose::Project;
+use driftlock::internals::manifest::container::Compose;
+use driftlock::internals::manifest::{Container, Content, List, Record, Sha256Digest, Unverified};
+use driftlock::internals::path::EntryPath;
 
 use crate::{Case, Input};
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use driftlock::declaration::{Declaration, Format};
-use driftlock::remote::{PROTOCOL, request};
+use driftlock::internals::declaration::{Declaration, Format};
+use driftlock::internals::remote::{PROTOCOL, request};
 
 use crate::{Case, Input};
 

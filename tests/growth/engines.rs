@@ -4,9 +4,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 
-use driftlock::container::{ALL_ATTRIBUTES, ContainerFilter, EngineError, Files, TIMEOUTS, containers, files};
-use driftlock::declaration::Selection;
-use driftlock::manifest::{AttributeSet, List};
+use driftlock::internals::container::{
+    ALL_ATTRIBUTES, ContainerFilter, EngineError, Files, TIMEOUTS, containers, files,
+};
+use driftlock::internals::declaration::Selection;
+use driftlock::internals::manifest::{AttributeSet, List};
 
 use crate::{Case, Input};
 

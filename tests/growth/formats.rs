@@ -1,7 +1,9 @@
 //! Each form of a report.
 
-use driftlock::report::places::{Place, Places};
-use driftlock::report::{Outcome, Report, changes, github, html, json, junit, prometheus, sarif, slack, text};
+use driftlock::internals::report::places::{Place, Places};
+use driftlock::internals::report::{
+    Outcome, Report, changes, github, html, json, junit, prometheus, sarif, slack, text,
+};
 use std::io;
 use std::rc::Rc;
 

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use driftlock::baseline::{Baseline, Spellings};
-use driftlock::compare::{DifferenceBudget, compare, compare_baseline};
-use driftlock::declaration::{Check, Declaration, Format};
-use driftlock::manifest::json::{Header, Reader, digest, write};
-use driftlock::manifest::{AttributeSet, Kind, List, text};
-use driftlock::merge;
+use driftlock::internals::baseline::{Baseline, Spellings};
+use driftlock::internals::compare::{DifferenceBudget, compare, compare_baseline};
+use driftlock::internals::declaration::{Check, Declaration, Format};
+use driftlock::internals::manifest::json::{Header, Reader, digest, write};
+use driftlock::internals::manifest::{AttributeSet, Kind, List, text};
+use driftlock::internals::merge;
 
 use crate::samples::{Tree, entries};
 use crate::trees::{Pair, WORST, long};
@@ -72,7 +72,7 @@ pub fn cases() -> Vec<Case> {
 pub fn lock(kind: Kind, tree: &Tree) -> Vec<u8> {
     let read = Tree(tree.0.clone().into_iter().filter(|(_, found)| found.is_ok()).collect());
     let first = read.0.values().find_map(|found| found.as_ref().ok());
-    let attributes = first.map_or(AttributeSet::default(), driftlock::manifest::Record::attribute_set);
+    let attributes = first.map_or(AttributeSet::default(), driftlock::internals::manifest::Record::attribute_set);
     let header = Header { check: "tree".to_owned(), kind, attributes };
     let digest = digest(&mut entries(&read)).expect("a tree");
     let mut out = Vec::new();
@@ -80,7 +80,7 @@ pub fn lock(kind: Kind, tree: &Tree) -> Vec<u8> {
     out
 }
 
-fn read(lock: &[u8]) -> Result<usize, driftlock::manifest::LockError> {
+fn read(lock: &[u8]) -> Result<usize, driftlock::internals::manifest::LockError> {
     let mut reader = Reader::new(lock)?;
     List::read(&mut reader).map(|_| 0)
 }

@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use driftlock::manifest::{Boundary, Crossing, Kind};
-use driftlock::report::next::{Footing, Ground, InGit};
-use driftlock::report::{CheckReport, Error, ErrorKind, Outcome, Report, changes, difference, json};
+use driftlock::internals::manifest::{Boundary, Crossing, Kind};
+use driftlock::internals::report::next::{Footing, Ground, InGit};
+use driftlock::internals::report::{CheckReport, Error, ErrorKind, Outcome, Report, changes, difference, json};
 
 use crate::samples::{self, Tree};
 use crate::trees::{Pair, WORST};

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use driftlock::accept::{Drifted, Names, taken, units, whole};
-use driftlock::patch::{self, Effort, Node};
+use driftlock::internals::accept::{Drifted, Names, taken, units, whole};
+use driftlock::internals::patch::{self, Effort, Node};
 
 use crate::samples::{self, entries};
 use crate::trees::{Pair, WORST};

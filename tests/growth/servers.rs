@@ -1,14 +1,14 @@
 //! What a server answers, read and compared.
 
-use driftlock::compare::{DifferenceBudget, compare};
-use driftlock::declaration::{Check, Declaration, Format};
-use driftlock::digest::Sha256;
-use driftlock::manifest::{AttributeSet, Boundary, Crossing, Kind, List};
-use driftlock::path::EntryPath;
-use driftlock::remote::followup::{self, Wanted};
-use driftlock::remote::{Answer, encode};
-use driftlock::sandbox::Enforced;
-use driftlock::session::Collected;
+use driftlock::internals::compare::{DifferenceBudget, compare};
+use driftlock::internals::declaration::{Check, Declaration, Format};
+use driftlock::internals::digest::Sha256;
+use driftlock::internals::manifest::{AttributeSet, Boundary, Crossing, Kind, List};
+use driftlock::internals::path::EntryPath;
+use driftlock::internals::remote::followup::{self, Wanted};
+use driftlock::internals::remote::{Answer, encode};
+use driftlock::internals::sandbox::Enforced;
+use driftlock::internals::session::Collected;
 
 use crate::samples::{Tree, entries};
 use crate::trees::{Pair, WORST};
@@ -104,7 +104,7 @@ fn conversations() -> Vec<Case> {
 /// The check whose answer has these entries.
 fn check(kind: Kind, live: &Tree, locked: &Tree) -> Check {
     let first = live.0.values().chain(locked.0.values()).find_map(|found| found.as_ref().ok());
-    let attributes = first.map_or(AttributeSet::default(), driftlock::manifest::Record::attribute_set);
+    let attributes = first.map_or(AttributeSet::default(), driftlock::internals::manifest::Record::attribute_set);
     let names: Vec<_> = attributes.names().map(|name| format!("\"{name}\"")).collect();
     let of_kind = match kind {
         Kind::Containers => "socket = \"/run/s\"",

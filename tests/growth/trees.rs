@@ -1,6 +1,6 @@
 //! Trees in which each field is as bad as it gets, for a number of bytes.
 
-use driftlock::manifest::{Attributes, Container, Content, Kind, Mount, Unverified};
+use driftlock::internals::manifest::{Attributes, Container, Content, Kind, Mount, Unverified};
 
 use crate::samples::{DENIED, Tree, executable, file, sha256};
 

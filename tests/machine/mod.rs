@@ -162,7 +162,7 @@ pub fn undiminished() -> Has {
 
 /// The kernel has Landlock and lets this process ask for it.
 pub fn landlock() -> Has {
-    match driftlock::sandbox::available() {
+    match driftlock::internals::sandbox::available() {
         offered if offered.landlock.is_none() => Err("this kernel or container offers no Landlock".to_owned()),
         offered if !offered.seccomp => Err("this kernel or container offers no seccomp filters".to_owned()),
         _ => Ok(()),

@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
-use driftlock::manifest::{Boundary, Cause, Kind, Unverified};
-use driftlock::report::{Outcome, json};
+use driftlock::internals::manifest::{Boundary, Cause, Kind, Unverified};
+use driftlock::internals::report::{Outcome, json};
 
 use crate::samples::{self, Tree};
 use crate::text::plain;

@@ -1,9 +1,9 @@
 //! Two reports, and what the later one says differently.
 
-use driftlock::manifest::Kind;
-use driftlock::report::difference::{compare, write};
-use driftlock::report::json::read_one;
-use driftlock::report::{Outcome, Report};
+use driftlock::internals::manifest::Kind;
+use driftlock::internals::report::difference::{compare, write};
+use driftlock::internals::report::json::read_one;
+use driftlock::internals::report::{Outcome, Report};
 
 use crate::samples::{self, HOSTILE, Tree, json};
 
@@ -111,7 +111,7 @@ fn no_name_forges_a_line() {
     for (earlier, later) in [(samples::seed_pass(), samples::hostile()), (samples::hostile(), samples::seed_pass())] {
         let text = text(&earlier, &later);
         for line in text.lines() {
-            assert!(!line.chars().any(driftlock::path::is_hazardous), "{line:?}");
+            assert!(!line.chars().any(driftlock::internals::path::is_hazardous), "{line:?}");
             let known =
                 ["Earlier: 2026", "Later  : 2026", "    new: ", "    gone: ", "addon_hashes: ", "compose_hashes: "];
             let checks = ["lock_files_exist: ", "a\\n[PASS] All addon modules match baseline: ", "a;\\u{9b}b_files: "];

@@ -1,8 +1,8 @@
 //! The report of several servers for people: readable with hundreds of them, and on a narrow terminal.
 
-use driftlock::error::{Error, ErrorKind};
-use driftlock::report::text::{Style, write};
-use driftlock::report::{CheckReport, Outcome, Report};
+use driftlock::internals::error::{Error, ErrorKind};
+use driftlock::internals::report::text::{Style, write};
+use driftlock::internals::report::{CheckReport, Outcome, Report};
 
 use crate::samples::{self, Tree};
 

@@ -1,8 +1,8 @@
 //! Drift by module, and directories that appear, disappear or move as a whole.
 
-use driftlock::compare::{Change, Comparison};
-use driftlock::manifest::{Content, Kind};
-use driftlock::report::group::{Shape, groups};
+use driftlock::internals::compare::{Change, Comparison};
+use driftlock::internals::manifest::{Content, Kind};
+use driftlock::internals::report::group::{Shape, groups};
 use proptest::prelude::*;
 
 use crate::samples::{Tree, compared};
@@ -229,8 +229,8 @@ proptest! {
             for item in &items {
                 counted += item.entries();
                 if let Shape::MovedWhole { .. } = item.shape {
-                    let moved = |drift: &&driftlock::compare::Drift| {
-                        drift.change == Change::Moved && driftlock::path::directories_above(drift.path.as_bytes()).any(|above| above == item.path)
+                    let moved = |drift: &&driftlock::internals::compare::Drift| {
+                        drift.change == Change::Moved && driftlock::internals::path::directories_above(drift.path.as_bytes()).any(|above| above == item.path)
                     };
                     counted += item.entries() - found.drift.iter().filter(moved).count() as u64;
                 }

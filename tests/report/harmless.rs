@@ -1,8 +1,8 @@
 //! No name forges a line, and none reaches a terminal as a command.
 
-use driftlock::manifest::{Boundary, Crossing, Kind};
-use driftlock::path::is_hazardous;
-use driftlock::report::{Error, ErrorKind, Outcome, Report};
+use driftlock::internals::manifest::{Boundary, Crossing, Kind};
+use driftlock::internals::path::is_hazardous;
+use driftlock::internals::report::{Error, ErrorKind, Outcome, Report};
 use proptest::prelude::*;
 
 use crate::samples::{self, HOSTILE, Tree};

@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use driftlock::baseline::OldLock;
-use driftlock::manifest::json::entry_line;
-use driftlock::path::is_hazardous;
-use driftlock::report::json::{ReportError, read, read_one};
-use driftlock::report::{Outcome, Report, Scope, Status};
+use driftlock::internals::baseline::OldLock;
+use driftlock::internals::manifest::json::entry_line;
+use driftlock::internals::path::is_hazardous;
+use driftlock::internals::report::json::{ReportError, read, read_one};
+use driftlock::internals::report::{Outcome, Report, Scope, Status};
 use needs::needs;
 use serde_json::{Value, json};
 
@@ -116,7 +116,7 @@ fn details_count_what_failed() {
     // No name makes two items of one.
     for check in &samples::hostile().hosts[0].checks {
         if let Outcome::Compared { comparison, .. } = &check.outcome {
-            let groups = driftlock::report::group::groups(check.kind, &comparison.drift).len();
+            let groups = driftlock::internals::report::group::groups(check.kind, &comparison.drift).len();
             let text = &details(&samples::hostile())[1];
             assert_eq!(text.matches(';').count(), groups + comparison.unverified.len(), "{text}");
         }
@@ -166,7 +166,8 @@ fn a_report_reads_back_as_it_was() {
             host.server.as_ref().map(|server| &server.name),
             "{name}"
         );
-        let troubles = |host: &driftlock::report::HostReport| host.seal.as_ref().map(|seal| seal.troubles.clone());
+        let troubles =
+            |host: &driftlock::internals::report::HostReport| host.seal.as_ref().map(|seal| seal.troubles.clone());
         assert_eq!(troubles(read), troubles(host), "{name}");
         assert_eq!(read.checks.len(), host.checks.len(), "{name}");
         for (read, check) in read.checks.iter().zip(&host.checks) {

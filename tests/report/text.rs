@@ -1,7 +1,7 @@
 //! The report for people: the seed's bytes, and what driftlock says beneath.
 
-use driftlock::report::Report;
-use driftlock::report::text::{Style, write};
+use driftlock::internals::report::Report;
+use driftlock::internals::report::text::{Style, write};
 
 use crate::samples::{self, Tree};
 
@@ -378,7 +378,7 @@ fn a_long_list_is_cut_and_counted() {
 
 #[test]
 fn digests_that_begin_alike_are_shown_until_they_differ() {
-    use driftlock::manifest::{Content, Sha256Digest};
+    use driftlock::internals::manifest::{Content, Sha256Digest};
     let tree = |last: u8| {
         let mut digest = [0xab; 32];
         digest[4] = last;

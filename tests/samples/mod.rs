@@ -6,20 +6,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use driftlock::baseline::OldLock;
-use driftlock::compare::{Comparison, DifferenceBudget, Excerpt, Hidden, LINES, compare};
-use driftlock::digest::Sha256;
-use driftlock::manifest::{
+use driftlock::internals::baseline::OldLock;
+use driftlock::internals::compare::{Comparison, DifferenceBudget, Excerpt, Hidden, LINES, compare};
+use driftlock::internals::digest::Sha256;
+use driftlock::internals::manifest::{
     Attributes, Boundary, Compose, Container, Content, Crossing, Entries, Kind, LockError, Mount, Observed, Record,
     Security, Sha256Digest, Unverified,
 };
-use driftlock::remote::Head;
-use driftlock::report::chain::Previous;
-use driftlock::report::seal::{SealReport, Sealed};
-use driftlock::report::{
+use driftlock::internals::remote::Head;
+use driftlock::internals::report::chain::Previous;
+use driftlock::internals::report::seal::{SealReport, Sealed};
+use driftlock::internals::report::{
     CheckReport, Error, ErrorKind, HostReport, Outcome, Report, RunInfo, Scope, ServerReport, Window,
 };
-use driftlock::sandbox::{Enforced, Landlock};
+use driftlock::internals::sandbox::{Enforced, Landlock};
 
 /// A tree, by path.
 #[derive(Clone, Debug, Default)]
@@ -646,6 +646,6 @@ pub fn all() -> Vec<(&'static str, Report)> {
 
 pub fn json(report: &Report) -> Vec<u8> {
     let mut out = Vec::new();
-    driftlock::report::json::write(&mut out, report).unwrap();
+    driftlock::internals::report::json::write(&mut out, report).unwrap();
     out
 }

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use driftlock::sandbox::{self, Enforced, Grants, Requirement};
+use driftlock::internals::sandbox::{self, Enforced, Grants, Requirement};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::scene::{LAYERS, Layers, NOBODY, PLACE, PORT, TASK, UNPRIVILEGED};

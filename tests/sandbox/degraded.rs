@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::mpsc;
 use std::thread;
 
-use driftlock::sandbox::{self, Enforced, Grants, Requirement};
+use driftlock::internals::sandbox::{self, Enforced, Grants, Requirement};
 use rustix::fs::{Mode, OFlags, openat};
 
 use crate::attempts::{self, Attempt};

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cap_std::fs::{Dir, OpenOptions};
-use driftlock::sandbox::Grants;
+use driftlock::internals::sandbox::Grants;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, StatxFlags, flock, ftruncate, openat, statx, unlinkat};
 use rustix::process::{Pid, Signal, kill_process};
 

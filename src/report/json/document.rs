@@ -1,4 +1,4 @@
-//! The report's JSON, as types: written from a [`Report`](crate::report::Report), and read back.
+//! The report's JSON, as types: written from a [`Report`], and read back.
 //!
 //! Every key is always present, as `null` or empty if it does not apply, so that `.checks[].drift[]` works for each
 //! check. Long lists are written from the comparison, without a copy.

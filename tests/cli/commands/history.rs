@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use driftlock::digest::Sha256;
+use driftlock::internals::digest::Sha256;
 use needs::needs;
 use serde_json::{Value, json};
 

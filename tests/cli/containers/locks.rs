@@ -1,8 +1,8 @@
 //! Locks of containers: whatever can be in one is read as what was written, and nothing else is one.
 
-use driftlock::manifest::container::{Compose, Container, Mount, Security, sorted};
-use driftlock::manifest::{AttributeSet, Content, Entry, Kind, LockError, Record, Sha256Digest, json};
-use driftlock::path::EntryPath;
+use driftlock::internals::manifest::container::{Compose, Container, Mount, Security, sorted};
+use driftlock::internals::manifest::{AttributeSet, Content, Entry, Kind, LockError, Record, Sha256Digest, json};
+use driftlock::internals::path::EntryPath;
 use proptest::prelude::*;
 
 use crate::damage::{is_read_as_written, read};

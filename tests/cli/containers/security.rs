@@ -38,7 +38,7 @@ fn of_docker() {
 /// In hexadecimal digits.
 fn sha256(text: &str) -> String {
     use sha2::Digest as _;
-    driftlock::manifest::Sha256Digest(sha2::Sha256::digest(text).into()).hex()
+    driftlock::internals::manifest::Sha256Digest(sha2::Sha256::digest(text).into()).hex()
 }
 
 #[needs(podman, devices)]

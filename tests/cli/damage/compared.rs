@@ -3,8 +3,8 @@
 
 use std::io::BufReader;
 
-use driftlock::compare::{Comparison, DifferenceBudget, compare};
-use driftlock::manifest::{Attributes, Content, Entries, Entry, LockError, Observed, json};
+use driftlock::internals::compare::{Comparison, DifferenceBudget, compare};
+use driftlock::internals::manifest::{Attributes, Content, Entries, Entry, LockError, Observed, json};
 use proptest::prelude::*;
 
 use crate::machine::cases;

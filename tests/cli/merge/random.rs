@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftlock::manifest::{Content, Entry, Kind, Record, Sha256Digest};
-use driftlock::merge::{Part, merge};
-use driftlock::path::{EntryPath, first_name};
+use driftlock::internals::manifest::{Content, Entry, Kind, Record, Sha256Digest};
+use driftlock::internals::merge::{Part, merge};
+use driftlock::internals::path::{EntryPath, first_name};
 use proptest::prelude::*;
 
 type Tree = BTreeMap<Vec<u8>, u8>;

@@ -35,7 +35,7 @@ fn a_damaged_cache_is_thrown_away() {
         assert_eq!(found, (vec![("modified".to_owned(), "m/a".to_owned())], 0, &"FAIL".into()), "{what}");
     };
     let step = if is_whole_suite() { 1 } else { 4 };
-    let magic = driftlock::stat_cache::file::NAME.len();
+    let magic = driftlock::internals::stat_cache::file::NAME.len();
     // The header, and some of what follows.
     for at in (0..96).chain((96..good.len()).step_by(29 * step)).chain([good.len() - 1]) {
         let mut damaged = good.clone();

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
-use driftlock::report::Report;
-use driftlock::report::github::write;
-use driftlock::report::places::Places;
+use driftlock::internals::report::Report;
+use driftlock::internals::report::github::write;
+use driftlock::internals::report::places::Places;
 
 use super::{places, rendered};
 use crate::samples::{self, Tree};
@@ -16,13 +16,13 @@ fn each_finding_is_an_annotation_on_its_line() {
     // The lock of a tree with `a`, `b` and `z`, as it is written.
     let locked = Tree::new().file("a", "1").file("b", "2").file("z", "3");
     let mut lock = Vec::new();
-    let header = driftlock::manifest::json::Header {
+    let header = driftlock::internals::manifest::json::Header {
         check: "compose_hashes".to_owned(),
-        kind: driftlock::manifest::Kind::Files,
-        attributes: driftlock::manifest::AttributeSet::default(),
+        kind: driftlock::internals::manifest::Kind::Files,
+        attributes: driftlock::internals::manifest::AttributeSet::default(),
     };
-    let digest = driftlock::manifest::json::digest(&mut samples::entries(&locked)).unwrap();
-    driftlock::manifest::json::write(&mut lock, &header, digest, &mut samples::entries(&locked)).unwrap();
+    let digest = driftlock::internals::manifest::json::digest(&mut samples::entries(&locked)).unwrap();
+    driftlock::internals::manifest::json::write(&mut lock, &header, digest, &mut samples::entries(&locked)).unwrap();
     let lock = String::from_utf8(lock).unwrap();
     assert!(lock.lines().nth(7).unwrap().contains("\"b\""), "{lock}");
 

@@ -1,8 +1,8 @@
 use std::collections::HashSet;
 use std::process::Command;
 
-use driftlock::report::Report;
-use driftlock::report::html::write;
+use driftlock::internals::report::Report;
+use driftlock::internals::report::html::write;
 use needs::needs;
 use serde_json::Value;
 

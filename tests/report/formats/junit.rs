@@ -1,6 +1,6 @@
 use std::process::Command;
 
-use driftlock::report::junit::write;
+use driftlock::internals::report::junit::write;
 use needs::needs;
 
 use super::{content, rendered, schema};

@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use driftlock::manifest::json::Reader;
-use driftlock::report::Report;
-use driftlock::report::places::{Place, Places};
+use driftlock::internals::manifest::json::Reader;
+use driftlock::internals::report::Report;
+use driftlock::internals::report::places::{Place, Places};
 
 /// A report in a form.
 fn rendered(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {

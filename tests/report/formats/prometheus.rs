@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use driftlock::report::Report;
-use driftlock::report::prometheus::{Context, last_success, write};
+use driftlock::internals::report::Report;
+use driftlock::internals::report::prometheus::{Context, last_success, write};
 use needs::needs;
 
 use super::{content, rendered};

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use driftlock::manifest::{Boundary, Crossing, GlobList, Kind, Uncovered};
-use driftlock::report::Report;
-use driftlock::report::places::Places;
-use driftlock::report::sarif::{MOST, write};
+use driftlock::internals::manifest::{Boundary, Crossing, GlobList, Kind, Uncovered};
+use driftlock::internals::report::Report;
+use driftlock::internals::report::places::Places;
+use driftlock::internals::report::sarif::{MOST, write};
 use needs::needs;
 use serde_json::{Value, json};
 
@@ -45,7 +45,10 @@ fn results(log: &Value) -> (BTreeMap<String, usize>, Option<String>) {
 #[test]
 fn what_there_is_no_room_for_is_counted() {
     assert_eq!(MOST, 5000);
-    let named = |name: &str, number| driftlock::report::CheckReport { name: name.to_owned(), ..samples::many(number) };
+    let named = |name: &str, number| driftlock::internals::report::CheckReport {
+        name: name.to_owned(),
+        ..samples::many(number)
+    };
     for (numbers, kept, left_out) in [
         (&[("a", 5000)][..], &[("a", 5000)][..], None),
         (&[("a", 5001)], &[("a", 4999)], Some("2 more findings are left out: the JSON report has every entry")),

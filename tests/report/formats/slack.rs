@@ -1,5 +1,5 @@
-use driftlock::report::Report;
-use driftlock::report::slack::write;
+use driftlock::internals::report::Report;
+use driftlock::internals::report::slack::write;
 use serde_json::{Value, json};
 
 use super::rendered;

@@ -10,7 +10,7 @@ mod processes;
 use std::collections::BTreeSet;
 use std::io;
 
-use driftlock::sandbox;
+use driftlock::internals::sandbox;
 use libc::{EPERM, c_int};
 
 use crate::child::Inside;
