@@ -10,7 +10,7 @@ use driftlock::internals::sandbox::{self, Enforced, Grants, Requirement};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use crate::scene::{LAYERS, Layers, NOBODY, PLACE, PORT, TASK, UNPRIVILEGED};
-use crate::{attempts, degraded, numbers, working};
+use crate::{attempts, degraded, library, numbers, working};
 
 /// Where a child is, with the handles that it opened before it entered anything.
 pub struct Inside {
@@ -76,6 +76,7 @@ pub fn run() -> Option<ExitCode> {
         "numbers" => numbers::run(name, &inside),
         "working" => working::run(name, &inside),
         "degraded" => degraded::run(name, &inside),
+        "library" => library::run(&inside.place),
         _ => panic!("no such task: {task}"),
     }
     Some(ExitCode::SUCCESS)
