@@ -55,7 +55,7 @@ fn main() {
             nar,
             cache: None,
             links_on_the_way: false,
-            reach: None,
+            coverage: None,
         };
         collect(vec![task], threads, &Progress::default()).remove(0)
     };

@@ -9,7 +9,7 @@ mod source;
 pub mod spellings;
 
 pub use old::OldLock;
-pub use source::{LockReads, Source};
+pub use source::{LockReads, LockSource};
 pub use spellings::Spellings;
 
 use std::io::{self, BufReader, Read as _};
@@ -29,7 +29,7 @@ const TEXT_LIMIT: u64 = 1 << 30;
 /// A lock that is being read.
 #[derive(Debug)]
 pub enum Baseline {
-    Json(Box<json::Reader<BufReader<Source>>>),
+    Json(Box<json::Reader<BufReader<LockSource>>>),
     Text(TextLock),
     Old(Old),
 }
@@ -78,8 +78,8 @@ impl Baseline {
         reads: Option<&LockReads>,
     ) -> Result<Option<Self>, LockError> {
         let source = |file, path| match reads {
-            Some(reads) => Source::recorded(file, path, reads),
-            None => Source::from(file),
+            Some(reads) => LockSource::recorded(file, path, reads),
+            None => LockSource::from(file),
         };
         if let Some(file) = open(locks, path)? {
             return Self::of_file(check, source(file, path), spellings).map(Some);
@@ -92,7 +92,7 @@ impl Baseline {
     ///
     /// # Errors
     /// The lock can't be read, or its beginning is malformed.
-    pub fn of_file(check: &Check, file: impl Into<Source>, spellings: &Spellings) -> Result<Self, LockError> {
+    pub fn of_file(check: &Check, file: impl Into<LockSource>, spellings: &Spellings) -> Result<Self, LockError> {
         let file = file.into();
         match check.lock.format {
             LockFormat::Json => {
@@ -123,7 +123,7 @@ impl Baseline {
     ///
     /// # Errors
     /// The lock can't be read, or is malformed.
-    pub fn of_modules(check: &Check, file: impl Into<Source>, spellings: &Spellings) -> Result<Self, LockError> {
+    pub fn of_modules(check: &Check, file: impl Into<LockSource>, spellings: &Spellings) -> Result<Self, LockError> {
         let (bytes, digest) = whole(file.into(), modules::LIMIT)?;
         let reader = modules::read(&bytes, &check.selection)?;
         Ok(Self::Old(Old { lock: OldLock::ModuleHashes, reader, digest, spellings: spellings.clone() }))
@@ -141,7 +141,7 @@ impl Baseline {
     ///
     /// # Errors
     /// The lock can't be read, or its beginning is malformed.
-    pub fn read(file: impl Into<Source>, format: LockFormat) -> Result<Self, LockError> {
+    pub fn read(file: impl Into<LockSource>, format: LockFormat) -> Result<Self, LockError> {
         let file = file.into();
         if !file.file().metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
@@ -331,7 +331,7 @@ pub fn open(locks: &Dir, name: &str) -> Result<Option<File>, LockError> {
 ///
 /// # Errors
 /// It can't be read, is not a regular file, or is larger than `limit` bytes.
-pub fn whole(file: Source, limit: u64) -> Result<(Vec<u8>, Sha256Digest), LockError> {
+pub fn whole(file: LockSource, limit: u64) -> Result<(Vec<u8>, Sha256Digest), LockError> {
     if !file.file().metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
     }

@@ -24,8 +24,8 @@ mod zone;
 pub use allowlist::{engine_within, root_within};
 pub use declared::{DECLARATION_NAMES, Declared, declaration};
 pub use directory::{
-    Directory, REPORTS, below_work_tree, beside, existing, export, future, here, locks, reports, root, work_tree,
-    writable,
+    Directory, REPORTS, below_work_tree, existing, export, future, here, locks, parent_directory, reports, root,
+    work_tree, writable,
 };
 pub use kernel::sha256_kernel;
 pub use program::{Program, program};

@@ -1,6 +1,6 @@
 //! One run: the declaration and the open handles that it needs, first outside the sandbox, then inside it.
 
-mod asked;
+mod as_server;
 mod changed;
 mod collected;
 mod excerpts;
@@ -10,15 +10,15 @@ mod plan;
 mod projects;
 mod run;
 mod sealed;
-mod standing;
+mod server_checks;
 
-pub use asked::{for_nothing, some};
 pub use changed::Live;
 pub use collected::{Collected, Entries};
 pub use opened::OpenCheck;
 pub use plan::{LocksAccess, Plan, Reads};
 pub use run::{Run, Wanted, in_order};
 pub use sealed::small_file;
+pub use server_checks::{nothing_asked, some};
 
 use std::collections::HashSet;
 use std::io;
@@ -34,9 +34,9 @@ use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
 use crate::seal;
 use crate::store::{self, NotSynced};
-use crate::walk::{self, Reach, Start};
-use collected::Source;
-use opened::{Opened, spellings};
+use crate::walk::{self, Coverage, RunStart};
+use collected::CheckSource;
+use opened::{CheckHandles, spellings};
 
 /// The locks directory.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Locks {
 pub struct Session {
     pub declared: Declared,
     /// The checks of this run, in the order of the declaration.
-    checks: Vec<Opened>,
+    checks: Vec<CheckHandles>,
     /// The real paths of the roots of the other checks, by index in the declaration. They are not opened.
     beyond: Vec<(usize, PathBuf)>,
     locks: Locks,
@@ -76,7 +76,7 @@ pub struct Session {
     threads: NonZeroUsize,
     requirement: Requirement,
     /// The start of the run: later changes are changes during the run.
-    start: Start,
+    start: RunStart,
 }
 
 impl Session {
@@ -91,14 +91,14 @@ impl Session {
                 format!("--as {} is for this machine, and this command asks other servers", escaped(server.as_bytes()));
             return Err(Error::new(ErrorKind::Usage, problem, "leave out one of --as and --server"));
         }
-        let start = Start::now();
+        let start = RunStart::now();
         // Before anything is opened or created.
         capability::raise_descriptor_limit();
         sandbox::required(plan.requirement).map_err(|error| not_entered(&error, plan.requirement))?;
         capability::lock_holders().into_iter().for_each(store::know_holders);
         let mut declared = capability::declaration(plan.config.as_deref())?;
         let of_server = match &plan.as_server {
-            Some(server) => standing::stand_for(&mut declared, server)?,
+            Some(server) => as_server::become_server(&mut declared, server)?,
             None => None,
         };
         let mut selected = select(&declared, &plan.checks)?;
@@ -106,21 +106,21 @@ impl Session {
             selected.retain(|place| named.binary_search(place).is_ok());
             if selected.is_empty() {
                 let checks: Vec<_> = plan.checks.iter().map(String::as_str).collect();
-                return Err(for_nothing(&[server], &checks));
+                return Err(nothing_asked(&[server], &checks));
             }
         }
         let there = declared.declaration.roots_on_servers();
         let opened = |&place: &usize| {
             let check = &declared.declaration.checks[place];
             let opens = reads.opens(check, plan);
-            let source = if opens { Source::open(&declared.base, check) } else { Err(not_read(check)) };
+            let source = if opens { CheckSource::open(&declared.base, check) } else { Err(not_read(check)) };
             (place, source)
         };
         // First all roots and engines, then the files that Compose printed.
         let opened: Vec<_> = selected.iter().map(opened).collect();
         let opened = opened.into_iter().map(|(place, source)| {
             let check = &declared.declaration.checks[place];
-            Opened {
+            CheckHandles {
                 place,
                 source,
                 spellings: spellings(&declared, check, &there),
@@ -181,15 +181,15 @@ impl Session {
         threads: Option<NonZeroUsize>,
         requirement: Requirement,
     ) -> Result<Self, Error> {
-        let start = Start::now();
+        let start = RunStart::now();
         capability::raise_descriptor_limit();
         sandbox::required(requirement).map_err(|error| not_entered(&error, requirement))?;
         let opened = declaration.checks.iter().enumerate().map(|(place, check)| {
             let source = match within {
-                [] => Source::open(Path::new(""), check),
-                allowed => Source::open_within(allowed, check),
+                [] => CheckSource::open(Path::new(""), check),
+                allowed => CheckSource::open_within(allowed, check),
             };
-            Opened { place, source, spellings: Spellings::default(), project: None, reference: None }
+            CheckHandles { place, source, spellings: Spellings::default(), project: None, reference: None }
         });
         let checks = opened.collect();
         let declared = Declared::new(declaration, PathBuf::new(), PathBuf::new());
@@ -218,20 +218,20 @@ impl Session {
     }
 
     /// What all declared checks cover, including those that this run skips.
-    pub(super) fn reach(&self) -> Reach<'_> {
-        let mut reach = Reach::default();
+    pub(super) fn coverage(&self) -> Coverage<'_> {
+        let mut coverage = Coverage::default();
         for (check, root) in self.roots() {
             if let Some(root) = root
                 && let Some(path) = root.resolved.as_deref().filter(|_| check.modes.local)
             {
-                reach.add(path, check.kind, &check.selection, Some(root.as_fd()));
+                coverage.add(path, check.kind, &check.selection, Some(root.as_fd()));
             }
         }
         let checks = &self.declared.declaration.checks;
         for (index, path) in &self.beyond {
-            reach.add(path, checks[*index].kind, &checks[*index].selection, None);
+            coverage.add(path, checks[*index].kind, &checks[*index].selection, None);
         }
-        reach
+        coverage
     }
 
     /// The sandbox that it requires.
@@ -264,7 +264,7 @@ impl Session {
         remove: Option<&'a Directory>,
     ) -> Result<Run, Error> {
         let mut grants = Grants::default();
-        grants.read.extend(self.checks.iter().filter_map(Opened::root).map(AsFd::as_fd));
+        grants.read.extend(self.checks.iter().filter_map(CheckHandles::root).map(AsFd::as_fd));
         match &self.locks {
             Locks::None => {}
             Locks::Read(locks) => grants.read.extend(locks.as_ref().map(AsFd::as_fd)),
@@ -276,7 +276,7 @@ impl Session {
             }
         }
         grants.read.extend(self.export.as_ref().map(AsFd::as_fd));
-        grants.read.extend(self.checks.iter().filter_map(Opened::reference).map(AsFd::as_fd));
+        grants.read.extend(self.checks.iter().filter_map(CheckHandles::reference).map(AsFd::as_fd));
         for directory in write {
             grants.write.push(directory.as_fd());
         }

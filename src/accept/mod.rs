@@ -107,7 +107,7 @@ impl Drifted {
 
     /// A path as reports show it, not escaped.
     #[must_use]
-    pub fn shown(&self, path: &[u8]) -> Vec<u8> {
+    pub fn reported_path(&self, path: &[u8]) -> Vec<u8> {
         joined(self.places.first().map_or("", String::as_str), path)
     }
 }

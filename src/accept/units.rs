@@ -77,14 +77,14 @@ pub fn whole(drifted: &Drifted, units: &[Unit], choice: &Choice) -> Result<(), A
         if left.len() == unit.drifts.len() {
             continue;
         }
-        let shown = |index: &&usize| drifted.shown(drifted.found.drift[**index].path.as_bytes());
+        let shown = |index: &&usize| drifted.reported_path(drifted.found.drift[**index].path.as_bytes());
         if !left.is_empty() {
-            let modules = unit.names.iter().map(|name| drifted.shown(name)).collect();
+            let modules = unit.names.iter().map(|name| drifted.reported_path(name)).collect();
             return Err(AcceptError::InParts { modules, left: left.iter().map(shown).collect() });
         }
         if let Some((name, entry)) = unit.names.iter().find_map(|name| Some((name, unread.get(&**name)?))) {
             let (path, reason) = (entry.path.clone(), entry.reason.clone());
-            return Err(AcceptError::Unread { module: drifted.shown(name), path, reason });
+            return Err(AcceptError::Unread { module: drifted.reported_path(name), path, reason });
         }
     }
     Ok(())

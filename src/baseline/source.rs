@@ -26,7 +26,7 @@ impl LockReads {
 
 /// The file of a lock. If reads are recorded, the digest is that of the bytes that were parsed, not of a second read.
 #[derive(Debug)]
-pub struct Source {
+pub struct LockSource {
     file: File,
     /// Until the end was read.
     record: Option<Record>,
@@ -40,7 +40,7 @@ struct Record {
     reads: LockReads,
 }
 
-impl Source {
+impl LockSource {
     /// Records what is read, under this path.
     #[must_use]
     pub fn recorded(file: File, path: &str, reads: &LockReads) -> Self {
@@ -67,13 +67,13 @@ impl Source {
     }
 }
 
-impl From<File> for Source {
+impl From<File> for LockSource {
     fn from(file: File) -> Self {
         Self { file, record: None, is_recorded: false }
     }
 }
 
-impl Read for Source {
+impl Read for LockSource {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         if let Some(record) = &mut self.record {

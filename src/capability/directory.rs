@@ -155,7 +155,7 @@ pub fn writable(path: &Path, what: &str, key: &str) -> Result<Directory, Error> 
 ///
 /// # Errors
 /// The path does not end in a name, or the directory can't be opened.
-pub fn beside(file: &Path) -> io::Result<(Directory, String)> {
+pub fn parent_directory(file: &Path) -> io::Result<(Directory, String)> {
     let name = match (file.file_name().and_then(OsStr::to_str), file.as_os_str().as_bytes().last()) {
         (Some(name), Some(last)) if *last != b'/' => name.to_owned(),
         _ => {

@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::manifest::Record;
 use crate::patch::{Effort, Harmless};
 use crate::report::next::Ground;
-use crate::run::accept::{self, Case, Found, New};
+use crate::run::accept::{self, Case, CaseResult, New};
 use crate::run::connections;
 use crate::run::here::differing;
 use crate::session::{Live, LocksAccess, OpenCheck, Reads, Run, Session};
@@ -80,7 +80,7 @@ impl Accepting<'_> {
     fn accept<'r>(
         &self,
         (run, ground): (&'r Run, &Ground),
-        found: Vec<Found<'r>>,
+        found: Vec<CaseResult<'r>>,
         elsewhere: bool,
     ) -> Result<u8, Error> {
         let Self { common, arguments, .. } = *self;

@@ -128,10 +128,10 @@ fn answer(
 }
 
 /// A check and what was collected.
-type Found<'r> = (OpenCheck<'r>, Result<Collected, Error>);
+type CollectedCheck<'r> = (OpenCheck<'r>, Result<Collected, Error>);
 
 /// Answers the second request, if there is one. Returns whether it could.
-fn further(out: &mut impl Write, collected: &[Found<'_>], gives_contents: bool) -> io::Result<bool> {
+fn further(out: &mut impl Write, collected: &[CollectedCheck<'_>], gives_contents: bool) -> io::Result<bool> {
     if io::stdin().lock().fill_buf().is_ok_and(<[u8]>::is_empty) {
         return Ok(true);
     }
@@ -145,7 +145,7 @@ fn further(out: &mut impl Write, collected: &[Found<'_>], gives_contents: bool) 
 /// Sends the status of collected entries, and the contents of files that have not changed since.
 fn entries(
     out: &mut impl Write,
-    collected: &[Found<'_>],
+    collected: &[CollectedCheck<'_>],
     asked: &[AskedAbout],
     gives_contents: bool,
 ) -> io::Result<()> {

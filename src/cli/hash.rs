@@ -20,7 +20,7 @@ use crate::session;
 use crate::walk::{self, Collection, NarOf, Progress, Task};
 
 /// One of the given paths, open.
-enum Opened {
+enum HashInput {
     Directory(Directory),
     File(OwnedFd),
 }
@@ -35,14 +35,14 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
         .iter()
         .map(|path| {
             Ok(match capability::operand(path)? {
-                Operand::Directory(directory) => Opened::Directory(directory),
-                Operand::File(file) => Opened::File(file.into()),
+                Operand::Directory(directory) => HashInput::Directory(directory),
+                Operand::File(file) => HashInput::File(file.into()),
             })
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let mut grants = Grants::default();
     for directory in &opened {
-        if let Opened::Directory(directory) = directory {
+        if let HashInput::Directory(directory) = directory {
             grants.read.push(directory.as_fd());
         }
     }
@@ -64,11 +64,11 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
         printer.begin()?;
         for (path, opened) in paths.iter().zip(opened) {
             match opened {
-                Opened::Directory(directory) => {
+                HashInput::Directory(directory) => {
                     let collection = collect(&directory, &shown(path), threads, format, progress);
                     printer.directory(path, &collection)?;
                 }
-                Opened::File(file) => printer.file(path, walk::file(&file))?,
+                HashInput::File(file) => printer.file(path, walk::file(&file))?,
             }
         }
         printer.end()
@@ -107,7 +107,7 @@ fn collect(
         nar: if format == HashFormat::Nar { NarOf::Root } else { NarOf::Nothing },
         cache: None,
         links_on_the_way: false,
-        reach: None,
+        coverage: None,
     };
     walk::collect(vec![task], threads, progress).pop()
 }

@@ -64,7 +64,7 @@ fn of_servers(common: &Common, dry_run: bool, options: &Servers) -> Result<u8, E
     let (targets, connections) = connections::prepare(&session, &options.wanted(), false)?;
     one_state_a_lock(&session, &targets)?;
     if !common.quiet {
-        targets.told_passed_over(&session).iter().for_each(complain);
+        targets.skipped(&session).iter().for_each(complain);
     }
     session.is_about(targets.servers());
     let bar = progress::of_servers(common, targets.asked.len());

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::manifest::Record;
 use crate::patch::{Effort, Harmless};
 use crate::run::connections;
-use crate::run::diff::patch::{Found, Patch, here, of_server};
+use crate::run::diff::patch::{ComparedCheck, Patch, here, of_server};
 use crate::session::{Live, LocksAccess, Reads, Session};
 use crate::shell;
 
@@ -78,7 +78,7 @@ fn print_patch(common: &Common, reverse: bool, patch: &Patch<'_>) -> u8 {
 
 fn write(reverse: bool, patch: &Patch<'_>, code: &mut u8, out: &mut impl Write) -> io::Result<()> {
     let mut effort = Effort::default();
-    for Found { check: open, compared } in &patch.found {
+    for ComparedCheck { check: open, compared } in &patch.found {
         let check = open.check;
         let mut trouble = |trouble: &Error| {
             complain(trouble);

@@ -73,7 +73,7 @@ pub fn check(common: &Common, arguments: &CheckArguments) -> Result<u8, Error> {
 /// Prints which servers are asked for none of the checks and, with `--all-servers`, for which checks no server is
 /// asked.
 fn tell_what_is_not_asked(session: &Session, options: &arguments::Servers, targets: &Targets) {
-    targets.told_passed_over(session).iter().for_each(complain);
+    targets.skipped(session).iter().for_each(complain);
     let checks = if options.all_servers { session.checks_of_none(targets.servers()) } else { Vec::new() };
     if !checks.is_empty() {
         let checks = some(&checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(), "or");

@@ -31,14 +31,14 @@ pub struct Watch {
     gives_up: bool,
     given_up: bool,
     /// The last observation of each worker.
-    seen: HashMap<usize, Seen>,
+    seen: HashMap<usize, Observation>,
     signals: Option<Signals>,
     /// Set when all reads are done.
     pub over: Arc<AtomicBool>,
 }
 
 /// The last observation of a worker.
-struct Seen {
+struct Observation {
     beat: u64,
     since: Instant,
     told: u32,
@@ -51,7 +51,7 @@ fn is_due(waited: Duration, after: Duration, told: &mut u32) -> bool {
     due
 }
 
-impl Seen {
+impl Observation {
     fn new(beat: u64, now: Instant) -> Self {
         Self { beat, since: now, told: 0 }
     }
@@ -134,9 +134,9 @@ impl Watch {
         let now = Instant::now();
         let mut waiting = Vec::new();
         for at in progress.at_work() {
-            let seen = self.seen.entry(at.worker).or_insert_with(|| Seen::new(at.beat, now));
+            let seen = self.seen.entry(at.worker).or_insert_with(|| Observation::new(at.beat, now));
             if seen.beat != at.beat {
-                *seen = Seen::new(at.beat, now);
+                *seen = Observation::new(at.beat, now);
             }
             let waited = now.duration_since(seen.since);
             if waited >= WAITS {

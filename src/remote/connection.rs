@@ -276,31 +276,23 @@ impl Monitor<'_> {
         let said = &*stderr.last_lines();
         let because = |problem: String| if said.is_empty() { problem } else { format!("{problem}: {said}") };
         match (error, exceeded, ended) {
-            (AnswerError::Told(_), ..) => {}
+            (AnswerError::Told(_), ..) => failed(because(error.to_string()), error.help()),
             (_, Some(Exceeded::Idle), _) => {
                 let seconds = self.limits.idle.as_secs();
-                return Error::new(
-                    ErrorKind::Server,
+                failed(
                     because(format!("it sent nothing for {seconds} seconds")),
                     "check that the machine and its disks respond, and that no forced command (`ForceCommand`, `command=` in authorized_keys) runs something other than `driftlock collect`; or allow more time with --idle-timeout",
-                );
+                )
             }
-            (_, Some(Exceeded::Total), _) => {
-                let seconds = self.limits.total.as_secs();
-                return Error::new(
-                    ErrorKind::Server,
-                    because(format!("it had not finished after {seconds} seconds")),
-                    "allow more time with --timeout, or run fewer checks at a time with --check",
-                );
-            }
-            (_, _, None) if self.state().launcher_gone => return no_launcher(),
-            (_, _, Some(Ended::NotStarted(errno))) => {
-                return Error::new(
-                    ErrorKind::Server,
-                    format!("ssh could not be started: {errno}"),
-                    "install the OpenSSH client, and make sure that it is on PATH",
-                );
-            }
+            (_, Some(Exceeded::Total), _) => failed(
+                because(format!("it had not finished after {} seconds", self.limits.total.as_secs())),
+                "allow more time with --timeout, or run fewer checks at a time with --check",
+            ),
+            (_, _, None) if self.state().launcher_gone => no_launcher(),
+            (_, _, Some(Ended::NotStarted(errno))) => failed(
+                format!("ssh could not be started: {errno}"),
+                "install the OpenSSH client, and make sure that it is on PATH",
+            ),
             (error, None, Some(Ended::Code(255))) if error.is_end() => {
                 let problem = cause.problem().map_or_else(|| format!("{error}, and ssh failed"), str::to_owned);
                 let help = match user.filter(|_| cause == Cause::LoginRefused) {
@@ -310,14 +302,10 @@ impl Monitor<'_> {
                     ),
                     None => cause.help().to_owned(),
                 };
-                return Error::new(ErrorKind::Server, because(problem), help);
+                failed(because(problem), help)
             }
             (error, None, _) if error.is_end() && cause == Cause::Password => {
-                return Error::new(
-                    ErrorKind::Server,
-                    because(cause.problem().unwrap_or_default().to_owned()),
-                    cause.help(),
-                );
+                failed(because(cause.problem().unwrap_or_default().to_owned()), cause.help())
             }
             (AnswerError::Nothing, None, Some(Ended::Code(126 | 127))) => {
                 let help = if pushed {
@@ -325,24 +313,22 @@ impl Monitor<'_> {
                 } else {
                     "install driftlock there, on the PATH of non-interactive ssh sessions, or send this one with --push"
                 };
-                return Error::new(ErrorKind::Server, because("it has no driftlock to start".to_owned()), help);
+                failed(because("it has no driftlock to start".to_owned()), help)
             }
             (AnswerError::Nothing, None, Some(Ended::Code(2))) if pushed && !said.is_empty() => {
-                return Error::new(
-                    ErrorKind::Server,
-                    said.to_owned(),
-                    "fix that on the server, or install driftlock there",
-                );
+                failed(said.to_owned(), "fix that on the server, or install driftlock there")
             }
-            _ => {}
+            _ => failed(because(error.to_string()), error.help()),
         }
-        Error::new(ErrorKind::Server, because(error.to_string()), error.help())
     }
 }
 
+fn failed(problem: impl Into<String>, help: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Server, problem, help)
+}
+
 fn no_launcher() -> Error {
-    Error::new(
-        ErrorKind::Server,
+    failed(
         "the launcher, which starts ssh, is gone",
         "check again; if this repeats, look in the system log for what ended it",
     )

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Status;
 use super::difference::Difference;
 pub use super::format::{counted, grouped as number};
-use super::format::{grouped, shown};
+use super::format::{grouped, shown_path};
 use super::group;
 use super::json::{self, drift_item};
 use super::text::describe;
@@ -28,7 +28,7 @@ pub fn write(out: &mut impl Write, kind: Kind, root: &str, found: &Comparison) -
     let items: Vec<_> = groups.iter().flat_map(|group| &group.items).collect();
     for item in items.iter().take(LINES) {
         let (label, text) = describe::item(root, item);
-        writeln!(out, "{}", cut(format!("    {label}: {} ({text})", shown(root, item.path))))?;
+        writeln!(out, "{}", cut(format!("    {label}: {} ({text})", shown_path(root, item.path))))?;
     }
     let hidden: u64 = items.iter().skip(LINES).map(|item| item.entries()).sum();
     if hidden > 0 {
@@ -36,7 +36,7 @@ pub fn write(out: &mut impl Write, kind: Kind, root: &str, found: &Comparison) -
     }
     for entry in found.unverified.iter().take(LINES) {
         let reason = entry.reason.to_string();
-        let (path, reason) = (shown(root, entry.path.as_bytes()), escaped(reason.as_bytes()));
+        let (path, reason) = (shown_path(root, entry.path.as_bytes()), escaped(reason.as_bytes()));
         writeln!(out, "{}", cut(format!("    unverified: {path} ({reason})")))?;
     }
     if !found.left_out.is_nothing() {

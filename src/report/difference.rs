@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 
-use super::format::{Prose, shown};
+use super::format::{Prose, shown_path};
 use super::json::details;
 use super::row::Row;
 use super::text::describe::{self, label};
@@ -223,7 +223,7 @@ fn list<T>(
     path: impl Fn(&T) -> &EntryPath,
     words: impl Fn(&str, &T) -> String,
 ) -> io::Result<()> {
-    let path = |root, item| shown(root, path(item).as_bytes());
+    let path = |root, item| shown_path(root, path(item).as_bytes());
     for item in &changes.new {
         writeln!(out, "    new: {}: {}", path(later, item), words(later, item))?;
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::format::{Prose, counted, grouped, joined, shown};
+use super::format::{Prose, counted, grouped, joined, shown_path};
 use super::next::{self, Next};
 use super::places::{Place, Places};
 use super::row::Row;
@@ -172,8 +172,8 @@ impl Finding<'_> {
     pub(super) fn message(self, check: &CheckReport) -> String {
         let path = |path: &EntryPath| match check.kind {
             // A container has no place in a file system, so the word says what the name is of.
-            Kind::Containers | Kind::Compose => format!("container {}", shown(&check.root, path.as_bytes())),
-            _ => shown(&check.root, path.as_bytes()),
+            Kind::Containers | Kind::Compose => format!("container {}", shown_path(&check.root, path.as_bytes())),
+            _ => shown_path(&check.root, path.as_bytes()),
         };
         match self {
             Self::MissingLock => {

@@ -33,7 +33,7 @@ pub(super) fn capitalized(text: &str) -> String {
 }
 
 /// [`joined`], escaped.
-pub(super) fn shown(root: &str, path: &[u8]) -> String {
+pub(super) fn shown_path(root: &str, path: &[u8]) -> String {
     escaped(&joined(root, path)).to_string()
 }
 
@@ -97,7 +97,7 @@ mod tests {
             ("", "a"),
             ("../x", "../x/a"),
         ] {
-            assert_eq!(shown(root, b"a"), expected, "{root:?}");
+            assert_eq!(shown_path(root, b"a"), expected, "{root:?}");
         }
     }
 

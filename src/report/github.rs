@@ -32,7 +32,7 @@ pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Resu
     let expected = report.run.window_is_open();
     let failed = findings::all(report);
     let found = together(&failed);
-    let is_expected = |told: &Told<'_>| expected && !told.finding.is_trouble();
+    let is_expected = |told: &Grouped<'_>| expected && !told.finding.is_trouble();
     // A layer that did not hold is a warning too.
     let uncovered = findings::warnings(report);
     let taken = report.run.sandbox.missing().count() + usize::from(!uncovered.is_empty());
@@ -85,14 +85,14 @@ pub fn write(out: &mut impl Write, report: &Report, places: &Places) -> io::Resu
 }
 
 /// A finding, and the servers that have it.
-struct Told<'a> {
+struct Grouped<'a> {
     failed: &'a Failed<'a>,
     finding: Finding<'a>,
     text: String,
     servers: Vec<&'a str>,
 }
 
-impl Told<'_> {
+impl Grouped<'_> {
     fn message(&self) -> String {
         let named = self.servers.iter().take(NAMES).map(|name| escaped(name.as_bytes()).to_string());
         let named = named.collect::<Vec<_>>().join(", ");
@@ -105,21 +105,21 @@ impl Told<'_> {
 }
 
 /// All findings, each once.
-fn together<'a>(failed: &'a [Failed<'a>]) -> Vec<Told<'a>> {
+fn together<'a>(failed: &'a [Failed<'a>]) -> Vec<Grouped<'a>> {
     let mut known = HashMap::new();
-    let mut all: Vec<Told<'_>> = Vec::new();
+    let mut all: Vec<Grouped<'_>> = Vec::new();
     for (failed, &finding) in failed.iter().flat_map(|failed| failed.findings.iter().map(move |one| (failed, one))) {
         let text = failed.message(finding);
         let place = *known.entry((failed.name(), text.clone())).or_insert(all.len());
         match all.get_mut(place) {
             Some(told) => told.servers.extend(failed.server()),
-            None => all.push(Told { failed, finding, text, servers: failed.server().into_iter().collect() }),
+            None => all.push(Grouped { failed, finding, text, servers: failed.server().into_iter().collect() }),
         }
     }
     all
 }
 
-fn annotate(out: &mut impl Write, level: &str, told: &Told<'_>, places: &Places) -> io::Result<()> {
+fn annotate(out: &mut impl Write, level: &str, told: &Grouped<'_>, places: &Places) -> io::Result<()> {
     let title = format!("driftlock: {}", Prose(told.failed.name()));
     let place = told.failed.file(told.finding).unwrap_or_else(|| told.failed.place(told.finding, places));
     let (file, line) = (Prose(&place.file).to_string(), place.line);

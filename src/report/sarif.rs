@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Report;
 use super::findings::{self, Failed, Finding, headline, warnings};
-use super::format::{Prose, counted, shown};
+use super::format::{Prose, counted, shown_path};
 use super::json::write_value;
 use super::places::{Place, Places};
 use crate::compare::Change;
@@ -117,7 +117,7 @@ fn result(failed: &Failed<'_>, finding: Finding<'_>, place: &Place, expected: bo
     let name = Prose(failed.name()).to_string();
     let server = failed.server().map(|server| escaped(server.as_bytes()).to_string());
     let of_server = |text: String| server.as_ref().map_or(text.clone(), |server| format!("{server}: {text}"));
-    let entry = path.map_or_else(|| name.clone(), |path| shown(failed.root(), path.as_bytes()));
+    let entry = path.map_or_else(|| name.clone(), |path| shown_path(failed.root(), path.as_bytes()));
     // A finding keeps its alert from run to run, even if its line in the lock changes.
     let mut identity = Sha256::new();
     let path = path.map_or(&b""[..], |path| path.as_bytes());

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use serde_json::{Value, json};
 
 use super::findings::{self, Failed, emptied, headline, sentence, verdict};
-use super::format::{Prose, capitalized, counted, grouped, shown};
+use super::format::{Prose, capitalized, counted, grouped, shown_path};
 use super::group::{self, Item};
 use super::json::write_value;
 use super::row::Row;
@@ -81,14 +81,14 @@ pub fn write(out: &mut impl Write, report: &Report, title: &str) -> io::Result<(
 }
 
 /// Something that failed, and on which servers.
-struct Told<'a> {
+struct Grouped<'a> {
     failed: Failed<'a>,
     servers: Vec<&'a str>,
 }
 
 /// Everything that failed. Servers with the same findings are one item, and what is wrong with the locks is listed
 /// once.
-fn told(report: &Report) -> Vec<Told<'_>> {
+fn told(report: &Report) -> Vec<Grouped<'_>> {
     let groups = report.only().map_or_else(|| report.alike(), |host| vec![vec![host]]);
     let mut missing = HashSet::new();
     let mut all = Vec::new();
@@ -96,17 +96,15 @@ fn told(report: &Report) -> Vec<Told<'_>> {
         let Some(&host) = group.first() else { continue };
         let names = group.iter().filter_map(|host| host.server.as_ref());
         let names: Vec<_> = names.map(|server| server.name.as_str()).collect();
-        all.extend(
-            findings::failed(&report.run, host, &mut missing).into_iter().map(|failed| Told {
-                servers: if failed.is_about_locks() { Vec::new() } else { names.clone() },
-                failed,
-            }),
-        );
+        all.extend(findings::failed(&report.run, host, &mut missing).into_iter().map(|failed| Grouped {
+            servers: if failed.is_about_locks() { Vec::new() } else { names.clone() },
+            failed,
+        }));
     }
     all
 }
 
-impl Told<'_> {
+impl Grouped<'_> {
     /// The servers, the failure, and as many lines as there is room for.
     fn text(&self, room: usize, lines: usize) -> String {
         let mut text = String::new();
@@ -179,7 +177,7 @@ fn check(check: &CheckReport, room: usize, lines: usize) -> String {
     let items = groups.iter().flat_map(|group| &group.items);
     let drift = items.map(|item| (Item::entries(item), drift(check, item)));
     let unverified = comparison.unverified.iter().map(|entry| {
-        let path = shown(&check.root, entry.path.as_bytes());
+        let path = shown_path(&check.root, entry.path.as_bytes());
         (1, format!("unverified {} {}", code(&path), code(&Prose(&entry.reason.to_string()).to_string())))
     });
     let mut hidden = comparison.left_out.drifted + comparison.left_out.unverified;
@@ -204,7 +202,7 @@ fn check(check: &CheckReport, room: usize, lines: usize) -> String {
 
 fn drift(check: &CheckReport, item: &Item<'_>) -> String {
     let (label, text) = describe::item(&check.root, item);
-    format!("{label} {} {}", code(&shown(&check.root, item.path)), code(&text))
+    format!("{label} {} {}", code(&shown_path(&check.root, item.path)), code(&text))
 }
 
 fn window(report: &Report) -> Option<String> {

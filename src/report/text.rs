@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::alike;
-use super::format::{Prose, capitalized, containers, counted, grouped, shown, stem};
+use super::format::{Prose, capitalized, containers, counted, grouped, shown_path, stem};
 use super::group;
 use super::uncovered;
 use super::{CheckReport, HostReport, Outcome, Report, RunInfo, ServerReport, Status, missing_locks, next};
@@ -303,14 +303,14 @@ fn whereabouts(page: &mut Page<impl Write>, check: &CheckReport, title: &str) ->
         page.line(Tag::Info, format_args!("{title}: {root} on the server is {declared} here"))?;
     }
     for mount in check.mounts.iter().take(page.lines) {
-        let (what, path) = (mount.what.phrase(), shown(&check.root, &mount.path));
+        let (what, path) = (mount.what.phrase(), shown_path(&check.root, &mount.path));
         page.line(Tag::Warn, format_args!("{title}: {what} at {path}"))?;
     }
     if let Some(more @ 1..) = check.mounts.len().checked_sub(page.lines) {
         more_of(page, more as u64, "")?;
     }
     for path in check.touched.iter().take(page.lines) {
-        page.line(Tag::Warn, format_args!("{title}: touched during the run: {}", shown(&check.root, path)))?;
+        page.line(Tag::Warn, format_args!("{title}: touched during the run: {}", shown_path(&check.root, path)))?;
     }
     match check.touched.len().checked_sub(page.lines) {
         None | Some(0) => Ok(()),
@@ -359,7 +359,7 @@ fn unverified(
     }
     let mut shown_entries = own.iter().take(page.lines).peekable();
     while let Some(entry) = shown_entries.next() {
-        let path = shown(&check.root, entry.path.as_bytes());
+        let path = shown_path(&check.root, entry.path.as_bytes());
         let reason = entry.reason.to_string();
         page.line(Tag::Fail, format_args!("{title} unverified: {path}: {}", Prose(&reason)))?;
         match below.get(entry.path.as_bytes()) {

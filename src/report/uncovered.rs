@@ -1,7 +1,7 @@
 //! Describes what is uncovered.
 
 use super::CheckReport;
-use super::format::{counted, grouped, shown};
+use super::format::{counted, grouped, shown_path};
 use crate::manifest::{GlobList, Uncovered};
 use crate::path::escaped;
 
@@ -12,7 +12,7 @@ const NAMED: usize = 5;
 pub fn item(root: &str, uncovered: &Uncovered) -> String {
     match uncovered {
         Uncovered::Glob { list, glob } => format!("{} \"{}\"", list.name(), escaped(glob.as_bytes())),
-        Uncovered::Link { path, target } => format!("{} -> {}", shown(root, path.as_bytes()), escaped(target)),
+        Uncovered::Link { path, target } => format!("{} -> {}", shown_path(root, path.as_bytes()), escaped(target)),
     }
 }
 

@@ -39,17 +39,17 @@ pub struct New<'c, 'r> {
 }
 
 /// The drift of a check, or why it is not known.
-pub type Found<'r> = Result<Case<'r>, Error>;
+pub type CaseResult<'r> = Result<Case<'r>, Error>;
 
 /// The drift of the checks for this machine.
-pub fn here(run: &Run, follow: impl Follow) -> Vec<Found<'_>> {
+pub fn here(run: &Run, follow: impl Follow) -> Vec<CaseResult<'_>> {
     let live = state::here(run, run.checks().filter(OpenCheck::applies), follow);
     live.into_iter().map(|Live { check, found }| Case::new(check, vec![check.place()], found?)).collect()
 }
 
 /// The differences between an export and the locks. `shown` is the export's path in messages.
 #[must_use]
-pub fn of_export<'r>(run: &'r Run, shown: &str) -> Vec<Found<'r>> {
+pub fn of_export<'r>(run: &'r Run, shown: &str) -> Vec<CaseResult<'r>> {
     let there = run.session.declared.declaration.roots_on_servers();
     let found = run.exported(shown).into_iter();
     let found = found.filter_map(|(check, found)| {
@@ -62,7 +62,11 @@ pub fn of_export<'r>(run: &'r Run, shown: &str) -> Vec<Found<'r>> {
 ///
 /// # Errors
 /// The server can't be reached, or does not answer in full.
-pub fn of_server<'r>(run: &'r Run, connection: Connection<'_>, server: &'r Server) -> Result<Vec<Found<'r>>, Error> {
+pub fn of_server<'r>(
+    run: &'r Run,
+    connection: Connection<'_>,
+    server: &'r Server,
+) -> Result<Vec<CaseResult<'r>>, Error> {
     let there = run.session.declared.declaration.roots_on_servers();
     let (live, _) = state::of_server(run, connection, server)?;
     let found = live

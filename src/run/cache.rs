@@ -25,7 +25,7 @@ use crate::walk;
 struct Locks {
     root: Option<Root>,
     known: Option<CacheView>,
-    learned: CacheUpdates,
+    updates: CacheUpdates,
 }
 
 /// The cache of a check.
@@ -34,7 +34,7 @@ struct Cached {
     /// Its root, if files below it can be cached.
     root: Option<Root>,
     known: Option<Arc<CacheView>>,
-    learned: CacheUpdates,
+    updates: CacheUpdates,
     /// The result of this run's comparison, if everything was equal.
     equal: Option<Equal>,
     lock: Option<Lock>,
@@ -55,7 +55,7 @@ impl Locks {
                 // The second handle shares its position with the lock's reader, so restore it afterwards.
                 let file: OwnedFd = file.try_clone().ok()?.into();
                 let position = tell(&file).ok()?;
-                let cached = walk::cached_digest(&file, self.known.as_ref()?, &mut self.learned);
+                let cached = walk::cached_digest(&file, self.known.as_ref()?, &mut self.updates);
                 seek(&file, SeekFrom::Start(position)).ok()?;
                 let cached = cached?;
                 Some(Lock { sha256: cached.sha256, stamp: Some(cached.stamp) })
@@ -182,9 +182,9 @@ impl StatCache {
     }
 
     /// Stores the updates from the walk of a check, and the number of its entries if all are equal to the lock.
-    pub(super) fn learn(&mut self, locked: &Locked<'_>, learned: CacheUpdates, equal: Option<u64>) {
+    pub(super) fn record(&mut self, locked: &Locked<'_>, updates: CacheUpdates, equal: Option<u64>) {
         if let Some(cached) = self.checks.get_mut(locked.place) {
-            cached.learned = learned;
+            cached.updates = updates;
             cached.equal = equal.and_then(|entries| Some(Equal { entries, lock: cached.still(&locked.lock)? }));
         }
     }
@@ -200,11 +200,11 @@ impl StatCache {
         let checks = self
             .checks
             .into_iter()
-            .map(|Cached { known, learned, equal, .. }| (known.and_then(Arc::into_inner), learned, equal));
-        let checks = checks.chain([(self.locks.known, self.locks.learned, None)]);
-        let facts = checks.map(|(known, learned, equal)| match known {
+            .map(|Cached { known, updates, equal, .. }| (known.and_then(Arc::into_inner), updates, equal));
+        let checks = checks.chain([(self.locks.known, self.locks.updates, None)]);
+        let facts = checks.map(|(known, updates, equal)| match known {
             Some(known) => {
-                let (facts, other) = known.after(learned, equal);
+                let (facts, other) = known.after(updates, equal);
                 changed |= other;
                 facts
             }

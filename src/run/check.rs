@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::cache::StatCache;
-use super::locked::{Beside, Checks, Locked};
+use super::locked::{Checks, Locked, Observations};
 use super::{Follow, since};
 use crate::compare::{self, Comparison, DifferenceBudget, Hidden};
 use crate::manifest::{Record, json};
@@ -68,18 +68,18 @@ fn compare(locked: &mut Locked<'_>, mut found: Collected, room: &mut DifferenceB
         }
     };
     let equal = compared.as_ref().ok().and_then(Comparison::equal).filter(|_| found.is_as_listed());
-    locked.report.trusted = found.learned.trusted.len() as u64;
-    let beside = Beside {
+    locked.report.trusted = found.updates.trusted.len() as u64;
+    let observations = Observations {
         mounts: std::mem::take(&mut found.mounts),
         uncovered: std::mem::take(&mut found.uncovered),
         touched: std::mem::take(&mut found.touched),
         is_empty: found.root_is_empty,
     };
     if let Some(cache) = cache {
-        cache.learn(locked, std::mem::take(&mut found.learned), equal);
+        cache.record(locked, std::mem::take(&mut found.updates), equal);
     }
     // This stream has no errors.
-    locked.judge(compared, beside, || json::digest(&mut found.entries()).ok().map(|digest| digest.sri()));
+    locked.judge(compared, observations, || json::digest(&mut found.entries()).ok().map(|digest| digest.sri()));
     // Freeing every name takes some milliseconds, and the process is about to end.
     std::mem::forget(found);
 }

@@ -12,7 +12,7 @@ use crate::remote::connection::{FollowUp, Limits, Monitor, RequestOptions, Serve
 use crate::remote::request::{self, Asked, Extent};
 use crate::remote::{Answer, AnswerError, Head, push, ssh};
 use crate::sandbox::Requirement;
-use crate::session::{Session, for_nothing, in_order, some};
+use crate::session::{Session, in_order, nothing_asked, some};
 
 /// A server of a run.
 pub struct Target {
@@ -28,7 +28,7 @@ pub struct Targets {
     /// The servers that are asked for something.
     pub asked: Vec<Target>,
     /// The servers that were named, but are asked for none of the checks of this run.
-    pub passed_over: Vec<Server>,
+    pub skipped: Vec<Server>,
 }
 
 /// The connections to the servers of a run. None is made yet.
@@ -58,11 +58,11 @@ struct Shared {
 /// A server is invalid, no server is asked for anything, the program can't be sent, or the launcher can't be started.
 pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(Targets, Connections), Error> {
     let declared = &session.declared;
-    let (servers, passed_over): (Vec<_>, Vec<_>) =
-        wanted.meant(declared)?.into_iter().partition(|server| !session.checks_of(server).is_empty());
+    let (servers, skipped): (Vec<_>, Vec<_>) =
+        wanted.selected(declared)?.into_iter().partition(|server| !session.checks_of(server).is_empty());
     if servers.is_empty() {
-        let names: Vec<_> = passed_over.iter().map(|server| server.name.as_str()).collect();
-        return Err(for_nothing(&names, &session.checks().map(|check| check.name.as_str()).collect::<Vec<_>>()));
+        let names: Vec<_> = skipped.iter().map(|server| server.name.as_str()).collect();
+        return Err(nothing_asked(&names, &session.checks().map(|check| check.name.as_str()).collect::<Vec<_>>()));
     }
     let user = wanted.user.as_deref().map(declaration::user).transpose();
     let user = user.map_err(|problem| {
@@ -108,7 +108,7 @@ pub fn prepare(session: &Session, wanted: &Servers, contents: bool) -> Result<(T
     let shared = Shared { program, contents, requirement: session.requirement(), number };
     let connections =
         Connections { launcher, streams, jobs: wanted.jobs.get().min(number), limits: wanted.limits, shared };
-    Ok((Targets { asked, passed_over }, connections))
+    Ok((Targets { asked, skipped }, connections))
 }
 
 impl Targets {
@@ -120,13 +120,13 @@ impl Targets {
     /// The number of servers that were named.
     #[must_use]
     pub const fn named(&self) -> usize {
-        self.asked.len() + self.passed_over.len()
+        self.asked.len() + self.skipped.len()
     }
 
     /// A note about servers that are skipped, because they are asked for none of the checks of this run.
     #[must_use]
-    pub fn told_passed_over(&self, session: &Session) -> Option<Error> {
-        let names: Vec<_> = self.passed_over.iter().map(|server| server.name.as_str()).collect();
+    pub fn skipped(&self, session: &Session) -> Option<Error> {
+        let names: Vec<_> = self.skipped.iter().map(|server| server.name.as_str()).collect();
         if names.is_empty() {
             return None;
         }

@@ -71,7 +71,7 @@ fn one(check: OpenCheck<'_>, found: Result<Option<Collected>, Error>) -> Lock<'_
 
 /// Writes the lock of a check if it would change.
 fn write_changed(check: &OpenCheck<'_>, live: &Collected, warnings: &mut Vec<Error>) -> Result<Change, Error> {
-    check.is_of_one()?;
+    check.names_one_server()?;
     let entries = acceptable(check, live)?;
     warnings.extend(touched(check.check, live));
     warnings.extend(misfits(check.check, &check.misfits(live)?));

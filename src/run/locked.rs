@@ -19,7 +19,7 @@ pub struct Locked<'r> {
 
 /// What was collected of a check, other than its entries.
 #[derive(Default)]
-pub struct Beside {
+pub struct Observations {
     pub mounts: Vec<Crossing>,
     pub uncovered: Vec<Uncovered>,
     pub touched: Vec<Vec<u8>>,
@@ -102,10 +102,10 @@ impl Locked<'_> {
     pub fn judge(
         &mut self,
         compared: Result<Comparison, LockError>,
-        beside: Beside,
+        observations: Observations,
         live: impl FnOnce() -> Option<String>,
     ) {
-        let Beside { mounts, uncovered, touched, is_empty } = beside;
+        let Observations { mounts, uncovered, touched, is_empty } = observations;
         let report = &mut self.report;
         report.mounts = mounts;
         report.outcome = match compared {

@@ -44,7 +44,7 @@ pub enum Pushed {
 
 impl Servers {
     /// The selected servers, each once, in the order in which they are named.
-    pub(super) fn meant(&self, declared: &Declared) -> Result<Vec<Server>, Error> {
+    pub(super) fn selected(&self, declared: &Declared) -> Result<Vec<Server>, Error> {
         let known = &declared.declaration.servers;
         if self.all {
             if known.is_empty() {
@@ -57,7 +57,7 @@ impl Servers {
             return Ok(known.clone());
         }
         let by_name: HashMap<&str, &Server> = known.iter().map(|server| (server.name.as_str(), server)).collect();
-        let mut meant = Meant::default();
+        let mut selected = Selected::default();
         for given in &self.named {
             let server = match by_name.get(given.as_str()) {
                 Some(server) => (*server).clone(),
@@ -74,26 +74,26 @@ impl Servers {
                     server
                 }
             };
-            meant.add("--server", given, server)?;
+            selected.add("--server", given, server)?;
         }
         let groups: HashMap<&str, &Group> =
             declared.declaration.groups.iter().map(|group| (group.name.as_str(), group)).collect();
         for given in &self.groups {
             let group = groups.get(given.as_str()).ok_or_else(|| no_group(given, declared))?;
-            group.servers.iter().try_for_each(|&place| meant.add("--group", given, known[place].clone()))?;
+            group.servers.iter().try_for_each(|&place| selected.add("--group", given, known[place].clone()))?;
         }
-        Ok(meant.servers)
+        Ok(selected.servers)
     }
 }
 
 /// The selected servers, each once.
 #[derive(Default)]
-struct Meant {
+struct Selected {
     servers: Vec<Server>,
     places: HashMap<String, usize>,
 }
 
-impl Meant {
+impl Selected {
     /// Adds a server that an option names.
     fn add(&mut self, option: &str, given: &str, server: Server) -> Result<(), Error> {
         match self.places.get(&server.name).map(|&place| &self.servers[place]) {

@@ -15,7 +15,7 @@ use crate::walk::{Collection, Tree, TreeEntries};
 
 /// The open root or engine that a check reads.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum CheckSource {
     Root(Directory),
     /// An engine, and its connected socket.
     Engine {
@@ -24,7 +24,7 @@ pub(super) enum Source {
     },
 }
 
-impl Source {
+impl CheckSource {
     /// Opens what a check reads.
     pub fn open(base: &Path, check: &Check) -> Result<Self, Error> {
         Self::of(
@@ -58,7 +58,7 @@ impl Source {
 /// What was collected for a check.
 #[derive(Debug)]
 pub struct Collected {
-    found: Found,
+    found: Stored,
     /// Places where another mount or file system begins, sorted.
     pub mounts: Vec<Crossing>,
     /// What a reader could think is covered, but is not; sorted.
@@ -68,11 +68,11 @@ pub struct Collected {
     /// Paths that were touched during the run, sorted.
     pub touched: Vec<Vec<u8>>,
     /// What a stat cache should store of its files; empty for containers.
-    pub learned: CacheUpdates,
+    pub updates: CacheUpdates,
 }
 
 #[derive(Debug)]
-enum Found {
+enum Stored {
     Tree(Tree),
     List(List),
 }
@@ -82,8 +82,8 @@ impl Collected {
     #[must_use]
     pub fn entries(&self) -> Entries<'_> {
         match &self.found {
-            Found::Tree(tree) => Entries::Tree(Box::new(tree.entries())),
-            Found::List(list) => Entries::List(list.entries()),
+            Stored::Tree(tree) => Entries::Tree(Box::new(tree.entries())),
+            Stored::List(list) => Entries::List(list.entries()),
         }
     }
 
@@ -91,33 +91,33 @@ impl Collected {
     /// that meets the same directories, files and links finds the same entries.
     #[must_use]
     pub const fn is_as_listed(&self) -> bool {
-        matches!(self.found, Found::Tree(_)) && !self.learned.inode_mismatch && self.mounts.is_empty()
+        matches!(self.found, Stored::Tree(_)) && !self.updates.inode_mismatch && self.mounts.is_empty()
     }
 
     /// Whether the walk met only what was cached. Then the entries are those of the run before.
     #[must_use]
     pub const fn is_as_known(&self) -> bool {
-        self.is_as_listed() && !self.learned.cache_miss
+        self.is_as_listed() && !self.updates.cache_miss
     }
 }
 
 impl From<Collection> for Collected {
     fn from(collection: Collection) -> Self {
-        let Collection { tree, mounts, uncovered, touched, root: _, learned } = collection;
+        let Collection { tree, mounts, uncovered, touched, root: _, updates } = collection;
         let touched = if touched > 0 { tree.touched() } else { Vec::new() };
-        Self { found: Found::Tree(tree), mounts, uncovered, touched, root_is_empty: false, learned }
+        Self { found: Stored::Tree(tree), mounts, uncovered, touched, root_is_empty: false, updates }
     }
 }
 
 impl From<List> for Collected {
     fn from(list: List) -> Self {
         Self {
-            found: Found::List(list),
+            found: Stored::List(list),
             mounts: Vec::new(),
             uncovered: Vec::new(),
             touched: Vec::new(),
             root_is_empty: false,
-            learned: CacheUpdates::default(),
+            updates: CacheUpdates::default(),
         }
     }
 }

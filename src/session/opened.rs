@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::changed::Reference;
-use super::collected::{Collected, Source};
+use super::collected::{CheckSource, Collected};
 use super::{Run, projects};
-use crate::baseline::{Baseline, Source as LockSource, Spellings};
+use crate::baseline::{Baseline, LockSource, Spellings};
 use crate::capability::{self, Declared, Directory, raw};
 use crate::compose::{Misfits, Project};
 use crate::declaration::{Check, LockFormat, Server};
@@ -16,11 +16,11 @@ use crate::path::escaped;
 
 /// The handles that are open for one check.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct CheckHandles {
     /// The index of the check in the declaration.
     pub place: usize,
     /// The root or engine that it reads.
-    pub source: Result<Source, Error>,
+    pub source: Result<CheckSource, Error>,
     /// The possible spellings of its root in a lock of the old scripts.
     pub spellings: Spellings,
     /// What Compose printed about its files; `None` for another kind.
@@ -29,7 +29,7 @@ pub(super) struct Opened {
     pub reference: Option<Reference>,
 }
 
-impl Opened {
+impl CheckHandles {
     pub fn check<'a>(&self, declared: &'a Declared) -> &'a Check {
         &declared.declaration.checks[self.place]
     }
@@ -37,8 +37,8 @@ impl Opened {
     /// Its root, if it is open.
     pub fn root(&self) -> Option<&Directory> {
         match &self.source {
-            Ok(Source::Root(root)) => Some(root),
-            Ok(Source::Engine { .. }) | Err(_) => None,
+            Ok(CheckSource::Root(root)) => Some(root),
+            Ok(CheckSource::Engine { .. }) | Err(_) => None,
         }
     }
 
@@ -53,7 +53,7 @@ impl Opened {
 pub struct OpenCheck<'r> {
     pub run: &'r Run,
     pub check: &'r Check,
-    pub(super) opened: &'r Opened,
+    pub(super) opened: &'r CheckHandles,
     /// The server that is asked for it; `None` if it is read here.
     pub on: Option<&'r Server>,
 }
@@ -134,7 +134,7 @@ impl<'r> OpenCheck<'r> {
     ///
     /// # Errors
     /// It does not.
-    pub fn is_of_one(&self) -> Result<(), Error> {
+    pub fn names_one_server(&self) -> Result<(), Error> {
         if !self.check.lock.per_server || self.server().is_some() {
             return Ok(());
         }
@@ -150,7 +150,7 @@ impl<'r> OpenCheck<'r> {
     /// # Errors
     /// The lock can't be read or is malformed; or each server has its own lock, and the run names none.
     pub fn lock(&self) -> Result<Option<Baseline>, Error> {
-        self.is_of_one()?;
+        self.names_one_server()?;
         let Some(locks) = self.run.locks() else { return Ok(None) };
         let path = self.check.lock.path(self.server());
         let reads = self.run.session.lock_reads.as_ref();
@@ -205,7 +205,7 @@ impl<'r> OpenCheck<'r> {
         match &self.opened.project {
             Some(projects::Of::Read(project, _)) => Ok(Some(project)),
             Some(projects::Of::Failed(trouble)) => Err(trouble.clone()),
-            Some(projects::Of::Opened(_)) | None => Ok(None),
+            Some(projects::Of::CheckHandles(_)) | None => Ok(None),
         }
     }
 

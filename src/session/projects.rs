@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::File;
 
 use super::Session;
-use super::collected::Source;
+use super::collected::CheckSource;
 use crate::capability::{self, Declared, shown};
 use crate::compose::{ComposeError, LIMIT, PROJECT, Project};
 use crate::declaration::{Check, ComposeFiles};
@@ -30,7 +30,7 @@ pub(super) struct Files {
 #[derive(Debug)]
 pub(super) enum Of {
     /// The open files, which are read inside the sandbox.
-    Opened(Files),
+    CheckHandles(Files),
     /// The project, and the digests of the files that it was read from.
     Read(Project, Inputs),
     Failed(Error),
@@ -46,12 +46,12 @@ impl Of {
             let hashes = hashes.as_deref().map(|hashes| open(hashes, "hashes")).transpose()?;
             Ok(Files { config: open(config, "config")?, hashes })
         };
-        Some(files().map_or_else(Self::Failed, Self::Opened))
+        Some(files().map_or_else(Self::Failed, Self::CheckHandles))
     }
 
     fn read(self) -> Self {
         match self {
-            Self::Opened(files) => {
+            Self::CheckHandles(files) => {
                 files.read().map_or_else(Self::Failed, |(project, inputs)| Self::Read(project, inputs))
             }
             read => read,
@@ -110,7 +110,7 @@ impl Session {
                     // Servers are asked for the declared engine; the engine here is the open one.
                     let declared = &mut self.declared.change().checks[opened.place].engine;
                     let open = match &mut opened.source {
-                        Ok(Source::Engine { engine, .. }) => Some(engine),
+                        Ok(CheckSource::Engine { engine, .. }) => Some(engine),
                         _ => None,
                     };
                     for engine in declared.iter_mut().chain(open) {
@@ -118,7 +118,7 @@ impl Session {
                     }
                 }
                 Some(Of::Failed(trouble)) => opened.source = Err(trouble.clone()),
-                Some(Of::Opened(_)) | None => {}
+                Some(Of::CheckHandles(_)) | None => {}
             }
         }
     }

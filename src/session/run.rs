@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use cap_std::fs::Dir;
 
-use super::collected::{self, Collected, Source};
-use super::opened::{OpenCheck, Opened};
+use super::collected::{self, CheckSource, Collected};
+use super::opened::{CheckHandles, OpenCheck};
 use super::{Locks, Session};
 use crate::baseline::Baseline;
 use crate::capability::{Directory, raw, shown};
@@ -21,7 +21,7 @@ use crate::path::escaped;
 use crate::sandbox::Enforced;
 use crate::stat_cache::CacheView;
 use crate::store;
-use crate::walk::{self, Collection, NarOf, Progress, Reach, Task};
+use crate::walk::{self, Collection, Coverage, NarOf, Progress, Task};
 
 /// A run inside the sandbox.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Wanted<'r> {
 }
 
 /// Each check with what was collected, or why it was not.
-pub type Found<T> = Vec<(T, Result<Collected, Error>)>;
+pub type Collections<T> = Vec<(T, Result<Collected, Error>)>;
 
 impl<'r> Wanted<'r> {
     /// A check without a stat cache.
@@ -58,7 +58,7 @@ impl Run {
         self.session.opened_of(server).into_iter().map(move |opened| self.open(opened, Some(server)))
     }
 
-    fn open<'r>(&'r self, opened: &'r Opened, on: Option<&'r Server>) -> OpenCheck<'r> {
+    fn open<'r>(&'r self, opened: &'r CheckHandles, on: Option<&'r Server>) -> OpenCheck<'r> {
         OpenCheck { run: self, check: opened.check(&self.session.declared), opened, on }
     }
 
@@ -98,10 +98,10 @@ impl Run {
         wanted: impl Fn(&T) -> Wanted<'r>,
         nar: bool,
         progress: &Progress,
-    ) -> Found<T> {
-        let reach = self.session.reach();
+    ) -> Collections<T> {
+        let coverage = self.session.coverage();
         let walk = |tasks: Vec<Task<'_>>, threads| (walk::collect(tasks, threads, progress), false);
-        self.collect_by(all, wanted, nar, &reach, walk).0
+        self.collect_by(all, wanted, nar, &coverage, walk).0
     }
 
     /// The same without NARs. If the run is given up, returns what was collected until then, and `true`.
@@ -110,10 +110,10 @@ impl Run {
         all: Vec<T>,
         wanted: impl Fn(&T) -> Wanted<'static>,
         progress: &'static Progress,
-    ) -> (Found<T>, bool) {
-        let reach = Box::leak(Box::new(self.session.reach()));
+    ) -> (Collections<T>, bool) {
+        let coverage = Box::leak(Box::new(self.session.coverage()));
         let walk = |tasks, threads| walk::collect_until_given_up(tasks, threads, progress);
-        self.collect_by(all, wanted, false, reach, walk)
+        self.collect_by(all, wanted, false, coverage, walk)
     }
 
     fn collect_by<'t, 'r: 't, T>(
@@ -121,9 +121,9 @@ impl Run {
         all: Vec<T>,
         wanted: impl Fn(&T) -> Wanted<'r>,
         nar: bool,
-        reach: &'t Reach<'t>,
+        coverage: &'t Coverage<'t>,
         walk: impl FnOnce(Vec<Task<'t>>, NonZeroUsize) -> (Vec<Collection>, bool),
-    ) -> (Found<T>, bool) {
+    ) -> (Collections<T>, bool) {
         // The indices restore the order: roots come after everything else.
         let mut collected = Vec::with_capacity(all.len());
         let mut roots = Vec::new();
@@ -132,12 +132,12 @@ impl Run {
             let Wanted { check, known } = wanted(&item);
             match &check.opened.source {
                 Err(trouble) => collected.push((place, (item, Err(trouble.clone())))),
-                Ok(Source::Engine { engine, socket }) => {
+                Ok(CheckSource::Engine { engine, socket }) => {
                     let found = collected::from_engine(check.check, engine, socket.as_fd());
                     collected.push((place, (item, found)));
                 }
-                Ok(Source::Root(root)) => {
-                    tasks.push(self.task(check.check, root, known, nar, reach));
+                Ok(CheckSource::Root(root)) => {
+                    tasks.push(self.task(check.check, root, known, nar, coverage));
                     roots.push((place, item, check.check, root));
                 }
             }
@@ -156,7 +156,7 @@ impl Run {
         root: &'t Directory,
         known: Option<Arc<CacheView>>,
         nar: bool,
-        reach: &'t Reach<'t>,
+        coverage: &'t Coverage<'t>,
     ) -> Task<'t> {
         Task {
             root: root.as_fd(),
@@ -170,7 +170,7 @@ impl Run {
             nar: if nar && check.kind == Kind::Trees { NarOf::Modules } else { NarOf::Nothing },
             cache: known,
             links_on_the_way: check.records_links_on_the_way(),
-            reach: root.resolved.as_deref().map(|path| (reach, path)),
+            coverage: root.resolved.as_deref().map(|path| (coverage, path)),
         }
     }
 
@@ -184,8 +184,8 @@ impl Run {
                 return None;
             }
             let inventory = match &opened.source {
-                Ok(Source::Engine { socket, .. }) => collected::inventory(path, socket.as_fd()),
-                Ok(Source::Root(_)) => return None,
+                Ok(CheckSource::Engine { socket, .. }) => collected::inventory(path, socket.as_fd()),
+                Ok(CheckSource::Root(_)) => return None,
                 Err(trouble) => Err(trouble.clone()),
             };
             Some((raw(path), inventory))

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use cap_std::fs::Dir;
 
 use super::{OpenCheck, Run, Session, projects};
-use crate::baseline::{self, LockReads, Source};
+use crate::baseline::{self, LockReads, LockSource};
 use crate::capability::{Declared, raw, shown};
 use crate::digest::Sha256Digest;
 use crate::error::{Error, ErrorKind};
@@ -152,7 +152,7 @@ impl Run {
     /// one.
     #[must_use]
     pub fn not_as_sealed(&self, seal: &Seal, declared: &Declared) -> Vec<Error> {
-        let mut told = Told::default();
+        let mut told = Differences::default();
         if seal.declaration != declared.digest() {
             told.add(|| {
                 Error::new(
@@ -249,12 +249,12 @@ impl Run {
 
 /// A limited number of messages, and the number of the others, which may be as many as there are files.
 #[derive(Default)]
-struct Told {
+struct Differences {
     troubles: Vec<Error>,
     left_out: u64,
 }
 
-impl Told {
+impl Differences {
     fn add(&mut self, trouble: impl FnOnce() -> Error) {
         if self.troubles.len() < TOLD {
             self.troubles.push(trouble());
@@ -286,12 +286,12 @@ fn digest_of_lock(locks: &Dir, path: &str, open: &OpenCheck<'_>, is_declared: bo
 }
 
 /// Opens a lock that must exist.
-fn recorded(locks: &Dir, path: &str, reads: &LockReads) -> Result<Source, LockError> {
+fn recorded(locks: &Dir, path: &str, reads: &LockReads) -> Result<LockSource, LockError> {
     let file = baseline::open(locks, path)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file").into());
     }
-    Ok(Source::recorded(file, path, reads))
+    Ok(LockSource::recorded(file, path, reads))
 }
 
 /// The digest of the one file that was read.

@@ -85,7 +85,7 @@ impl Location {
     /// The path names no file, or the directory can't be opened or is writable by other users.
     pub fn open(file: &Path) -> Result<Self, Error> {
         let shown = shown(file);
-        let (directory, name) = capability::beside(file).map_err(|error| {
+        let (directory, name) = capability::parent_directory(file).map_err(|error| {
             Error::new(
                 ErrorKind::Output,
                 format!("the stat cache {shown} is not used: {error}"),

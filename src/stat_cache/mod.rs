@@ -223,7 +223,7 @@ impl CacheView {
 
     /// The digest to cache for a file that was read while it had this status; `None` if it might not hold.
     #[must_use]
-    pub fn learn(&self, status: &Statx, sha256: Sha256Digest) -> Option<CachedDigest> {
+    pub fn to_cache(&self, status: &Statx, sha256: Sha256Digest) -> Option<CachedDigest> {
         let stamp = Stamp::of(status).filter(|stamp| self.is_here(status) && self.has_settled(stamp))?;
         (self.written_back.get() == Some(&true)).then_some(CachedDigest { stamp, sha256 })
     }
@@ -257,15 +257,15 @@ impl CacheView {
     /// The cache to keep after a run that found `equal` ([`CheckCache::equal`]): what the run used and what it added.
     /// Also returns whether that differs from before.
     #[must_use]
-    pub fn after(mut self, mut learned: CacheUpdates, equal: Option<Equal>) -> (CheckCache, bool) {
+    pub fn after(mut self, mut updates: CacheUpdates, equal: Option<Equal>) -> (CheckCache, bool) {
         let CheckCache { files, listings, links, equal: before } = &mut self.cache;
-        let trusted = Used::new(&learned.trusted, files.len());
-        let mut same = learned.read.is_empty() && trusted.all();
+        let trusted = Used::new(&updates.trusted, files.len());
+        let mut same = updates.read.is_empty() && trusted.all();
         if !same {
-            after_reading(files, &trusted, &mut learned.read);
+            after_reading(files, &trusted, &mut updates.read);
         }
         for (known, used, new) in
-            [(listings, &learned.listed, &learned.listings), (links, &learned.linked, &learned.links)]
+            [(listings, &updates.listed, &updates.listings), (links, &updates.linked, &updates.links)]
         {
             let used = Used::new(used, known.len());
             if !(new.is_empty() && used.all()) {
@@ -360,7 +360,7 @@ pub struct CacheUpdates {
 }
 
 impl CacheUpdates {
-    /// Adds what another worker learnt.
+    /// Adds the updates of another worker.
     pub fn append(&mut self, other: &mut Self) {
         self.trusted.append(&mut other.trusted);
         self.read.append(&mut other.read);

@@ -84,17 +84,14 @@ impl Stamped {
 
     /// The ones at the indices `kept`, and the new ones, sorted by inode.
     #[must_use]
-    pub fn merged(&self, kept: impl Iterator<Item = usize>, learned: &Self) -> Self {
-        let mut all: Vec<(&Stamp, &[u8])> = kept
-            .filter_map(|at| self.all.get(at))
-            .map(|one| (&one.stamp, self.of(one)))
-            .chain(learned.written())
-            .collect();
+    pub fn merged(&self, kept: impl Iterator<Item = usize>, new: &Self) -> Self {
+        let mut all: Vec<(&Stamp, &[u8])> =
+            kept.filter_map(|at| self.all.get(at)).map(|one| (&one.stamp, self.of(one))).chain(new.written()).collect();
         all.sort_unstable_by_key(|&(stamp, bytes)| (stamp.inode, stamp.changed, bytes));
         all.dedup();
         let mut merged = Self::default();
         for same in all.chunk_by(|(a, _), (b, _)| a.inode == b.inode) {
-            // If two different contents were learnt for one inode, it has changed since.
+            // If two different contents were cached for one inode, it has changed since.
             if let [(stamp, bytes)] = same {
                 merged.push(**stamp, bytes);
             }

@@ -274,7 +274,7 @@ fn a_file_is_known_only_if_all_of_its_stamp_is_the_same() {
     let nothing = CacheView::new(device(&seen), long_ago, CheckCache::default());
     assert_eq!(nothing.find(&seen, 0), None);
     nothing.write_back(|| Ok(()));
-    let fact = nothing.learn(&seen, digest).unwrap();
+    let fact = nothing.to_cache(&seen, digest).unwrap();
     let known = CacheView::new(device(&seen), long_ago, of_files(vec![fact]));
     assert_eq!(known.find(&seen, 0), Some((0, digest)));
     let edits: [Edit; 13] = [
@@ -332,7 +332,7 @@ fn a_file_that_is_not_older_than_the_run_is_not_kept() {
         let known = CacheView::new(device(&status), started, CheckCache::default());
         known.write_back(|| Ok(()));
         edit(&mut status);
-        known.learn(&status, digest).is_some()
+        known.to_cache(&status, digest).is_some()
     };
     assert!(keeps(|_| ()), "a nanosecond before");
     assert!(!keeps(|status| status.stx_ctime.tv_nsec = 3), "the same moment");
@@ -361,7 +361,7 @@ fn nothing_is_kept_before_what_was_mapped_is_written_back() {
             known.write_back(|| result);
             known.write_back(|| panic!("once is enough"));
         }
-        known.learn(&status, Sha256Digest([9; 32])).is_some()
+        known.to_cache(&status, Sha256Digest([9; 32])).is_some()
     };
     assert_eq!([None, Some(Err(Errno::IO)), Some(Ok(()))].map(learns), [false, false, true]);
 }
@@ -371,8 +371,8 @@ fn what_is_known_afterwards_is_what_was_used_and_what_was_learnt() {
     let after = |trusted: &[u32], read: &[CachedDigest]| {
         let facts = vec![fact(1, 1), fact(2, 2), fact(3, 3)];
         let known = CacheView::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, of_files(facts));
-        let learned = CacheUpdates { trusted: trusted.to_vec(), read: read.to_vec(), ..CacheUpdates::default() };
-        let (facts, changed) = known.after(learned, None);
+        let updates = CacheUpdates { trusted: trusted.to_vec(), read: read.to_vec(), ..CacheUpdates::default() };
+        let (facts, changed) = known.after(updates, None);
         let facts: Vec<_> = facts.files.iter().map(|fact| (fact.stamp.inode, fact.sha256.0[0])).collect();
         (facts, changed)
     };

@@ -48,18 +48,18 @@ pub fn list(
     notes: &mut Notes,
     buffer: &mut Vec<u8>,
 ) -> Result<(OpenDirectory, DirEntries), Unverified> {
-    let Notes { mounts, learned, matched, .. } = notes;
+    let Notes { mounts, updates, matched, .. } = notes;
     // The extended attributes of a directory can be read only if it is opened.
     let cache = task.cache.as_deref().filter(|_| !task.attributes.xattrs);
     if let Some(cache) = cache
         && let Some((at, opened, nodes)) = listing_by_status(task, cache, dir, (above, parent), matched)
     {
-        learned.listed.push(at);
+        updates.listed.push(at);
         return Ok((opened, nodes));
     }
-    learned.cache_miss = true;
+    updates.cache_miss = true;
     let opened = listing::open(task, dir, above, parent, mounts).map_err(listing::OpenError::reason)?;
-    learned.inode_mismatch |= !is_listed_inode(dir, &opened.status);
+    updates.inode_mismatch |= !is_listed_inode(dir, &opened.status);
     let stamp = cache.and_then(|cache| cache.listing_holds(&opened.status));
     let mut all = Names::default();
     let nodes = listing::list_names(task, dir, &opened.file, buffer, matched, |listed, name| {
@@ -73,7 +73,7 @@ pub fn list(
         && cache.listing_holds(&after) == Some(stamp)
         && let Some(names) = all.sorted()
     {
-        learned.listings.push(stamp, &names);
+        updates.listings.push(stamp, &names);
     }
     Ok((opened, nodes))
 }
@@ -119,9 +119,9 @@ fn is_listed_inode(dir: &DirRef, status: &Statx) -> bool {
 }
 
 /// Notes whether a directory that was opened again has the listed inode and a cached listing.
-pub fn note_reopened(task: &Task<'_>, dir: &DirRef, status: &Statx, learned: &mut CacheUpdates) {
-    learned.inode_mismatch |= !is_listed_inode(dir, status);
-    learned.cache_miss |= task.cache.as_deref().is_none_or(|cache| cache.find_listing(status).is_none());
+pub fn note_reopened(task: &Task<'_>, dir: &DirRef, status: &Statx, updates: &mut CacheUpdates) {
+    updates.inode_mismatch |= !is_listed_inode(dir, status);
+    updates.cache_miss |= task.cache.as_deref().is_none_or(|cache| cache.find_listing(status).is_none());
 }
 
 /// Looks up a name that its directory lists as `listed`, or inspects it.
@@ -130,20 +130,20 @@ pub fn look_up(
     directory: BorrowedFd<'_>,
     name: &[u8],
     listed: Listed,
-    learned: &mut CacheUpdates,
+    updates: &mut CacheUpdates,
 ) -> Lookup {
     let looked = match task.cache.as_deref() {
         None => Lookup::Miss(inspect::inspect(directory, name, listed.file_type, task.attributes)),
-        Some(cache) => entry_by_status(task, cache, directory, name, listed, learned).unwrap_or_else(|| {
+        Some(cache) => entry_by_status(task, cache, directory, name, listed, updates).unwrap_or_else(|| {
             if listed.file_type == FileType::Symlink && !task.attributes.xattrs {
-                cache_link(cache, directory, name, learned);
+                cache_link(cache, directory, name, updates);
             }
-            entry_by_handle(task, cache, directory, name, listed, learned)
+            entry_by_handle(task, cache, directory, name, listed, updates)
         }),
     };
     let as_listed = looked.status().is_some_and(|status| status.stx_ino == listed.inode);
-    learned.inode_mismatch |= !as_listed;
-    learned.cache_miss |= !matches!(looked, Lookup::Hit { .. });
+    updates.inode_mismatch |= !as_listed;
+    updates.cache_miss |= !matches!(looked, Lookup::Hit { .. });
     looked
 }
 
@@ -154,7 +154,7 @@ fn entry_by_status(
     directory: BorrowedFd<'_>,
     name: &[u8],
     listed: Listed,
-    learned: &mut CacheUpdates,
+    updates: &mut CacheUpdates,
 ) -> Option<Lookup> {
     let is_file = listed.file_type == FileType::RegularFile && cache.has_files();
     let is_link = listed.file_type == FileType::Symlink && cache.has_links();
@@ -164,10 +164,10 @@ fn entry_by_status(
     }
     let status = open::status_at(directory, name).ok()?;
     let content = if is_file {
-        file_content(&status, find(cache, &status, learned)?)
+        file_content(&status, find(cache, &status, updates)?)
     } else {
         let (at, target) = cache.find_link(&status)?;
-        learned.linked.push(at);
+        updates.linked.push(at);
         Content::Symlink { target: target.into() }
     };
     Some(Lookup::Hit { record: Record { content, attributes: inspect::of_status(&status, task.attributes) }, status })
@@ -180,14 +180,14 @@ fn entry_by_handle(
     directory: BorrowedFd<'_>,
     name: &[u8],
     listed: Listed,
-    learned: &mut CacheUpdates,
+    updates: &mut CacheUpdates,
 ) -> Lookup {
     let (file, status) = match inspect::inspect(directory, name, listed.file_type, task.attributes) {
         Inspected::File(file, status) => (file, status),
         seen => return Lookup::Miss(seen),
     };
     if task.attributes.xattrs
-        && let Some(sha256) = find(cache, &status, learned)
+        && let Some(sha256) = find(cache, &status, updates)
     {
         return match file_record(&file, &status, sha256, task.attributes) {
             Ok(record) => Lookup::Hit { record, status },
@@ -202,9 +202,9 @@ fn entry_by_handle(
 }
 
 /// Finds the digest of a file with this status, searching near the previous hit first.
-fn find(cache: &CacheView, status: &Statx, learned: &mut CacheUpdates) -> Option<Sha256Digest> {
-    let (at, sha256) = cache.find(status, learned.trusted.last().copied().unwrap_or(0))?;
-    learned.trusted.push(at);
+fn find(cache: &CacheView, status: &Statx, updates: &mut CacheUpdates) -> Option<Sha256Digest> {
+    let (at, sha256) = cache.find(status, updates.trusted.last().copied().unwrap_or(0))?;
+    updates.trusted.push(at);
     Some(sha256)
 }
 
@@ -212,7 +212,7 @@ fn find(cache: &CacheView, status: &Statx, learned: &mut CacheUpdates) -> Option
 ///
 /// Comparing the stamps of the name before and after would not be enough: if two links are exchanged
 /// (`RENAME_EXCHANGE`), XFS changes none of their times.
-fn cache_link(cache: &CacheView, directory: BorrowedFd<'_>, name: &[u8], learned: &mut CacheUpdates) {
+fn cache_link(cache: &CacheView, directory: BorrowedFd<'_>, name: &[u8], updates: &mut CacheUpdates) {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     if let Ok(link) = rustix::fs::openat(directory, name, flags, Mode::empty())
         && let Ok(status) = open::status(&link)
@@ -220,21 +220,21 @@ fn cache_link(cache: &CacheView, directory: BorrowedFd<'_>, name: &[u8], learned
         && let Ok(target) = rustix::fs::readlinkat(&link, c"", Vec::new())
         && is_target(target.as_bytes(), stamp.size)
     {
-        learned.links.push(stamp, target.as_bytes());
+        updates.links.push(stamp, target.as_bytes());
     }
 }
 
 /// The cached digest of an open file; hashes the file if it is not cached. `None` if the digest can't be trusted later.
-pub fn cached_digest(file: &OwnedFd, cache: &CacheView, learned: &mut CacheUpdates) -> Option<CachedDigest> {
+pub fn cached_digest(file: &OwnedFd, cache: &CacheView, updates: &mut CacheUpdates) -> Option<CachedDigest> {
     let status = open::status(file).ok()?;
-    if let Some(sha256) = find(cache, &status, learned) {
+    if let Some(sha256) = find(cache, &status, updates) {
         return Some(CachedDigest { stamp: Stamp::of(&status)?, sha256 });
     }
     cache.write_back(|| rustix::fs::syncfs(file));
     let before = open::status(file).ok()?;
     let Content::File { sha256, .. } = super::file(file).ok()?.0.content else { return None };
-    let cached = cache.learn(&before, sha256).filter(|cached| stamp(file) == Some(cached.stamp))?;
-    learned.read.push(cached);
+    let cached = cache.to_cache(&before, sha256).filter(|cached| stamp(file) == Some(cached.stamp))?;
+    updates.read.push(cached);
     Some(cached)
 }
 

@@ -8,6 +8,7 @@
 
 mod cached;
 mod contents;
+mod coverage;
 mod dir_entries;
 mod fill;
 mod hard_links;
@@ -19,7 +20,6 @@ mod notes;
 mod open;
 mod progress;
 mod queue;
-mod reach;
 mod reading;
 mod status;
 mod touched;
@@ -29,10 +29,10 @@ mod worker_state;
 
 pub use cached::{cached_digest, stamp};
 pub use contents::{Contents, contents};
+pub use coverage::Coverage;
 pub use progress::{AtWork, Progress};
-pub use reach::Reach;
 pub use status::status;
-pub use touched::Start;
+pub use touched::RunStart;
 pub use tree::{Tree, TreeEntries};
 
 use std::num::NonZeroUsize;
@@ -68,7 +68,7 @@ pub struct Task<'a> {
     pub one_file_system: bool,
     pub nar: NarOf,
     /// When the run started, to find entries that were touched since; `None` to skip that.
-    pub start: Option<Start>,
+    pub start: Option<RunStart>,
     /// Whether an entry that was touched during the run is unverified.
     pub strict: bool,
     /// What an earlier run read. A NAR needs all bytes, so a module with a NAR is read even if it is cached.
@@ -77,7 +77,7 @@ pub struct Task<'a> {
     pub links_on_the_way: bool,
     /// What all checks cover, and the resolved path of this root. `None`: do not report links that lead out of the
     /// checks.
-    pub reach: Option<(&'a Reach<'a>, &'a Path)>,
+    pub coverage: Option<(&'a Coverage<'a>, &'a Path)>,
 }
 
 /// For which directories to compute the digest of the Nix archive.
@@ -101,7 +101,7 @@ pub struct Collection {
     /// The NAR of the root if [`NarOf::Root`] asked for it, or why the root could not be read.
     pub root: Result<Option<crate::manifest::Sha256Digest>, Unverified>,
     /// Which parts of [`Task::cache`] were used, and what to add to it.
-    pub learned: CacheUpdates,
+    pub updates: CacheUpdates,
     /// What the checks lead to and do not cover, sorted.
     pub uncovered: Vec<Uncovered>,
 }
@@ -308,14 +308,14 @@ impl<'a> Run<'a> {
         let count = self.directories[task].load(Ordering::Relaxed) as usize;
         let left = if given_up { Unverified::GivenUp } else { Unverified::Vanished };
         let mut mounts = Vec::new();
-        let mut learned = CacheUpdates::default();
+        let mut updates = CacheUpdates::default();
         let mut matched = Matched::default();
         let mut links = Vec::new();
         // Workers that stayed behind may have met touched entries.
         let mut touched = u64::from(given_up);
         for mut notes in notes {
             mounts.append(&mut notes.mounts);
-            learned.append(&mut notes.learned);
+            updates.append(&mut notes.updates);
             touched += notes.touched;
             matched.merge(&notes.matched);
             links.append(&mut notes.links);
@@ -334,6 +334,6 @@ impl<'a> Run<'a> {
             Some((_, Err(reason))) => Err(reason.clone()),
             _ => Err(left.clone()),
         };
-        Collection { tree: Tree::new(asked.kind, count, trees, left), mounts, touched, root, learned, uncovered }
+        Collection { tree: Tree::new(asked.kind, count, trees, left), mounts, touched, root, updates, uncovered }
     }
 }

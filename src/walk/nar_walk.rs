@@ -65,7 +65,7 @@ pub fn collect(worker: &mut Worker<'_>, dir: DirRef, parent: Option<Mount>) {
     let mut archive = Archive { hasher: Sha256::new(), pending: Vec::new(), whole: true };
     let mut buffer = Buffer::new(BUFFER + EOF_PROBE);
     // A NAR needs all bytes, so nothing is looked up in the cache.
-    worker.notes[dir.task].learned.cache_miss = true;
+    worker.notes[dir.task].updates.cache_miss = true;
     nar::archive(&mut archive.pending);
     let mut levels: Vec<Level> = Vec::new();
     levels.extend(enter(worker, dir, None, parent, &mut archive));

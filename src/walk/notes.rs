@@ -14,7 +14,7 @@ pub struct Notes {
     pub mounts: Vec<Crossing>,
     /// The number of entries that were touched during the run and recorded anyway.
     pub touched: u64,
-    pub learned: CacheUpdates,
+    pub updates: CacheUpdates,
     pub matched: Matched,
     /// Links whose targets no check covers.
     pub links: Vec<Uncovered>,
@@ -24,10 +24,10 @@ impl Notes {
     /// Notes a link whose target no check covers.
     pub fn note_link(&mut self, task: &Task<'_>, directory: &[u8], name: &[u8], state: &EntryState) {
         if let EntryState::Recorded(Record { content: Content::Symlink { target }, .. }) = state
-            && let Some((reach, root)) = task.reach
+            && let Some((coverage, root)) = task.coverage
         {
             let path = join(directory, name);
-            if !reach.covers(root, &path, target) {
+            if !coverage.covers(root, &path, target) {
                 let path = EntryPath::new(path).ok();
                 self.links.extend(path.map(|path| Uncovered::Link { path, target: target.clone() }));
             }

@@ -108,7 +108,7 @@ impl Worker<'_> {
         let task = &self.run.tasks[slot.task];
         let notes = &mut self.notes[slot.task];
         let state = hashed.and_then(|sha256| {
-            notes.learned.read.extend(task.cache.as_deref().and_then(|cache| cache.learn(status, sha256)));
+            notes.updates.read.extend(task.cache.as_deref().and_then(|cache| cache.to_cache(status, sha256)));
             file_record(file, status, sha256, task.attributes)
         });
         let state = match state {

@@ -7,9 +7,9 @@ use crate::capability;
 
 /// The start of the run, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug)]
-pub struct Start(i64);
+pub struct RunStart(i64);
 
-impl Start {
+impl RunStart {
     /// Now, by the clock of file times.
     #[must_use]
     pub fn now() -> Self {

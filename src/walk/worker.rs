@@ -115,11 +115,11 @@ impl Worker<'_> {
                 self.state.begin(LISTING_SLOT, dir.task, HangTarget::None, &dir.path, b"");
                 match listing::open(task, &dir, None, None, &mut notes.mounts) {
                     Ok(opened) => {
-                        cached::note_reopened(task, &dir, &opened.status, &mut notes.learned);
+                        cached::note_reopened(task, &dir, &opened.status, &mut notes.updates);
                         self.start_batch(dir, opened.file, opened.mount, owner, chunk);
                     }
                     Err(closed) => {
-                        notes.learned.cache_miss = true;
+                        notes.updates.cache_miss = true;
                         let reason = closed.reason();
                         self.run.states[owner].with_tree(dir.task, |tree| {
                             for (_, state) in tree.chunks[chunk].nodes.iter_mut() {
@@ -314,7 +314,7 @@ pub fn inspect_name(
     notes: &mut Notes,
 ) -> Result<(OwnedFd, Statx), EntryState> {
     let task = &run.tasks[at.dir.task];
-    let looked = cached::look_up(task, at.directory, name, listed, &mut notes.learned);
+    let looked = cached::look_up(task, at.directory, name, listed, &mut notes.updates);
     if let Some(status) = looked.status()
         && Mount::of(status) != at.mount
     {

@@ -62,7 +62,7 @@ fn of_names(names: &[usize], nar: NarOf) -> Input {
             strict: false,
             cache: None,
             links_on_the_way: false,
-            reach: None,
+            coverage: None,
         };
         let collection = collect(vec![task], NonZeroUsize::MIN, &Progress::default()).remove(0);
         if nar != NarOf::Nothing {

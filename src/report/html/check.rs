@@ -8,7 +8,7 @@ use crate::compare::{Change, Drift, Excerpt};
 use crate::manifest::{Content, Record};
 use crate::path::escaped;
 use crate::report::findings::{emptied, sentence};
-use crate::report::format::{Prose, counted, grouped, joined, shown};
+use crate::report::format::{Prose, counted, grouped, joined, shown_path};
 use crate::report::group::{self, Item, Shape};
 use crate::report::next::{self, Next};
 use crate::report::text::describe;
@@ -162,13 +162,17 @@ fn item(out: &mut impl Write, check: &CheckReport, item: &Item<'_>) -> io::Resul
         Shape::Entry(drift) => tone(drift.change),
         Shape::MovedWhole { .. } | Shape::MovedAway { .. } => "idle",
     };
-    write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&shown(&check.root, item.path)))?;
+    write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&shown_path(&check.root, item.path)))?;
     badge(out, tone, label)?;
     let Shape::Entry(drift) = item.shape else {
         return writeln!(out, "<span class=\"reason\">{}</span></div></li>", Text(&text));
     };
     if let Some(from) = &drift.from {
-        write!(out, "<span class=\"reason\">from <code>{}</code></span>", Text(&shown(&check.root, from.as_bytes())))?;
+        write!(
+            out,
+            "<span class=\"reason\">from <code>{}</code></span>",
+            Text(&shown_path(&check.root, from.as_bytes()))
+        )?;
     }
     if item.below > 0 {
         let below = counted(item.below, "entry", "entries");
@@ -241,7 +245,8 @@ fn unverified(out: &mut impl Write, check: &CheckReport, items: usize) -> io::Re
     }
     writeln!(out, "<h3><b>Unverified</b>: could not be read, or did not hold still</h3>\n<ol>")?;
     for entry in entries.iter().take(items) {
-        let (path, reason) = (shown(&check.root, entry.path.as_bytes()), Prose(&entry.reason.to_string()).to_string());
+        let (path, reason) =
+            (shown_path(&check.root, entry.path.as_bytes()), Prose(&entry.reason.to_string()).to_string());
         write!(out, "<li><div class=\"entry\"><span class=\"path\">{}</span>", Text(&path))?;
         badge(out, "warn", "unverified")?;
         writeln!(out, "<span class=\"reason\">{}</span>", Text(&reason))?;

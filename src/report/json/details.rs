@@ -2,7 +2,7 @@
 
 use crate::manifest::Kind;
 use crate::path::escaped;
-use crate::report::format::{Prose, shown};
+use crate::report::format::{Prose, shown_path};
 use crate::report::group::groups;
 use crate::report::row::Row;
 use crate::report::seal::SealReport;
@@ -61,11 +61,11 @@ fn check(check: &CheckReport, mode: &str) -> String {
                 }
             };
             let names = groups.iter().map(|group| {
-                if group.module { escaped(group.path).to_string() } else { shown(&check.root, group.path) }
+                if group.module { escaped(group.path).to_string() } else { shown_path(&check.root, group.path) }
             });
             list(&mut text, &what, "drifted", names);
             let unverified = &comparison.unverified;
-            let names = unverified.iter().map(|entry| shown(&check.root, entry.path.as_bytes()));
+            let names = unverified.iter().map(|entry| shown_path(&check.root, entry.path.as_bytes()));
             list(&mut text, &counted(unverified.len(), "entry", "entries"), "unverified", names);
             let left_out = comparison.left_out;
             if !left_out.is_nothing() {

@@ -19,7 +19,7 @@ const LIMIT: u64 = 64 << 10;
 
 /// Reads the beginning of a report of either schema. `None` if it is not one that driftlock would write.
 pub fn head(input: impl Read) -> Option<Head> {
-    let mut found = Found::default();
+    let mut found = Fields::default();
     let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1024, input.take(LIMIT)));
     // The rest of the report is not read. serde reports that as an error, which does not matter here.
     let _ = reader.deserialize_map(&mut found);
@@ -28,13 +28,13 @@ pub fn head(input: impl Read) -> Option<Head> {
 }
 
 #[derive(Default)]
-struct Found {
+struct Fields {
     schema: Option<String>,
     started: Option<String>,
     previous: Option<Option<Previous>>,
 }
 
-impl<'de> Visitor<'de> for &mut Found {
+impl<'de> Visitor<'de> for &mut Fields {
     type Value = ();
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -7,16 +7,18 @@ use std::collections::HashMap;
 use crate::compare::{Change, Drift};
 use crate::manifest::{Attributes, Container, Content, Record, Sha256Digest};
 use crate::path::escaped;
-use crate::report::format::{counted, grouped, shown};
+use crate::report::format::{counted, grouped, shown_path};
 use crate::report::group::{Item, Shape};
 
 /// The word before the colon, and the text after the path. Escaped.
 pub(in crate::report) fn item(root: &str, item: &Item<'_>) -> (&'static str, String) {
     let below = || format!("directory, {} below", counted(item.below, "entry", "entries"));
     match item.shape {
-        Shape::MovedWhole { from } => ("moved", format!("{}, from {}", below(), shown(root, from))),
-        Shape::MovedAway { to } if item.below > 0 => ("moved away", format!("{}, to {}", below(), shown(root, to))),
-        Shape::MovedAway { to } => ("moved away", format!("to {}", shown(root, to))),
+        Shape::MovedWhole { from } => ("moved", format!("{}, from {}", below(), shown_path(root, from))),
+        Shape::MovedAway { to } if item.below > 0 => {
+            ("moved away", format!("{}, to {}", below(), shown_path(root, to)))
+        }
+        Shape::MovedAway { to } => ("moved away", format!("to {}", shown_path(root, to))),
         Shape::Entry(drift) => {
             let mut text = self::drift(root, drift);
             if item.below > 0 {
@@ -67,7 +69,7 @@ pub(in crate::report) const fn label(change: Change) -> &'static str {
 pub(in crate::report) fn drift(root: &str, drift: &Drift) -> String {
     let mut parts = Vec::new();
     if let Some(from) = &drift.from {
-        parts.push(format!("from {}", shown(root, from.as_bytes())));
+        parts.push(format!("from {}", shown_path(root, from.as_bytes())));
     }
     match (&drift.expected, &drift.actual) {
         (None, None) => {}

@@ -8,7 +8,7 @@ use crate::compare::{Drift, Excerpt};
 use crate::path::escaped;
 use crate::report::CheckReport;
 use crate::report::findings::{emptied, share};
-use crate::report::format::{Prose, counted, shown};
+use crate::report::format::{Prose, counted, shown_path};
 use crate::report::group::{self, Group};
 
 pub(super) fn drift(
@@ -29,13 +29,13 @@ pub(super) fn drift(
     let details =
         if fit { usize::MAX } else { share(groups.iter().map(|group| group.items.len()), most - shown_groups) };
     for group in groups {
-        let subject = if group.module { escaped(group.path).to_string() } else { shown(&check.root, group.path) };
+        let subject = if group.module { escaped(group.path).to_string() } else { shown_path(&check.root, group.path) };
         page.line(Tag::Fail, format_args!("{title} drift: {subject}"))?;
         let (items, cut) = group.items.split_at(group.items.len().min(details));
         for item in items {
             let (label, text) = describe::item(&check.root, item);
             if group.module {
-                page.detail(format_args!("{label}: {} ({text})", shown(&check.root, item.path)))?;
+                page.detail(format_args!("{label}: {} ({text})", shown_path(&check.root, item.path)))?;
             } else {
                 page.detail(format_args!("{label}: {text}"))?;
             }

@@ -11,7 +11,7 @@ use crate::remote::request::Extent;
 use crate::remote::{self, Answer, AnswerError};
 use crate::report::{HostReport, Outcome, ServerReport};
 use crate::run::connections::Connection;
-use crate::run::locked::{Beside, Checks, Locked};
+use crate::run::locked::{Checks, Locked, Observations};
 use crate::run::{ALL_DIFFERENCES_LIMIT, DIFFERENCES_LIMIT, asked, since};
 use crate::session::Run;
 
@@ -58,6 +58,6 @@ fn receive<R: BufRead>(
     // An error in the answer comes first: a comparison with it means nothing.
     let remote::CheckExtras { mounts, uncovered, touched, digest } = collected.finish(budget)?;
     locked.report.resolved_root = resolved_root;
-    locked.judge(compared, Beside { mounts, uncovered, touched, is_empty: false }, || Some(digest));
+    locked.judge(compared, Observations { mounts, uncovered, touched, is_empty: false }, || Some(digest));
     Ok(())
 }

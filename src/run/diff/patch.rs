@@ -18,14 +18,14 @@ use crate::run::{DIFFERENCES_LIMIT, Follow, asked};
 use crate::session::{OpenCheck, Run, Wanted, in_order};
 
 /// A check with its comparison, or why it was not compared.
-pub struct Found<'r> {
+pub struct ComparedCheck<'r> {
     pub check: OpenCheck<'r>,
     pub compared: Result<Comparison, Error>,
 }
 
 /// The drift, and the contents of the files that drifted.
 pub struct Patch<'r> {
-    pub found: Vec<Found<'r>>,
+    pub found: Vec<ComparedCheck<'r>>,
     contents: Contents,
 }
 
@@ -57,14 +57,14 @@ impl Patch<'_> {
 type Open<'r> = (usize, OpenCheck<'r>, Baseline);
 
 /// The checks with a lock, and those for which it is trouble that they have none, each with its index.
-fn opened<'r>(checks: impl Iterator<Item = OpenCheck<'r>>) -> (Vec<Open<'r>>, Vec<(usize, Found<'r>)>) {
+fn opened<'r>(checks: impl Iterator<Item = OpenCheck<'r>>) -> (Vec<Open<'r>>, Vec<(usize, ComparedCheck<'r>)>) {
     let (mut locked, mut failed) = (Vec::new(), Vec::new());
     for (place, check) in checks.enumerate() {
         match open(&check) {
             Ok(lock) => locked.push((place, check, lock)),
             Err(outcome) => {
                 let trouble = without_lock(&check, *outcome);
-                failed.extend(trouble.map(|trouble| (place, Found { check, compared: Err(trouble) })));
+                failed.extend(trouble.map(|trouble| (place, ComparedCheck { check, compared: Err(trouble) })));
             }
         }
     }
@@ -93,7 +93,7 @@ pub fn here(run: &Run, follow: impl Follow) -> Patch<'_> {
         let compared = live.and_then(|live| {
             compare::compare_baseline(&mut room, &mut lock, &mut live.entries()).map_err(|error| check.refused(&error))
         });
-        (place, Found { check, compared })
+        (place, ComparedCheck { check, compared })
     }));
     Patch { found: in_order(all), contents: Contents::Here }
 }
@@ -125,7 +125,7 @@ fn converse<'r, R: BufRead>(
     locked: &mut [Open<'r>],
     mut answer: Answer<R>,
     way: Option<FollowUp<'_>>,
-) -> Result<(Vec<(usize, Found<'r>)>, Received), AnswerError> {
+) -> Result<(Vec<(usize, ComparedCheck<'r>)>, Received), AnswerError> {
     let mut budget = DifferenceBudget::refusing(DIFFERENCES_LIMIT);
     let mut all = Vec::with_capacity(locked.len());
     for (place, check, lock) in locked {
@@ -140,12 +140,12 @@ fn converse<'r, R: BufRead>(
                 compared.map_err(|error| check.refused(&error))
             }
         };
-        all.push((*place, Found { check: *check, compared }));
+        all.push((*place, ComparedCheck { check: *check, compared }));
     }
     answer.checks_end()?;
     let mut wanted = Vec::new();
     let mut room = followup::Budget::default();
-    for (_, Found { check, compared }) in &all {
+    for (_, ComparedCheck { check, compared }) in &all {
         for drift in compared.iter().flat_map(|compared| &compared.drift) {
             let Some(Content::File { size, sha256, .. }) = drift.actual.as_ref().map(|record| &record.content) else {
                 continue;

@@ -30,7 +30,7 @@ pub struct Difference<'r> {
 pub fn servers<'r>(run: &'r Run, targets: &'r Targets, connections: Connections) -> Result<Difference<'r>, Error> {
     let Some(connections) = connections.exactly::<2>(targets) else {
         let mut asked = targets.servers();
-        return Err(match (asked.next(), &targets.passed_over[..]) {
+        return Err(match (asked.next(), &targets.skipped[..]) {
             (Some(one), [other]) if targets.named() == 2 => nothing_in_common(one, other),
             _ => Error::new(
                 ErrorKind::Usage,

@@ -165,14 +165,14 @@ fn what_is_stamped_is_found_by_all_of_its_stamp_after_any_append() {
 
 #[test]
 fn what_is_linked_afterwards_is_what_was_used_and_what_was_learnt() {
-    let after = |used: &[u32], learned: &[(u64, &'static str)]| {
+    let after = |used: &[u32], updates: &[(u64, &'static str)]| {
         let links = linked([(stamp(1), "a"), (stamp(2), "b"), (stamp(3), "c")]);
         let known = CacheView::new((8, 1), LONG_AGO, CheckCache { links, ..CheckCache::default() });
-        // As two workers learnt it.
+        // As two workers cached it.
         let mut all = CacheUpdates::default();
         for worker in 0..2 {
             let part = |at: usize| at % 2 == worker;
-            let links = learned.iter().enumerate().filter(|(at, _)| part(*at));
+            let links = updates.iter().enumerate().filter(|(at, _)| part(*at));
             let links = linked(links.map(|(_, &(inode, target))| (stamp(inode), target)));
             let used = used.iter().enumerate().filter(|(at, _)| part(*at)).map(|(_, &place)| place);
             all.append(&mut CacheUpdates {
@@ -210,8 +210,8 @@ fn that_all_is_equal_is_remembered_until_it_is_not() {
             let facts = CheckCache { equal: before, ..of_files(vec![fact(1, 1)]) };
             let known = CacheView::new((8, 1), LONG_AGO, facts.clone());
             assert_eq!(known.equal(), before);
-            let learned = CacheUpdates { trusted: vec![0], ..CacheUpdates::default() };
-            let (after, changed) = known.after(learned, now);
+            let updates = CacheUpdates { trusted: vec![0], ..CacheUpdates::default() };
+            let (after, changed) = known.after(updates, now);
             assert_eq!((after.equal, after.files, changed), (now, facts.files, now != before), "{before:?} {now:?}");
         }
     }

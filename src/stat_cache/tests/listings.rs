@@ -180,15 +180,15 @@ fn a_directory_whose_names_may_change_without_a_new_time_is_not_kept() {
 
 #[test]
 fn what_is_listed_afterwards_is_what_was_used_and_what_was_learnt() {
-    let after = |used: &[u32], learned: Vec<(Stamp, Entries)>| {
+    let after = |used: &[u32], updates: Vec<(Stamp, Entries)>| {
         let listings = listed([directory(1, &["a"]), directory(2, &["b", "c"]), directory(3, &[])]);
         let facts = CheckCache { listings, ..CheckCache::default() };
         let known = CacheView::new((8, 1), Moment { seconds: 1000, nanoseconds: 0 }, facts);
-        // As two workers learnt it.
+        // As two workers cached it.
         let mut all = CacheUpdates::default();
         for worker in 0..2 {
             let part = |at: usize| at % 2 == worker;
-            let listed_by = learned.iter().enumerate().filter(|(at, _)| part(*at)).map(|(_, one)| one.clone());
+            let listed_by = updates.iter().enumerate().filter(|(at, _)| part(*at)).map(|(_, one)| one.clone());
             let used = used.iter().enumerate().filter(|(at, _)| part(*at)).map(|(_, &place)| place);
             all.append(&mut CacheUpdates {
                 listed: used.collect(),

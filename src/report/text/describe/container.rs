@@ -7,7 +7,7 @@ use crate::manifest::json::image_id;
 use crate::manifest::{Compose, Container, Mount, Sha256Digest};
 use crate::path::{Escaped, escaped};
 
-fn shown(text: &str) -> Escaped<'_> {
+fn escaped_text(text: &str) -> Escaped<'_> {
     escaped(text.as_bytes())
 }
 
@@ -21,36 +21,36 @@ fn image(container: &Container, id: impl Fn(&Sha256Digest) -> String, parts: &mu
 
 /// A word, or "none". Escaped.
 fn or_none(word: &str) -> String {
-    if word.is_empty() { "none".to_owned() } else { shown(word).to_string() }
+    if word.is_empty() { "none".to_owned() } else { escaped_text(word).to_string() }
 }
 
 /// The image, and the state and the service if they are recorded.
 pub(super) fn describe(container: &Container, parts: &mut Vec<String>) {
     image(container, |id| format!("{}…", &id.hex()[..SHORT]), parts);
-    parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
+    parts.extend(container.state.as_deref().map(|state| format!("state {}", escaped_text(state))));
     let service = container.compose.as_ref().map(|compose| &*compose.service).filter(|service| !service.is_empty());
-    parts.extend(service.map(|service| format!("service {}", shown(service))));
+    parts.extend(service.map(|service| format!("service {}", escaped_text(service))));
 }
 
 /// Everything that is recorded; each list is one part.
 pub(super) fn whole(container: &Container, parts: &mut Vec<String>) {
     image(container, image_id, parts);
-    parts.extend(container.state.as_deref().map(|state| format!("state {}", shown(state))));
+    parts.extend(container.state.as_deref().map(|state| format!("state {}", escaped_text(state))));
     let mut list = |noun: &str, items: Vec<String>| {
         if !items.is_empty() {
             parts.push(format!("{noun} {}", items.join(" ")));
         }
     };
     let strings = |list: Option<&[Box<str>]>| -> Vec<String> {
-        list.unwrap_or_default().iter().map(|text| shown(text).to_string()).collect()
+        list.unwrap_or_default().iter().map(|text| escaped_text(text).to_string()).collect()
     };
     list("repo digests", strings(Some(&container.repo_digests)));
     let mounts = container.mounts.iter().flatten();
-    list("mounts", mounts.map(|mount| format!("{} ({})", shown(&mount.destination), what(mount))).collect());
+    list("mounts", mounts.map(|mount| format!("{} ({})", escaped_text(&mount.destination), what(mount))).collect());
     list("networks", strings(container.networks.as_deref()));
     list("ports", strings(container.ports.as_deref()));
     let labels = container.labels.iter().flatten();
-    list("labels", labels.map(|(name, value)| format!("{} (sha256 {})", shown(name), value.hex())).collect());
+    list("labels", labels.map(|(name, value)| format!("{} (sha256 {})", escaped_text(name), value.hex())).collect());
     list("variables", strings(container.env.as_deref()));
     if let Some(security) = &container.security {
         for (noun, items) in security.lists() {
@@ -77,7 +77,7 @@ pub(super) fn differences(expected: &Container, actual: &Container, parts: &mut 
     }
     strings("repo digest", Some(&expected.repo_digests), Some(&actual.repo_digests), parts);
     if expected.state != actual.state {
-        let state = |state: &Option<Box<str>>| shown(state.as_deref().unwrap_or("none")).to_string();
+        let state = |state: &Option<Box<str>>| escaped_text(state.as_deref().unwrap_or("none")).to_string();
         parts.push(format!("state {} → {}", state(&expected.state), state(&actual.state)));
     }
     let (before, now) = (expected.mounts.as_deref(), actual.mounts.as_deref());
@@ -115,9 +115,9 @@ fn compose(expected: &Compose, actual: &Compose, parts: &mut Vec<String>) {
 
 /// `bind /srv/data, read-only`.
 fn what(mount: &Mount) -> String {
-    let mut text = shown(&mount.kind).to_string();
+    let mut text = escaped_text(&mount.kind).to_string();
     if let Some(source) = &mount.source {
-        text.push_str(&format!(" {}", shown(source)));
+        text.push_str(&format!(" {}", escaped_text(source)));
     }
     if mount.read_only {
         text.push_str(" read-only");
@@ -142,15 +142,15 @@ fn list<T: PartialEq>(
     let (was, is) = (by_key(before, &key), by_key(now, &key));
     for item in before {
         match is.get(key(item)) {
-            None => parts.push(format!("{noun} {} removed", shown(key(item)))),
+            None => parts.push(format!("{noun} {} removed", escaped_text(key(item)))),
             Some(other) if *other != item => {
-                parts.push(format!("{noun} {} changed: {}", shown(key(item)), both(item, other)));
+                parts.push(format!("{noun} {} changed: {}", escaped_text(key(item)), both(item, other)));
             }
             Some(_) => {}
         }
     }
     for item in now.iter().filter(|item| !was.contains_key(key(item))) {
-        parts.push(format!("{noun} {} added", shown(key(item))));
+        parts.push(format!("{noun} {} added", escaped_text(key(item))));
     }
 }
 

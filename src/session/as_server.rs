@@ -9,7 +9,7 @@ use crate::path::escaped;
 ///
 /// # Errors
 /// The server is not declared, or the declaration does not say where a root is on it.
-pub(super) fn stand_for(declared: &mut Declared, name: &str) -> Result<Option<Vec<usize>>, Error> {
+pub(super) fn become_server(declared: &mut Declared, name: &str) -> Result<Option<Vec<usize>>, Error> {
     let file = shown(&declared.file);
     let declaration = declared.change();
     let Some(server) = declaration.servers.iter().find(|server| server.name == name) else {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Opened, Session};
+use super::{CheckHandles, Session};
 use crate::declaration::{Check, Declaration, Server};
 use crate::error::{Error, ErrorKind};
 use crate::path::escaped;
@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// The same checks, with what is open for them.
-    pub(super) fn opened_of(&self, server: &Server) -> Vec<&Opened> {
+    pub(super) fn opened_of(&self, server: &Server) -> Vec<&CheckHandles> {
         let Some(named) = server.named_checks() else { return self.checks.iter().collect() };
         let at = |place| self.checks.binary_search_by_key(&place, |opened| opened.place).ok();
         named.into_iter().filter_map(|place| Some(&self.checks[at(place)?])).collect()
@@ -109,7 +109,7 @@ impl Session {
 
 /// The error for servers that are asked for none of the checks of a run.
 #[must_use]
-pub fn for_nothing(servers: &[&str], checks: &[&str]) -> Error {
+pub fn nothing_asked(servers: &[&str], checks: &[&str]) -> Error {
     let (whose, are) = if servers.len() == 1 { ("its", "is") } else { ("their", "are") };
     let (servers, checks) = (some(servers, "and"), some(checks, "or"));
     Error::new(

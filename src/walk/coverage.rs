@@ -20,7 +20,7 @@ const DEEPEST: usize = 128;
 
 /// What the checks of a run cover, by root.
 #[derive(Debug, Default)]
-pub struct Reach<'a> {
+pub struct Coverage<'a> {
     root: Node<'a>,
 }
 
@@ -37,7 +37,7 @@ struct CoveredRoot<'a> {
     root: Option<BorrowedFd<'a>>,
 }
 
-impl<'a> Reach<'a> {
+impl<'a> Coverage<'a> {
     /// Adds a check, with the resolved path of its root, and the root itself if it is open.
     pub fn add(&mut self, path: &Path, kind: Kind, selection: &'a Selection, root: Option<BorrowedFd<'a>>) {
         let mut node = &mut self.root;
@@ -136,9 +136,9 @@ mod tests {
     #[test]
     fn knows_where_links_lead() {
         let (trees, files) = (selection(&[], &["tmp"]), selection(&["**/compose*.yml"], &["old"]));
-        let mut reach = Reach::default();
-        reach.add(Path::new("/srv/addons"), Kind::Trees, &trees, None);
-        reach.add(Path::new("/srv/stacks"), Kind::Files, &files, None);
+        let mut coverage = Coverage::default();
+        coverage.add(Path::new("/srv/addons"), Kind::Trees, &trees, None);
+        coverage.add(Path::new("/srv/stacks"), Kind::Files, &files, None);
         let root = Path::new("/srv/addons");
         for (path, target, expected) in [
             ("a/link", "../b", true),
@@ -155,9 +155,9 @@ mod tests {
             ("link", "/", false),
             ("link", "", true),
         ] {
-            assert_eq!(reach.covers(root, path.as_bytes(), target.as_bytes()), expected, "{path} -> {target}");
+            assert_eq!(coverage.covers(root, path.as_bytes(), target.as_bytes()), expected, "{path} -> {target}");
         }
-        assert!(!reach.covers(root, b"link", "a/".repeat(200).as_bytes()));
+        assert!(!coverage.covers(root, b"link", "a/".repeat(200).as_bytes()));
     }
 
     #[test]
@@ -172,8 +172,8 @@ mod tests {
         symlink("web", at("link")).unwrap();
         let handle = std::fs::File::open(directory.path()).unwrap();
         let files = selection(&["**/compose*.yml"], &[]);
-        let mut reach = Reach::default();
-        reach.add(directory.path(), Kind::Files, &files, Some(handle.as_fd()));
+        let mut coverage = Coverage::default();
+        coverage.add(directory.path(), Kind::Files, &files, Some(handle.as_fd()));
         for (target, expected) in [
             ("compose.yml", true),
             ("web", true),
@@ -183,7 +183,7 @@ mod tests {
             ("link/x.yml", true),
             ("compose-new.yml", true),
         ] {
-            assert_eq!(reach.covers(directory.path(), b"l", target.as_bytes()), expected, "{target}");
+            assert_eq!(coverage.covers(directory.path(), b"l", target.as_bytes()), expected, "{target}");
         }
     }
 }
