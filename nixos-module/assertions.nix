@@ -93,8 +93,9 @@ let
     attribute:
     map (
       unit:
-      holds (!lib.hasInfix "%" (lib.replaceStrings [ "%n" "%N" ] [ "" "" ] unit)) ".${attribute}"
-        "${builtins.toJSON unit} has a specifier other than %n and %N"
+      holds (
+        !lib.hasInfix "%" (lib.replaceStrings [ "%n" "%N" ] [ "" "" ] unit)
+      ) ".${attribute}" "${builtins.toJSON unit} has a specifier other than %n and %N"
     ) instance.${attribute};
 in
 [
