@@ -44,6 +44,21 @@ fn both_packages_put_the_same_files_in_the_same_places() {
     }
 }
 
+/// The names of files and tags in the pages are those of this version.
+#[test]
+fn the_pages_name_this_version() {
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    let pages = ["docs/install.md", "docs/ci.md"].map(read).concat();
+    let mut named = 0;
+    for before in ["OWNER/driftlock@v", "rev: v", "--branch v", "driftlock_", "driftlock-"] {
+        for behind in pages.split(before).skip(1).filter(|behind| behind.starts_with(|c: char| c.is_ascii_digit())) {
+            assert!(behind.starts_with(VERSION), "{before}{}", &behind[..20]);
+            named += 1;
+        }
+    }
+    assert!(named >= 6, "{named}");
+}
+
 /// What the module's unit sets and the package's does not, because it would hide or replace what a check may declare, or because a
 /// template does not know the roots.
 const LEFT_OUT: [&str; 13] = [
