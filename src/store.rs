@@ -1,7 +1,7 @@
 //! Writes files whole or not at all.
 //!
 //! The bytes go into `.<name>.tmp` in the same directory. That file is synced and renamed to the final name, and the
-//! directory is synced. A crash leaves the old file or the new one. The temporary file has a fixed name, and the writer
+//! directory is synced, unless [`Durability`] says otherwise. A crash leaves the old file or the new one. The temporary file has a fixed name, and the writer
 //! holds a kernel lock on it. So the next run reuses what a crash left, and two runs at once do not mix. The sandbox
 //! does not allow unlinking, so a failed write empties the temporary file and leaves it.
 //!
@@ -30,6 +30,17 @@ use access::Access;
 #[error("it is in place, but its directory could not be synced: {0}")]
 pub struct NotSynced(io::Error);
 
+/// What of a written file survives a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The file, under its name.
+    Full,
+    /// Either the whole file under its name, or no file of this name.
+    Whole,
+    /// Nothing: the file may be missing or empty.
+    Nothing,
+}
+
 /// What a file is written through.
 pub type Out<'a> = BufWriter<&'a File>;
 
@@ -39,7 +50,8 @@ pub type Out<'a> = BufWriter<&'a File>;
 /// Those of the file system, or of `write`; the old file is then untouched. [`io::ErrorKind::WouldBlock`] if another
 /// run is writing the same file. [`NotSynced`] inside an error says that the new file is in place.
 pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
-    write_and_rename(dir, name, Access::of(dir, name), PATIENCE, write, |temporary| dir.rename(temporary, dir, name))
+    let mode = (Access::of(dir, name), Durability::Full, PATIENCE);
+    write_and_rename(dir, name, mode, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// [`replace`] for a private file: only its owner can read or write it, whatever the umask is. Does not wait for
@@ -48,7 +60,8 @@ pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Re
 /// # Errors
 /// Those of [`replace`].
 pub fn replace_private(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
-    write_and_rename(dir, name, Access::PRIVATE, Duration::ZERO, write, |temporary| dir.rename(temporary, dir, name))
+    let mode = (Access::PRIVATE, Durability::Full, Duration::ZERO);
+    write_and_rename(dir, name, mode, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// Writes a file that must not exist yet.
@@ -59,8 +72,7 @@ pub fn create_new(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
     write_and_rename(
         dir,
         name,
-        Access::SHARED,
-        PATIENCE,
+        (Access::SHARED, Durability::Full, PATIENCE),
         |out| out.write_all(bytes),
         |temporary| match rustix::fs::renameat_with(dir.as_fd(), temporary, dir.as_fd(), name, RenameFlags::NOREPLACE) {
             // Some file systems do not support this flag; then a check before the rename must do.
@@ -80,8 +92,7 @@ pub fn temporary(name: &str) -> String {
 fn write_and_rename(
     dir: &Dir,
     name: &str,
-    access: Access,
-    patience: Duration,
+    (access, durability, patience): (Access, Durability, Duration),
     write: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
     rename: impl FnOnce(&str) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -91,13 +102,18 @@ fn write_and_rename(
         write(&mut out)?;
         out.flush()?;
         drop(out);
-        file.sync_all()?;
+        if durability != Durability::Nothing {
+            file.sync_all()?;
+        }
         rename(&temporary)
     });
     if let Err(error) = written {
         // Best effort: the old file is untouched, and the caller reports the first error.
         let _ = file.set_len(0);
         return Err(error);
+    }
+    if durability != Durability::Full {
+        return Ok(());
     }
     sync(dir).map_err(|error| io::Error::new(error.kind(), NotSynced(error)))
 }
@@ -107,7 +123,21 @@ fn write_and_rename(
 /// # Errors
 /// Those of the file system.
 pub fn create(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
-    replace(dir, name, |out| out.write_all(bytes))
+    create_with(dir, name, Durability::Full, |out| out.write_all(bytes))
+}
+
+/// [`create`] with another [`Durability`].
+///
+/// # Errors
+/// Those of the file system, or of `write`.
+pub fn create_with(
+    dir: &Dir,
+    name: &str,
+    durability: Durability,
+    write: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mode = (Access::SHARED, durability, PATIENCE);
+    write_and_rename(dir, name, mode, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// Syncs a directory, so that the names in it are on the disk.

@@ -218,3 +218,21 @@ fn bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end() {
     let steps: Vec<_> = steps.into_iter().map(|(call, own)| (call.trim_end_matches("ate"), own)).collect();
     assert_eq!(steps, expected, "{trace}");
 }
+
+/// A report costs one wait for the disk: the JSON has its bytes there before it has its name.
+#[needs(strace)]
+fn the_json_of_a_report_is_on_the_disk_before_its_name() {
+    let world = World::new();
+    world.write("m/a", "1");
+    world.lock();
+    let calls = "trace=fsync,fdatasync,syncfs,sync,rename,renameat,renameat2";
+    strace(&world, &["-y", "-e", calls, "-e", "signal=none"], &["check"]).code(0);
+    let trace = fs::read_to_string(world.path("trace")).unwrap();
+    let steps: Vec<_> = trace
+        .lines()
+        .filter(|line| line.contains("sync(") || line.contains("rename"))
+        .map(|line| (line.contains("sync("), line.contains("drift_report.json")))
+        .collect();
+    // The text is renamed, the JSON is synced and renamed.
+    assert_eq!(steps, [(false, false), (true, true), (false, true)], "{trace}");
+}
