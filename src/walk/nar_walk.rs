@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
-use super::dir_entries::DirEntries;
+use super::dir_entries::{DirEntries, EntryRef};
 use super::fill::{BUFFER, Buffer, EOF_PROBE, FillError, Holes, fill, read_sizeless};
 use super::hash::{Hashed, same};
 use super::inspect::{self, ATTEMPTS, Inspected, pause, refused};
@@ -81,7 +81,7 @@ pub fn collect(worker: &mut Worker<'_>, dir: DirRef, parent: Option<Mount>) {
             continue;
         };
         level.next += 1;
-        let &EntryState::Pending(listed) = state else { continue };
+        let EntryRef::Pending(listed) = state else { continue };
         let state = if listed.file_type == FileType::Directory {
             EntryState::Directory(worker.run.new_directory(level.dir.task))
         } else {
@@ -89,7 +89,7 @@ pub fn collect(worker: &mut Worker<'_>, dir: DirRef, parent: Option<Mount>) {
         };
         level.nodes.put(level.next - 1, state);
         let Some((name, state)) = level.nodes.get(level.next - 1) else { continue };
-        if let &EntryState::Directory(id) = state {
+        if let EntryRef::Directory(id) = state {
             nar::entry(&mut archive.pending, name);
             let dir = DirRef { task: level.dir.task, id, path: join(&level.dir.path, name), inode: None };
             let mount = level.mount;

@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::dir_entries::DirEntries;
+use super::dir_entries::{DirEntries, EntryRef};
 use crate::manifest::{Content, Entries, Kind, LockError, Observed, Record, Unverified};
 use crate::stat_cache::listing::Listed;
 
@@ -16,12 +16,11 @@ pub const CHUNK: usize = 1024;
 pub type DirectoryId = u32;
 
 /// The result for one name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum EntryState {
     Recorded(Record),
     /// Recorded, and touched during the run.
     Touched(Box<Record>),
-    // Boxed, because it is rare, and there are millions of records.
     Unverified(Box<Unverified>),
     /// A directory; its own record is in its [`Listing`].
     Directory(DirectoryId),
@@ -64,7 +63,7 @@ struct Listing {
 }
 
 impl Listing {
-    fn node(&self, index: usize) -> Option<(&[u8], &EntryState)> {
+    fn node(&self, index: usize) -> Option<(&[u8], EntryRef<'_>)> {
         match index.checked_sub(self.nodes.len()) {
             None => self.nodes.get(index),
             Some(behind) => self.more.get(behind / CHUNK)?.get(behind % CHUNK),
@@ -102,6 +101,7 @@ impl Tree {
             path: Vec::new(),
             frames: vec![Frame { directory: 0, next: 0, waiting: Vec::new() }],
             parent: 0,
+            current: Record { content: Content::Fifo, attributes: None },
         }
     }
 
@@ -111,7 +111,7 @@ impl Tree {
         let mut entries = self.entries();
         let mut paths = Vec::new();
         while let Some(state) = entries.step() {
-            if matches!(state, EntryState::Touched(_)) {
+            if matches!(state, EntryRef::Other(EntryState::Touched(_))) {
                 paths.push(entries.path.clone());
             }
         }
@@ -169,6 +169,8 @@ pub struct TreeEntries<'a> {
     frames: Vec<Frame>,
     /// Length of the path of the last frame's directory.
     parent: usize,
+    /// The record of the current file.
+    current: Record,
 }
 
 /// Whether everything below `directory` sorts before the sibling `name`.
@@ -178,7 +180,7 @@ fn contents_sort_before(directory: &[u8], name: &[u8]) -> bool {
 
 impl<'a> TreeEntries<'a> {
     /// The next entry of the tree, including those that are skipped.
-    fn step(&mut self) -> Option<&'a EntryState> {
+    fn step(&mut self) -> Option<EntryRef<'a>> {
         loop {
             let frame = self.frames.last_mut()?;
             let listing = &self.directories[frame.directory as usize];
@@ -188,16 +190,16 @@ impl<'a> TreeEntries<'a> {
                 && upcoming.is_none_or(|(name, _)| contents_sort_before(directory, name))
             {
                 frame.waiting.pop();
-                if let EntryState::Directory(id) = state {
+                if let EntryRef::Directory(id) = state {
                     self.path.truncate(self.parent);
                     push_name(&mut self.path, directory);
                     self.parent = self.path.len();
-                    self.frames.push(Frame { directory: *id, next: 0, waiting: Vec::new() });
+                    self.frames.push(Frame { directory: id, next: 0, waiting: Vec::new() });
                 }
                 continue;
             }
             if let Some((name, state)) = upcoming {
-                if matches!(state, EntryState::Directory(_)) {
+                if matches!(state, EntryRef::Directory(_)) {
                     frame.waiting.push(frame.next);
                 }
                 frame.next += 1;
@@ -225,12 +227,17 @@ impl Entries for TreeEntries<'_> {
         let state = loop {
             match self.step() {
                 None => return Ok(None),
-                Some(EntryState::Recorded(record)) => break Ok(record),
-                Some(EntryState::Touched(record)) => break Ok(&**record),
-                Some(EntryState::Unverified(reason)) => break Err(&**reason),
-                Some(EntryState::Pending(_)) => break Err(&tree.left),
-                Some(EntryState::Directory(id)) => {
-                    let own = self.directories[*id as usize].own.as_ref();
+                Some(EntryRef::File { executable, size, sha256, attributes }) => {
+                    self.current.content = Content::File { executable, size, sha256 };
+                    self.current.attributes.clone_from(attributes);
+                    break Ok(&self.current);
+                }
+                Some(EntryRef::Other(EntryState::Recorded(record))) => break Ok(record),
+                Some(EntryRef::Other(EntryState::Touched(record))) => break Ok(&**record),
+                Some(EntryRef::Other(EntryState::Unverified(reason))) => break Err(&**reason),
+                Some(EntryRef::Pending(_) | EntryRef::Other(EntryState::Pending(_))) => break Err(&tree.left),
+                Some(EntryRef::Directory(id) | EntryRef::Other(&EntryState::Directory(id))) => {
+                    let own = self.directories[id as usize].own.as_ref();
                     if let Some(own) = own
                         && tree.shows(own)
                     {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{FileType, Statx};
 
 use super::cached::{self, Lookup};
+use super::dir_entries::EntryRef;
 use super::hash::{self, Lanes};
 use super::inspect::{self, Inspected, refused};
 use super::listing;
@@ -122,9 +123,8 @@ impl Worker<'_> {
                         notes.updates.cache_miss = true;
                         let reason = closed.reason();
                         self.run.states[owner].with_tree(dir.task, |tree| {
-                            for (_, state) in tree.chunks[chunk].nodes.iter_mut() {
-                                *state = EntryState::unverified(reason.clone());
-                            }
+                            let nodes = &mut tree.chunks[chunk].nodes;
+                            nodes.update(|_, _| Some(EntryState::unverified(reason.clone())));
                         });
                     }
                 }
@@ -184,15 +184,14 @@ impl Worker<'_> {
         let run = self.run;
         let mut jobs = Vec::new();
         run.states[owner].with_tree(dir.task, |tree| {
-            for (name, state) in tree.chunks[chunk].nodes.iter_mut() {
-                if let EntryState::Pending(listed) = *state
-                    && listed.file_type == FileType::Directory
-                {
+            tree.chunks[chunk].nodes.update(|name, state| match state {
+                EntryRef::Pending(listed) if listed.file_type == FileType::Directory => {
                     let (id, job) = below(run, &dir, name, mount, Some(listed.inode));
-                    *state = EntryState::Directory(id);
                     jobs.push(job);
+                    Some(EntryState::Directory(id))
                 }
-            }
+                _ => None,
+            });
         });
         run.queue.add(jobs.into_iter().rev());
         self.batch = Some(Batch { dir, directory, mount, owner, chunk, next: 0 });
@@ -261,7 +260,7 @@ impl Worker<'_> {
                 let nodes = &tree.chunks[batch.chunk].nodes;
                 while let Some((next, state)) = nodes.get(batch.next) {
                     batch.next += 1;
-                    if let &EntryState::Pending(listed) = state {
+                    if let EntryRef::Pending(listed) = state {
                         name.clear();
                         name.extend_from_slice(next);
                         return Some(listed);
