@@ -21,7 +21,7 @@ use driftlock::internals::compare::{DifferenceBudget, compare};
 use driftlock::internals::declaration::Selection;
 use driftlock::internals::manifest::json::{self, Header, Reader};
 use driftlock::internals::manifest::{AttributeSet, Entries as _, Kind};
-use driftlock::internals::walk::{Collection, NarOf, Progress, Task, collect, default_threads};
+use driftlock::internals::walk::{Collection, NarOf, Progress, Task, Threads, collect, default_threads};
 
 const FILES: usize = 100_000;
 const ROUNDS: usize = 7;
@@ -57,7 +57,7 @@ fn main() {
             links_on_the_way: false,
             coverage: None,
         };
-        collect(vec![task], threads, &Progress::default()).remove(0)
+        collect(vec![task], Threads::exactly(threads), &Progress::default()).remove(0)
     };
     let all = default_threads();
 

@@ -34,7 +34,7 @@ use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
 use crate::seal;
 use crate::store::{self, NotSynced};
-use crate::walk::{self, Coverage, RunStart};
+use crate::walk::{Coverage, RunStart, Threads};
 use collected::CheckSource;
 use opened::{CheckHandles, spellings};
 
@@ -73,7 +73,7 @@ pub struct Session {
     export: Option<Directory>,
     /// Records what is read of locks, if a seal is verified.
     lock_reads: Option<LockReads>,
-    threads: NonZeroUsize,
+    threads: Threads,
     requirement: Requirement,
     /// The start of the run: later changes are changes during the run.
     start: RunStart,
@@ -144,7 +144,7 @@ impl Session {
             servers: plan.as_server.iter().cloned().collect(),
             export: None,
             lock_reads: None,
-            threads: plan.threads.unwrap_or_else(walk::default_threads),
+            threads: Threads::new(plan.threads),
             requirement: plan.requirement,
             start,
         };
@@ -201,7 +201,7 @@ impl Session {
             servers: Vec::new(),
             export: None,
             lock_reads: None,
-            threads: threads.unwrap_or_else(walk::default_threads),
+            threads: Threads::new(threads),
             requirement,
             start,
         })

@@ -50,7 +50,7 @@ pub struct Common {
     /// Colour the text
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
-    /// Number of threads that read and hash [default: one for each core]
+    /// Number of threads that read and hash [default: one for each core, and up to 32 while files are not in the page cache]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
     /// Refuse to run unless both Landlock and seccomp hold

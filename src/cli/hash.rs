@@ -17,7 +17,7 @@ use crate::report;
 use crate::run::Follow as _;
 use crate::sandbox::Grants;
 use crate::session;
-use crate::walk::{self, Collection, NarOf, Progress, Task};
+use crate::walk::{self, Collection, NarOf, Progress, Task, Threads};
 
 /// One of the given paths, open.
 enum HashInput {
@@ -49,7 +49,7 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
     let plan = common.plan();
     let follow = Shown::telling(common);
     session::enter(&grants, plan.requirement)?;
-    let threads = plan.threads.unwrap_or_else(walk::default_threads);
+    let threads = Threads::new(plan.threads);
     let format = if common.json { HashFormat::Json } else { format };
 
     let mut printer = Printer {
@@ -90,7 +90,7 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
 fn collect(
     directory: &Directory,
     name: &str,
-    threads: std::num::NonZeroUsize,
+    threads: Threads,
     format: HashFormat,
     progress: &Progress,
 ) -> Option<Collection> {

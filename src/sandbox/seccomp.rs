@@ -24,6 +24,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_read,
     libc::SYS_pread64,
     libc::SYS_readv,
+    libc::SYS_preadv2,
     libc::SYS_write,
     libc::SYS_pwrite64,
     libc::SYS_writev,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ use crate::path::escaped;
 use crate::sandbox::Enforced;
 use crate::stat_cache::CacheView;
 use crate::store;
-use crate::walk::{self, Collection, Coverage, NarOf, Progress, Task};
+use crate::walk::{self, Collection, Coverage, NarOf, Progress, Task, Threads};
 
 /// A run inside the sandbox.
 #[derive(Debug)]
@@ -122,7 +121,7 @@ impl Run {
         wanted: impl Fn(&T) -> Wanted<'r>,
         nar: bool,
         coverage: &'t Coverage<'t>,
-        walk: impl FnOnce(Vec<Task<'t>>, NonZeroUsize) -> (Vec<Collection>, bool),
+        walk: impl FnOnce(Vec<Task<'t>>, Threads) -> (Vec<Collection>, bool),
     ) -> (Collections<T>, bool) {
         // The indices restore the order: roots come after everything else.
         let mut collected = Vec::with_capacity(all.len());

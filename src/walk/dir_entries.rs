@@ -23,7 +23,12 @@ pub struct DirEntries {
 /// The state of an entry, as it is read.
 #[derive(Clone, Copy, Debug)]
 pub enum EntryRef<'a> {
-    File { executable: bool, size: u64, sha256: Sha256Digest, attributes: &'a Option<Box<Attributes>> },
+    File {
+        executable: bool,
+        size: u64,
+        sha256: Sha256Digest,
+        attributes: &'a Option<Box<Attributes>>,
+    },
     Directory(DirectoryId),
     Pending(Listed),
     /// None of those above.
@@ -183,8 +188,7 @@ impl DirEntries {
             }),
             Tag::LargeRecord => {
                 let LargeRecord { size, attributes, executable } = &mut self.files[node.number as usize];
-                let content =
-                    Content::File { executable: *executable, size: *size, sha256: Sha256Digest(node.data) };
+                let content = Content::File { executable: *executable, size: *size, sha256: Sha256Digest(node.data) };
                 EntryState::Recorded(Record { content, attributes: attributes.take() })
             }
             Tag::Directory => EntryState::Directory(node.number),
@@ -240,11 +244,13 @@ mod tests {
             Just(None),
             any::<u16>().prop_map(|mode| Some(Box::new(Attributes { mode: Some(mode), ..Attributes::default() })))
         ];
-        let file = (any::<bool>(), size, any::<[u8; 32]>(), attributes).prop_map(|(executable, size, sha256, attributes)| {
-            let content = Content::File { executable, size, sha256: Sha256Digest(sha256) };
-            EntryState::Recorded(Record { content, attributes })
-        });
-        let types = [FileType::RegularFile, FileType::Directory, FileType::Symlink, FileType::Socket, FileType::Unknown];
+        let file =
+            (any::<bool>(), size, any::<[u8; 32]>(), attributes).prop_map(|(executable, size, sha256, attributes)| {
+                let content = Content::File { executable, size, sha256: Sha256Digest(sha256) };
+                EntryState::Recorded(Record { content, attributes })
+            });
+        let types =
+            [FileType::RegularFile, FileType::Directory, FileType::Symlink, FileType::Socket, FileType::Unknown];
         let pending = (proptest::sample::select(types.to_vec()), any::<u64>())
             .prop_map(|(file_type, inode)| EntryState::Pending(Listed { file_type, inode }));
         prop_oneof![

@@ -22,6 +22,7 @@ mod progress;
 mod queue;
 mod reading;
 mod status;
+mod threads;
 mod touched;
 mod tree;
 mod worker;
@@ -32,10 +33,10 @@ pub use contents::{Contents, contents};
 pub use coverage::Coverage;
 pub use progress::{AtWork, Progress};
 pub use status::status;
+pub use threads::{Threads, default_threads};
 pub use touched::RunStart;
 pub use tree::{Tree, TreeEntries};
 
-use std::num::NonZeroUsize;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -50,9 +51,9 @@ use crate::stat_cache::{CacheUpdates, CacheView};
 use driftlock_lanes::Kernel;
 use hard_links::HardLinks;
 use notes::Notes;
-use progress::EndGuard;
 use queue::{DirRef, Job, Queue};
 use rustix::fs::Statx;
+use threads::LateWorkers;
 use tree::{DirectoryId, EntryState, PartialTree};
 use worker_state::{HangTarget, WorkerState};
 
@@ -106,46 +107,26 @@ pub struct Collection {
     pub uncovered: Vec<Uncovered>,
 }
 
-/// The most threads. Each takes several memory mappings, of which a process may have 65,530, and no machine reads
-/// faster with more.
-const MOST_THREADS: usize = 512;
-
-/// The address space of one thread, in bytes: its stack, its allocation arena and its buffers.
-const OF_A_THREAD: u64 = 72 << 20;
-
-/// The number of threads that fit into half of this process' address space limit. The other half is for the entries: a
-/// failed allocation ends the process.
-fn affordable() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
-    limit.map_or(MOST_THREADS, |limit| usize::try_from(limit / 2 / OF_A_THREAD).unwrap_or(MOST_THREADS)).max(1)
-}
-
-/// How many files each worker may have open at once, at most `most`.
-///
-/// In addition, a worker has three directories open, and the process has its own files and two for each root.
-fn open_files(most: usize, workers: usize, tasks: usize) -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-    let each = limit.saturating_sub(16).saturating_sub(tasks.saturating_mul(2)) / workers;
-    each.saturating_sub(3).clamp(most.min(2), most)
-}
-
-/// The default number of threads: one for each core.
-#[must_use]
-pub fn default_threads() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
-}
-
 /// Collects the entries of all tasks. The result does not depend on the number of threads.
 #[must_use]
-pub fn collect(tasks: Vec<Task<'_>>, threads: NonZeroUsize, progress: &Progress) -> Vec<Collection> {
+pub fn collect(tasks: Vec<Task<'_>>, threads: Threads, progress: &Progress) -> Vec<Collection> {
     let run = Run::new(tasks, threads, progress);
     let notes = std::thread::scope(|scope| {
-        // This thread is a worker too. If the system can't start more threads, those that run do all the work.
         let run = &run;
-        let spawn = |number| std::thread::Builder::new().spawn_scoped(scope, move || worker::work(run, number)).ok();
+        let start_late = move || {
+            let spawn = |number| {
+                let work = move || run.late.push(worker::work(run, number, None));
+                std::thread::Builder::new().spawn_scoped(scope, work).ok()
+            };
+            run.late_workers().map_while(spawn).for_each(drop);
+        };
+        // This thread is a worker too. If the system can't start more threads, those that run do all the work.
+        let spawn = |number| {
+            let work = move || worker::work(run, number, Some(&start_late));
+            std::thread::Builder::new().spawn_scoped(scope, work).ok()
+        };
         let workers: Vec<_> = (1..run.workers).map_while(spawn).collect();
-        let mut notes = vec![worker::work(run, 0)];
+        let mut notes = vec![worker::work(run, 0, Some(&start_late))];
         let join =
             |worker: std::thread::ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
         notes.extend(workers.into_iter().map(join));
@@ -159,25 +140,38 @@ pub fn collect(tasks: Vec<Task<'_>>, threads: NonZeroUsize, progress: &Progress)
 #[must_use]
 pub fn collect_until_given_up(
     tasks: Vec<Task<'static>>,
-    threads: NonZeroUsize,
+    threads: Threads,
     progress: &'static Progress,
 ) -> (Vec<Collection>, bool) {
     let run = Arc::new(Run::new(tasks, threads, progress));
+    let late = run.clone();
+    let start_late = move || {
+        let spawn = |number| {
+            let (run, guard) = (late.clone(), progress.begin_worker());
+            let work = move || {
+                let _ended = guard;
+                run.late.push(worker::work(&run, number, None));
+                drop(run);
+            };
+            std::thread::Builder::new().spawn(work).ok()
+        };
+        late.late_workers().map_while(spawn).for_each(drop);
+    };
     let spawn = |number| {
-        let run = run.clone();
+        let (run, guard, start_late) = (run.clone(), progress.begin_worker(), start_late.clone());
         let work = move || {
-            let _ended = EndGuard(progress);
-            let notes = worker::work(&run, number);
-            drop(run);
+            let _ended = guard;
+            let notes = worker::work(&run, number, Some(&start_late));
+            drop((run, start_late));
             notes
         };
         std::thread::Builder::new().spawn(work).ok()
     };
     let workers: Vec<_> = (0..run.workers).map_while(spawn).collect();
     if workers.is_empty() {
-        return (run.finish(vec![worker::work(&run, 0)], None), false);
+        return (run.finish(vec![worker::work(&run, 0, None)], None), false);
     }
-    let given_up = progress.wait(workers.len());
+    let given_up = progress.wait();
     let join = |worker: std::thread::JoinHandle<Vec<Notes>>| match &given_up {
         Some(_) if !worker.is_finished() => run.tasks.iter().map(|_| Notes::default()).collect(),
         _ => worker.join().unwrap_or_else(|panic| resume_unwind(panic)),
@@ -206,8 +200,9 @@ struct Run<'a> {
     progress: &'a Progress,
     /// What each worker has found, and what it is doing.
     states: Vec<Arc<WorkerState>>,
-    /// The number of workers, including this thread. Fewer run if the system can't start more threads.
+    /// The number of workers that start at once. Fewer run if the system can't start more threads.
     workers: usize,
+    late: LateWorkers,
     /// The number of workers that read a file of at least [`worker`]'s `LONG` bytes.
     long: AtomicUsize,
     kernel: Kernel,
@@ -232,7 +227,7 @@ impl Task<'_> {
 }
 
 impl<'a> Run<'a> {
-    fn new(tasks: Vec<Task<'a>>, threads: NonZeroUsize, progress: &'a Progress) -> Self {
+    fn new(tasks: Vec<Task<'a>>, threads: Threads, progress: &'a Progress) -> Self {
         let jobs = (0..tasks.len()).rev().map(|task| {
             let dir = DirRef { task, id: 0, path: Box::default(), inode: None };
             match tasks[task].nar {
@@ -240,13 +235,12 @@ impl<'a> Run<'a> {
                 NarOf::Modules | NarOf::Nothing => Job::Directory { dir, parent: None },
             }
         });
-        let workers = threads.get().min(MOST_THREADS).min(affordable());
-        let states: Vec<_> = (0..workers).map(|_| Arc::new(WorkerState::new(tasks.len()))).collect();
+        let kernel = digest::kernel();
+        let (workers, most, lanes) = threads.within_limits(kernel.lanes(), tasks.len());
+        let states: Vec<_> = (0..most).map(|_| Arc::new(WorkerState::new(tasks.len()))).collect();
         progress.begin(states.clone(), tasks.iter().map(|task| task.name.clone()).collect());
         let directories = tasks.iter().map(|_| AtomicU32::new(1)).collect();
         let queue = Queue::new(jobs.collect());
-        let kernel = digest::kernel();
-        let lanes = open_files(kernel.lanes(), workers, tasks.len());
         Self {
             tasks,
             queue,
@@ -255,10 +249,16 @@ impl<'a> Run<'a> {
             progress,
             states,
             workers,
+            late: LateWorkers::default(),
             long: AtomicUsize::new(0),
             kernel,
             lanes,
         }
+    }
+
+    /// The numbers of the workers to start because of a cold cache, at the first call.
+    fn late_workers(&self) -> std::ops::Range<usize> {
+        if self.late.are_due() { self.workers..self.states.len() } else { 0..0 }
     }
 
     /// Whether to hash other large files beside one that has `left` bytes left. That slows this file down. It is worth
@@ -275,6 +275,7 @@ impl<'a> Run<'a> {
     /// Combines what the workers found. If the walk was given up, `given_up` has the workers that waited for the file
     /// system.
     fn finish(&self, mut notes: Vec<Vec<Notes>>, given_up: Option<Vec<usize>>) -> Vec<Collection> {
+        notes.extend(self.late.take());
         for &waiting in given_up.iter().flatten() {
             let Some((_, operation)) = self.states[waiting].current() else { continue };
             match operation.what {

@@ -205,6 +205,7 @@ fn leaf(
             state
         }
         Inspected::File(file, mut status) => {
+            worker.test.opened(&file);
             nar::entry(&mut archive.pending, name);
             archive.flush();
             let mut repeated = false;

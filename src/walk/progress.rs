@@ -21,8 +21,8 @@ struct Walk {
     states: Vec<Arc<WorkerState>>,
     /// The root of each task, as messages show it.
     roots: Vec<String>,
-    /// The number of workers that have ended.
-    ended: usize,
+    /// The number of workers that have not ended.
+    running: usize,
     given_up: Option<Vec<usize>>,
 }
 
@@ -73,23 +73,30 @@ impl Progress {
         *self.walk() = Walk::default();
     }
 
-    /// Waits until this many workers have ended, or the walk was given up; then returns the workers that waited for the
-    /// file system.
-    pub(super) fn wait(&self, workers: usize) -> Option<Vec<usize>> {
+    /// Counts a worker as running until the result is dropped, also after a panic.
+    pub(super) fn begin_worker(&self) -> EndGuard<'_> {
+        self.walk().running += 1;
+        EndGuard(self)
+    }
+
+    /// Waits until all workers have ended, or the walk was given up; then returns the workers that waited for the file
+    /// system.
+    pub(super) fn wait(&self) -> Option<Vec<usize>> {
         let mut walk = self.walk();
-        while walk.ended < workers && walk.given_up.is_none() {
+        while walk.running > 0 && walk.given_up.is_none() {
             walk = self.changed.wait(walk).unwrap_or_else(PoisonError::into_inner);
         }
-        if walk.ended < workers { walk.given_up.clone() } else { None }
+        if walk.running > 0 { walk.given_up.clone() } else { None }
     }
 }
 
-/// Counts a worker as ended when it is dropped, also after a panic.
-pub(super) struct EndGuard<'a>(pub &'a Progress);
+/// A worker that is running: see [`Progress::begin_worker`].
+pub(super) struct EndGuard<'a>(&'a Progress);
 
 impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
-        self.0.walk().ended += 1;
+        let mut walk = self.0.walk();
+        walk.running = walk.running.saturating_sub(1);
         self.0.changed.notify_all();
     }
 }

@@ -14,6 +14,7 @@ use super::notes::Notes;
 use super::open::Mount;
 use super::queue::{DirRef, Job, Work};
 use super::reading::{HashTag, OpenFile};
+use super::threads::CacheTest;
 use super::tree::{CHUNK, DirectoryId, EntryState, NameChunk};
 use super::worker_state::{HangTarget, LISTING_SLOT, WorkerState};
 use super::{NarOf, Run, Task, nar_walk};
@@ -60,13 +61,15 @@ struct Batch {
 }
 
 /// Runs the worker `number` until no work is left. Returns its notes by task; the entries are in its [`WorkerState`].
-pub fn work(run: &Run<'_>, number: usize) -> Vec<Notes> {
+/// Calls `start_late` when a file is not in the page cache.
+pub fn work(run: &Run<'_>, number: usize, start_late: Option<&dyn Fn()>) -> Vec<Notes> {
     let mut lanes: Lanes<HashTag> = Lanes::new(run.kernel, run.lanes);
     let matched = |task: &Task<'_>| Notes { matched: task.selection.unmatched_yet(), ..Notes::default() };
     let notes = run.tasks.iter().map(matched).collect();
     let state = &*run.states[number];
     let (buffer, name) = (Vec::new(), Vec::new());
-    let mut worker = Worker { run, number, state, notes, batch: None, recent: None, long: false, buffer, name };
+    let test = CacheTest::new(start_late);
+    let mut worker = Worker { run, number, state, notes, test, batch: None, recent: None, long: false, buffer, name };
     while let Some(work) = run.queue.take() {
         let mut first = match work {
             Work::Job(job) => {
@@ -93,6 +96,7 @@ pub struct Worker<'a> {
     pub state: &'a WorkerState,
     /// By task.
     pub notes: Vec<Notes>,
+    pub test: CacheTest<'a>,
     batch: Option<Batch>,
     /// The last directory, still open: the next one is often in it.
     recent: Option<(DirRef, OwnedFd)>,
@@ -273,6 +277,7 @@ impl Worker<'_> {
             let at = OpenDir { dir: &batch.dir, directory: batch.directory.as_fd(), mount: batch.mount };
             match inspect_name(self.run, &at, name, listed, &mut self.notes[task]) {
                 Ok((file, status)) if status.stx_size < LARGE && status.stx_nlink == 1 => {
+                    self.test.opened(&file);
                     return Some(hash::FileToHash { tag: HashTag::of(slot), file, status, repeated: false });
                 }
                 Ok((file, status)) => {

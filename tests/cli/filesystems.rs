@@ -42,6 +42,26 @@ for fs in tmpfs ext4 xfs btrfs; do
 done
 "#;
 
+/// `$1` is driftlock. Traces the threads that a check starts: on a file system that was just mounted, and then again.
+const COLD: &str = r#"
+set -eu
+export LC_ALL=C
+truncate -s 512M cold.img
+mkfs.ext4 -q -b 4096 cold.img
+mount -t ext4 -o loop cold.img root
+cp -a source/. root
+rmdir root/lost+found
+"$1" lock
+for round in cold warm given; do
+    threads=
+    case $round in
+        cold) umount root; mount -t ext4 -o loop cold.img root ;;
+        given) umount root; mount -t ext4 -o loop cold.img root; threads='--threads 2' ;;
+    esac
+    strace -f -e trace=clone -e status=successful -o $round "$1" check --no-report $threads
+done
+"#;
+
 fn tree() -> Model {
     let mut model = nastier();
     // XFS has links of at most 1,023 bytes.
@@ -108,4 +128,28 @@ fn the_lock_is_the_same_on_tmpfs_ext4_xfs_and_btrfs() {
         assert!(start.elapsed() < Duration::from_secs(20), "mounts or loop devices are left behind");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// More threads than cores read what is not in the page cache. What they find is the same.
+#[needs(images, "losetup", strace)]
+fn a_cold_cache_is_read_by_more_threads() {
+    let world = World::new();
+    let mut model = nastier();
+    for number in 0..3000 {
+        let contents = number.to_string().into_bytes();
+        model.add(format!("m/{}/{number}", number / 30).as_bytes(), Item::File { contents, mode: 0o644 });
+    }
+    model.build(&world.path("source"));
+    fs::write(world.path("driftlock.toml"), declaration("trees", true, &[])).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", COLD, "sh", env!("CARGO_BIN_EXE_driftlock")]);
+    let stdout = world.command(command).code(0).stdout();
+    assert_eq!(stdout.matches("OVERALL: PASS").count(), 3, "{stdout}");
+    let threads = |round: &str| fs::read_to_string(world.path(round)).unwrap().matches("clone(").count();
+    let (cold, warm, given) = (threads("cold"), threads("warm"), threads("given"));
+    let cores = std::thread::available_parallelism().unwrap().get();
+    // Besides the walk, a run has a thread or two.
+    assert!(warm <= cores + 2, "{warm} threads with a warm cache on {cores} cores");
+    assert!(cold >= 30.max(cores), "{cold} threads with a cold cache");
+    assert!(given <= 4, "{given} threads where two were asked for");
 }

@@ -12,7 +12,7 @@ use driftlock::internals::report::{Outcome, text};
 use driftlock::internals::stat_cache::file::{Origin, read, write};
 use driftlock::internals::stat_cache::listing::{Listed, Names};
 use driftlock::internals::stat_cache::{CachedDigest, CheckCache, Moment, Stamp};
-use driftlock::internals::walk::{NarOf, Progress, Task, collect};
+use driftlock::internals::walk::{NarOf, Progress, Task, Threads, collect};
 use rustix::fs::{FileType, Mode, OFlags, mkdirat, openat};
 
 use crate::samples;
@@ -64,7 +64,7 @@ fn of_names(names: &[usize], nar: NarOf) -> Input {
             links_on_the_way: false,
             coverage: None,
         };
-        let collection = collect(vec![task], NonZeroUsize::MIN, &Progress::default()).remove(0);
+        let collection = collect(vec![task], Threads::exactly(NonZeroUsize::MIN), &Progress::default()).remove(0);
         if nar != NarOf::Nothing {
             return 0;
         }

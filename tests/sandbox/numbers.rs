@@ -38,6 +38,7 @@ const LET_IN: &[i64] = &[
     libc::SYS_read,
     libc::SYS_readlinkat,
     libc::SYS_readv,
+    libc::SYS_preadv2,
     libc::SYS_restart_syscall,
     libc::SYS_rseq,
     libc::SYS_rt_sigaction,

@@ -1,0 +1,142 @@
+//! How many threads walk: one for each core, and more once files turn out not to be in the page cache.
+//!
+//! A thread that waits for a disk uses no core, and a disk serves many reads at once. With a warm cache, more threads
+//! than cores only cost time to start. So a worker tests some of the files that it opens, and the first that is not in
+//! the page cache starts all other threads (`docs/performance.md` has what that gains).
+
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::io::{Errno, ReadWriteFlags};
+use rustix::process::{Resource, getrlimit};
+
+use super::notes::Notes;
+
+/// The number of threads when files are not in the page cache, on a machine with fewer cores.
+const WAITING: usize = 32;
+
+/// A worker tests the first file that it opens, and then one in so many: a test is a system call.
+const TESTED: u32 = 16;
+
+/// The most threads. Each takes several memory mappings, of which a process may have 65,530, and no machine reads
+/// faster with more.
+const MOST: usize = 512;
+
+/// The address space of one thread, in bytes: its stack, its allocation arena and its buffers.
+const ADDRESS_SPACE: u64 = 72 << 20;
+
+/// Descriptors that a worker has open beside the files that it hashes, and at least with those: those of a module.
+const DIRECTORIES: usize = 3;
+const OF_MODULE: usize = 9;
+
+/// How many threads walk.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    /// The number that starts at once.
+    pub first: NonZeroUsize,
+    /// The number once files turn out not to be in the page cache.
+    pub most: usize,
+}
+
+impl Threads {
+    /// Exactly so many.
+    #[must_use]
+    pub const fn exactly(count: NonZeroUsize) -> Self {
+        Self { first: count, most: count.get() }
+    }
+
+    /// So many as asked for; otherwise one for each core, and more for a cold cache.
+    #[must_use]
+    pub fn new(asked: Option<NonZeroUsize>) -> Self {
+        asked.map_or_else(
+            || {
+                let cores = default_threads();
+                Self { first: cores, most: WAITING.max(cores.get()) }
+            },
+            Self::exactly,
+        )
+    }
+
+    /// So many of these as the limits of this process allow, of which each hashes up to `lanes` files: the number that
+    /// starts at once, that of all, and the files that each may have open.
+    pub(super) fn within_limits(self, lanes: usize, tasks: usize) -> (usize, usize, usize) {
+        let affordable = affordable();
+        let first = self.first.get().min(MOST).min(affordable);
+        // The process has its own files and two for each root.
+        let limit = getrlimit(Resource::Nofile).current;
+        let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+        let limit = limit.saturating_sub(16).saturating_sub(tasks.saturating_mul(2));
+        let most = self.most.min(MOST).min(affordable).min(limit / (lanes + DIRECTORIES).max(OF_MODULE)).max(first);
+        let each = (limit / most).saturating_sub(DIRECTORIES).clamp(lanes.min(2), lanes);
+        (first, most, each)
+    }
+}
+
+/// The default number of threads with a warm cache: one for each core.
+#[must_use]
+pub fn default_threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The number of threads that fit into half of this process' address space limit. The other half is for the entries: a
+/// failed allocation ends the process.
+fn affordable() -> usize {
+    let limit = getrlimit(Resource::As).current;
+    limit.map_or(MOST, |limit| usize::try_from(limit / 2 / ADDRESS_SPACE).unwrap_or(MOST)).max(1)
+}
+
+/// The threads that start once a file is not in the page cache.
+#[derive(Default)]
+pub struct LateWorkers {
+    started: AtomicBool,
+    notes: Mutex<Vec<Vec<Notes>>>,
+}
+
+impl LateWorkers {
+    /// Whether this call is the first, whose caller starts them.
+    pub fn are_due(&self) -> bool {
+        !self.started.swap(true, Ordering::Relaxed)
+    }
+
+    /// Stores the notes of one that has ended.
+    pub fn push(&self, notes: Vec<Notes>) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(notes);
+    }
+
+    /// Takes the notes of all that have ended.
+    pub fn take(&self) -> Vec<Vec<Notes>> {
+        std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Tests files of one worker, until one is not in the page cache.
+pub struct CacheTest<'a> {
+    /// Starts the late workers.
+    start: Option<&'a dyn Fn()>,
+    opened: u32,
+}
+
+impl<'a> CacheTest<'a> {
+    pub const fn new(start: Option<&'a dyn Fn()>) -> Self {
+        Self { start, opened: 0 }
+    }
+
+    /// Notes that a file was opened.
+    pub fn opened(&mut self, file: &OwnedFd) {
+        let Some(start) = self.start else { return };
+        if self.opened.is_multiple_of(TESTED) && !is_cached(file) {
+            start();
+            self.start = None;
+        }
+        self.opened = self.opened.wrapping_add(1);
+    }
+}
+
+/// Whether the first byte of a file can be read without waiting. If the kernel can't tell, it counts as cached.
+fn is_cached(file: &OwnedFd) -> bool {
+    let mut byte = [0];
+    let read = rustix::io::preadv2(file, &mut [std::io::IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT);
+    read != Err(Errno::AGAIN)
+}
