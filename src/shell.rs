@@ -33,7 +33,7 @@ fn dollar(bytes: &[u8]) -> String {
             match character {
                 '\n' => out.push_str("\\n"),
                 '\t' => out.push_str("\\t"),
-                // A shell without this form, such as dash, takes a quote for the end, whatever stands before it.
+                // A shell without this form, such as dash, takes any quote for the end.
                 _ if escape || matches!(character, '!' | '`' | '\\' | '\'') => {
                     octal(&mut out, character.encode_utf8(&mut [0; 4]).as_bytes());
                 }

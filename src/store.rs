@@ -54,7 +54,7 @@ pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Re
     write_and_rename(dir, name, mode, write, |temporary| dir.rename(temporary, dir, name))
 }
 
-/// [`replace`] for a private file: only its owner can read or write it, whatever the umask is. Does not wait for
+/// [`replace`] for a private file: only its owner can read or write it, for any umask. Does not wait for
 /// another run that is writing it.
 ///
 /// # Errors

@@ -213,7 +213,7 @@ pub fn images(bytes: &[u8]) -> Result<text::Reader, LockError> {
         serde_json::from_slice(bytes).map_err(|error| refused(error.to_string()))?;
     let entry = |(name, Image { image, image_id }): (String, Image)| {
         let path = EntryPath::new(name.as_bytes()).ok().filter(|_| is_container_name(&name));
-        let path = path.ok_or_else(|| refused(format!("{name:?} is no name of a container")))?;
+        let path = path.ok_or_else(|| refused(format!("{name:?} is not a name of a container")))?;
         let image_id = json::parse_image_id(&image_id);
         let image_id = image_id.ok_or_else(|| {
             refused(format!("the `imageId` of {name} is not `sha256:` and 64 lower-case hexadecimal digits"))

@@ -20,7 +20,11 @@ pub fn sha256_kernel() -> Result<Kernel, Error> {
     Kernel::named(name).map_err(|error| {
         let problem = match error {
             NoKernel::Unknown => {
-                format!("{VARIABLE} names no kernel: {}; there are {}", escaped(name), Kernel::NAMES.join(", "))
+                format!(
+                    "{VARIABLE} is not the name of a kernel: {}; there are {}",
+                    escaped(name),
+                    Kernel::NAMES.join(", ")
+                )
             }
             NoKernel::Missing => format!("{VARIABLE} names a kernel that this CPU does not have: {}", escaped(name)),
         };

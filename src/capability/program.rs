@@ -56,11 +56,9 @@ pub fn program(given: Option<&Path>) -> Result<Program, Error> {
         Some(true) => Err(Error::new(ErrorKind::Server, format!("{named} is larger than {PROGRAM_LIMIT} bytes"), help)),
         Some(false) => Err(Error::new(
             ErrorKind::Server,
-            format!(
-                "{named} can't be sent along: it needs a dynamic loader and libraries, which a server need not have"
-            ),
+            format!("{named} can't be sent: it needs a dynamic loader and libraries, which a server may not have"),
             help,
         )),
-        None => Err(Error::new(ErrorKind::Server, format!("{named} is no 64-bit ELF program"), help)),
+        None => Err(Error::new(ErrorKind::Server, format!("{named} is not a 64-bit ELF program"), help)),
     }
 }

@@ -1,7 +1,7 @@
-//! The one form of a declaration that seals cover: all that changes what is checked, whatever file it was read from.
+//! The canonical form of a declaration, which seals cover: everything that changes what is checked, for TOML and JSON.
 //!
-//! It is JSON without blanks, with the keys of every object sorted and strings as in locks. Comments, the order of keys and
-//! the format of the file do not change it, and defaults are written out. `docs/lock-format.md` specifies it.
+//! It is JSON without blanks, with the keys of every object sorted and strings as in locks. Comments, the order of keys
+//! and the format of the file do not change it, and defaults are written out. `docs/lock-format.md` specifies it.
 //!
 //! Each type is taken apart by all its fields, so that a new one has to be placed here.
 
@@ -115,8 +115,8 @@ fn compose(compose: &ComposeFiles) -> Vec<u8> {
 }
 
 fn server(server: &Server, known: &[Check]) -> Vec<u8> {
-    // Which key opens the door changes nothing of what is behind it. What groups name stands with the groups: once, however
-    // many servers they have.
+    // Which key opens the door changes nothing of what is behind it. What groups name stands with the groups: once,
+    // however many servers they have.
     let Server { name: _, host, user, key: _, port, roots, checks, group_checks: _ } = server;
     object([
         ("host", string(host)),

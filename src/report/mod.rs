@@ -249,7 +249,7 @@ impl HostReport {
         missing.map(|check| check.lock.as_str())
     }
 
-    /// Why not everything could be collected; nothing if it was.
+    /// Why not everything could be collected; `None` if it was.
     #[must_use]
     pub fn trouble(&self) -> Option<&Error> {
         self.server.as_ref()?.trouble.as_ref()

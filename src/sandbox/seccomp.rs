@@ -82,7 +82,7 @@ const ALLOWED_TO_WRITERS: &[i64] = &[
     // For the stat cache, which is written. It accepts any handle on a file system.
     libc::SYS_syncfs,
     libc::SYS_flock,
-    // A replacing file is created with its final mode, whatever the umask is.
+    // A replacing file is created with its final mode, regardless of the umask.
     libc::SYS_umask,
     libc::SYS_mkdirat,
     SYS_RENAMEAT,

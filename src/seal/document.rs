@@ -22,13 +22,13 @@ use serde::Deserialize;
 use crate::digest::{Sha256, Sha256Digest};
 use crate::manifest::json::push_string;
 
-/// Files by their paths or keys, in the order of the bytes of these.
+/// Digests of files by their paths or keys, ordered by bytes.
 pub type Files = BTreeMap<String, Sha256Digest>;
 
 /// What is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seal {
-    /// Each seal has a higher one than the seal before it.
+    /// Higher than that of the seal before.
     pub serial: u64,
     /// The digest of the declaration's canonical form.
     pub declaration: Sha256Digest,
@@ -43,11 +43,11 @@ pub struct Seal {
 pub enum DocumentError {
     #[error("it is empty")]
     Empty,
-    #[error("it is of version {0} of the format, and only 1 is known")]
+    #[error("its format version is {0}, and only 1 is known")]
     Version(u64),
     #[error("it is not as driftlock writes it: {0}")]
     Malformed(String),
-    #[error("it is not as driftlock writes it: the spaces, the line feeds or the order are others")]
+    #[error("it is not as driftlock writes it: the spaces, the line feeds or the order differ")]
     NotCanonical,
 }
 
@@ -76,7 +76,7 @@ struct RawInput {
     sha256: String,
 }
 
-/// The version, whatever else there is.
+/// Only the version, to recognise other formats.
 #[derive(Deserialize)]
 struct Version {
     #[serde(rename = "driftlock_seal")]
@@ -109,11 +109,11 @@ impl Seal {
             locks: locks.collect::<Result<_, DocumentError>>()?,
             inputs: inputs.collect::<Result<_, DocumentError>>()?,
         };
-        // Of a path that is there twice, one was dropped here, so the bytes differ as well.
+        // If a path occurs twice, one was dropped here, so the bytes differ too.
         if raw.version == 1 && seal.write() == bytes { Ok(seal) } else { Err(DocumentError::NotCanonical) }
     }
 
-    /// Its only form.
+    /// The only valid encoding.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let Self { serial, declaration, locks, inputs } = self;
@@ -139,7 +139,7 @@ fn write_files(out: &mut Vec<u8>, by: &str, files: &Files) {
     }
 }
 
-/// The digest that identifies a seal: that of all its bytes.
+/// The digest of all bytes of a seal, which identifies it.
 #[must_use]
 pub fn digest(bytes: &[u8]) -> Sha256Digest {
     let mut hasher = Sha256::new();

@@ -16,10 +16,10 @@ const TOUCHED: u8 = 1;
 /// A public key. Two are equal if they have the same bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    /// As SSH encodes it, with its type.
+    /// The SSH encoding, with the type.
     blob: Vec<u8>,
     point: Point,
-    /// What a security key was enrolled for, `ssh:` for example; `None` if it is a key in software.
+    /// The application of a security key, `ssh:` for example; `None` for a key in software.
     application: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub enum KeyError {
 /// Why a signature is not one of this key for these bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unverified {
-    #[error("it is of another type than its key")]
+    #[error("its type is not that of the key")]
     Type,
     #[error("it is malformed")]
     Malformed,
@@ -77,7 +77,7 @@ impl PublicKey {
         let mut rest = rest;
         let (point, application) = rest().ok_or(KeyError::Malformed)?;
         let key = Self { blob: blob.to_vec(), point, application };
-        // Whether the point is on the curve shows only here.
+        // This checks that the point is on the curve.
         match &key.point {
             Point::Ed25519(point) => ed25519_dalek::VerifyingKey::from_bytes(point).map(drop).ok(),
             Point::P256(point) => p256::ecdsa::VerifyingKey::from_sec1_bytes(point).map(drop).ok(),

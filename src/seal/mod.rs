@@ -1,9 +1,9 @@
 //! Seals: a signed statement over all locks and the declaration, with a serial number.
 //!
-//! `<locks>/driftlock.seal` is the statement ([`Seal`]), `<locks>/driftlock.seal.sig` its signature by an SSH key, made by
-//! `ssh-keygen -Y sign -n driftlock` ([`Signature`]). Who may sign comes from a file of [allowed signers](Signers), which
-//! lies where an attacker who can write the locks can't write. [`verify`] takes the key from there, never from the
-//! signature. [`State`] remembers the last seal, so that an older one is refused.
+//! `<locks>/driftlock.seal` is the statement ([`Seal`]), `<locks>/driftlock.seal.sig` its signature by an SSH key, made
+//! by `ssh-keygen -Y sign -n driftlock` ([`Signature`]). Who may sign comes from a file of [allowed signers](Signers),
+//! which lies where an attacker who can write the locks can't write. [`verify`] takes the key from there, never from
+//! the signature. [`State`] remembers the last seal, so that an older one is refused.
 //!
 //! Nothing here reads a file or starts a program.
 
@@ -24,13 +24,13 @@ use jiff::Timestamp;
 
 use crate::digest::Sha256Digest;
 
-/// What signatures of seals are made for, so that one of something else is none of a seal.
+/// The namespace of signatures of seals. A signature for another purpose has another namespace.
 pub const NAMESPACE: &str = "driftlock";
 /// The seal, in the locks directory.
 pub const NAME: &str = "driftlock.seal";
 /// Its signature, in the locks directory.
 pub const SIGNATURE_NAME: &str = "driftlock.seal.sig";
-/// The largest seal that is read, in bytes: that of a hundred thousand locks.
+/// The largest seal that is read, in bytes: enough for a hundred thousand locks.
 pub const LIMIT: u64 = 32 << 20;
 /// The largest signature that is read, in bytes.
 pub const SIGNATURE_LIMIT: u64 = 64 << 10;
@@ -61,7 +61,7 @@ pub enum SealError {
 }
 
 impl Verified {
-    /// What the state of `--seal-state` has of this seal.
+    /// The state that `--seal-state` stores for this seal.
     #[must_use]
     pub const fn state(&self) -> State {
         State { serial: self.seal.serial, seal: self.digest }

@@ -47,7 +47,7 @@ enum Hash {
 pub enum SignatureError {
     #[error("it is not a signature as `ssh-keygen -Y sign` writes it")]
     Malformed,
-    #[error("it is of version {0} of the format, and only 1 is known")]
+    #[error("its format version is {0}, and only 1 is known")]
     Version(u32),
     #[error("its key can't be used: {0}")]
     Key(#[from] KeyError),
@@ -105,7 +105,7 @@ impl Signature {
         &self.claimed
     }
 
-    /// Its only form in a file.
+    /// The only valid encoding in a file.
     #[must_use]
     pub fn armored(&self) -> String {
         let base64 = BASE64.encode(&self.blob);

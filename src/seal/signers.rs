@@ -5,8 +5,8 @@
 //! ops@example.org namespaces="driftlock",valid-before="20271231Z" ssh-ed25519 AAAA… a comment
 //! ```
 //!
-//! What is not supported is an error, so that no rule of the file is passed over: certificate authorities, patterns of
-//! namespaces, types of keys that can't sign seals, and options that are not known.
+//! Everything that is not supported is an error, so that no rule of the file is ignored: certificate authorities, patterns
+//! of namespaces, types of keys that can't sign seals, and unknown options.
 
 use std::collections::HashMap;
 
@@ -22,18 +22,18 @@ use crate::path::{escaped, is_hazardous};
 /// The largest file of allowed signers that is read, in bytes.
 pub const LIMIT: u64 = 1 << 20;
 
-/// Those who may sign seals.
+/// The allowed signers.
 #[derive(Debug)]
 pub struct Signers {
     all: Vec<Signer>,
-    /// The places of each key in that list, by the bytes of the key.
+    /// For each key, by its bytes, the indices of its lines in that list.
     by_key: HashMap<Vec<u8>, Vec<usize>>,
 }
 
 /// One line of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signer {
-    /// As the file has them: `ops@example.org`, or several with commas.
+    /// The principals as in the file: `ops@example.org`, or several with commas.
     pub principals: String,
     pub key: PublicKey,
     /// Whether the key is for the namespace of seals.
@@ -56,31 +56,31 @@ pub enum SignersError {
 /// What is wrong with a line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    #[error("there is a control character or an invisible one in it")]
+    #[error("it contains a control character or an invisible one")]
     Control,
     #[error("the principals are malformed")]
     Principals,
-    #[error("there is no key in it")]
+    #[error("it has no key")]
     NoKey,
-    #[error("{0} is no option that is known here")]
+    #[error("the option {0} is unknown")]
     Option(String),
-    #[error("the option {0} is there twice")]
+    #[error("the option {0} occurs twice")]
     Twice(&'static str),
     #[error("the option {0} has no value in double quotes")]
     Unquoted(&'static str),
-    #[error("the options do not end in a blank")]
+    #[error("there is no blank after the options")]
     AfterOptions,
     #[error("certificate authorities are not supported")]
     CertAuthority,
-    #[error("{0:?} is no list of namespaces: names with commas between them are supported, and patterns are not")]
+    #[error("{0:?} is not a list of namespaces: only names, separated by commas, are supported, not patterns")]
     Namespaces(String),
-    #[error("{0:?} is no time: write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with a Z behind it for UTC")]
+    #[error("{0:?} is not a time: write YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, followed by Z for UTC")]
     Time(String),
     #[error("valid-before is not later than valid-after")]
     Never,
     #[error("the key is not Base64")]
     NotBase64,
-    #[error("the line says {said}, and the key is of type {is}")]
+    #[error("the line says {said}, but the key is of type {is}")]
     OtherType { said: String, is: &'static str },
     #[error("{0}")]
     Key(#[from] KeyError),
@@ -91,9 +91,9 @@ pub enum LineError {
 pub enum NotAllowed {
     #[error("it is not among the allowed signers")]
     Unknown,
-    #[error("the allowed signers have it for other namespaces than {NAMESPACE:?}")]
+    #[error("the allowed signers have it only for other namespaces than {NAMESPACE:?}")]
     OtherNamespace,
-    #[error("it is valid after {0} only")]
+    #[error("it is not valid before {0}")]
     NotYet(Timestamp),
     #[error("it was valid until {0}")]
     Expired(Timestamp),
@@ -120,11 +120,11 @@ impl Signers {
         if all.is_empty() { Err(SignersError::NoSigner) } else { Ok(Self { all, by_key }) }
     }
 
-    /// The signer with exactly this key, if it may sign seals at this time. If several lines have the key, one of them
-    /// has to allow it.
+    /// Finds the signer with this key, which must be allowed to sign seals at this time. If several lines have the key,
+    /// one of them must allow it.
     ///
     /// # Errors
-    /// Why none does.
+    /// No line allows it.
     pub fn find(&self, key: &PublicKey, at: Timestamp) -> Result<&Signer, NotAllowed> {
         let mut refused = NotAllowed::Unknown;
         for &place in self.by_key.get(key.blob()).into_iter().flatten() {
@@ -157,7 +157,7 @@ fn signer(line: &str, zone: &TimeZone) -> Result<Signer, LineError> {
     let (options, rest) = options(rest, zone)?;
     let mut words = rest.split([' ', '\t']).filter(|word| !word.is_empty());
     let (Some(said), Some(base64)) = (words.next(), words.next()) else { return Err(LineError::NoKey) };
-    // A type that is not known is told as such, however its key is written.
+    // Report an unknown type as such, even if the key is malformed.
     let blob = match BASE64.decode(base64.as_bytes()) {
         Ok(blob) => blob,
         Err(_) if is_type(said) => return Err(LineError::NotBase64),
@@ -188,7 +188,7 @@ fn principals(line: &str) -> Option<(&str, &str)> {
         Some(quoted) => quoted.split_once('"').filter(|(_, rest)| rest.starts_with([' ', '\t']))?,
         None => line.split_once([' ', '\t'])?,
     };
-    // A negated pattern excludes, and allows no one by itself.
+    // A negated pattern only excludes: alone, it allows nothing.
     let is_list = principals.split(',').all(|principal| !principal.trim().is_empty() && !principal.starts_with('!'));
     (is_list && !principals.contains('"')).then_some((principals, rest.trim_start_matches([' ', '\t'])))
 }
@@ -250,7 +250,7 @@ fn namespaces(list: &str) -> Result<bool, LineError> {
     Ok(list.split(',').any(|name| name == NAMESPACE))
 }
 
-/// A time as ssh-keygen(1) has it.
+/// Parses a time in the form of ssh-keygen(1).
 fn time(text: &str, zone: &TimeZone) -> Result<Timestamp, LineError> {
     let refused = || LineError::Time(text.to_owned());
     let (digits, zone) = match text.strip_suffix(['Z', 'z']) {

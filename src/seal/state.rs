@@ -30,9 +30,9 @@ pub struct StateError;
 /// A seal that is not the successor of the one that was seen last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rollback {
-    #[error("its serial is {serial}, and {seen} was seen before")]
+    #[error("its serial is {serial}, but {seen} was seen before")]
     Older { serial: u64, seen: u64 },
-    #[error("its serial is {serial}, and another seal with this serial was seen before")]
+    #[error("its serial is {serial}, but another seal with this serial was seen before")]
     Other { serial: u64 },
 }
 
@@ -56,7 +56,7 @@ impl State {
         if version == 1 && state.write() == bytes { Ok(state) } else { Err(StateError) }
     }
 
-    /// Its only form.
+    /// The only valid encoding.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let Self { serial, seal } = self;

@@ -57,7 +57,7 @@ fn a_kernel_that_is_none_or_that_the_cpu_lacks_is_refused() {
         (missing, format!("{KERNEL} names a kernel that this CPU does not have: {missing}\n")),
         (
             "fast\x1b[2J",
-            format!("{KERNEL} names no kernel: fast\\u{{1b}}[2J; there are {}\n", Kernel::NAMES.join(", ")),
+            format!("{KERNEL} is not the name of a kernel: fast\\u{{1b}}[2J; there are {}\n", Kernel::NAMES.join(", ")),
         ),
     ] {
         for command in [&["check"][..], &["lock"], &["hash", "."], &["collect", "--allow", "/"]] {

@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
-/// What is said of the command with this index.
+/// Encodes a message about the command with this index.
 pub(super) fn message(what: u8, index: u32, value: Option<i32>) -> Vec<u8> {
     let mut message = vec![what];
     message.extend_from_slice(&index.to_le_bytes());

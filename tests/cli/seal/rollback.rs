@@ -52,7 +52,7 @@ fn an_older_seal_is_refused_once_a_newer_one_was_seen() {
     put_back(&world, &old);
     world.write("m/a", "1");
     let found = check(&world, 2);
-    assert_eq!(found, ["the seal is refused: its serial is 1, and 2 was seen before, according to state/seal"]);
+    assert_eq!(found, ["the seal is refused: its serial is 1, but 2 was seen before, according to state/seal"]);
     assert_eq!(fs::read(world.path(STATE)).unwrap(), second);
     // Drift is told beside it.
     world.write("m/a", "3");
@@ -76,7 +76,7 @@ fn a_second_seal_with_the_same_serial_is_refused() {
     assert_eq!(
         found,
         [
-            "the seal is refused: its serial is 1, and another seal with this serial was seen before, according to state/seal"
+            "the seal is refused: its serial is 1, but another seal with this serial was seen before, according to state/seal"
         ]
     );
     // A higher one takes its place.

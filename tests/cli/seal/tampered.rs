@@ -116,7 +116,7 @@ const ROWS: &[Row] = &[
         "version 2 of signatures",
         |world| edit_signature(world, |bytes| replaced(&bytes, b"SSHSIG\0\0\0\x01", b"SSHSIG\0\0\0\x02")),
         2,
-        Some("driftlock.seal.sig is refused: it is of version 2 of the format"),
+        Some("driftlock.seal.sig is refused: its format version is 2"),
     ),
     (
         "another hash",
@@ -181,7 +181,7 @@ const ROWS: &[Row] = &[
         "a signed seal of version 2",
         |world| sign_other(world, |text| text.replace("_seal\": 1", "_seal\": 2")),
         2,
-        Some("driftlock.seal is refused: it is of version 2 of the format, and only 1 is known"),
+        Some("driftlock.seal is refused: its format version is 2, and only 1 is known"),
     ),
     // Who signs, and for what.
     (
@@ -247,13 +247,13 @@ const ROWS: &[Row] = &[
         "a key that is not valid yet",
         |world| allow_with(world, "valid-after=\"21000101Z\""),
         2,
-        Some("is refused: it is valid after 2100-01-01T00:00:00Z only"),
+        Some("is refused: it is not valid before 2100-01-01T00:00:00Z"),
     ),
     (
         "a key for git alone",
         |world| allow_with(world, "namespaces=\"git\""),
         2,
-        Some("is refused: the allowed signers have it for other namespaces"),
+        Some("is refused: the allowed signers have it only for other namespaces"),
     ),
     (
         "a key that is valid now",
@@ -272,13 +272,13 @@ const ROWS: &[Row] = &[
         "an unknown option",
         |world| allow_with(world, "verify-required"),
         2,
-        Some("the allowed signers allowed are refused: line 1: verify-required is no option that is known here"),
+        Some("the allowed signers allowed are refused: line 1: the option verify-required is unknown"),
     ),
     (
         "patterns of namespaces",
         |world| allow_with(world, "namespaces=\"drift*\""),
         2,
-        Some("the allowed signers allowed are refused: line 1: \"drift*\" is no list of namespaces"),
+        Some("the allowed signers allowed are refused: line 1: \"drift*\" is not a list of namespaces"),
     ),
     (
         "no signers at all",
@@ -290,13 +290,13 @@ const ROWS: &[Row] = &[
         "a line more that can't be read",
         |world| edit(world, "allowed", |text| text + "ops@example.org ssh-ed25519\n"),
         2,
-        Some("the allowed signers allowed are refused: line 2: there is no key in it"),
+        Some("the allowed signers allowed are refused: line 2: it has no key"),
     ),
     (
         "another type in front of the key",
         |world| edit(world, "allowed", |text| text.replace("ssh-ed25519", "ecdsa-sha2-nistp256")),
         2,
-        Some("line 1: the line says ecdsa-sha2-nistp256, and the key is of type ssh-ed25519"),
+        Some("line 1: the line says ecdsa-sha2-nistp256, but the key is of type ssh-ed25519"),
     ),
     // The locks.
     (

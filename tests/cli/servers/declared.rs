@@ -54,7 +54,7 @@ fn servers_that_can_not_be_are_refused_before_anything_runs() {
         (&["--server", ""], "`` is not a valid host"),
         (&["--server=-l@web"], "`-l` is not a valid user name"),
         (&["--server", "web", "--ssh-user", "a\nb"], "`a\\nb` is not a valid user name"),
-        (&["--server", "web", "--push-binary", "driftlock.toml"], "driftlock.toml is no 64-bit ELF program"),
+        (&["--server", "web", "--push-binary", "driftlock.toml"], "driftlock.toml is not a 64-bit ELF program"),
         (&["--server", "web", "--push-binary", "/nowhere/x"], "/nowhere/x could not be read"),
         (&["--server", "root@web", "--server", "web"], "there is another server web in this run"),
         (&["--server", "a@web", "--server", "b@web"], "--server b@web: there is another server web in this run"),
