@@ -9,6 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::{meanwhile, pairs};
 use crate::harness::{World, drift, the_check, unverified};
+use crate::machine;
 
 /// A file that takes so long to read (it is sparse, and hashed all the same) that what changes it again and again does
 /// so during every attempt, on a busy machine too.
@@ -144,21 +145,22 @@ fn row_20_path_longer_than_path_max() {
 #[test]
 fn row_27_very_many_tiny_files() {
     let world = World::new();
+    let (in_each, wide) = (machine::cases(100), machine::cases(10_000));
     for directory in 0..100 {
         fs::create_dir_all(world.root(format!("m{}/{directory}", directory % 10))).unwrap();
-        for file in 0..100 {
+        for file in 0..in_each {
             fs::write(world.root(format!("m{}/{directory}/{file}", directory % 10)), format!("{directory} {file}"))
                 .unwrap();
         }
     }
     // And one directory that is very large.
     fs::create_dir(world.root("wide")).unwrap();
-    for file in 0..10_000 {
+    for file in 0..wide {
         fs::write(world.root(format!("wide/{file}")), file.to_string()).unwrap();
     }
     world.lock();
     let report = world.check(0);
-    assert_eq!(the_check(&report)["counts"]["verified"], 10 + 100 + 10_000 + 1 + 10_000);
+    assert_eq!(the_check(&report)["counts"]["verified"], 10 + 100 + 100 * in_each + 1 + wide);
     // Every digest, against a program that is not ours.
     let expected = Command::new("sh")
         .args(["-c", "find . -type f -print0 | xargs -0 sha256sum | sed 's/  \\.\\//  /' | LC_ALL=C sort -k2"])
@@ -173,8 +175,8 @@ fn row_27_very_many_tiny_files() {
         .collect();
     ours.sort_by(|a, b| a[66..].cmp(&b[66..]));
     assert_eq!(ours.concat().as_bytes(), expected.stdout);
-    fs::write(world.root("wide/9999"), "x").unwrap();
-    assert_eq!(drift(&world.check(1)), pairs(&[("modified", "wide/9999")]));
+    fs::write(world.root("wide/3333"), "x").unwrap();
+    assert_eq!(drift(&world.check(1)), pairs(&[("modified", "wide/3333")]));
 }
 
 #[test]
