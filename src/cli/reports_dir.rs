@@ -116,7 +116,7 @@ fn write_host_files(folder: &Dir, run: &RunInfo, host: &HostReport) -> io::Resul
 }
 
 /// Writes both files of a report. After a power cut, the JSON is whole or missing. The text may be empty, but can be
-/// rendered again from the JSON. Syncing all of it took a third of a small check.
+/// rendered again from the JSON. Each sync waits for the disk.
 fn write_both(
     folder: &Dir,
     text: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
