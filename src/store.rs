@@ -1,9 +1,10 @@
 //! Writes files whole or not at all.
 //!
 //! The bytes go into `.<name>.tmp` in the same directory. That file is synced and renamed to the final name, and the
-//! directory is synced, unless [`Durability`] says otherwise. A crash leaves the old file or the new one. The temporary file has a fixed name, and the writer
-//! holds a kernel lock on it. So the next run reuses what a crash left, and two runs at once do not mix. The sandbox
-//! does not allow unlinking, so a failed write empties the temporary file and leaves it.
+//! directory is synced. A crash leaves the old file or the new one; [`Durability`] says what a power cut may leave of
+//! files that wait less for the disk. The temporary file has a fixed name, and the writer holds a kernel lock on it. So
+//! the next run reuses what a crash left, and two runs at once do not mix. The sandbox does not allow unlinking, so a
+//! failed write empties the temporary file and leaves it.
 //!
 //! In a sticky directory, another user could create a file with the temporary name, to own our file. So a file of
 //! another user is left alone, and a random name is used instead. A user who may read the file may also lock it; after
@@ -50,8 +51,21 @@ pub type Out<'a> = BufWriter<&'a File>;
 /// Those of the file system, or of `write`; the old file is then untouched. [`io::ErrorKind::WouldBlock`] if another
 /// run is writing the same file. [`NotSynced`] inside an error says that the new file is in place.
 pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
-    let mode = (Access::of(dir, name), Durability::Full, PATIENCE);
-    write_and_rename(dir, name, mode, write, |temporary| dir.rename(temporary, dir, name))
+    replace_with(dir, name, Durability::Full, write)
+}
+
+/// [`replace`] with another [`Durability`].
+///
+/// # Errors
+/// Those of [`replace`].
+pub fn replace_with(
+    dir: &Dir,
+    name: &str,
+    durability: Durability,
+    write: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let manner = Manner { access: Access::of(dir, name), durability, patience: PATIENCE };
+    write_and_rename(dir, name, manner, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// [`replace`] for a private file: only its owner can read or write it, for any umask. Does not wait for
@@ -60,8 +74,8 @@ pub fn replace(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Re
 /// # Errors
 /// Those of [`replace`].
 pub fn replace_private(dir: &Dir, name: &str, write: impl FnOnce(&mut Out<'_>) -> io::Result<()>) -> io::Result<()> {
-    let mode = (Access::PRIVATE, Durability::Full, Duration::ZERO);
-    write_and_rename(dir, name, mode, write, |temporary| dir.rename(temporary, dir, name))
+    let manner = Manner { access: Access::PRIVATE, durability: Durability::Full, patience: Duration::ZERO };
+    write_and_rename(dir, name, manner, write, |temporary| dir.rename(temporary, dir, name))
 }
 
 /// Writes a file that must not exist yet.
@@ -72,7 +86,7 @@ pub fn create_new(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
     write_and_rename(
         dir,
         name,
-        (Access::SHARED, Durability::Full, PATIENCE),
+        Manner { access: Access::SHARED, durability: Durability::Full, patience: PATIENCE },
         |out| out.write_all(bytes),
         |temporary| match rustix::fs::renameat_with(dir.as_fd(), temporary, dir.as_fd(), name, RenameFlags::NOREPLACE) {
             // Some file systems do not support this flag; then a check before the rename must do.
@@ -89,10 +103,18 @@ pub fn temporary(name: &str) -> String {
     format!(".{name}.tmp")
 }
 
+/// How a file is written.
+struct Manner {
+    access: Access,
+    durability: Durability,
+    /// How long to wait for another run that writes the same file.
+    patience: Duration,
+}
+
 fn write_and_rename(
     dir: &Dir,
     name: &str,
-    (access, durability, patience): (Access, Durability, Duration),
+    Manner { access, durability, patience }: Manner,
     write: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
     rename: impl FnOnce(&str) -> io::Result<()>,
 ) -> io::Result<()> {
@@ -123,21 +145,7 @@ fn write_and_rename(
 /// # Errors
 /// Those of the file system.
 pub fn create(dir: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
-    create_with(dir, name, Durability::Full, |out| out.write_all(bytes))
-}
-
-/// [`create`] with another [`Durability`].
-///
-/// # Errors
-/// Those of the file system, or of `write`.
-pub fn create_with(
-    dir: &Dir,
-    name: &str,
-    durability: Durability,
-    write: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
-) -> io::Result<()> {
-    let mode = (Access::SHARED, durability, PATIENCE);
-    write_and_rename(dir, name, mode, write, |temporary| dir.rename(temporary, dir, name))
+    replace(dir, name, |out| out.write_all(bytes))
 }
 
 /// Syncs a directory, so that the names in it are on the disk.

@@ -122,6 +122,6 @@ fn write_both(
     text: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
     json: impl FnOnce(&mut Out<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    store::create_with(folder, report::TEXT_NAME, Durability::Nothing, text)?;
-    store::create_with(folder, report::JSON_NAME, Durability::Whole, json)
+    store::replace_with(folder, report::TEXT_NAME, Durability::Nothing, text)?;
+    store::replace_with(folder, report::JSON_NAME, Durability::Whole, json)
 }

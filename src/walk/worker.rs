@@ -68,7 +68,7 @@ pub fn work(run: &Run<'_>, number: usize, start_late: Option<&dyn Fn()>) -> Vec<
     let notes = run.tasks.iter().map(matched).collect();
     let state = &*run.states[number];
     let (buffer, name) = (Vec::new(), Vec::new());
-    let test = CacheTest::new(start_late);
+    let test = CacheTest::new(start_late.filter(|_| run.workers < run.states.len()));
     let mut worker = Worker { run, number, state, notes, test, batch: None, recent: None, long: false, buffer, name };
     while let Some(work) = run.queue.take() {
         let mut first = match work {
@@ -281,6 +281,7 @@ impl Worker<'_> {
                     return Some(hash::FileToHash { tag: HashTag::of(slot), file, status, repeated: false });
                 }
                 Ok((file, status)) => {
+                    self.test.opened(&file);
                     let file = OpenFile {
                         file,
                         status,

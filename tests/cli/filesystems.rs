@@ -52,11 +52,19 @@ mount -t ext4 -o loop cold.img root
 cp -a source/. root
 rmdir root/lost+found
 "$1" lock
-for round in cold warm given; do
+forget() { umount root; mount -t ext4 -o loop cold.img root; }
+for round in cold warm given linked; do
     threads=
     case $round in
-        cold) umount root; mount -t ext4 -o loop cold.img root ;;
-        given) umount root; mount -t ext4 -o loop cold.img root; threads='--threads 2' ;;
+        cold) forget ;;
+        given) forget; threads='--threads 2' ;;
+        # Each file has two names.
+        linked)
+            mkdir root/n
+            find root -mindepth 1 -maxdepth 1 ! -name n -exec cp -al {} root/n/ \;
+            [ -z "$(find root -type f -links 1)" ]
+            "$1" lock
+            forget ;;
     esac
     strace -f -e trace=clone -e status=successful -o $round "$1" check --no-report $threads
 done
@@ -144,12 +152,14 @@ fn a_cold_cache_is_read_by_more_threads() {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", COLD, "sh", env!("CARGO_BIN_EXE_driftlock")]);
     let stdout = world.command(command).code(0).stdout();
-    assert_eq!(stdout.matches("OVERALL: PASS").count(), 3, "{stdout}");
+    assert_eq!(stdout.matches("OVERALL: PASS").count(), 4, "{stdout}");
     let threads = |round: &str| fs::read_to_string(world.path(round)).unwrap().matches("clone(").count();
-    let (cold, warm, given) = (threads("cold"), threads("warm"), threads("given"));
+    let (cold, warm, given, linked) = (threads("cold"), threads("warm"), threads("given"), threads("linked"));
     let cores = std::thread::available_parallelism().unwrap().get();
     // Besides the walk, a run has a thread or two.
     assert!(warm <= cores + 2, "{warm} threads with a warm cache on {cores} cores");
-    assert!(cold >= 30.max(cores), "{cold} threads with a cold cache");
+    for cold in [cold, linked] {
+        assert!(cold >= 30.max(cores), "{cold} threads with a cold cache");
+    }
     assert!(given <= 4, "{given} threads where two were asked for");
 }

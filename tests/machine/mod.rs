@@ -194,23 +194,19 @@ pub fn strace() -> Has {
 /// Python with the module `jsonschema`.
 pub fn jsonschema() -> Has {
     static TRIED: OnceLock<Has> = OnceLock::new();
-    let attempt = || {
-        program("python3")?;
-        let tried = run("python3", &["-c", "import jsonschema"]);
-        tried.map_err(|_| "python3 has no jsonschema (Debian: python3-jsonschema)".to_owned())
-    };
-    TRIED.get_or_init(attempt).clone()
+    TRIED.get_or_init(|| python_module("jsonschema")).clone()
 }
 
 /// Python with the module `yaml`.
 pub fn yaml() -> Has {
     static TRIED: OnceLock<Has> = OnceLock::new();
-    let attempt = || {
-        program("python3")?;
-        let tried = run("python3", &["-c", "import yaml"]);
-        tried.map_err(|_| "python3 has no yaml (Debian: python3-yaml)".to_owned())
-    };
-    TRIED.get_or_init(attempt).clone()
+    TRIED.get_or_init(|| python_module("yaml")).clone()
+}
+
+fn python_module(name: &str) -> Has {
+    program("python3")?;
+    let tried = run("python3", &["-c", &format!("import {name}")]);
+    tried.map_err(|_| format!("python3 has no {name} (Debian: python3-{name})"))
 }
 
 /// A new time namespace, in which a program sees another clock.
