@@ -115,9 +115,27 @@ pub fn not_checked(world: &World, code: i32, expected: &[&str]) {
 /// The binary under `strace` with these options, in a world. The trace, if any, goes to the file `trace` in it.
 pub fn strace<'a>(world: &'a World, options: &[&str], arguments: &[&str]) -> Run<'a> {
     let mut command = Command::new("strace");
-    command.args(["-f", "-o"]).arg(world.path("trace")).args(options).arg("--");
-    command.arg(env!("CARGO_BIN_EXE_driftlock")).args(arguments);
+    command.args(["-f", "-o"]).arg(world.path("trace")).args(options);
+    // A call that is injected is the only one to be written down: that is most of the time otherwise.
+    if let Some(calls) = options.iter().find_map(|option| option.strip_prefix("inject=")?.split(':').next()) {
+        command.arg("-e").arg(format!("trace={calls}"));
+    }
+    command.arg("--").arg(env!("CARGO_BIN_EXE_driftlock")).args(arguments);
     world.command(command)
+}
+
+/// The files of a directory in a world, by name, and what is below: the same if a later run finds the same.
+pub fn contents(world: &World, directory: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    fn below(directory: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+        let Ok(entries) = fs::read_dir(directory) else { return };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() { below(&path, found) } else { found.push((path.clone(), fs::read(&path).unwrap())) }
+        }
+    }
+    let mut found = Vec::new();
+    below(&world.path(directory), &mut found);
+    found.sort();
+    found
 }
 
 /// A shell script in a world, with the binary as `$DRIFTLOCK`.
