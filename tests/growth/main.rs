@@ -66,7 +66,7 @@ pub struct Case {
 }
 
 /// About so many bytes are in the small input.
-const SIZE: usize = 16 << 10;
+const SIZE: usize = 12 << 10;
 
 impl Case {
     pub fn new(name: impl Into<String>, make: impl Fn(usize) -> Input + 'static) -> Self {
