@@ -206,6 +206,32 @@ fn a_report_that_was_read_is_written_the_same() {
     }
 }
 
+/// The number of the schema is the same, so what it said then is still read: nobody asked for a seal.
+#[test]
+fn a_report_from_before_there_were_seals_is_read() {
+    // Written by that version.
+    let old = include_bytes!("before_seals.json");
+    let report = read(old).unwrap();
+    assert_eq!((report.exit_code(), report.hosts[0].seal.is_none()), (1, true));
+    let mut again = value(&report);
+    assert_eq!(again.as_object_mut().unwrap().remove("seal"), Some(Value::Null));
+    assert_eq!(again, serde_json::from_slice::<Value>(old).unwrap());
+    let mut several = value(&samples::fleets().into_iter().next().unwrap().1);
+    for server in several["servers"].as_array_mut().unwrap() {
+        assert!(server.as_object_mut().unwrap().remove("seal").is_some());
+    }
+    assert!(read(several.to_string().as_bytes()).unwrap().hosts.iter().all(|host| host.seal.is_none()));
+    // A seal that was taken out of a report leaves its check.
+    let sealed: Vec<_> = samples::all().into_iter().filter(|(_, report)| report.hosts[0].seal.is_some()).collect();
+    assert!(!sealed.is_empty());
+    for (name, report) in sealed {
+        let mut report = value(&report);
+        report.as_object_mut().unwrap().remove("seal");
+        let error = read(report.to_string().as_bytes()).map(|_| ()).expect_err(name);
+        assert!(matches!(error, ReportError::Inconsistent { .. }), "{name}: {error}");
+    }
+}
+
 #[test]
 fn details_changed_by_hand_are_refused() {
     for check in 0..3 {

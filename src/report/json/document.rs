@@ -39,7 +39,7 @@ pub(super) struct Document<'a> {
     pub server: Option<Server>,
     #[serde(deserialize_with = "Option::deserialize")]
     pub window: Option<Window>,
-    #[serde(deserialize_with = "Option::deserialize")]
+    // Reports from before there were seals lack it.
     pub seal: Option<SealItem>,
     pub sandbox: Enforced,
     pub checks: Vec<Check<'a>>,
