@@ -191,7 +191,7 @@ impl StateFile {
         let Directory { dir, .. } = self.directory.as_ref().map_err(Clone::clone)?;
         let last = self.last(dir)?;
         if let Some(last) = &last {
-            last.admits(seal).map_err(|rollback| self.rolled_back(rollback))?;
+            last.admits(seal).map_err(|rollback| self.rolled_back(rollback, last, seal))?;
         }
         if !holds || last.as_ref() == Some(seal) {
             return Ok(());
@@ -206,18 +206,27 @@ impl StateFile {
                 None => out.write_all(&seal.write()),
             }
         });
-        if let Some(Err(rollback)) = newer.map(|now| now.admits(seal)) {
-            return Err(self.rolled_back(rollback));
+        if let Some(now) = newer
+            && let Err(rollback) = now.admits(seal)
+        {
+            return Err(self.rolled_back(rollback, &now, seal));
         }
         written.map_err(|error| not_written(&format!("the state of seals {}", shown(&self.path)), &error))
     }
 
-    fn rolled_back(&self, rollback: Rollback) -> Error {
+    fn rolled_back(&self, rollback: Rollback, last: &State, seal: &State) -> Error {
+        let help = "find out who put back an old seal or made a second one, and restore the newest from git; if that is \
+                    what you want, seal the locks again";
+        let path = shown(&self.path);
+        if last.declaration == seal.declaration {
+            return Error::new(ErrorKind::Seal, format!("the seal is refused: {rollback}, according to {path}"), help);
+        }
         Error::new(
             ErrorKind::Seal,
-            format!("the seal is refused: {rollback}, according to {}", shown(&self.path)),
-            "find out who put back an old seal or made a second one, and restore the newest from git; if that is what you \
-             want, seal the locks again",
+            format!("the seal is refused: {rollback}, for another declaration, according to {path}"),
+            format!(
+                "if that file is also the state of another baseline, name one for each with --seal-state; if not, {help}"
+            ),
         )
     }
 

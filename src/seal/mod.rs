@@ -64,7 +64,7 @@ impl Verified {
     /// The state that `--seal-state` stores for this seal.
     #[must_use]
     pub const fn state(&self) -> State {
-        State { serial: self.seal.serial, seal: self.digest }
+        State { serial: self.seal.serial, declaration: self.seal.declaration, seal: self.digest }
     }
 }
 

@@ -4,6 +4,7 @@
 //! {
 //! "driftlock_seal_state": 1,
 //! "serial": 12,
+//! "declaration": "sha256-<base64>",
 //! "seal": "sha256-<base64>"
 //! }
 //! ```
@@ -15,10 +16,12 @@ use crate::digest::Sha256Digest;
 /// The largest state that is read, in bytes: more than any that is written.
 pub const LIMIT: u64 = 4 << 10;
 
-/// The highest serial number that was seen, and the digest of its seal.
+/// The highest serial number that was seen, the declaration that its seal has, and the digest of that seal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     pub serial: u64,
+    /// Only for messages: a declaration may change from seal to seal.
+    pub declaration: Sha256Digest,
     pub seal: Sha256Digest,
 }
 
@@ -42,6 +45,7 @@ struct Raw {
     #[serde(rename = "driftlock_seal_state")]
     version: u64,
     serial: u64,
+    declaration: String,
     seal: String,
 }
 
@@ -51,17 +55,21 @@ impl State {
     /// # Errors
     /// Any bytes that [`write`](Self::write) would not have written.
     pub fn parse(bytes: &[u8]) -> Result<Self, StateError> {
-        let Raw { version, serial, seal } = serde_json::from_slice(bytes).map_err(|_| StateError)?;
-        let state = Self { serial, seal: Sha256Digest::from_sri(&seal).ok_or(StateError)? };
+        let Raw { version, serial, declaration, seal } = serde_json::from_slice(bytes).map_err(|_| StateError)?;
+        let digest = |sri: &str| Sha256Digest::from_sri(sri).ok_or(StateError);
+        let state = Self { serial, declaration: digest(&declaration)?, seal: digest(&seal)? };
         if version == 1 && state.write() == bytes { Ok(state) } else { Err(StateError) }
     }
 
     /// The only valid encoding.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
-        let Self { serial, seal } = self;
-        format!("{{\n\"driftlock_seal_state\": 1,\n\"serial\": {serial},\n\"seal\": \"{}\"\n}}\n", seal.sri())
-            .into_bytes()
+        let Self { serial, declaration, seal } = self;
+        let (declaration, seal) = (declaration.sri(), seal.sri());
+        format!(
+            "{{\n\"driftlock_seal_state\": 1,\n\"serial\": {serial},\n\"declaration\": \"{declaration}\",\n\"seal\": \"{seal}\"\n}}\n"
+        )
+        .into_bytes()
     }
 
     /// Makes sure that a seal is this one or a later one.
@@ -85,17 +93,24 @@ mod tests {
     use super::*;
 
     fn state(serial: u64, byte: u8) -> State {
-        State { serial, seal: Sha256Digest([byte; 32]) }
+        State { serial, declaration: Sha256Digest([2; 32]), seal: Sha256Digest([byte; 32]) }
     }
 
     #[test]
     fn the_bytes_are_these_and_no_others() {
-        let text = "{\n\"driftlock_seal_state\": 1,\n\"serial\": 12,\n\"seal\": \"sha256-AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\"\n}\n";
+        let text = "{\n\"driftlock_seal_state\": 1,\n\"serial\": 12,\n\"declaration\": \"sha256-AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\",\n\"seal\": \"sha256-AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\"\n}\n";
         assert_eq!(state(12, 1).write(), text.as_bytes());
         assert_eq!(State::parse(text.as_bytes()), Ok(state(12, 1)));
-        for (from, to) in
-            [("1,", "2,"), ("12", "012"), ("12", "-1"), ("AQE=", "AQF="), ("\n}", "}"), ("12", "12,\n\"serial\": 12")]
-        {
+        for (from, to) in [
+            ("1,", "2,"),
+            ("12", "012"),
+            ("12", "-1"),
+            ("AQE=", "AQF="),
+            ("AgI=", "AgJ="),
+            ("declaration", "declared"),
+            ("\n}", "}"),
+            ("12", "12,\n\"serial\": 12"),
+        ] {
             assert_eq!(State::parse(text.replacen(from, to, 1).as_bytes()), Err(StateError), "{from} → {to}");
         }
         for end in 0..text.len() {

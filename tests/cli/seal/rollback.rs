@@ -37,7 +37,11 @@ fn an_older_seal_is_refused_once_a_newer_one_was_seen() {
     let world = remembering();
     assert!(check(&world, 0).is_empty());
     let first = fs::read_to_string(world.path(STATE)).unwrap();
-    assert!(first.starts_with("{\n\"driftlock_seal_state\": 1,\n\"serial\": 1,\n\"seal\": \"sha256-"), "{first}");
+    let declaration = super::scene::sealed(&world)["declaration"].clone();
+    let start = format!(
+        "{{\n\"driftlock_seal_state\": 1,\n\"serial\": 1,\n\"declaration\": {declaration},\n\"seal\": \"sha256-"
+    );
+    assert!(first.starts_with(&start), "{first}");
     let old = baseline(&world);
     // A run that sees nothing new writes nothing.
     let before = snapshot(&world, &["state"]);
@@ -115,6 +119,54 @@ fn a_seal_of_other_locks_is_not_remembered() {
     assert_eq!(snapshot(&world, &["state"]), before);
     put_back(&world, &good);
     assert!(check(&world, 0).is_empty());
+}
+
+/// Two baselines with one state: nothing is let through, and the message says whose state it may be.
+#[needs("ssh-keygen")]
+fn a_state_of_another_baseline_is_told() {
+    let world = remembering();
+    fs::create_dir(world.path("other")).unwrap();
+    fs::write(world.path("other/driftlock.toml"), crate::harness::TREES.replace("\"root\"", "\"../root\"")).unwrap();
+    let other = ["--config", "other/driftlock.toml"];
+    world.driftlock([&["lock"], &other[..]].concat()).code(0);
+    let seal_with = |serial: &str, config: &[&str]| {
+        world.driftlock([&["seal", "--key", "key", "--serial", serial], config].concat()).code(0);
+    };
+    let check = |state: &str, config: &[&str], code| {
+        let arguments = [&["--seal", "allowed", "--seal-state", state, "--no-report"], config].concat();
+        let (report, found) = verdict(&world, &arguments, code);
+        (found, report["seal"]["troubles"][0]["remedy"].as_str().unwrap_or_default().to_owned())
+    };
+    let mine: &[&str] = &[];
+    seal_with("5", mine);
+    seal_with("3", &other);
+    assert_eq!(check(STATE, mine, 0).0, [""; 0]);
+    let (found, remedy) = check(STATE, &other, 2);
+    let expected =
+        "the seal is refused: its serial is 3, but 5 was seen before, for another declaration, according to state/seal";
+    assert_eq!(found, [expected]);
+    says(
+        &remedy,
+        &[
+            "if that file is also the state of another baseline, name one for each with --seal-state; if not, find out who",
+        ],
+    );
+    // The same serial by chance.
+    seal_with("5", &other);
+    let (found, remedy) = check(STATE, &other, 2);
+    let expected = "the seal is refused: its serial is 5, but another seal with this serial was seen before, for another \
+                    declaration, according to state/seal";
+    assert_eq!(found, [expected]);
+    says(&remedy, &["name one for each with --seal-state"]);
+    // A higher one is a successor as far as anyone can tell. Then the first one is refused, and not let through.
+    seal_with("7", &other);
+    assert_eq!(check(STATE, &other, 0).0, [""; 0]);
+    seal_with("6", mine);
+    let (found, _) = check(STATE, mine, 2);
+    says(&found[0], &["its serial is 6, but 7 was seen before, for another declaration, according to state/seal"]);
+    // With one for each, both hold.
+    assert_eq!(check("state/mine", mine, 0).0, [""; 0]);
+    assert_eq!(check("state/other", &other, 0).0, [""; 0]);
 }
 
 #[needs("ssh-keygen")]
