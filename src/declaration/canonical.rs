@@ -115,12 +115,13 @@ fn compose(compose: &ComposeFiles) -> Vec<u8> {
 }
 
 fn server(server: &Server, known: &[Check]) -> Vec<u8> {
-    // Which key opens the door changes nothing of what is behind it. What groups name stands with the groups: once,
-    // however many servers they have.
-    let Server { name: _, host, user, key: _, port, roots, checks, group_checks: _ } = server;
+    // A server's `authorized_keys` may run another command for another key. What groups name stands with the groups:
+    // once, however many servers they have.
+    let Server { name: _, host, user, key, port, roots, checks, group_checks: _ } = server;
     object([
         ("host", string(host)),
         ("user", user.as_deref().map_or_else(null, string)),
+        ("key", key.as_deref().map_or_else(null, path)),
         ("port", port.map_or_else(null, |port| port.to_string().into_bytes())),
         ("roots", map(roots.iter().map(|(check, root)| (check.clone(), path(root))))),
         ("checks", named(checks.as_deref(), known)),
@@ -207,7 +208,9 @@ mod tests {
             )
         };
         let server = |host: &str, checks: &str| {
-            format!("{{\"checks\":{checks},\"host\":\"{host}\",\"port\":null,\"roots\":{{}},\"user\":null}}")
+            format!(
+                "{{\"checks\":{checks},\"host\":\"{host}\",\"key\":null,\"port\":null,\"roots\":{{}},\"user\":null}}"
+            )
         };
         let expected = format!(
             "{{\"checks\":{{\"a\":{},\"b\":{}}},\"driftlock_declaration\":1,\"groups\":{{\"g\":{{\"checks\":null,\"servers\":[\"v\",\"w\"]}}}},\
@@ -223,7 +226,7 @@ mod tests {
     #[test]
     fn comments_blanks_the_order_of_keys_and_the_format_of_the_file_do_not_count() {
         let same = "# a comment\nreports = \"elsewhere\"\nlocks   =   \"m\"\n\n[group.g]\nservers = [\"v\", \"w\"]\n\
-                    [server.v]\nhost = \"v\"\nkey = \"k\"\n[server.w]\nchecks = [\"b\"]\nhost = \"w.example.org\"\n\
+                    [server.v]\nhost = \"v\"\n[server.w]\nchecks = [\"b\"]\nhost = \"w.example.org\"\n\
                     [check.b]\nroot = \"s\"\nkind = \"trees\"\nstrict = false\n[check.a]\nroot = \"r\"\nreference = \"o\"\n\
                     include = [\n  \"x\", # one\n]\nkind = \"files\"\n";
         assert_eq!(declaration(same).canonical(), declaration(BOTH).canonical());
@@ -276,6 +279,7 @@ mod tests {
             ),
             ("host = \"v\"", "host = \"u\""),
             ("host = \"v\"", "host = \"v\"\nuser = \"u\""),
+            ("host = \"v\"", "host = \"v\"\nkey = \"k\""),
             ("host = \"v\"", "host = \"v\"\nport = 23"),
             ("host = \"v\"", "host = \"v\"\nroots = { a = \"/a\" }"),
             ("host = \"v\"", "host = \"v\"\nchecks = [\"a\"]"),

@@ -8,7 +8,7 @@ use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
 use super::{Check, DeclarationError, Group, Problem, Server};
 
-const KEYS: &[&str] = &["servers", "checks"];
+pub(super) const KEYS: &[&str] = &["servers", "checks"];
 
 /// The checks of a declaration, and the index of each by its name.
 #[derive(Clone, Copy)]

@@ -24,7 +24,7 @@ mod value;
 pub use error::{DeclarationError, Problem};
 pub use matched::Matched;
 pub use selection::Selection;
-pub use server::user;
+pub use server::{can_name_server, user};
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;

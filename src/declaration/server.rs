@@ -9,7 +9,7 @@ use super::source::{Source, dotted};
 use super::value::{Data, Key, Value};
 use super::{DeclarationError, Problem, Server};
 
-const KEYS: &[&str] = &["host", "user", "key", "port", "roots", "checks"];
+pub(super) const KEYS: &[&str] = &["host", "user", "key", "port", "roots", "checks"];
 
 /// Longer than any DNS name.
 const LONGEST_HOST: usize = 255;
@@ -89,13 +89,16 @@ fn host(host: &str) -> Result<String, Problem> {
     {
         return Err(Problem::HostWithPort { host: name.to_owned(), port: port.to_owned() });
     }
-    let fits = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:%".contains(&byte));
-    let starts = host.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || b":_".contains(&byte));
-    if fits && starts && host.len() <= LONGEST_HOST {
-        Ok(host.to_owned())
-    } else {
-        Err(Problem::Host { host: host.to_owned() })
-    }
+    if can_name_server(host) { Ok(host.to_owned()) } else { Err(Problem::Host { host: host.to_owned() }) }
+}
+
+/// Whether a server can have this name, and so its locks a folder of this name. A declared one has a stricter name; one
+/// from the command line has its host's.
+#[must_use]
+pub fn can_name_server(name: &str) -> bool {
+    let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:%".contains(&byte));
+    let starts = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || b":_".contains(&byte));
+    fits && starts && name.len() <= LONGEST_HOST
 }
 
 /// A user name that ssh accepts and no shell interprets.

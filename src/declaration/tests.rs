@@ -2,6 +2,7 @@
 
 mod groups;
 mod names;
+mod sealed;
 mod servers;
 mod syntax;
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::manifest::{AttributeSet, Kind};
 
-const TOP_KEYS: &[&str] = &["locks", "reports", "reports_keep", "check", "server", "group"];
+pub(super) const TOP_KEYS: &[&str] = &["locks", "reports", "reports_keep", "check", "server", "group"];
 pub(super) const CHECK_KEYS: &[&str] = &[
     "kind",
     "root",
@@ -216,7 +216,7 @@ fn keys(section: Section<'_>, kind: Option<Kind>) -> Result<(), DeclarationError
     section.only(known)
 }
 
-const fn keys_of(kind: Kind) -> &'static [&'static str] {
+pub(super) const fn keys_of(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Files | Kind::Trees => CHECK_KEYS,
         Kind::Containers => CONTAINERS_KEYS,

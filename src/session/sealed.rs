@@ -1,6 +1,7 @@
 //! Every lock file in the locks directory, for seals.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
 
@@ -9,10 +10,11 @@ use cap_std::fs::Dir;
 use super::{OpenCheck, Run, Session, projects};
 use crate::baseline::{self, LockReads, LockSource};
 use crate::capability::{Declared, raw, shown};
+use crate::declaration;
 use crate::digest::Sha256Digest;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::{Entries as _, LockError};
-use crate::path::escaped;
+use crate::path::{self, escaped};
 use crate::seal::{Files, Seal};
 
 /// The most locks that differ from the seal to name; the last message counts the others.
@@ -25,30 +27,56 @@ const HASHED_LIMIT: u64 = 4 << 30;
 /// The endings of the names of lock files, including those of the old scripts.
 const ENDINGS: [&[u8]; 3] = [b".lock.json", b".lock.txt", b".hash.txt"];
 
-/// The paths of all lock files below the locks directory, sorted: those in it, and those in the folders of servers.
-///
-/// # Errors
-/// A directory can't be listed.
-pub fn lock_files(locks: &Dir) -> io::Result<BTreeSet<Vec<u8>>> {
-    let is_lock = |name: &[u8]| ENDINGS.iter().any(|ending| name.ends_with(ending));
-    let mut found = BTreeSet::new();
-    for entry in locks.entries()? {
-        let name = entry?.file_name();
-        // As in a check, links are followed, but not out of the directory.
-        if locks.metadata(&name).is_ok_and(|status| status.is_dir()) {
-            for below in locks.open_dir(&name)?.entries()? {
-                let below = below?.file_name().into_vec();
-                if is_lock(&below) {
-                    found.insert([name.as_encoded_bytes(), b"/", &below].concat());
-                }
+/// The lock files below the locks directory: those in it, and those in the folders of servers.
+#[derive(Debug, Default)]
+struct LockFiles {
+    /// Their paths, sorted.
+    found: BTreeSet<Vec<u8>>,
+    /// The folders that could not be listed, sorted, each with the reason.
+    unlisted: BTreeMap<Vec<u8>, io::Error>,
+}
+
+impl LockFiles {
+    /// Lists them. A folder counts if a server can have its name, whoever may read it: driftlock looks for locks in no
+    /// other, such as `lost+found`.
+    ///
+    /// # Errors
+    /// The locks directory itself can't be listed.
+    fn below(locks: &Dir) -> io::Result<Self> {
+        let is_lock = |name: &[u8]| ENDINGS.iter().any(|ending| name.ends_with(ending));
+        let mut files = Self::default();
+        for entry in locks.entries()? {
+            let name = entry?.file_name();
+            // As in a check, links are followed, but not out of the directory.
+            let is_folder = || locks.metadata(&name).is_ok_and(|status| status.is_dir());
+            if name.to_str().is_some_and(declaration::can_name_server)
+                && is_folder()
+                && let Err(error) = files.add_folder(locks, &name, is_lock)
+            {
+                files.unlisted.insert(name.clone().into_vec(), error);
+            }
+            let name = name.into_vec();
+            if is_lock(&name) {
+                files.found.insert(name);
             }
         }
-        let name = name.into_vec();
-        if is_lock(&name) {
-            found.insert(name);
-        }
+        Ok(files)
     }
-    Ok(found)
+
+    fn add_folder(&mut self, locks: &Dir, folder: &OsStr, is_lock: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+        for below in locks.open_dir(folder)?.entries()? {
+            let below = below?.file_name().into_vec();
+            if is_lock(&below) {
+                self.found.insert([folder.as_encoded_bytes(), b"/", &below].concat());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a path lies in a folder that could not be listed.
+    fn is_in_unlisted(&self, path: &str) -> bool {
+        path.split_once('/').is_some_and(|(folder, _)| self.unlisted.contains_key(folder.as_bytes()))
+    }
 }
 
 /// Reads a file of the locks directory; `None` if it is missing.
@@ -72,7 +100,7 @@ impl Run {
     #[must_use]
     pub fn shown_in_locks(&self, path: &[u8]) -> String {
         let locks = raw(&self.session.declared.declaration.locks);
-        escaped(&crate::path::joined(&locks, path)).to_string()
+        escaped(&path::joined(&locks, path)).to_string()
     }
 
     /// The seal of the present locks and declaration. Reads each lock in full, as `check` does.
@@ -82,13 +110,10 @@ impl Run {
     /// can't be read.
     pub fn to_be_sealed(&self, serial: u64) -> Result<Seal, Error> {
         let Some(locks) = self.locks() else { return Err(self.nothing_to_seal()) };
-        let found = lock_files(locks).map_err(|error| {
-            Error::new(
-                ErrorKind::Seal,
-                format!("the locks directory {} could not be listed: {error}", self.shown_in_locks(b".")),
-                "check its permissions, and those of the directories in it",
-            )
-        })?;
+        let LockFiles { found, unlisted } = LockFiles::below(locks).map_err(|error| self.unlisted(&error))?;
+        if let Some((folder, error)) = unlisted.first_key_value() {
+            return Err(self.unlisted_folder(folder, error));
+        }
         if found.is_empty() {
             return Err(self.nothing_to_seal());
         }
@@ -162,25 +187,24 @@ impl Run {
                 )
             });
         }
-        let unlisted = |error: io::Error| {
-            let problem = format!("the locks directory {} could not be listed: {error}", self.shown_in_locks(b"."));
-            Error::new(ErrorKind::Seal, problem, "check its permissions, and those of the directories in it")
-        };
-        let mut found = match self.locks().map_or_else(|| Ok(BTreeSet::new()), lock_files) {
-            Ok(found) => found,
+        let mut files = match self.locks().map_or_else(|| Ok(LockFiles::default()), LockFiles::below) {
+            Ok(files) => files,
             Err(error) => {
-                told.add(|| unlisted(error));
+                told.add(|| self.unlisted(&error));
                 return told.troubles();
             }
         };
+        for (folder, error) in &files.unlisted {
+            told.add(|| self.unlisted_folder(folder, error));
+        }
         let mut read: HashMap<String, Vec<Sha256Digest>> = HashMap::new();
         for (path, digest) in self.session.lock_reads.iter().flat_map(LockReads::all) {
             // A lock that this run has read may be gone by now.
-            found.insert(path.clone().into_bytes());
+            files.found.insert(path.clone().into_bytes());
             read.entry(path).or_default().push(digest);
         }
         let not_sealed = "review it (`git log -p`); restore it from git, or run `driftlock seal` where your key is";
-        for path in &found {
+        for path in &files.found {
             let lock = |what: &str, help: &str| {
                 Error::new(ErrorKind::Seal, format!("the lock {} {what}", self.shown_in_locks(path)), help)
             };
@@ -200,7 +224,8 @@ impl Run {
                 Err(error) => told.add(|| lock(&format!("is refused: {error}"), error.help())),
             }
         }
-        for path in seal.locks.keys().filter(|path| !found.contains(path.as_bytes())) {
+        let is_missing = |path: &str| !files.found.contains(path.as_bytes()) && !files.is_in_unlisted(path);
+        for path in seal.locks.keys().filter(|path| is_missing(path)) {
             told.add(|| {
                 let problem = format!("the lock {} was sealed, and is missing", self.shown_in_locks(path.as_bytes()));
                 Error::new(ErrorKind::Seal, problem, "restore it from git, or run `driftlock seal` where your key is")
@@ -221,8 +246,22 @@ impl Run {
         told.troubles()
     }
 
+    /// The locks directory could not be listed.
+    fn unlisted(&self, error: &io::Error) -> Error {
+        let problem = format!("the locks directory {} could not be listed: {error}", self.shown_in_locks(path::ROOT));
+        Error::new(ErrorKind::Seal, problem, "let the user that runs driftlock read it")
+    }
+
+    /// A folder in it could not be listed, so a lock may hide there.
+    fn unlisted_folder(&self, folder: &[u8], error: &io::Error) -> Error {
+        let problem = format!("{} may have locks, and could not be listed: {error}", self.shown_in_locks(folder));
+        let help =
+            "let the user that runs driftlock read the folder; if it has no locks, move it out of the locks directory";
+        Error::new(ErrorKind::Seal, problem, help)
+    }
+
     fn nothing_to_seal(&self) -> Error {
-        let problem = format!("there is no lock in {}, so there is nothing to seal", self.shown_in_locks(b"."));
+        let problem = format!("there is no lock in {}, so there is nothing to seal", self.shown_in_locks(path::ROOT));
         Error::new(ErrorKind::Seal, problem, "run `driftlock lock` first")
     }
 
