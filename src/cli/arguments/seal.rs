@@ -31,7 +31,7 @@ pub struct SealOptions {
     /// Remember the newest seal in this FILE, and refuse an older one
     #[arg(long, value_name = "FILE")]
     pub seal_state: Option<PathBuf>,
-    /// The declaration that was sealed, if the one of this run was generated from it
+    /// The declaration that was sealed, if the one of this run was generated from it; the run's own is then not verified
     #[arg(long, value_name = "FILE")]
     pub sealed_declaration: Option<PathBuf>,
 }

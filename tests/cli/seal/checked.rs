@@ -103,6 +103,24 @@ fn a_stat_cache_does_not_hide_another_lock() {
     }
 }
 
+/// Whatever decides which machine answers, and as whom it is asked.
+#[needs("ssh-keygen")]
+fn how_a_server_is_reached_is_sealed() {
+    let (world, _) = sealed_scene();
+    let server = "[server.web]\nhost = \"web\"\nuser = \"ops\"\nport = 22\nkey = \"keys/web\"\n";
+    let declare = |server: &str| {
+        fs::write(world.path("driftlock.toml"), format!("{}{server}", crate::harness::TREES)).unwrap();
+    };
+    declare(server);
+    seal(&world);
+    assert!(verdict(&world, &["--seal", "allowed"], 0).1.is_empty());
+    for (from, to) in [("\"web\"", "\"evil\""), ("ops", "root"), ("22", "23"), ("keys/web", "keys/evil")] {
+        declare(&server.replacen(from, to, 1));
+        let (_, found) = verdict(&world, &["--seal", "allowed"], 2);
+        assert_eq!(found, ["the declaration driftlock.toml is not the one that was sealed"], "{to}");
+    }
+}
+
 /// A declaration that was made from the sealed one: on NixOS, by the module.
 #[needs("ssh-keygen")]
 fn another_declaration_can_be_the_sealed_one() {
@@ -119,6 +137,52 @@ fn another_declaration_can_be_the_sealed_one() {
     assert_eq!(found, ["the declaration driftlock.toml is not the one that was sealed"]);
     let alone = world.driftlock(["check", "--sealed-declaration", "driftlock.toml"]).code(2);
     says(&alone.stderr(), &["--sealed-declaration driftlock.toml: no seal is verified", "--seal FILE"]);
+}
+
+/// With it, nothing is known of the run's own declaration: docs/seals.md says so.
+#[needs("ssh-keygen")]
+fn the_declaration_of_the_run_is_then_taken_as_it_is() {
+    let (world, _) = sealed_scene();
+    let named = ["--seal", "allowed", "--config", "own.toml", "--sealed-declaration", "driftlock.toml", "--no-report"];
+    let own = |text: &str| fs::write(world.path("own.toml"), text).unwrap();
+    world.write("m/backdoor", "1");
+    own(crate::harness::TREES);
+    assert!(verdict(&world, &named, 1).1.is_empty());
+    // What it excludes, and where it looks: drift goes unseen, and the seal holds.
+    own(&format!("{}exclude = [\"**/backdoor\"]\n", crate::harness::TREES));
+    assert!(verdict(&world, &named, 0).1.is_empty());
+    fs::create_dir_all(world.path("copy/m")).unwrap();
+    fs::write(world.path("copy/m/a"), "1").unwrap();
+    own(&crate::harness::TREES.replace("\"root\"", "\"copy\""));
+    assert!(verdict(&world, &named, 0).1.is_empty());
+    // The locks are compared all the same, and they are those of the run's own declaration.
+    world.driftlock(["lock"]).code(0);
+    own(crate::harness::TREES);
+    let (_, found) = verdict(&world, &named, 2);
+    assert_eq!(found, ["the lock locks/tree.lock.json is not the one that was sealed"]);
+    own(&crate::harness::TREES.replace("\"locks\"", "\"elsewhere\""));
+    let (_, found) = verdict(&world, &named, 3);
+    assert_eq!(found, ["there is no seal: elsewhere/driftlock.seal is missing"]);
+}
+
+/// What one project sealed passes for another project, for whoever can write all of it: docs/seals.md says so, and that a
+/// sealed declaration which lies elsewhere tells.
+#[needs("ssh-keygen")]
+fn the_baseline_of_another_project_is_told_by_a_declaration_that_lies_elsewhere() {
+    let (world, _) = sealed_scene();
+    let copy = |from: &str, to: &str| assert!(fs::copy(world.path(from), world.path(to)).is_ok());
+    fs::create_dir_all(world.path("shop/locks")).unwrap();
+    fs::create_dir_all(world.path("shop/root/m")).unwrap();
+    fs::write(world.path("shop/root/m/a"), "1").unwrap();
+    fs::write(world.path("pinned.toml"), format!("{}strict = true\n", crate::harness::TREES)).unwrap();
+    for file in ["driftlock.toml", "locks/tree.lock.json", SEAL, SIGNATURE] {
+        copy(file, &format!("shop/{file}"));
+    }
+    let shop = ["--seal", "allowed", "--config", "shop/driftlock.toml", "--no-report"];
+    assert!(verdict(&world, &shop, 0).1.is_empty());
+    let pinned = [&shop[..], &["--sealed-declaration", "pinned.toml"]].concat();
+    let (_, found) = verdict(&world, &pinned, 2);
+    assert_eq!(found, ["the declaration pinned.toml is not the one that was sealed"]);
 }
 
 #[needs("ssh-keygen")]

@@ -183,6 +183,32 @@ const ROWS: &[Row] = &[
         2,
         Some("driftlock.seal is refused: its format version is 2, and only 1 is known"),
     ),
+    (
+        "a signed seal with a lock outside the directory",
+        |world| {
+            sign_other(world, |text| {
+                text.replace(
+                    "{\"path\":\"tree",
+                    &format!("{{\"path\":\"../allowed\",\"sha256\":\"{}\"}},\n{{\"path\":\"tree", "0".repeat(64)),
+                )
+            });
+        },
+        2,
+        Some("the lock locks/../allowed was sealed, and is missing"),
+    ),
+    (
+        "a signed seal with a lock twice",
+        |world| {
+            sign_other(world, |text| {
+                let lock = text.lines().find(|line| line.starts_with("{\"path\"")).unwrap().to_owned();
+                text.replace(&lock, &format!("{lock},\n{lock}"))
+            });
+        },
+        2,
+        Some(
+            "driftlock.seal is refused: it is not as driftlock writes it: the spaces, the line feeds or the order differ",
+        ),
+    ),
     // Who signs, and for what.
     (
         "a stranger's signature",
@@ -291,6 +317,12 @@ const ROWS: &[Row] = &[
         |world| edit(world, "allowed", |text| text + "ops@example.org ssh-ed25519\n"),
         2,
         Some("the allowed signers allowed are refused: line 2: it has no key"),
+    ),
+    (
+        "allowed signers with line ends of Windows",
+        |world| edit(world, "allowed", |text| text.replace('\n', "\r\n")),
+        2,
+        Some("the allowed signers allowed are refused: line 1: it contains a control character"),
     ),
     (
         "another type in front of the key",
