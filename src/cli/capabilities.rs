@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::manifest::Kind;
 use crate::path::escaped;
 use crate::sandbox::{self, Enforced};
+use crate::seal;
 use crate::session::{LocksAccess, Reads, Session};
 
 /// What seccomp refuses.
@@ -110,6 +111,7 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     }
     writeln!(out, "  {}  (lock files; `check`, `lock --dry-run` and `diff` only read them)", base(&declaration.locks))?;
     writeln!(out, "  /etc/driftlock/allowed_signers, or the FILE of --seal  (who may seal; by `check` alone)")?;
+    writeln!(out, "  the FILE of --sealed-declaration  (the declaration that was sealed; by `check` alone)")?;
     let engines: Vec<_> = declaration.checks.iter().filter_map(|check| Some((check, check.engine.as_ref()?))).collect();
     if !engines.is_empty() {
         writeln!(
@@ -127,7 +129,10 @@ fn print(out: &mut impl Write, declared: &Declared, offered: &Enforced) -> io::R
     }
     writeln!(out, "\nwritten:")?;
     for check in &declaration.checks {
-        writeln!(out, "  {}  (by `lock` alone)", base(&declaration.locks.join(check.lock.path(None))))?;
+        writeln!(out, "  {}  (by `lock` and `accept` alone)", base(&declaration.locks.join(check.lock.path(None))))?;
+    }
+    for name in [seal::NAME, seal::SIGNATURE_NAME] {
+        writeln!(out, "  {}  (by `seal` alone)", base(&declaration.locks.join(name)))?;
     }
     writeln!(out, "  {}/<time>/  (reports, by `check` alone)", base(&declaration.reports))?;
     if let Some(most) = declaration.reports_keep {

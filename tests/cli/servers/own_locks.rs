@@ -123,7 +123,7 @@ fn on_this_machine_it_is_said_whose_lock_is_meant() {
     refused(run, &["the check conf has no lock", "driftlock lock --check conf --as db"]);
 
     let capabilities = site.driftlock(&["capabilities"]).code(0).stdout();
-    says(&capabilities, &["locks/<server>/conf.lock.json  (by `lock` alone)"]);
+    says(&capabilities, &["locks/<server>/conf.lock.json  (by `lock` and `accept` alone)"]);
 }
 
 #[needs(sshd)]
