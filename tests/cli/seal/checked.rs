@@ -237,3 +237,30 @@ fn no_program_is_started_to_verify_a_seal() {
         assert_eq!(opens.count(), 1, "{name}: {trace}");
     }
 }
+
+/// Whatever form a lock has, the bytes that are compared with the seal are those that were compared with what is there.
+#[needs("ssh-keygen", "strace")]
+fn a_lock_of_any_form_is_opened_once() {
+    let declaration = "locks = \"locks\"\nreports = \"reports\"\n\
+                       [check.json]\nkind = \"trees\"\nroot = \"root\"\n\
+                       [check.text]\nkind = \"files\"\nroot = \"root\"\ninclude = [\"**\"]\nlock = \"text.lock.txt\"\n\
+                       [check.old]\nkind = \"trees\"\nroot = \"root\"\nlock = \"modules.hash.txt\"\n\
+                       [check.older]\nkind = \"files\"\nroot = \"root\"\ninclude = [\"m/*\"]\nlock = \"files.lock.txt\"\n";
+    let world = World::declaring(declaration);
+    world.write("m/a", "1");
+    world.driftlock(["lock", "--check", "json", "--check", "text"]).code(0);
+    let digest = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b";
+    fs::write(world.path("locks/modules.hash.txt"), format!("{digest}  m\n")).unwrap();
+    fs::write(world.path("locks/files.lock.txt"), format!("{digest}  root/m/a\n")).unwrap();
+    keygen(&world, "ed25519", "key");
+    super::scene::allow(&world, "allowed", &[(OPS, "key")]);
+    seal(&world);
+    let arguments = ["check", "--no-report", "--seal", "allowed"];
+    let finished = strace(&world, &["-e", "trace=openat,openat2"], &arguments).code(1);
+    says(&finished.stdout(), &["[PASS] Locks and declaration are what was sealed\n"]);
+    let trace = fs::read_to_string(world.path("trace")).unwrap();
+    for name in ["json.lock.json", "text.lock.txt", "modules.hash.txt", "files.lock.txt"] {
+        let opens = trace.lines().filter(|line| line.contains(&format!("\"{name}\"")) && !line.contains("O_PATH"));
+        assert_eq!(opens.count(), 1, "{name}: {trace}");
+    }
+}

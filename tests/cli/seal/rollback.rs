@@ -6,7 +6,7 @@ use needs::needs;
 
 use super::scene::{SEAL, SIGNATURE, scene, seal, verdict};
 use crate::harness::World;
-use crate::watch::{says, snapshot};
+use crate::watch::{says, snapshot, strace};
 
 const LOCK: &str = "locks/tree.lock.json";
 const STATE: &str = "state/seal";
@@ -167,6 +167,37 @@ fn a_state_of_another_baseline_is_told() {
     // With one for each, both hold.
     assert_eq!(check("state/mine", mine, 0).0, [""; 0]);
     assert_eq!(check("state/other", &other, 0).0, [""; 0]);
+}
+
+/// `kill -9` at every call that writes it leaves the old state or the new one.
+#[needs("ssh-keygen", strace)]
+fn a_state_is_written_whole_or_not_at_all() {
+    let world = remembering();
+    assert!(check(&world, 0).is_empty());
+    let old = fs::read(world.path(STATE)).unwrap();
+    seal(&world);
+    assert!(check(&world, 0).is_empty());
+    let new = fs::read(world.path(STATE)).unwrap();
+    let arguments = ["check", "--no-report", "--quiet", "--seal", "allowed", "--seal-state", STATE];
+    // How often each was found after a kill.
+    let mut seen = [0; 2];
+    for call in ["openat2", "write", "fsync", "ftruncate", "renameat", "renameat2", "flock"] {
+        for number in 1..200 {
+            fs::write(world.path(STATE), &old).unwrap();
+            let inject = format!("inject={call}:signal=KILL:when={number}");
+            let mut run = strace(&world, &["-e", &format!("trace={call}"), "-e", &inject], &arguments);
+            let code = run.command.output().unwrap().status.code();
+            let now = fs::read(world.path(STATE)).unwrap();
+            assert!(now == new || (now == old && code != Some(0)), "{call} {number}");
+            if code == Some(0) {
+                break;
+            }
+            seen[usize::from(now == new)] += 1;
+            assert!(check(&world, 0).is_empty(), "{call} {number}");
+            assert_eq!(fs::read(world.path(STATE)).unwrap(), new, "{call} {number}");
+        }
+    }
+    assert!(seen[0] > 5 && seen[1] > 0, "{seen:?}");
 }
 
 #[needs("ssh-keygen")]
