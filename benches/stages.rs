@@ -57,7 +57,7 @@ fn main() {
             links_on_the_way: false,
             coverage: None,
         };
-        collect(vec![task], Threads::exactly(threads), &Progress::default()).remove(0)
+        collect(vec![task], Threads::exactly(threads).into(), &Progress::default()).remove(0)
     };
     let all = default_threads();
 

@@ -72,6 +72,7 @@ in
             "--config"
             "${declaration}"
             "--require-sandbox"
+            "--gentle"
             "check"
             "--local"
           ]

@@ -22,7 +22,6 @@ pub use server_checks::{nothing_asked, some};
 
 use std::collections::HashSet;
 use std::io;
-use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +33,7 @@ use crate::path::escaped;
 use crate::sandbox::{self, Enforced, Grants, Requirement, SandboxError};
 use crate::seal;
 use crate::store::{self, NotSynced};
-use crate::walk::{Coverage, RunStart, Threads};
+use crate::walk::{Coverage, Effort, RunStart};
 use collected::CheckSource;
 use opened::{CheckHandles, spellings};
 
@@ -73,7 +72,7 @@ pub struct Session {
     export: Option<Directory>,
     /// Records what is read of locks, if a seal is verified.
     lock_reads: Option<LockReads>,
-    threads: Threads,
+    effort: Effort,
     requirement: Requirement,
     /// The start of the run: later changes are changes during the run.
     start: RunStart,
@@ -144,7 +143,7 @@ impl Session {
             servers: plan.as_server.iter().cloned().collect(),
             export: None,
             lock_reads: None,
-            threads: Threads::new(plan.threads),
+            effort: Effort::new(plan.threads, plan.gentle, plan.rate),
             requirement: plan.requirement,
             start,
         };
@@ -178,7 +177,7 @@ impl Session {
     pub fn for_collector(
         declaration: Declaration,
         within: &[Directory],
-        threads: Option<NonZeroUsize>,
+        effort: Effort,
         requirement: Requirement,
     ) -> Result<Self, Error> {
         let start = RunStart::now();
@@ -201,7 +200,7 @@ impl Session {
             servers: Vec::new(),
             export: None,
             lock_reads: None,
-            threads: Threads::new(threads),
+            effort,
             requirement,
             start,
         })

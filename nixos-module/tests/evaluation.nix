@@ -239,7 +239,7 @@ let
       ];
     };
     testSandboxIsRequired = {
-      expr = lib.hasInfix "\"--require-sandbox\" \"check\"" (service "/srv/a" { }).ExecStart;
+      expr = lib.hasInfix "\"--require-sandbox\" \"--gentle\" \"check\"" (service "/srv/a" { }).ExecStart;
       expected = true;
     };
     testOpenat2GetsThrough = {

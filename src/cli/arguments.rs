@@ -1,7 +1,9 @@
 //! The command line, as clap types: the source of help, completions and man pages.
 
+mod effort;
 mod seal;
 
+pub use effort::Effort;
 pub use seal::{SealArguments, SealOptions};
 
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -50,9 +52,8 @@ pub struct Common {
     /// Colour the text
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
-    /// Number of threads that read and hash [default: one for each core, and up to 32 while files are not in the page cache]
-    #[arg(long, global = true, value_name = "N")]
-    pub threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub effort: Effort,
     /// Refuse to run unless both Landlock and seccomp hold
     #[arg(long, global = true)]
     pub require_sandbox: bool,

@@ -17,7 +17,7 @@ use crate::report;
 use crate::run::Follow as _;
 use crate::sandbox::Grants;
 use crate::session;
-use crate::walk::{self, Collection, NarOf, Progress, Task, Threads};
+use crate::walk::{self, Collection, Effort, NarOf, Progress, Task};
 
 /// One of the given paths, open.
 enum HashInput {
@@ -49,7 +49,7 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
     let plan = common.plan();
     let follow = Shown::telling(common);
     session::enter(&grants, plan.requirement)?;
-    let threads = Threads::new(plan.threads);
+    let effort = common.effort.of_walk();
     let format = if common.json { HashFormat::Json } else { format };
 
     let mut printer = Printer {
@@ -65,10 +65,10 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
         for (path, opened) in paths.iter().zip(opened) {
             match opened {
                 HashInput::Directory(directory) => {
-                    let collection = collect(&directory, &shown(path), threads, format, progress);
+                    let collection = collect(&directory, &shown(path), effort, format, progress);
                     printer.directory(path, &collection)?;
                 }
-                HashInput::File(file) => printer.file(path, walk::file(&file))?,
+                HashInput::File(file) => printer.file(path, walk::file(&file, effort))?,
             }
         }
         printer.end()
@@ -90,7 +90,7 @@ pub fn run(common: &Common, format: HashFormat, paths: &[PathBuf]) -> Result<u8,
 fn collect(
     directory: &Directory,
     name: &str,
-    threads: Threads,
+    effort: Effort,
     format: HashFormat,
     progress: &Progress,
 ) -> Option<Collection> {
@@ -109,7 +109,7 @@ fn collect(
         links_on_the_way: false,
         coverage: None,
     };
-    walk::collect(vec![task], threads, progress).pop()
+    walk::collect(vec![task], effort, progress).pop()
 }
 
 struct Printer<W> {

@@ -63,6 +63,9 @@ pub fn run() -> ExitCode {
             return after_printing(code, error.print()).into();
         }
     };
+    if common.effort.gentle {
+        capability::lower_priority();
+    }
     let result = capability::sha256_kernel().map(digest::choose).and_then(|()| run_command(command, &common));
     match result {
         Ok(code) => code.into(),
@@ -156,7 +159,9 @@ impl Common {
             config: self.config.clone(),
             checks: self.checks.clone(),
             as_server: self.as_server.clone(),
-            threads: self.threads,
+            threads: self.effort.threads,
+            gentle: self.effort.gentle,
+            rate: self.effort.limit_rate,
             requirement: if self.require_sandbox { Requirement::Everything } else { Requirement::AsAvailable },
         }
     }

@@ -1,6 +1,6 @@
 //! What a run checks, and how.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use crate::declaration::Check;
@@ -24,6 +24,10 @@ pub struct Plan {
     pub as_server: Option<String>,
     /// The number of threads that read. Without it: one for each core.
     pub threads: Option<NonZeroUsize>,
+    /// Leave the page cache to others, and start no more threads than cores.
+    pub gentle: bool,
+    /// The most bytes of files to read in a second.
+    pub rate: Option<NonZeroU64>,
     /// Which sandbox is required.
     pub requirement: Requirement,
 }

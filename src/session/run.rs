@@ -20,7 +20,7 @@ use crate::path::escaped;
 use crate::sandbox::Enforced;
 use crate::stat_cache::CacheView;
 use crate::store;
-use crate::walk::{self, Collection, Coverage, NarOf, Progress, Task, Threads};
+use crate::walk::{self, Collection, Coverage, Effort, NarOf, Progress, Task};
 
 /// A run inside the sandbox.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Run {
         progress: &Progress,
     ) -> Collections<T> {
         let coverage = self.session.coverage();
-        let walk = |tasks: Vec<Task<'_>>, threads| (walk::collect(tasks, threads, progress), false);
+        let walk = |tasks: Vec<Task<'_>>, effort| (walk::collect(tasks, effort, progress), false);
         self.collect_by(all, wanted, nar, &coverage, walk).0
     }
 
@@ -111,7 +111,7 @@ impl Run {
         progress: &'static Progress,
     ) -> (Collections<T>, bool) {
         let coverage = Box::leak(Box::new(self.session.coverage()));
-        let walk = |tasks, threads| walk::collect_until_given_up(tasks, threads, progress);
+        let walk = |tasks, effort| walk::collect_until_given_up(tasks, effort, progress);
         self.collect_by(all, wanted, false, coverage, walk)
     }
 
@@ -121,7 +121,7 @@ impl Run {
         wanted: impl Fn(&T) -> Wanted<'r>,
         nar: bool,
         coverage: &'t Coverage<'t>,
-        walk: impl FnOnce(Vec<Task<'t>>, Threads) -> (Vec<Collection>, bool),
+        walk: impl FnOnce(Vec<Task<'t>>, Effort) -> (Vec<Collection>, bool),
     ) -> (Collections<T>, bool) {
         // The indices restore the order: roots come after everything else.
         let mut collected = Vec::with_capacity(all.len());
@@ -142,7 +142,7 @@ impl Run {
             }
         }
         self.session.start.pass();
-        let (collections, given_up) = walk(tasks, self.session.threads);
+        let (collections, given_up) = walk(tasks, self.session.effort);
         for ((place, item, check, root), collection) in roots.into_iter().zip(collections) {
             collected.push((place, (item, below_root(check, root, collection, given_up))));
         }

@@ -6,8 +6,10 @@ use rustix::fs::{FileType, Mode, OFlags, Statx};
 
 use super::Task;
 use super::dir_entries::DirEntries;
+use super::effort::Reader;
 use super::inspect::{self, Inspected, refused};
 use super::listing::{self, OpenDirectory, SelectedNames};
+use super::nar_walk;
 use super::notes::Notes;
 use super::open::{self, Mount, OpenMode};
 use super::queue::DirRef;
@@ -232,7 +234,7 @@ pub fn cached_digest(file: &OwnedFd, cache: &CacheView, updates: &mut CacheUpdat
     }
     cache.write_back(|| rustix::fs::syncfs(file));
     let before = open::status(file).ok()?;
-    let Content::File { sha256, .. } = super::file(file).ok()?.0.content else { return None };
+    let Content::File { sha256, .. } = nar_walk::file(file, &Reader::default()).ok()?.0.content else { return None };
     let cached = cache.to_cache(&before, sha256).filter(|cached| stamp(file) == Some(cached.stamp))?;
     updates.read.push(cached);
     Some(cached)

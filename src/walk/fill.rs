@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{SeekFrom, Statx};
 use rustix::io::Errno;
 
+use super::effort::Reader;
 use super::inspect::{ATTEMPTS, pause, refused};
 use crate::manifest::Unverified;
 
@@ -67,16 +68,15 @@ pub const EOF_PROBE: usize = 1;
 const SIZELESS: usize = 4 << 20;
 
 /// Reads a file that states no size, such as one below `/proc/sys`, until two reads agree.
-pub fn read_sizeless(file: &OwnedFd) -> Result<Vec<u8>, Unverified> {
+pub fn read_sizeless(file: &OwnedFd, reader: &Reader) -> Result<Vec<u8>, Unverified> {
     let read = || -> Result<Vec<u8>, Unverified> {
         let mut all = Vec::new();
         let mut buffer = vec![0; BUFFER];
         loop {
-            match rustix::io::pread(file, &mut buffer[..], all.len() as u64) {
+            match reader.read(file, &mut buffer, all.len() as u64) {
                 Ok(0) => return Ok(all),
                 Ok(read) if all.len() + read > SIZELESS => return Err(Unverified::Sizeless { limit: SIZELESS }),
                 Ok(read) => all.extend_from_slice(&buffer[..read]),
-                Err(Errno::INTR) => {}
                 Err(errno) => return Err(refused("read it", errno)),
             }
         }
@@ -94,11 +94,19 @@ pub fn read_sizeless(file: &OwnedFd) -> Result<Vec<u8>, Unverified> {
 }
 
 /// Fills the buffer, except for [`EOF_PROBE`], with bytes of a file of `size` bytes, from `offset` on.
-pub fn fill(file: &OwnedFd, holes: &mut Holes, offset: u64, size: u64, buffer: &mut [u8]) -> Result<usize, FillError> {
+pub fn fill(
+    reader: &Reader,
+    file: &OwnedFd,
+    holes: &mut Holes,
+    offset: u64,
+    size: u64,
+    buffer: &mut [u8],
+) -> Result<usize, FillError> {
+    let read = |buffer: &mut [u8], at| reader.read(file, buffer, at).map_err(FillError::Failed);
     let left = size - offset;
     if size == 0 {
         // The kernel's own files, such as those below /proc, state no size. Their contents must not count as empty.
-        return match retry(|| rustix::io::pread(file, &mut buffer[..1], 0))? {
+        return match read(&mut buffer[..1], 0)? {
             0 => Ok(0),
             _ => Err(FillError::Sizeless),
         };
@@ -118,7 +126,7 @@ pub fn fill(file: &OwnedFd, holes: &mut Holes, offset: u64, size: u64, buffer: &
             part[..span].fill(0);
             span
         } else {
-            match retry(|| rustix::io::pread(file, &mut *part, at))? {
+            match read(part, at)? {
                 0 => return Err(FillError::Changed),
                 read if read > span => return Err(FillError::Changed),
                 read => {
@@ -128,19 +136,10 @@ pub fn fill(file: &OwnedFd, holes: &mut Holes, offset: u64, size: u64, buffer: &
             }
         };
     }
-    if is_last && !ends && retry(|| rustix::io::pread(file, &mut buffer[filled..filled + EOF_PROBE], size))? > 0 {
+    if is_last && !ends && read(&mut buffer[filled..filled + EOF_PROBE], size)? > 0 {
         return Err(FillError::Changed);
     }
     Ok(filled)
-}
-
-fn retry(mut call: impl FnMut() -> Result<usize, Errno>) -> Result<usize, FillError> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            result => return result.map_err(FillError::Failed),
-        }
-    }
 }
 
 /// Tracks the holes of a sparse file: zeros that need not be read.

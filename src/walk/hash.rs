@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use driftlock_lanes::{INITIAL, Kernel, MOST_LANES, State as Chain};
 use rustix::fs::Statx;
 
+use super::effort::Reader;
 use super::fill::{BUFFER, Buffer, EOF_PROBE, FillError, Holes, fill, read_sizeless};
 use super::inspect::{ATTEMPTS, pause, refused};
 use super::open;
@@ -56,6 +57,7 @@ impl<T> Lanes<T> {
     /// its buffer.
     pub fn hash_all(
         &mut self,
+        reader: &Reader,
         reads: impl Fn(usize),
         mut next: impl FnMut(FreeLane) -> Option<FileToHash<T>>,
         mut done: impl FnMut(FileToHash<T>, Hashed),
@@ -67,7 +69,7 @@ impl<T> Lanes<T> {
                     let lane = &mut self.lanes[index];
                     if lane.reading.is_some() {
                         reads(index);
-                        if let Some((opened, result)) = lane.refill(&mut self.chains[index]) {
+                        if let Some((opened, result)) = lane.refill(&mut self.chains[index], reader) {
                             done(opened, result);
                         }
                         continue;
@@ -144,10 +146,10 @@ impl<T> Lane<T> {
     }
 
     /// Reads on after everything in the buffer was compressed; returns the file at its end.
-    fn refill(&mut self, chain: &mut Chain) -> Option<(FileToHash<T>, Hashed)> {
+    fn refill(&mut self, chain: &mut Chain, reader: &Reader) -> Option<(FileToHash<T>, Hashed)> {
         let reading = self.reading.as_mut()?;
         if !reading.complete {
-            match reading.fill(&mut self.buffer) {
+            match reading.fill(&mut self.buffer, reader) {
                 Ok(filled) => {
                     (self.position, self.end) = (0, filled);
                     return None;
@@ -155,7 +157,7 @@ impl<T> Lane<T> {
                 Err(FillError::Failed(errno)) => return self.finish(Err(refused("read it", errno))),
                 Err(FillError::Changed) => return self.again(chain),
                 Err(FillError::Sizeless) => {
-                    let whole = read_sizeless(&reading.opened.file).map(|contents| {
+                    let whole = read_sizeless(&reading.opened.file, reader).map(|contents| {
                         reading.opened.status.stx_size = contents.len() as u64;
                         let mut hasher = Sha256::new();
                         hasher.update(&contents);
@@ -213,9 +215,10 @@ pub fn same(before: &Statx, after: &Statx) -> bool {
 
 impl<T> Reading<T> {
     /// Fills the buffer with the next bytes and, after the last of them, the padding. Returns the length: whole blocks.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, FillError> {
+    fn fill(&mut self, buffer: &mut [u8], reader: &Reader) -> Result<usize, FillError> {
         let size = self.opened.status.stx_size;
-        let filled = fill(&self.opened.file, &mut self.holes, self.offset, size, &mut buffer[..BUFFER + EOF_PROBE])?;
+        let buffer_left = &mut buffer[..BUFFER + EOF_PROBE];
+        let filled = fill(reader, &self.opened.file, &mut self.holes, self.offset, size, buffer_left)?;
         self.offset += filled as u64;
         if self.offset < size {
             return Ok(filled);

@@ -10,6 +10,7 @@ mod cached;
 mod contents;
 mod coverage;
 mod dir_entries;
+mod effort;
 mod fill;
 mod hard_links;
 mod hash;
@@ -31,6 +32,7 @@ mod worker_state;
 pub use cached::{cached_digest, stamp};
 pub use contents::{Contents, contents};
 pub use coverage::Coverage;
+pub use effort::Effort;
 pub use progress::{AtWork, Progress};
 pub use status::status;
 pub use threads::{Threads, default_threads};
@@ -49,6 +51,7 @@ use crate::digest;
 use crate::manifest::{AttributeSet, Content, Crossing, Kind, Record, Uncovered, Unverified};
 use crate::stat_cache::{CacheUpdates, CacheView};
 use driftlock_lanes::Kernel;
+use effort::Reader;
 use hard_links::HardLinks;
 use notes::Notes;
 use queue::{DirRef, Job, Queue};
@@ -109,8 +112,8 @@ pub struct Collection {
 
 /// Collects the entries of all tasks. The result does not depend on the number of threads.
 #[must_use]
-pub fn collect(tasks: Vec<Task<'_>>, threads: Threads, progress: &Progress) -> Vec<Collection> {
-    let run = Run::new(tasks, threads, progress);
+pub fn collect(tasks: Vec<Task<'_>>, effort: Effort, progress: &Progress) -> Vec<Collection> {
+    let run = Run::new(tasks, effort, progress);
     let notes = std::thread::scope(|scope| {
         let run = &run;
         let start_late = move || {
@@ -140,10 +143,10 @@ pub fn collect(tasks: Vec<Task<'_>>, threads: Threads, progress: &Progress) -> V
 #[must_use]
 pub fn collect_until_given_up(
     tasks: Vec<Task<'static>>,
-    threads: Threads,
+    effort: Effort,
     progress: &'static Progress,
 ) -> (Vec<Collection>, bool) {
-    let run = Arc::new(Run::new(tasks, threads, progress));
+    let run = Arc::new(Run::new(tasks, effort, progress));
     let late = run.clone();
     let start_late = move || {
         let spawn = |number| {
@@ -185,8 +188,8 @@ pub fn collect_until_given_up(
 ///
 /// # Errors
 /// The file could not be read, or it changed while it was read.
-pub fn file(file: &OwnedFd) -> Result<(Record, crate::manifest::Sha256Digest), Unverified> {
-    nar_walk::file(file)
+pub fn file(file: &OwnedFd, effort: Effort) -> Result<(Record, crate::manifest::Sha256Digest), Unverified> {
+    nar_walk::file(file, &Reader::new(effort))
 }
 
 /// The state that all workers share.
@@ -208,6 +211,7 @@ struct Run<'a> {
     kernel: Kernel,
     /// How many files each worker hashes at once.
     lanes: usize,
+    reader: Reader,
 }
 
 impl Task<'_> {
@@ -227,7 +231,7 @@ impl Task<'_> {
 }
 
 impl<'a> Run<'a> {
-    fn new(tasks: Vec<Task<'a>>, threads: Threads, progress: &'a Progress) -> Self {
+    fn new(tasks: Vec<Task<'a>>, effort: Effort, progress: &'a Progress) -> Self {
         let jobs = (0..tasks.len()).rev().map(|task| {
             let dir = DirRef { task, id: 0, path: Box::default(), inode: None };
             match tasks[task].nar {
@@ -236,7 +240,7 @@ impl<'a> Run<'a> {
             }
         });
         let kernel = digest::kernel();
-        let (workers, most, lanes) = threads.within_limits(kernel.lanes(), tasks.len());
+        let (workers, most, lanes) = effort.threads.within_limits(kernel.lanes(), tasks.len());
         let states: Vec<_> = (0..most).map(|_| Arc::new(WorkerState::new(tasks.len()))).collect();
         progress.begin(states.clone(), tasks.iter().map(|task| task.name.clone()).collect());
         let directories = tasks.iter().map(|_| AtomicU32::new(1)).collect();
@@ -253,6 +257,7 @@ impl<'a> Run<'a> {
             long: AtomicUsize::new(0),
             kernel,
             lanes,
+            reader: Reader::new(effort),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use rustix::fs::{FileType, Statx};
 
 use super::dir_entries::{DirEntries, EntryRef};
+use super::effort::Reader;
 use super::fill::{BUFFER, Buffer, EOF_PROBE, FillError, Holes, fill, read_sizeless};
 use super::hash::{Hashed, same};
 use super::inspect::{self, ATTEMPTS, Inspected, pause, refused};
@@ -50,12 +51,13 @@ impl Archive {
 }
 
 /// See [`super::file`].
-pub fn file(file: &OwnedFd) -> Result<(Record, Sha256Digest), Unverified> {
+pub fn file(file: &OwnedFd, reader: &Reader) -> Result<(Record, Sha256Digest), Unverified> {
     let mut status = open::status(file).map_err(|errno| refused("read its status", errno))?;
     let mut archive = Archive { hasher: Sha256::new(), pending: Vec::new(), whole: true };
     nar::archive(&mut archive.pending);
     archive.flush();
-    let sha256 = contents(file, &mut status, &mut false, &mut archive, &mut Buffer::new(BUFFER + EOF_PROBE), &|| ())?;
+    let sha256 =
+        contents(reader, file, &mut status, &mut false, &mut archive, &mut Buffer::new(BUFFER + EOF_PROBE), &|| ())?;
     let record = file_record(file, &status, sha256, AttributeSet::default())?;
     Ok((record, archive.hasher.finish()))
 }
@@ -210,8 +212,9 @@ fn leaf(
             archive.flush();
             let mut repeated = false;
             let on_progress = || worker.state.tick(LISTING_SLOT);
-            let recorded = contents(&file, &mut status, &mut repeated, archive, buffer, &on_progress)
-                .and_then(|sha256| file_record(&file, &status, sha256, task.attributes));
+            let recorded =
+                contents(&worker.run.reader, &file, &mut status, &mut repeated, archive, buffer, &on_progress)
+                    .and_then(|sha256| file_record(&file, &status, sha256, task.attributes));
             nar::close(&mut archive.pending);
             worker.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
             match recorded {
@@ -233,6 +236,7 @@ fn leaf(
 /// Reads a file into both streams. If it changed meanwhile, resets the archive to before the file and reads it again.
 /// Calls `on_progress` for each buffer.
 fn contents(
+    reader: &Reader,
     file: &OwnedFd,
     status: &mut Statx,
     repeated: &mut bool,
@@ -242,7 +246,7 @@ fn contents(
 ) -> Hashed {
     for attempt in 1..=ATTEMPTS {
         let before = archive.hasher.clone();
-        match once(file, status, &mut archive.hasher, buffer, on_progress) {
+        match once(reader, file, status, &mut archive.hasher, buffer, on_progress) {
             Ok(sha256) => {
                 let after = open::status(file).map_err(|errno| refused("read its status", errno))?;
                 if same(status, &after) {
@@ -254,7 +258,7 @@ fn contents(
             Err(FillError::Changed) => {}
             Err(FillError::Sizeless) => {
                 archive.hasher = before;
-                let contents = read_sizeless(file)?;
+                let contents = read_sizeless(file, reader)?;
                 status.stx_size = contents.len() as u64;
                 return Ok(of_bytes(&contents, status, &mut archive.hasher));
             }
@@ -281,6 +285,7 @@ fn of_bytes(contents: &[u8], status: &Statx, archive: &mut Sha256) -> Sha256Dige
 }
 
 fn once(
+    reader: &Reader,
     file: &OwnedFd,
     status: &Statx,
     archive: &mut Sha256,
@@ -296,7 +301,7 @@ fn once(
     let mut offset = 0;
     loop {
         on_progress();
-        let filled = fill(file, &mut holes, offset, size, buffer)?;
+        let filled = fill(reader, file, &mut holes, offset, size, buffer)?;
         Sha256::update_both(&mut own, archive, &buffer[..filled]);
         offset += filled as u64;
         if offset >= size {

@@ -81,6 +81,7 @@ pub fn work(run: &Run<'_>, number: usize, start_late: Option<&dyn Fn()>) -> Vec<
         let worker = std::cell::RefCell::new(&mut worker);
         // One job after another supplies files, so that the lanes are always full.
         lanes.hash_all(
+            &run.reader,
             |lane| state.tick(lane),
             |free| first.take().or_else(|| worker.borrow_mut().next_file(free)),
             |opened, hashed| worker.borrow_mut().settle(opened, hashed),

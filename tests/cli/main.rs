@@ -16,6 +16,7 @@ mod crash;
 mod damage;
 mod filesystems;
 mod fuse;
+mod gentle;
 mod hanging;
 mod harness;
 mod kernels;

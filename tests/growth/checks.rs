@@ -64,7 +64,8 @@ fn of_names(names: &[usize], nar: NarOf) -> Input {
             links_on_the_way: false,
             coverage: None,
         };
-        let collection = collect(vec![task], Threads::exactly(NonZeroUsize::MIN), &Progress::default()).remove(0);
+        let collection =
+            collect(vec![task], Threads::exactly(NonZeroUsize::MIN).into(), &Progress::default()).remove(0);
         if nar != NarOf::Nothing {
             return 0;
         }

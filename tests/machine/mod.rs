@@ -191,6 +191,19 @@ pub fn strace() -> Has {
     TRIED.get_or_init(attempt).clone()
 }
 
+/// Reads that leave the page cache as it is: `RWF_DONTCACHE`.
+pub fn uncached_reads() -> Has {
+    static TRIED: OnceLock<Has> = OnceLock::new();
+    let attempt = || {
+        let file = tempfile::tempfile().map_err(|error| error.to_string())?;
+        let flags = rustix::io::ReadWriteFlags::from_bits_retain(0x80);
+        rustix::io::preadv2(&file, &mut [std::io::IoSliceMut::new(&mut [0])], 0, flags)
+            .map(drop)
+            .map_err(|error| format!("no RWF_DONTCACHE in {}: {error}", std::env::temp_dir().display()))
+    };
+    TRIED.get_or_init(attempt).clone()
+}
+
 /// Python with the module `jsonschema`.
 pub fn jsonschema() -> Has {
     static TRIED: OnceLock<Has> = OnceLock::new();
