@@ -19,13 +19,13 @@ impl RunStart {
     /// Waits until new file times are later than the start of the run. File systems use the last tick of a clock that
     /// ticks every few milliseconds.
     pub fn pass(self) {
-        const TICK: std::time::Duration = std::time::Duration::from_millis(1);
+        const PAUSE: std::time::Duration = std::time::Duration::from_micros(100);
         // Do not wait forever for a clock that stands still or was set back.
-        for _ in 0..50 {
+        for _ in 0..500 {
             if capability::clock().1 > self.0 {
                 break;
             }
-            std::thread::sleep(TICK);
+            std::thread::sleep(PAUSE);
         }
     }
 
