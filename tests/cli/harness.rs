@@ -27,6 +27,27 @@ pub struct World {
     directory: tempfile::TempDir,
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        // A user who is not root can't remove what is in a directory without permissions; then `TempDir` does it.
+        if fs::remove_dir_all(self.path("")).is_err() {
+            let _ = open_up(&self.path(""));
+        }
+    }
+}
+
+/// Lets the owner change a directory and all below.
+fn open_up(directory: &Path) -> std::io::Result<()> {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// The declaration that most tests want: everything below `root`, loose files and modules.
 pub const TREES: &str = "locks = \"locks\"\nreports = \"reports\"\n\n[check.tree]\nkind = \"trees\"\nroot = \"root\"\n";
 

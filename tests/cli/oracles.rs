@@ -20,7 +20,9 @@ fn text_lock(root: &str) -> String {
 /// Every file, link and directory of a tree with its times, as `find` tells it: another one, and something changed.
 fn state(root: &str) -> Vec<u8> {
     let mut find = Command::new("find");
-    let output = find.args([root, "-printf", "%p\\0%i %s %m %T@ %C@ %l\\0"]).output().unwrap();
+    // What this user can't list is left out: `directories_of_usr` takes no directory that has some of it.
+    find.args([root, "-type", "d", "(", "!", "-readable", "-o", "!", "-executable", ")", "-prune", "-o"]);
+    let output = find.args(["-printf", "%p\\0%i %s %m %T@ %C@ %l\\0"]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     output.stdout
 }
@@ -40,29 +42,30 @@ pub fn on_stable(root: &str, test: impl Fn()) {
     panic!("{root} changed during each of three attempts: nothing is known");
 }
 
-/// The names of the directories in `/usr`: those that are looked at, and those that are left out, since they are large. Files are
-/// of the same kinds in all of them, and gigabytes of them would prove no more.
+/// The names of the directories in `/usr`: those that are looked at, and those that are left out, since they are large, or this
+/// user can't read all of them. Files are of the same kinds in all of them, and gigabytes of them would prove no more.
 pub fn directories_of_usr() -> (Vec<String>, Vec<String>) {
     const MOST: u64 = 256 << 20;
     let directories = fs::read_dir("/usr").unwrap().map(Result::unwrap);
     let directories = directories.filter(|entry| entry.file_type().unwrap().is_dir());
     let (taken, left_out): (Vec<_>, Vec<_>) =
-        directories.map(|entry| entry.path()).partition(|path| size(path) <= MOST);
+        directories.map(|entry| entry.path()).partition(|path| size(path).is_some_and(|size| size <= MOST));
     let names = |paths: Vec<PathBuf>| -> Vec<String> {
         paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
     };
     let (taken, left_out) = (names(taken), names(left_out));
-    assert!(!taken.is_empty(), "all directories of /usr are larger than {MOST} bytes: {left_out:?}");
+    assert!(!taken.is_empty(), "all directories of /usr are unreadable, or larger than {MOST} bytes: {left_out:?}");
     (taken, left_out)
 }
 
-/// What the files below a directory have in bytes.
-fn size(directory: &Path) -> u64 {
-    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
-    let sizes = entries.map(|entry| match entry.metadata().unwrap() {
+/// What the files below a directory have in bytes; `None` if this user can't read all of them.
+fn size(directory: &Path) -> Option<u64> {
+    let is_readable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::READ_OK).is_ok();
+    let entries = fs::read_dir(directory).ok()?.map(Result::unwrap);
+    let sizes = entries.map(|entry| match entry.metadata().ok()? {
         status if status.is_dir() => size(&entry.path()),
-        status if status.is_file() => status.len(),
-        _ => 0,
+        status if status.is_file() => is_readable(&entry.path()).then_some(status.len()),
+        _ => Some(0),
     });
     sizes.sum()
 }
@@ -118,7 +121,7 @@ fn digests_of_files_below_usr_are_those_of_sha256sum() {
         let directories = directories_of_usr().0.into_iter().map(|name| Path::new("/usr").join(name));
         let mut compared = 0;
         // Of a directory without files there is nothing to lock.
-        for directory in directories.filter(|directory| size(directory) > 0) {
+        for directory in directories.filter(|directory| size(directory) != Some(0)) {
             compared += digests_are_those_of_sha256sum(&directory, &["2"]).len();
         }
         assert!(compared > 0);

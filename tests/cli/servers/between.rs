@@ -61,7 +61,7 @@ fn two_servers_are_compared_with_one_another() {
 }
 
 /// What lies below a directory that one of them can't read is not what the other has more.
-#[needs(sshd)]
+#[needs(root, sshd)]
 fn what_one_of_them_can_not_read_is_unverified() {
     let script = format!(
         "install -m 755 {} \"$TMPDIR/../copy\"\n\

@@ -78,7 +78,7 @@ fn drift_on_a_server_is_the_drift_that_a_local_check_finds() {
     assert!(text.contains(&moved), "{text}");
 }
 
-#[needs(sshd)]
+#[needs(root, sshd)]
 fn what_can_not_be_read_there_is_unverified() {
     // The login user may read everything, so run the command as another user.
     let script = format!(

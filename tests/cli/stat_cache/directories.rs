@@ -11,7 +11,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::Value;
 
 use super::{CACHE, check, private_directory, same, settle, trusted, world};
-use crate::harness::{TREES, World, drift, is_root, the_check, unprivileged, unverified};
+use crate::harness::{TREES, World, drift, the_check, unprivileged, unverified};
 use crate::watch::strace;
 
 /// What two reports of the same tree have in common, with a cache and without.
@@ -255,33 +255,37 @@ fn globs_are_asked_about_names_that_are_known() {
     }
 }
 
-#[needs(strace)]
-fn attributes_of_directories_are_looked_at_each_time() {
-    for (attributes, lists) in [("[\"mode\", \"owner\"]", false), ("[\"mode\", \"xattrs\"]", true)] {
-        let declared = TREES.replace("root = ", &format!("attributes = {attributes}\nroot = "));
-        let world = world(&declared);
-        world.write("m/d/one", "1");
-        world.lock();
-        settle();
-        check(&world, 0);
-        // Extended attributes are to be had only from a directory that was opened.
-        assert_eq!(listed(&world, 0), if lists { set(&["", "m", "m/d"]) } else { none() });
-        fs::set_permissions(world.root("m/d"), fs::Permissions::from_mode(0o700)).unwrap();
-        assert_eq!(drift(&same(&world, "mode")), [("mode_changed".to_owned(), "m/d".to_owned())]);
-        settle();
-        same(&world, "kept");
-        assert_eq!(drift(&same(&world, "known")), [("mode_changed".to_owned(), "m/d".to_owned())]);
-        fs::set_permissions(world.root("m/d"), fs::Permissions::from_mode(0o755)).unwrap();
-        check(&world, 0);
-        if lists {
-            rustix::fs::setxattr(world.root("m/d"), "user.x", b"1", rustix::fs::XattrFlags::CREATE).unwrap();
-            assert_eq!(drift(&same(&world, "xattr")), [("xattrs_changed".to_owned(), "m/d".to_owned())]);
-        } else {
-            assert!(is_root(), "this test gives a directory away: run it as root (scripts/test does)");
-            std::os::unix::fs::chown(world.root("m/d"), Some(65534), None).unwrap();
-            assert_eq!(drift(&same(&world, "owner")), [("owner_changed".to_owned(), "m/d".to_owned())]);
-        }
-    }
+#[needs(root, strace)]
+fn owners_of_directories_are_looked_at_each_time() {
+    let world = attributes_are_looked_at_each_time("[\"mode\", \"owner\"]", &none());
+    std::os::unix::fs::chown(world.root("m/d"), Some(65534), None).unwrap();
+    assert_eq!(drift(&same(&world, "owner")), [("owner_changed".to_owned(), "m/d".to_owned())]);
+}
+
+/// Extended attributes are to be had only from a directory that was opened.
+#[needs(strace, xattrs)]
+fn extended_attributes_of_directories_are_looked_at_each_time() {
+    let world = attributes_are_looked_at_each_time("[\"mode\", \"xattrs\"]", &set(&["", "m", "m/d"]));
+    rustix::fs::setxattr(world.root("m/d"), "user.x", b"1", rustix::fs::XattrFlags::CREATE).unwrap();
+    assert_eq!(drift(&same(&world, "xattr")), [("xattrs_changed".to_owned(), "m/d".to_owned())]);
+}
+
+/// A world whose modes of directories were looked at, and the directories that a run lists for that.
+fn attributes_are_looked_at_each_time(attributes: &str, lists: &BTreeSet<String>) -> World {
+    let world = world(&TREES.replace("root = ", &format!("attributes = {attributes}\nroot = ")));
+    world.write("m/d/one", "1");
+    world.lock();
+    settle();
+    check(&world, 0);
+    assert_eq!(listed(&world, 0), *lists);
+    fs::set_permissions(world.root("m/d"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(drift(&same(&world, "mode")), [("mode_changed".to_owned(), "m/d".to_owned())]);
+    settle();
+    same(&world, "kept");
+    assert_eq!(drift(&same(&world, "known")), [("mode_changed".to_owned(), "m/d".to_owned())]);
+    fs::set_permissions(world.root("m/d"), fs::Permissions::from_mode(0o755)).unwrap();
+    check(&world, 0);
+    world
 }
 
 #[needs(root)]
