@@ -122,6 +122,7 @@ pub fn collect(tasks: Vec<Task<'_>>, effort: Effort, progress: &Progress) -> Vec
                 std::thread::Builder::new().spawn_scoped(scope, work).ok()
             };
             run.late_workers().map_while(spawn).for_each(drop);
+            run.has_late_workers()
         };
         // This thread is a worker too. If the system can't start more threads, those that run do all the work.
         let spawn = |number| {
@@ -159,6 +160,7 @@ pub fn collect_until_given_up(
             std::thread::Builder::new().spawn(work).ok()
         };
         late.late_workers().map_while(spawn).for_each(drop);
+        late.has_late_workers()
     };
     let spawn = |number| {
         let (run, guard, start_late) = (run.clone(), progress.begin_worker(), start_late.clone());
@@ -261,9 +263,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The numbers of the workers to start because of a cold cache, at the first call.
+    /// The numbers of the workers to start because a file is not in the page cache.
     fn late_workers(&self) -> std::ops::Range<usize> {
-        if self.late.are_due() { self.workers..self.states.len() } else { 0..0 }
+        self.late.next(self.workers, self.states.len(), self.queue.waiting())
+    }
+
+    /// Whether more of them can be started.
+    fn has_late_workers(&self) -> bool {
+        !self.late.are_all(self.workers, self.states.len())
     }
 
     /// Whether to hash other large files beside one that has `left` bytes left. That slows this file down. It is worth

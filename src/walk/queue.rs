@@ -141,6 +141,12 @@ impl Queue {
         self.wake.notify_one();
     }
 
+    /// The number of jobs and large files that no worker has taken.
+    pub fn waiting(&self) -> usize {
+        let inner = self.lock();
+        inner.jobs.len() + inner.large.len()
+    }
+
     /// The sizes of all waiting large files, in bytes.
     pub fn large_bytes(&self) -> u64 {
         self.lock().large_bytes

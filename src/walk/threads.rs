@@ -1,12 +1,13 @@
 //! How many threads walk: one for each core, and more once files turn out not to be in the page cache.
 //!
 //! A thread that waits for a disk uses no core, and a disk serves many reads at once. With a warm cache, more threads
-//! than cores only cost time to start. So a worker tests some of the files that it opens, and the first that is not in
-//! the page cache starts all other threads (`docs/performance.md` has what that gains).
+//! than cores only cost time to start. So a worker tests some of the files that it opens. Each that is not in the page
+//! cache doubles the number of threads, as far as there is work for them (`docs/performance.md` has what that gains).
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::io::{Errno, ReadWriteFlags};
@@ -17,7 +18,8 @@ use super::notes::Notes;
 /// The number of threads when files are not in the page cache, on a machine with fewer cores.
 const WAITING: usize = 32;
 
-/// A worker tests the first file that it opens, and then one in so many: a test is a system call.
+/// A worker tests the first file that it opens, and then one in so many, as long as they are in the page cache: a test
+/// is a system call.
 const TESTED: u32 = 16;
 
 /// The most threads. Each takes several memory mappings, of which a process may have 65,530, and no machine reads
@@ -87,17 +89,27 @@ fn affordable() -> usize {
     limit.map_or(MOST, |limit| usize::try_from(limit / 2 / ADDRESS_SPACE).unwrap_or(MOST)).max(1)
 }
 
-/// The threads that start once a file is not in the page cache.
+/// The threads that start once files are not in the page cache.
 #[derive(Default)]
 pub struct LateWorkers {
-    started: AtomicBool,
+    /// How many were started.
+    started: AtomicUsize,
     notes: Mutex<Vec<Vec<Notes>>>,
 }
 
 impl LateWorkers {
-    /// Whether this call is the first, whose caller starts them.
-    pub fn are_due(&self) -> bool {
-        !self.started.swap(true, Ordering::Relaxed)
+    /// The numbers of the next workers to start, which the caller does. There are `most` workers, of which `first`
+    /// started at once, and `waiting` jobs that none has taken.
+    pub fn next(&self, first: usize, most: usize, waiting: usize) -> Range<usize> {
+        let until = |started: usize| most.min(first + started + waiting.min(first + started)) - first;
+        let before = self.started.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |started| Some(until(started)));
+        let (Ok(before) | Err(before)) = before;
+        first + before..first + until(before)
+    }
+
+    /// Whether all were started.
+    pub fn are_all(&self, first: usize, most: usize) -> bool {
+        first + self.started.load(Ordering::Relaxed) >= most
     }
 
     /// Stores the notes of one that has ended.
@@ -111,26 +123,29 @@ impl LateWorkers {
     }
 }
 
-/// Tests files of one worker, until one is not in the page cache.
+/// Tests files of one worker.
 pub struct CacheTest<'a> {
-    /// Starts the late workers.
-    start: Option<&'a dyn Fn()>,
-    opened: u32,
+    /// Starts more workers; returns whether there are more to start.
+    start: Option<&'a dyn Fn() -> bool>,
+    /// The number of files to open before the next test.
+    skip: u32,
 }
 
 impl<'a> CacheTest<'a> {
-    pub const fn new(start: Option<&'a dyn Fn()>) -> Self {
-        Self { start, opened: 0 }
+    pub const fn new(start: Option<&'a dyn Fn() -> bool>) -> Self {
+        Self { start, skip: 0 }
     }
 
     /// Notes that a file was opened.
     pub fn opened(&mut self, file: &OwnedFd) {
         let Some(start) = self.start else { return };
-        if self.opened.is_multiple_of(TESTED) && !is_cached(file) {
-            start();
+        if self.skip > 0 {
+            self.skip -= 1;
+        } else if is_cached(file) {
+            self.skip = TESTED - 1;
+        } else if !start() {
             self.start = None;
         }
-        self.opened = self.opened.wrapping_add(1);
     }
 }
 
@@ -139,4 +154,23 @@ fn is_cached(file: &OwnedFd) -> bool {
     let mut byte = [0];
     let read = rustix::io::preadv2(file, &mut [std::io::IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT);
     read != Err(Errno::AGAIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cold_files_double_the_threads_as_far_as_there_is_work() {
+        let late = LateWorkers::default();
+        assert_eq!(late.next(2, 32, 0), 2..2, "nothing waits");
+        assert_eq!(late.next(2, 32, 1), 2..3);
+        assert_eq!(late.next(2, 32, 100), 3..6);
+        assert_eq!(late.next(2, 32, 100), 6..12);
+        assert_eq!(late.next(2, 32, 100), 12..24);
+        assert!(!late.are_all(2, 32));
+        assert_eq!(late.next(2, 32, 100), 24..32);
+        assert_eq!(late.next(2, 32, 100), 32..32);
+        assert!(late.are_all(2, 32));
+    }
 }

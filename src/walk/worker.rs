@@ -61,8 +61,8 @@ struct Batch {
 }
 
 /// Runs the worker `number` until no work is left. Returns its notes by task; the entries are in its [`WorkerState`].
-/// Calls `start_late` when a file is not in the page cache.
-pub fn work(run: &Run<'_>, number: usize, start_late: Option<&dyn Fn()>) -> Vec<Notes> {
+/// Calls `start_late` when a file is not in the page cache, until it returns false.
+pub fn work(run: &Run<'_>, number: usize, start_late: Option<&dyn Fn() -> bool>) -> Vec<Notes> {
     let mut lanes: Lanes<HashTag> = Lanes::new(run.kernel, run.lanes);
     let matched = |task: &Task<'_>| Notes { matched: task.selection.unmatched_yet(), ..Notes::default() };
     let notes = run.tasks.iter().map(matched).collect();
