@@ -37,8 +37,8 @@ struct LockFiles {
 }
 
 impl LockFiles {
-    /// Lists them. A folder counts if a server can have its name, whoever may read it: driftlock looks for locks in no
-    /// other, such as `lost+found`.
+    /// Lists them. A folder counts only if a server can have its name: driftlock looks for locks in no other, such as
+    /// `lost+found`. Its permissions do not matter, so the result is the same for all users who can read the locks.
     ///
     /// # Errors
     /// The locks directory itself can't be listed.

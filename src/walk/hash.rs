@@ -217,8 +217,8 @@ impl<T> Reading<T> {
     /// Fills the buffer with the next bytes and, after the last of them, the padding. Returns the length: whole blocks.
     fn fill(&mut self, buffer: &mut [u8], reader: &Reader) -> Result<usize, FillError> {
         let size = self.opened.status.stx_size;
-        let buffer_left = &mut buffer[..BUFFER + EOF_PROBE];
-        let filled = fill(reader, &self.opened.file, &mut self.holes, self.offset, size, buffer_left)?;
+        let contents = &mut buffer[..BUFFER + EOF_PROBE];
+        let filled = fill(reader, &self.opened.file, &mut self.holes, self.offset, size, contents)?;
         self.offset += filled as u64;
         if self.offset < size {
             return Ok(filled);

@@ -206,7 +206,7 @@ fn a_report_that_was_read_is_written_the_same() {
     }
 }
 
-/// The number of the schema is the same, so what it said then is still read: nobody asked for a seal.
+/// The number of the schema is the same, so such a report is read, as one of a run that verified no seal.
 #[test]
 fn a_report_from_before_there_were_seals_is_read() {
     // Written by that version.

@@ -14,7 +14,7 @@ pub struct Effort {
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
     /// Take little of the machine: run with the lowest priority, with one thread for each core, and leave the page
-    /// cache as it is (since Linux 6.14)
+    /// cache as it is (since Linux 6.14, on ext4 and XFS)
     // Twice is as good as once: the NixOS unit has it, and so may its extra arguments.
     #[arg(long, global = true, overrides_with = "gentle")]
     pub gentle: bool,

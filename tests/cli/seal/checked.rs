@@ -103,7 +103,7 @@ fn a_stat_cache_does_not_hide_another_lock() {
     }
 }
 
-/// Whatever decides which machine answers, and as whom it is asked.
+/// A seal covers everything that decides which machine answers, and as which user it is asked.
 #[needs("ssh-keygen")]
 fn how_a_server_is_reached_is_sealed() {
     let (world, _) = sealed_scene();
@@ -165,8 +165,8 @@ fn the_declaration_of_the_run_is_then_taken_as_it_is() {
     assert_eq!(found, ["there is no seal: elsewhere/driftlock.seal is missing"]);
 }
 
-/// What one project sealed passes for another project, for whoever can write all of it: docs/seals.md says so, and that a
-/// sealed declaration which lies elsewhere tells.
+/// A user who can write all files of a project can replace them by those of another project: docs/seals.md says so, and
+/// that a sealed declaration in another place shows it.
 #[needs("ssh-keygen")]
 fn the_baseline_of_another_project_is_told_by_a_declaration_that_lies_elsewhere() {
     let (world, _) = sealed_scene();
