@@ -248,8 +248,13 @@ fn host_of(words: &mut Words<'_>, options: &Options) -> (RunInfo, HostReport) {
 
 /// A seal of any signer, which is not what is there.
 fn seal_of(name: &str, root: &str) -> SealReport {
-    let sealed =
-        Sealed { serial: 12, signer: name.to_owned(), key: "ed25519".to_owned(), fingerprint: root.to_owned() };
+    let sealed = Sealed {
+        serial: 12,
+        signer: name.to_owned(),
+        key: "ed25519".to_owned(),
+        fingerprint: root.to_owned(),
+        declaration: Some(root.to_owned()),
+    };
     let trouble = Error::new(ErrorKind::Recorded, Prose(name).to_string(), Prose(root).to_string());
     SealReport { sealed: Some(sealed), troubles: vec![trouble] }
 }

@@ -173,9 +173,14 @@ fn notes(out: &mut impl Write, report: &Report) -> io::Result<()> {
         writeln!(out, "<p class=\"note warn\"><b>{layer} did not hold</b> during this run.</p>")?;
     }
     let seal = report.hosts.first().and_then(|host| host.seal.as_deref());
-    if let Some(Sealed { serial, signer, key, fingerprint }) = seal.and_then(|seal| seal.sealed.as_ref()) {
+    if let Some(Sealed { serial, signer, key, fingerprint, declaration }) = seal.and_then(|seal| seal.sealed.as_ref()) {
         let who = format!("{} ({} {})", Prose(signer), Prose(key), Prose(fingerprint));
-        writeln!(out, "<p class=\"note idle\"><b>Baseline sealed</b> by {}, serial {serial}</p>", Text(&who))?;
+        write!(out, "<p class=\"note idle\"><b>Baseline sealed</b> by {}, serial {serial}", Text(&who))?;
+        if let Some(declaration) = declaration {
+            let declaration = Prose(declaration).to_string();
+            write!(out, ". The declaration that was compared is {}, not this run's own", Text(&declaration))?;
+        }
+        writeln!(out, "</p>")?;
     }
     for trouble in seal.iter().flat_map(|seal| &seal.troubles) {
         let (problem, help) = (Prose(&trouble.problem).to_string(), Prose(&trouble.help).to_string());

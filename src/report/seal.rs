@@ -29,4 +29,6 @@ pub struct Sealed {
     pub key: String,
     /// As `ssh-keygen -l` prints it.
     pub fingerprint: String,
+    /// The declaration that was compared with the seal, if it is not the run's own.
+    pub declaration: Option<String>,
 }

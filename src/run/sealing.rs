@@ -112,8 +112,9 @@ impl Sealing {
         {
             troubles.insert(0, trouble);
         }
+        let declaration = self.declared.as_ref().map(|declared| shown(&declared.file));
         let Verified { seal, digest: _, signer, kind, fingerprint } = verified;
-        let sealed = Sealed { serial: seal.serial, signer, key: kind.to_owned(), fingerprint };
+        let sealed = Sealed { serial: seal.serial, signer, key: kind.to_owned(), fingerprint, declaration };
         SealReport { sealed: Some(sealed), troubles }
     }
 

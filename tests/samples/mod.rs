@@ -503,6 +503,7 @@ pub fn sealed(troubles: Vec<Error>) -> Report {
         signer: "ops@example.org,<b>\u{202e}@x".to_owned(),
         key: "ed25519-sk".to_owned(),
         fingerprint: format!("SHA256:{}", "a".repeat(43)),
+        declaration: Some("/etc/<b>\u{202e}.toml".to_owned()),
     };
     let mut report = seed_pass();
     let seal = Arc::new(SealReport { sealed: Some(sealed), troubles });

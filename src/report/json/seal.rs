@@ -19,6 +19,8 @@ pub(super) struct SealItem {
     key: Option<String>,
     #[serde(deserialize_with = "Option::deserialize")]
     fingerprint: Option<String>,
+    #[serde(default)]
+    declaration: Option<String>,
     troubles: Vec<Error>,
 }
 
@@ -31,6 +33,7 @@ impl From<&SealReport> for SealItem {
             signer: sealed.map(|sealed| text(&sealed.signer)),
             key: sealed.map(|sealed| text(&sealed.key)),
             fingerprint: sealed.map(|sealed| text(&sealed.fingerprint)),
+            declaration: sealed.and_then(|sealed| sealed.declaration.as_ref()).map(text),
             troubles: troubles.iter().map(harmless).collect(),
         }
     }
@@ -40,13 +43,13 @@ impl TryFrom<SealItem> for SealReport {
     type Error = &'static str;
 
     fn try_from(item: SealItem) -> Result<Self, Self::Error> {
-        let SealItem { serial, signer, key, fingerprint, troubles } = item;
+        let SealItem { serial, signer, key, fingerprint, declaration, troubles } = item;
         let sealed = match (serial, signer, key, fingerprint) {
             (Some(serial), Some(signer), Some(key), Some(fingerprint)) => {
-                Some(Sealed { serial, signer, key, fingerprint })
+                Some(Sealed { serial, signer, key, fingerprint, declaration })
             }
             // Without a signer, the seal was refused, and there is a reason.
-            (None, None, None, None) if !troubles.is_empty() => None,
+            (None, None, None, None) if declaration.is_none() && !troubles.is_empty() => None,
             _ => return Err("its `seal` has neither a signer nor a reason why there is none"),
         };
         Ok(Self { sealed, troubles })
