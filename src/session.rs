@@ -90,7 +90,6 @@ impl Session {
                 format!("--as {} is for this machine, and this command asks other servers", escaped(server.as_bytes()));
             return Err(Error::new(ErrorKind::Usage, problem, "leave out one of --as and --server"));
         }
-        let start = RunStart::now();
         // Before anything is opened or created.
         capability::raise_descriptor_limit();
         sandbox::required(plan.requirement).map_err(|error| not_entered(&error, plan.requirement))?;
@@ -145,7 +144,7 @@ impl Session {
             lock_reads: None,
             effort: Effort::new(plan.threads, plan.gentle, plan.rate),
             requirement: plan.requirement,
-            start,
+            start: plan.start,
         };
         session.open_locks(&path, locks_access, plan.as_server.as_deref())?;
         if let Reads::Export(export) = reads {
@@ -179,8 +178,8 @@ impl Session {
         within: &[Directory],
         effort: Effort,
         requirement: Requirement,
+        start: RunStart,
     ) -> Result<Self, Error> {
-        let start = RunStart::now();
         capability::raise_descriptor_limit();
         sandbox::required(requirement).map_err(|error| not_entered(&error, requirement))?;
         let opened = declaration.checks.iter().enumerate().map(|(place, check)| {

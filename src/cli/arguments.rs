@@ -1,8 +1,10 @@
 //! The command line, as clap types: the source of help, completions and man pages.
 
+mod common;
 mod effort;
 mod seal;
 
+pub use common::{Color, Common};
 pub use effort::Effort;
 pub use seal::{SealArguments, SealOptions};
 
@@ -30,36 +32,6 @@ pub struct Arguments {
     pub command: Command,
     #[command(flatten)]
     pub common: Common,
-}
-
-#[derive(Debug, Args)]
-pub struct Common {
-    /// The declaration [default: driftlock.toml or driftlock.json, here or in a directory above]
-    #[arg(long, short, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Run only this check; may be given several times
-    #[arg(long = "check", global = true, value_name = "NAME")]
-    pub checks: Vec<String>,
-    /// Run as this declared server: with its checks, and the roots that they have there
-    #[arg(long = "as", global = true, value_name = "SERVER")]
-    pub as_server: Option<String>,
-    /// Print only JSON on stdout
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Print only problems, and nothing on success
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// Colour the text
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: Color,
-    #[command(flatten)]
-    pub effort: Effort,
-    /// Refuse to run unless both Landlock and seccomp hold
-    #[arg(long, global = true)]
-    pub require_sandbox: bool,
-    /// Report a read that gets no answer for this many seconds
-    #[arg(long, global = true, hide = true, value_name = "SECONDS", default_value = "30")]
-    pub stalled_after: NonZeroU32,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -101,15 +73,6 @@ pub struct Servers {
     /// Give up a server that has not finished after this many seconds [default: 3600]; without servers, the check itself [default: never]
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<NonZeroU32>,
-}
-
-/// When to colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    Always,
-    Never,
 }
 
 #[derive(Debug, Subcommand)]

@@ -55,7 +55,8 @@ fn entered(common: &Common, allowed: &[PathBuf], gives_contents: bool) -> Result
     let requirement =
         if require_sandbox || common.require_sandbox { Requirement::Everything } else { Requirement::AsAvailable };
     let allowed = allowed.iter().map(|directory| capability::root(directory)).collect::<Result<Vec<_>, _>>()?;
-    let run = Session::for_collector(declaration, &allowed, common.effort.of_walk(), requirement)?.enter(&[])?;
+    let run =
+        Session::for_collector(declaration, &allowed, common.effort.of_walk(), requirement, common.start)?.enter(&[])?;
     Ok((run, extent))
 }
 

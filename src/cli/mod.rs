@@ -42,6 +42,7 @@ use crate::report::text::Style;
 use crate::sandbox::Requirement;
 use crate::session::Plan;
 use crate::store;
+use crate::walk::RunStart;
 use arguments::{Arguments, Color, Command, Common};
 
 /// The bits of exit codes: 0 verified, 1 drift, 2 trouble, 3 both.
@@ -53,9 +54,11 @@ mod exit {
 /// Parses the arguments, runs the command, and turns its result into an exit code.
 #[must_use]
 pub fn run() -> ExitCode {
+    // The clock of file times ticks while the rest is set up.
+    let start = RunStart::now();
     store::own();
     survive_large_files();
-    let Arguments { command, common } = match Arguments::try_parse() {
+    let Arguments { command, mut common } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are not errors; everything else is bad input.
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
             return after_printing(code, error.print()).into();
         }
     };
+    common.start = start;
     if common.effort.gentle {
         capability::lower_priority();
     }
@@ -163,6 +167,7 @@ impl Common {
             gentle: self.effort.gentle,
             rate: self.effort.limit_rate,
             requirement: if self.require_sandbox { Requirement::Everything } else { Requirement::AsAvailable },
+            start: self.start,
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::declaration::Check;
 use crate::sandbox::Requirement;
+use crate::walk::RunStart;
 
 /// What a run does with the locks directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Plan {
     pub rate: Option<NonZeroU64>,
     /// Which sandbox is required.
     pub requirement: Requirement,
+    /// When the run started: later changes are changes during the run.
+    pub start: RunStart,
 }
 
 impl Plan {

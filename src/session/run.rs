@@ -141,7 +141,6 @@ impl Run {
                 }
             }
         }
-        self.session.start.pass();
         let (collections, given_up) = walk(tasks, self.session.effort);
         for ((place, item, check, root), collection) in roots.into_iter().zip(collections) {
             collected.push((place, (item, below_root(check, root, collection, given_up))));

@@ -197,6 +197,8 @@ pub fn file(file: &OwnedFd, effort: Effort) -> Result<(Record, crate::manifest::
 /// The state that all workers share.
 struct Run<'a> {
     tasks: Vec<Task<'a>>,
+    /// [`Task::start`].
+    start: Option<RunStart>,
     queue: Queue,
     /// For each task, the next free [`DirectoryId`].
     directories: Vec<AtomicU32>,
@@ -248,6 +250,7 @@ impl<'a> Run<'a> {
         let directories = tasks.iter().map(|_| AtomicU32::new(1)).collect();
         let queue = Queue::new(jobs.collect());
         Self {
+            start: tasks.iter().find_map(|task| task.start),
             tasks,
             queue,
             directories,

@@ -5,9 +5,15 @@ use rustix::fs::Statx;
 
 use crate::capability;
 
-/// The start of the run, in nanoseconds since 1970.
+/// The start of the run, in nanoseconds since 1970. The default is now.
 #[derive(Clone, Copy, Debug)]
 pub struct RunStart(i64);
+
+impl Default for RunStart {
+    fn default() -> Self {
+        Self::now()
+    }
+}
 
 impl RunStart {
     /// Now, by the clock of file times.
@@ -16,12 +22,13 @@ impl RunStart {
         Self(capability::clock().0)
     }
 
-    /// Waits until new file times are later than the start of the run. File systems use the last tick of a clock that
+    /// Waits, if it has to, until new file times are later than the start of the run. File systems use the last tick of a clock that
     /// ticks every few milliseconds.
     pub fn pass(self) {
-        const PAUSE: std::time::Duration = std::time::Duration::from_micros(100);
+        // The kernel adds 50 µs to each.
+        const PAUSE: std::time::Duration = std::time::Duration::from_micros(20);
         // Do not wait forever for a clock that stands still or was set back.
-        for _ in 0..500 {
+        for _ in 0..1000 {
             if capability::clock().1 > self.0 {
                 break;
             }

@@ -70,6 +70,10 @@ pub fn work(run: &Run<'_>, number: usize, start_late: Option<&dyn Fn() -> bool>)
     let (buffer, name) = (Vec::new(), Vec::new());
     let test = CacheTest::new(start_late.filter(|_| run.workers < run.states.len()));
     let mut worker = Worker { run, number, state, notes, test, batch: None, recent: None, long: false, buffer, name };
+    // Not before the threads are started: both take a while.
+    if let Some(start) = run.start {
+        start.pass();
+    }
     while let Some(work) = run.queue.take() {
         let mut first = match work {
             Work::Job(job) => {
