@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, IoSliceMut, ReadWriteFlags};
 
+use super::ahead::LONG;
 use super::threads::Threads;
 
 /// `RWF_DONTCACHE`, as `linux/fs.h` has it since Linux 6.14: bytes that such a read brings into the page cache leave it
@@ -46,13 +47,21 @@ impl From<Threads> for Effort {
 #[derive(Debug, Default)]
 pub struct Reader {
     gentle: bool,
+    /// Whether another thread may read ahead of one that hashes.
+    ahead: bool,
     pace: Option<Pace>,
 }
 
 impl Reader {
     pub fn new(effort: Effort) -> Self {
         let pace = effort.rate.map(|rate| Pace { rate, free: Mutex::new(Instant::now()) });
-        Self { gentle: effort.gentle, pace }
+        let ahead = !effort.gentle && pace.is_none() && effort.threads.first.get() > 1;
+        Self { gentle: effort.gentle, ahead, pace }
+    }
+
+    /// Whether another thread should read a file of `size` bytes that is hashed alone.
+    pub const fn reads_ahead(&self, size: u64) -> bool {
+        self.ahead && size >= LONG
     }
 
     /// Reads into the buffer from `offset` on, and waits as long as the rate demands it. The number of bytes read.

@@ -1,10 +1,12 @@
 //! Hashes several files at a time on one core. Each is read once, and its status is the same before and after.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use driftlock_lanes::{INITIAL, Kernel, MOST_LANES, State as Chain};
 use rustix::fs::Statx;
 
+use super::ahead::{Ahead, Feeder};
 use super::effort::Reader;
 use super::fill::{BUFFER, Buffer, EOF_PROBE, FillError, Holes, fill, read_sizeless};
 use super::inspect::{ATTEMPTS, pause, refused};
@@ -18,10 +20,12 @@ const PADDING: usize = 72;
 /// A regular file to hash, with a tag that the caller chooses.
 pub struct FileToHash<T> {
     pub tag: T,
-    pub file: OwnedFd,
+    pub file: Arc<OwnedFd>,
     pub status: Statx,
     /// Whether it changed while it was read, and was read again.
     pub repeated: bool,
+    /// Whether another thread reads it ahead.
+    pub ahead: bool,
 }
 
 /// The digest of a file that was read to its end while its size and times stayed the same; or why there is none.
@@ -57,7 +61,7 @@ impl<T> Lanes<T> {
     /// its buffer.
     pub fn hash_all(
         &mut self,
-        reader: &Reader,
+        reader: &Arc<Reader>,
         reads: impl Fn(usize),
         mut next: impl FnMut(FreeLane) -> Option<FileToHash<T>>,
         mut done: impl FnMut(FileToHash<T>, Hashed),
@@ -77,7 +81,7 @@ impl<T> Lanes<T> {
                     let opened = if asks { next(self.free(index)) } else { None };
                     asks = opened.is_some();
                     let Some(opened) = opened else { break };
-                    self.lanes[index].start(opened, &mut self.chains[index]);
+                    self.lanes[index].start(opened, &mut self.chains[index], reader);
                 }
             }
             let ready = self.lanes.iter().map(|lane| lane.ready().len()).filter(|blocks| *blocks > 0);
@@ -113,6 +117,8 @@ struct Reading<T> {
     offset: u64,
     attempt: u32,
     holes: Holes,
+    /// What reads ahead, and the buffer of the lane, which is not used meanwhile.
+    ahead: Option<(Ahead, Buffer)>,
 }
 
 impl<T> Default for Lane<T> {
@@ -139,14 +145,34 @@ impl<T> Lane<T> {
         Some(reading.opened.status.stx_size.saturating_sub(reading.offset))
     }
 
-    fn start(&mut self, opened: FileToHash<T>, chain: &mut Chain) {
+    fn start(&mut self, opened: FileToHash<T>, chain: &mut Chain, reader: &Arc<Reader>) {
         let holes = Holes::new(&opened.status);
-        self.reading = Some(Reading { opened, complete: false, offset: 0, attempt: 1, holes });
+        self.reading = Some(Reading { opened, complete: false, offset: 0, attempt: 1, holes, ahead: None });
         (self.position, self.end, *chain) = (0, 0, INITIAL);
+        self.read_ahead(reader);
+    }
+
+    /// Lets another thread read the file, if it should.
+    fn read_ahead(&mut self, reader: &Arc<Reader>) {
+        let Some(Reading { opened, ahead, .. }) = self.reading.as_mut().filter(|reading| reading.opened.ahead) else {
+            return;
+        };
+        let (reader, file) = (Arc::clone(reader), Arc::clone(&opened.file));
+        let spawn = |feeder: Feeder| std::thread::Builder::new().spawn(move || feeder.run(&reader, &file)).map(drop);
+        // If the system can't start a thread, this one reads.
+        *ahead = Ahead::start(&opened.status, PADDING, spawn)
+            .map(|(reads, buffer)| (reads, std::mem::replace(&mut self.buffer, buffer)));
+    }
+
+    /// Ends that.
+    fn stop_ahead(&mut self) {
+        if let Some((_, own)) = self.reading.as_mut().and_then(|reading| reading.ahead.take()) {
+            self.buffer = own;
+        }
     }
 
     /// Reads on after everything in the buffer was compressed; returns the file at its end.
-    fn refill(&mut self, chain: &mut Chain, reader: &Reader) -> Option<(FileToHash<T>, Hashed)> {
+    fn refill(&mut self, chain: &mut Chain, reader: &Arc<Reader>) -> Option<(FileToHash<T>, Hashed)> {
         let reading = self.reading.as_mut()?;
         if !reading.complete {
             match reading.fill(&mut self.buffer, reader) {
@@ -155,7 +181,7 @@ impl<T> Lane<T> {
                     return None;
                 }
                 Err(FillError::Failed(errno)) => return self.finish(Err(refused("read it", errno))),
-                Err(FillError::Changed) => return self.again(chain),
+                Err(FillError::Changed) => return self.again(chain, reader),
                 Err(FillError::Sizeless) => {
                     let whole = read_sizeless(&reading.opened.file, reader).map(|contents| {
                         reading.opened.status.stx_size = contents.len() as u64;
@@ -174,14 +200,15 @@ impl<T> Lane<T> {
             }
             Ok(after) => {
                 reading.opened.status = after;
-                self.again(chain)
+                self.again(chain, reader)
             }
             Err(errno) => self.finish(Err(refused("read its status", errno))),
         }
     }
 
     /// Starts the file over, unless that was done too often already.
-    fn again(&mut self, chain: &mut Chain) -> Option<(FileToHash<T>, Hashed)> {
+    fn again(&mut self, chain: &mut Chain, reader: &Arc<Reader>) -> Option<(FileToHash<T>, Hashed)> {
+        self.stop_ahead();
         let reading = self.reading.as_mut()?;
         if reading.attempt >= ATTEMPTS {
             let attempts = reading.attempt;
@@ -196,11 +223,13 @@ impl<T> Lane<T> {
         }
         (reading.offset, reading.complete, reading.holes) = (0, false, Holes::new(&reading.opened.status));
         (self.position, self.end, *chain) = (0, 0, INITIAL);
+        self.read_ahead(reader);
         None
     }
 
     fn finish(&mut self, result: Hashed) -> Option<(FileToHash<T>, Hashed)> {
         (self.position, self.end) = (0, 0);
+        self.stop_ahead();
         self.reading.take().map(|reading| (reading.opened, result))
     }
 }
@@ -215,10 +244,15 @@ pub fn same(before: &Statx, after: &Statx) -> bool {
 
 impl<T> Reading<T> {
     /// Fills the buffer with the next bytes and, after the last of them, the padding. Returns the length: whole blocks.
-    fn fill(&mut self, buffer: &mut [u8], reader: &Reader) -> Result<usize, FillError> {
+    fn fill(&mut self, buffer: &mut Buffer, reader: &Reader) -> Result<usize, FillError> {
         let size = self.opened.status.stx_size;
-        let contents = &mut buffer[..BUFFER + EOF_PROBE];
-        let filled = fill(reader, &self.opened.file, &mut self.holes, self.offset, size, contents)?;
+        let filled = match &self.ahead {
+            Some((ahead, _)) => ahead.next(buffer)?,
+            None => {
+                let contents = &mut buffer[..BUFFER + EOF_PROBE];
+                fill(reader, &self.opened.file, &mut self.holes, self.offset, size, contents)?
+            }
+        };
         self.offset += filled as u64;
         if self.offset < size {
             return Ok(filled);

@@ -6,6 +6,7 @@
 //! ([`nar_walk`]) and reads each file once for both digests. Nothing is recursive, and nothing that waits holds a
 //! descriptor.
 
+mod ahead;
 mod cached;
 mod contents;
 mod coverage;
@@ -210,12 +211,12 @@ struct Run<'a> {
     /// The number of workers that start at once. Fewer run if the system can't start more threads.
     workers: usize,
     late: LateWorkers,
-    /// The number of workers that read a file of at least [`worker`]'s `LONG` bytes.
+    /// The number of workers that read a file of at least [`ahead::LONG`] bytes.
     long: AtomicUsize,
     kernel: Kernel,
     /// How many files each worker hashes at once.
     lanes: usize,
-    reader: Reader,
+    reader: Arc<Reader>,
 }
 
 impl Task<'_> {
@@ -262,7 +263,7 @@ impl<'a> Run<'a> {
             long: AtomicUsize::new(0),
             kernel,
             lanes,
-            reader: Reader::new(effort),
+            reader: Arc::new(Reader::new(effort)),
         }
     }
 
@@ -281,6 +282,11 @@ impl<'a> Run<'a> {
     fn shares_long(&self, left: Option<u64>) -> bool {
         let meanwhile = left.unwrap_or(0).saturating_mul(self.lanes as u64);
         self.queue.large_bytes() / self.workers as u64 >= meanwhile
+    }
+
+    /// Whether another thread should read a file of this size, because one worker hashes it, and nothing beside it.
+    fn reads_ahead(&self, size: u64) -> bool {
+        self.reader.reads_ahead(size) && !self.shares_long(Some(size))
     }
 
     fn new_directory(&self, task: usize) -> DirectoryId {

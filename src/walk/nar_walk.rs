@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
+use super::ahead::{Ahead, Feeder};
 use super::dir_entries::{DirEntries, EntryRef};
 use super::effort::Reader;
 use super::fill::{BUFFER, Buffer, EOF_PROBE, FillError, Holes, fill, read_sizeless};
@@ -299,15 +300,30 @@ fn once(
     let mut own = Sha256::new();
     let mut holes = Holes::new(status);
     let mut offset = 0;
-    loop {
-        on_progress();
-        let filled = fill(reader, file, &mut holes, offset, size, buffer)?;
-        Sha256::update_both(&mut own, archive, &buffer[..filled]);
-        offset += filled as u64;
-        if offset >= size {
-            break;
+    std::thread::scope(|scope| {
+        let mut ahead = if reader.reads_ahead(size) {
+            let spawn = |feeder: Feeder| {
+                std::thread::Builder::new().spawn_scoped(scope, move || feeder.run(reader, file)).map(drop)
+            };
+            Ahead::start(status, 0, spawn)
+        } else {
+            None
+        };
+        loop {
+            on_progress();
+            let filled = match &mut ahead {
+                Some((ahead, buffer)) => ahead.next(buffer)?,
+                None => fill(reader, file, &mut holes, offset, size, buffer)?,
+            };
+            let bytes = ahead.as_ref().map_or(&*buffer, |(_, buffer)| buffer);
+            Sha256::update_both(&mut own, archive, &bytes[..filled]);
+            offset += filled as u64;
+            if offset >= size {
+                break;
+            }
         }
-    }
+        Ok(())
+    })?;
     archive.update(nar::padding(size));
     Ok(own.finish())
 }

@@ -1,6 +1,7 @@
 //! Files that a worker opened: decides whether to hash them, and stores the results.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
@@ -83,14 +84,18 @@ impl Worker<'_> {
                 self.keep(slot, &file, &status, false, Ok(sha256));
                 None
             }
-            Claim::Read => Some(hash::FileToHash { tag: HashTag { slot, inode }, file, status, repeated: false }),
+            Claim::Read => {
+                let ahead = self.run.reads_ahead(status.stx_size);
+                let (tag, file) = (HashTag { slot, inode }, Arc::new(file));
+                Some(hash::FileToHash { tag, file, status, repeated: false, ahead })
+            }
             Claim::Later => None,
         }
     }
 
     /// Stores the result for a hashed file.
     pub fn settle(&mut self, opened: hash::FileToHash<HashTag>, hashed: hash::Hashed) {
-        let hash::FileToHash { tag: HashTag { slot, inode }, file, status, repeated } = opened;
+        let hash::FileToHash { tag: HashTag { slot, inode }, file, status, repeated, ahead: _ } = opened;
         if let Some(inode) = inode {
             let sha256 = hashed.as_ref().ok().filter(|_| !repeated);
             for name in self.run.hard_links.settle(inode, status.stx_nlink, sha256.copied()) {

@@ -1,10 +1,12 @@
 //! One worker: takes jobs until there are none left, and stores the results in its [`WorkerState`].
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
+use super::ahead::LONG;
 use super::cached::{self, Lookup};
 use super::dir_entries::EntryRef;
 use super::hash::{self, Lanes};
@@ -25,11 +27,6 @@ use crate::stat_cache::listing::Listed;
 /// A file of at least this many bytes is not read by the worker that finds it, but queued for all
 /// ([`LargeFile`](super::queue::LargeFile)). Smaller files take less than a millisecond.
 const LARGE: u64 = 1 << 20;
-
-/// While a worker reads a file with at least this many bytes left, it starts no small files if another core can do
-/// that. Such a file takes a tenth of a second more, so it may be the last of the run, and small files beside it would
-/// slow it down.
-const LONG: u64 = 256 << 20;
 
 /// Where to store the result for a file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -283,7 +280,8 @@ impl Worker<'_> {
             match inspect_name(self.run, &at, name, listed, &mut self.notes[task]) {
                 Ok((file, status)) if status.stx_size < LARGE && status.stx_nlink == 1 => {
                     self.test.opened(&file);
-                    return Some(hash::FileToHash { tag: HashTag::of(slot), file, status, repeated: false });
+                    let (tag, file) = (HashTag::of(slot), Arc::new(file));
+                    return Some(hash::FileToHash { tag, file, status, repeated: false, ahead: false });
                 }
                 Ok((file, status)) => {
                     self.test.opened(&file);

@@ -107,6 +107,11 @@ fn row_19_large_sparse_file_is_right() {
     world.lock();
     let expected = Command::new("sha256sum").arg(world.root("sparse")).output().unwrap().stdout;
     assert_eq!(world.entry("sparse")["sha256"].as_str().unwrap().as_bytes(), &expected[..64]);
+    // Read by one thread, and by two.
+    let archive = |threads| {
+        world.driftlock(["hash", "--format", "nar", "--threads", threads, "root", "root/sparse"]).code(0).stdout()
+    };
+    assert_eq!(archive("1"), archive("2"));
 }
 
 #[test]
