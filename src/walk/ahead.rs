@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use rustix::fs::Statx;
@@ -36,17 +37,25 @@ pub struct Feeder {
     empty: Receiver<Buffer>,
     /// Of new buffers.
     length: usize,
+    _permit: Arc<()>,
 }
 
 impl Ahead {
     /// Reads a file with this status ahead, and returns a first buffer for [`next`](Self::next). Behind its bytes, each
-    /// buffer has `space` for more. `spawn` calls [`Feeder::run`] in another thread; `None` if it can't.
-    pub fn start(status: &Statx, space: usize, spawn: impl FnOnce(Feeder) -> io::Result<()>) -> Option<(Self, Buffer)> {
+    /// buffer has `space` for more. `spawn` calls [`Feeder::run`] in another thread; `None` if it can't. For `permit`,
+    /// see [`Reader::permit_ahead`].
+    pub fn start(
+        permit: Arc<()>,
+        status: &Statx,
+        space: usize,
+        spawn: impl FnOnce(Feeder) -> io::Result<()>,
+    ) -> Option<(Self, Buffer)> {
         let (to_hash, filled) = sync_channel(WAITING);
         let (empty, to_fill) = channel();
         let length = LENGTH + space.max(EOF_PROBE);
         let holes = Holes::new(status);
-        spawn(Feeder { size: status.stx_size, holes, filled: to_hash, empty: to_fill, length }).ok()?;
+        spawn(Feeder { size: status.stx_size, holes, filled: to_hash, empty: to_fill, length, _permit: permit })
+            .ok()?;
         Some((Self { filled, empty }, Buffer::new(length)))
     }
 
@@ -107,7 +116,7 @@ mod tests {
                 scope.spawn(|| feeder.run(&reader, file));
                 Ok(())
             };
-            let (ahead, mut buffer) = Ahead::start(status, 72, spawn).unwrap();
+            let (ahead, mut buffer) = Ahead::start(Arc::default(), status, 72, spawn).unwrap();
             let mut bytes = Vec::new();
             while (bytes.len() as u64) < status.stx_size {
                 match ahead.next(&mut buffer) {
@@ -151,7 +160,7 @@ mod tests {
                 scope.spawn(|| feeder.run(&reader, &file));
                 Ok(())
             };
-            let (ahead, mut buffer) = Ahead::start(&open::status(&file).unwrap(), 0, spawn).unwrap();
+            let (ahead, mut buffer) = Ahead::start(Arc::default(), &open::status(&file).unwrap(), 0, spawn).unwrap();
             assert!(matches!(ahead.next(&mut buffer), Ok(LENGTH)));
         });
     }
@@ -159,19 +168,32 @@ mod tests {
     #[test]
     fn without_a_thread_there_is_none() {
         let (file, _) = file_of(1);
-        assert!(Ahead::start(&open::status(&file).unwrap(), 0, |_| Err(io::ErrorKind::WouldBlock.into())).is_none());
+        let spawn = |_| Err(io::ErrorKind::WouldBlock.into());
+        assert!(Ahead::start(Arc::default(), &open::status(&file).unwrap(), 0, spawn).is_none());
     }
 
     #[test]
     fn only_long_files_and_only_where_a_second_thread_is_welcome() {
         let rate = std::num::NonZeroU64::new(1 << 20);
         let reads = |threads, gentle, rate, size| {
-            Reader::new(Effort::new(NonZeroUsize::new(threads), gentle, rate)).reads_ahead(size)
+            Reader::new(Effort::new(NonZeroUsize::new(threads), gentle, rate)).permit_ahead(size).is_some()
         };
         assert!(reads(2, false, None, LONG));
         assert!(!reads(2, false, None, LONG - 1));
         assert!(!reads(1, false, None, LONG));
         assert!(!reads(2, true, None, LONG));
         assert!(!reads(2, false, rate, LONG));
+    }
+
+    #[test]
+    fn few_files_at_once() {
+        for (threads, most) in [(1, 0), (2, 1), (3, 1), (7, 3), (64, 4)] {
+            let reader = Reader::new(Effort::new(NonZeroUsize::new(threads), false, None));
+            let mut permits: Vec<_> = (0..10).map_while(|_| reader.permit_ahead(LONG)).collect();
+            assert_eq!(permits.len(), most, "{threads}");
+            if permits.pop().is_some() {
+                assert!(reader.permit_ahead(LONG).is_some());
+            }
+        }
     }
 }

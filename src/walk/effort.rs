@@ -2,7 +2,7 @@
 
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, IoSliceMut, ReadWriteFlags};
@@ -47,21 +47,26 @@ impl From<Threads> for Effort {
 #[derive(Debug, Default)]
 pub struct Reader {
     gentle: bool,
-    /// Whether another thread may read ahead of one that hashes.
-    ahead: bool,
+    /// The number of files that may be read ahead at once.
+    most_ahead: usize,
+    /// Has a clone for each file that is read ahead.
+    ahead: Arc<()>,
     pace: Option<Pace>,
 }
 
 impl Reader {
     pub fn new(effort: Effort) -> Self {
         let pace = effort.rate.map(|rate| Pace { rate, free: Mutex::new(Instant::now()) });
-        let ahead = !effort.gentle && pace.is_none() && effort.threads.first.get() > 1;
-        Self { gentle: effort.gentle, ahead, pace }
+        // A second thread for each must find a free core, and its buffers take memory.
+        let most = (effort.threads.first.get() / 2).min(4);
+        let most_ahead = if effort.gentle || pace.is_some() { 0 } else { most };
+        Self { gentle: effort.gentle, most_ahead, ahead: Arc::default(), pace }
     }
 
-    /// Whether another thread should read a file of `size` bytes that is hashed alone.
-    pub const fn reads_ahead(&self, size: u64) -> bool {
-        self.ahead && size >= LONG
+    /// Whether another thread should read a file of `size` bytes that is hashed alone. That thread holds the permit
+    /// until it ends.
+    pub fn permit_ahead(&self, size: u64) -> Option<Arc<()>> {
+        (size >= LONG && Arc::strong_count(&self.ahead) <= self.most_ahead).then(|| Arc::clone(&self.ahead))
     }
 
     /// Reads into the buffer from `offset` on, and waits as long as the rate demands it. The number of bytes read.

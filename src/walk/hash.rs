@@ -24,8 +24,8 @@ pub struct FileToHash<T> {
     pub status: Statx,
     /// Whether it changed while it was read, and was read again.
     pub repeated: bool,
-    /// Whether another thread reads it ahead.
-    pub ahead: bool,
+    /// Whether it is hashed with nothing beside it, if it is long.
+    pub alone: bool,
 }
 
 /// The digest of a file that was read to its end while its size and times stayed the same; or why there is none.
@@ -154,13 +154,14 @@ impl<T> Lane<T> {
 
     /// Lets another thread read the file, if it should.
     fn read_ahead(&mut self, reader: &Arc<Reader>) {
-        let Some(Reading { opened, ahead, .. }) = self.reading.as_mut().filter(|reading| reading.opened.ahead) else {
+        let Some(Reading { opened, ahead, .. }) = self.reading.as_mut().filter(|reading| reading.opened.alone) else {
             return;
         };
+        let Some(permit) = reader.permit_ahead(opened.status.stx_size) else { return };
         let (reader, file) = (Arc::clone(reader), Arc::clone(&opened.file));
         let spawn = |feeder: Feeder| std::thread::Builder::new().spawn(move || feeder.run(&reader, &file)).map(drop);
         // If the system can't start a thread, this one reads.
-        *ahead = Ahead::start(&opened.status, PADDING, spawn)
+        *ahead = Ahead::start(permit, &opened.status, PADDING, spawn)
             .map(|(reads, buffer)| (reads, std::mem::replace(&mut self.buffer, buffer)));
     }
 

@@ -284,11 +284,6 @@ impl<'a> Run<'a> {
         self.queue.large_bytes() / self.workers as u64 >= meanwhile
     }
 
-    /// Whether another thread should read a file of this size, because one worker hashes it, and nothing beside it.
-    fn reads_ahead(&self, size: u64) -> bool {
-        self.reader.reads_ahead(size) && !self.shares_long(Some(size))
-    }
-
     fn new_directory(&self, task: usize) -> DirectoryId {
         self.directories[task].fetch_add(1, Ordering::Relaxed)
     }

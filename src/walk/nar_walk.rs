@@ -301,14 +301,12 @@ fn once(
     let mut holes = Holes::new(status);
     let mut offset = 0;
     std::thread::scope(|scope| {
-        let mut ahead = if reader.reads_ahead(size) {
+        let mut ahead = reader.permit_ahead(size).and_then(|permit| {
             let spawn = |feeder: Feeder| {
                 std::thread::Builder::new().spawn_scoped(scope, move || feeder.run(reader, file)).map(drop)
             };
-            Ahead::start(status, 0, spawn)
-        } else {
-            None
-        };
+            Ahead::start(permit, status, 0, spawn)
+        });
         loop {
             on_progress();
             let filled = match &mut ahead {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
+use super::ahead::LONG;
 use super::hard_links::{Claim, Inode};
 use super::hash;
 use super::listing;
@@ -85,9 +86,9 @@ impl Worker<'_> {
                 None
             }
             Claim::Read => {
-                let ahead = self.run.reads_ahead(status.stx_size);
+                let alone = status.stx_size >= LONG && !self.run.shares_long(Some(status.stx_size));
                 let (tag, file) = (HashTag { slot, inode }, Arc::new(file));
-                Some(hash::FileToHash { tag, file, status, repeated: false, ahead })
+                Some(hash::FileToHash { tag, file, status, repeated: false, alone })
             }
             Claim::Later => None,
         }
@@ -95,7 +96,7 @@ impl Worker<'_> {
 
     /// Stores the result for a hashed file.
     pub fn settle(&mut self, opened: hash::FileToHash<HashTag>, hashed: hash::Hashed) {
-        let hash::FileToHash { tag: HashTag { slot, inode }, file, status, repeated, ahead: _ } = opened;
+        let hash::FileToHash { tag: HashTag { slot, inode }, file, status, repeated, alone: _ } = opened;
         if let Some(inode) = inode {
             let sha256 = hashed.as_ref().ok().filter(|_| !repeated);
             for name in self.run.hard_links.settle(inode, status.stx_nlink, sha256.copied()) {

@@ -281,7 +281,7 @@ impl Worker<'_> {
                 Ok((file, status)) if status.stx_size < LARGE && status.stx_nlink == 1 => {
                     self.test.opened(&file);
                     let (tag, file) = (HashTag::of(slot), Arc::new(file));
-                    return Some(hash::FileToHash { tag, file, status, repeated: false, ahead: false });
+                    return Some(hash::FileToHash { tag, file, status, repeated: false, alone: false });
                 }
                 Ok((file, status)) => {
                     self.test.opened(&file);
