@@ -9,6 +9,7 @@ pub mod nar;
 mod read_ahead;
 mod sha256;
 mod sha256_digest;
+mod side_by_side;
 
 pub use background::BackgroundHasher;
 pub use kernel::{choose, kernel};

@@ -47,10 +47,10 @@ impl From<Threads> for Effort {
 #[derive(Debug, Default)]
 pub struct Reader {
     gentle: bool,
-    /// The number of files that may be read ahead at once.
-    most_ahead: usize,
-    /// Has a clone for each file that is read ahead.
-    ahead: Arc<()>,
+    /// The number of threads that may help workers at once.
+    most_helpers: usize,
+    /// Has a clone for each of them.
+    helpers: Arc<()>,
     pace: Option<Pace>,
 }
 
@@ -59,14 +59,19 @@ impl Reader {
         let pace = effort.rate.map(|rate| Pace { rate, free: Mutex::new(Instant::now()) });
         // A second thread for each must find a free core, and its buffers take memory.
         let most = (effort.threads.first.get() / 2).min(4);
-        let most_ahead = if effort.gentle || pace.is_some() { 0 } else { most };
-        Self { gentle: effort.gentle, most_ahead, ahead: Arc::default(), pace }
+        let most_helpers = if effort.gentle || pace.is_some() { 0 } else { most };
+        Self { gentle: effort.gentle, most_helpers, helpers: Arc::default(), pace }
     }
 
-    /// Whether another thread should read a file of `size` bytes that is hashed alone. That thread holds the permit
-    /// until it ends.
+    /// Whether another thread should read a file of `size` bytes that is hashed alone: see
+    /// [`permit_helper`](Self::permit_helper).
     pub fn permit_ahead(&self, size: u64) -> Option<Arc<()>> {
-        (size >= LONG && Arc::strong_count(&self.ahead) <= self.most_ahead).then(|| Arc::clone(&self.ahead))
+        (size >= LONG).then(|| self.permit_helper()).flatten()
+    }
+
+    /// Whether another thread should help a worker. That thread holds the permit until it ends.
+    pub fn permit_helper(&self) -> Option<Arc<()>> {
+        (Arc::strong_count(&self.helpers) <= self.most_helpers).then(|| Arc::clone(&self.helpers))
     }
 
     /// Reads into the buffer from `offset` on, and waits as long as the rate demands it. The number of bytes read.

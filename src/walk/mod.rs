@@ -3,8 +3,8 @@
 //! Workers take directories from a shared stack ([`queue`]). A worker that lists a directory queues its subdirectories
 //! and reads its files, several at a time ([`hash`]). Large files go into a queue of their own, from which every worker
 //! takes the largest first. If a check needs the NAR of a module, one worker walks the whole module in order
-//! ([`nar_walk`]) and reads each file once for both digests. Nothing is recursive, and nothing that waits holds a
-//! descriptor.
+//! ([`nar_walk`]) and reads each file once for both digests; it may walk several modules at once, to hash them side by
+//! side ([`nar_streams`]). Nothing is recursive, and nothing that waits holds a descriptor.
 
 mod ahead;
 mod cached;
@@ -17,6 +17,8 @@ mod hard_links;
 mod hash;
 mod inspect;
 mod listing;
+mod nar_stage;
+mod nar_streams;
 mod nar_walk;
 mod notes;
 mod open;
@@ -57,7 +59,7 @@ use hard_links::HardLinks;
 use notes::Notes;
 use queue::{DirRef, Job, Queue};
 use rustix::fs::Statx;
-use threads::LateWorkers;
+use threads::{Allotment, LateWorkers};
 use tree::{DirectoryId, EntryState, PartialTree};
 use worker_state::{HangTarget, WorkerState};
 
@@ -216,6 +218,8 @@ struct Run<'a> {
     kernel: Kernel,
     /// How many files each worker hashes at once.
     lanes: usize,
+    /// How many modules each worker may walk at once.
+    modules: usize,
     reader: Arc<Reader>,
 }
 
@@ -245,7 +249,8 @@ impl<'a> Run<'a> {
             }
         });
         let kernel = digest::kernel();
-        let (workers, most, lanes) = effort.threads.within_limits(kernel.lanes(), tasks.len());
+        let Allotment { first: workers, most, lanes, modules } =
+            effort.threads.within_limits(kernel.lanes(), tasks.len());
         let states: Vec<_> = (0..most).map(|_| Arc::new(WorkerState::new(tasks.len()))).collect();
         progress.begin(states.clone(), tasks.iter().map(|task| task.name.clone()).collect());
         let directories = tasks.iter().map(|_| AtomicU32::new(1)).collect();
@@ -263,6 +268,7 @@ impl<'a> Run<'a> {
             long: AtomicUsize::new(0),
             kernel,
             lanes,
+            modules,
             reader: Arc::new(Reader::new(effort)),
         }
     }

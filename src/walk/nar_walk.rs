@@ -5,323 +5,397 @@ use std::sync::atomic::Ordering;
 
 use rustix::fs::{FileType, Statx};
 
-use super::ahead::{Ahead, Feeder};
-use super::dir_entries::{DirEntries, EntryRef};
+use super::dir_entries::EntryRef;
 use super::effort::Reader;
-use super::fill::{BUFFER, Buffer, EOF_PROBE, FillError, Holes, fill, read_sizeless};
-use super::hash::{Hashed, same};
-use super::inspect::{self, ATTEMPTS, Inspected, pause, refused};
+use super::inspect::{self, Inspected, refused};
 use super::listing::{self, OpenError};
+use super::nar_stage::Digests;
+use super::nar_streams::{NarStreams, Reading};
 use super::open::{self, Mount, OpenMode};
 use super::queue::DirRef;
-use super::tree::{EntryState, NameChunk};
-use super::worker::{Worker, file_record, join};
+use super::tree::{DirectoryId, EntryState, NameChunk};
+use super::worker::{ResultSlot, Worker, file_record, join};
 use super::worker_state::{HangTarget, LISTING_SLOT};
-use crate::digest::{Sha256, nar};
+use crate::digest::nar;
 use crate::manifest::{AttributeSet, Attributes, Content, Record, Sha256Digest, Unverified};
 
 /// How many directories above the current one stay open. Those further up are opened again on the way back, so a deep
 /// tree needs no more descriptors. Together with a file and a step of a long path, seven workers fit into a limit of 64
 /// descriptors.
-const KEPT_OPEN: usize = 4;
+pub const KEPT_OPEN: usize = 4;
+/// The same for each of several modules at once.
+pub const KEPT_OPEN_OF_SEVERAL: usize = 2;
+
+/// A worker walks at most one in so many of its modules at once.
+const SHARE: usize = 4;
 
 /// A directory on the path that the walk is in.
 struct Level {
     dir: DirRef,
     file: Option<OwnedFd>,
     mount: Mount,
-    attributes: Option<Box<Attributes>>,
-    nodes: DirEntries,
+    /// The names are in this chunk of the worker's results.
+    chunk: usize,
+    /// The next name.
     next: usize,
+    attributes: Option<Box<Attributes>>,
 }
 
-/// The archive as far as it is written.
-struct Archive {
-    hasher: Sha256,
-    /// Parts that are not in `hasher` yet.
-    pending: Vec<u8>,
-    /// Whether everything so far was read and can be in an archive, which has no FIFOs, sockets and devices.
-    whole: bool,
+/// The archives of one worker.
+pub type Archives = NarStreams<FileTag, ModuleTag>;
+
+/// Where the digest of a file belongs, and the rest of its record.
+pub struct FileTag {
+    slot: ResultSlot,
+    record: Record,
+    touched: bool,
 }
 
-impl Archive {
-    fn flush(&mut self) {
-        self.hasher.update(&self.pending);
-        self.pending.clear();
-    }
+/// Where the digest of a module's archive belongs, and the rest of its record.
+pub struct ModuleTag {
+    task: usize,
+    id: DirectoryId,
+    attributes: Option<Box<Attributes>>,
 }
 
 /// See [`super::file`].
 pub fn file(file: &OwnedFd, reader: &Reader) -> Result<(Record, Sha256Digest), Unverified> {
     let mut status = open::status(file).map_err(|errno| refused("read its status", errno))?;
-    let mut archive = Archive { hasher: Sha256::new(), pending: Vec::new(), whole: true };
-    nar::archive(&mut archive.pending);
-    archive.flush();
-    let sha256 =
-        contents(reader, file, &mut status, &mut false, &mut archive, &mut Buffer::new(BUFFER + EOF_PROBE), &|| ())?;
-    let record = file_record(file, &status, sha256, AttributeSet::default())?;
-    Ok((record, archive.hasher.finish()))
+    let mut archive = NarStreams::<Record, ()>::new(1);
+    let reading = Reading { reader, on_progress: &|| (), permit: &|| reader.permit_helper() };
+    archive.begin(&reading);
+    archive.file(file, &mut status, &mut false, &reading)?;
+    archive.add(&reading, nar::close);
+    archive.tag_file(file_record(file, &status, UNKNOWN, AttributeSet::default())?);
+    archive.end(Some(()));
+    archive.hash_stages();
+    let Digests { mut files, mut archives } = archive.done;
+    let ended = files.pop().zip(archives.pop()).map(|((record, sha256), ((), nar))| (with_digest(record, sha256), nar));
+    // It is there: each stream that ended with a tag has a digest.
+    ended.ok_or(Unverified::Vanished)
 }
 
-/// Collects everything below a directory, and its NAR.
+/// In a record whose file is not hashed yet.
+const UNKNOWN: Sha256Digest = Sha256Digest([0; 32]);
+
+fn with_digest(mut record: Record, digest: Sha256Digest) -> Record {
+    if let Content::File { sha256, .. } = &mut record.content {
+        *sha256 = digest;
+    }
+    record
+}
+/// Collects everything below a directory, and its NAR, and maybe other modules that wait. Digests that are still missing
+/// come with [`finish`].
 pub fn collect(worker: &mut Worker<'_>, dir: DirRef, parent: Option<Mount>) {
-    let mut archive = Archive { hasher: Sha256::new(), pending: Vec::new(), whole: true };
-    let mut buffer = Buffer::new(BUFFER + EOF_PROBE);
-    // A NAR needs all bytes, so nothing is looked up in the cache.
-    worker.notes[dir.task].updates.cache_miss = true;
-    nar::archive(&mut archive.pending);
-    let mut levels: Vec<Level> = Vec::new();
-    levels.extend(enter(worker, dir, None, parent, &mut archive));
-    while let Some(level) = levels.last_mut() {
-        let Some((_, state)) = level.nodes.get(level.next) else {
-            nar::close(&mut archive.pending);
-            archive.flush();
-            if let Some(level) = levels.pop() {
-                let top = levels.is_empty();
-                leave(worker, level, (top && archive.whole).then_some(&archive));
-                nar::close(&mut archive.pending);
-            }
-            continue;
-        };
-        level.next += 1;
-        let EntryRef::Pending(listed) = state else { continue };
-        let state = if listed.file_type == FileType::Directory {
-            EntryState::Directory(worker.run.new_directory(level.dir.task))
-        } else {
-            leaf(worker, level, listed.file_type, &mut archive, &mut buffer)
-        };
-        level.nodes.put(level.next - 1, state);
-        let Some((name, state)) = level.nodes.get(level.next - 1) else { continue };
-        if let EntryRef::Directory(id) = state {
-            nar::entry(&mut archive.pending, name);
-            let dir = DirRef { task: level.dir.task, id, path: join(&level.dir.path, name), inode: None };
-            let mount = level.mount;
-            let depth = levels.len();
-            if let Some(far) = depth.checked_sub(KEPT_OPEN) {
-                levels[far].file = None;
-            }
-            let entered = enter(worker, dir, levels.last(), Some(mount), &mut archive);
-            levels.extend(entered);
-        }
-    }
-}
-
-/// Opens and lists a directory. If that fails, notes the reason, and there is no archive.
-fn enter(
-    worker: &mut Worker<'_>,
-    dir: DirRef,
-    above: Option<&Level>,
-    parent: Option<Mount>,
-    archive: &mut Archive,
-) -> Option<Level> {
-    let task = &worker.run.tasks[dir.task];
-    let notes = &mut worker.notes[dir.task];
-    worker.state.begin(LISTING_SLOT, dir.task, HangTarget::Directory(dir.id), &dir.path, b"");
-    let above = above.and_then(|level| level.file.as_ref()).map(AsFd::as_fd);
-    let entered = listing::open(task, &dir, above, parent, &mut notes.mounts).and_then(|opened| {
-        match listing::list_names(task, &dir, &opened.file, &mut worker.buffer, &mut notes.matched, |_, _| {}) {
-            Ok(names) => Ok((opened, names)),
-            Err(errno) => Err(OpenError::Unverified(refused("list it", errno))),
-        }
-    });
-    match entered {
-        Ok((opened, nodes)) => {
-            worker.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
-            nar::directory(&mut archive.pending);
-            let listing::OpenDirectory { file, mount, attributes, status: _ } = opened;
-            Some(Level { dir, file: Some(file), mount, attributes, nodes, next: 0 })
-        }
-        Err(closed) => {
-            archive.whole = false;
-            worker.state.with_tree(dir.task, |tree| tree.directories.push((dir.id, Err(closed.reason()))));
-            None
-        }
-    }
-}
-
-/// Stores a directory whose contents are done.
-fn leave(worker: &mut Worker<'_>, level: Level, archive: Option<&Archive>) {
-    let nar = archive.map(|archive| archive.hasher.clone().finish());
-    let record = Record { content: Content::Directory { nar }, attributes: level.attributes };
-    worker.state.with_tree(level.dir.task, |tree| {
-        tree.directories.push((level.dir.id, Ok(record)));
-        tree.chunks.push(NameChunk { directory: level.dir.id, number: 0, nodes: level.nodes });
-    });
-}
-
-/// Reads an entry that is not a directory, and adds it to the archive.
-fn leaf(
-    worker: &mut Worker<'_>,
-    level: &mut Level,
-    listed: FileType,
-    archive: &mut Archive,
-    buffer: &mut [u8],
-) -> EntryState {
-    let task = &worker.run.tasks[level.dir.task];
-    let Some((name, _)) = level.nodes.get(level.next - 1) else { return EntryState::unverified(Unverified::Vanished) };
-    worker.state.begin(LISTING_SLOT, level.dir.task, HangTarget::None, &level.dir.path, name);
-    let directory = match &level.file {
-        Some(file) => file,
-        // Back from deep below; this directory was closed meanwhile.
-        None => match open::directory(task.root, &level.dir.path, OpenMode::List) {
-            Ok(file) => level.file.insert(file),
-            Err(errno) => {
-                archive.whole = false;
-                return EntryState::unverified(refused("open the directory it is in", errno));
-            }
-        },
+    let (run, state) = (worker.run, worker.state);
+    let reading = Reading {
+        reader: &run.reader,
+        on_progress: &|| state.tick(LISTING_SLOT),
+        // As long as there is other work, no core is free.
+        permit: &|| (run.queue.waiting() == 0).then(|| run.reader.permit_helper()).flatten(),
     };
-    let seen = inspect::inspect(directory.as_fd(), name, listed, task.attributes);
-    if let Inspected::File(_, status) | Inspected::Settled(_, Some(status)) = &seen
-        && Mount::of(status) != level.mount
-    {
-        let path = join(&level.dir.path, name);
-        let notes = &mut worker.notes[level.dir.task];
-        if let Err(reason) = listing::note_mount(task, &path, status, Some(level.mount), &mut notes.mounts) {
-            archive.whole = false;
-            return EntryState::unverified(reason);
+    let number = worker.number;
+    let archives = worker.archives.take().unwrap_or_else(|| {
+        // One of many that wait for a disk: together, they would take much memory.
+        if number >= run.workers {
+            return Box::new(Archives::short());
+        }
+        // A module stays with its worker. So each walks only as many at once as leaves enough for all in the end.
+        let at_once = run.queue.waiting() / run.workers / SHARE;
+        Box::new(Archives::new(at_once.min(run.modules)))
+    });
+    let mut walk = Walk { worker, archives, reading, name: Vec::new() };
+    let mut modules: Vec<Option<Module>> = (0..walk.archives.len()).map(|_| None).collect();
+    modules[0] = walk.begin(0, dir, parent);
+    let mut more = true;
+    loop {
+        for slot in 0..modules.len() {
+            while more && modules[slot].is_none() {
+                match run.queue.take_module(run.workers) {
+                    Some((dir, parent)) => modules[slot] = walk.begin(slot, dir, parent),
+                    None => more = false,
+                }
+            }
+            let Some(mut module) = modules[slot].take() else { continue };
+            let alone = modules.len() == 1 || !more && modules.iter().all(Option::is_none);
+            if !walk.go_on(slot, &mut module, alone) {
+                modules[slot] = Some(module);
+            }
+        }
+        if !more && modules.iter().all(Option::is_none) {
+            break;
         }
     }
-    match seen {
-        Inspected::Directory => EntryState::Directory(worker.run.new_directory(level.dir.task)),
-        Inspected::Settled(state, status) => {
-            worker.notes[level.dir.task].note_link(task, &level.dir.path, name, &state);
-            let state = match (state, status) {
-                (EntryState::Recorded(record), Some(status)) => {
-                    let touched = &mut worker.notes[level.dir.task].touched;
-                    task.state(record, &status, false, touched)
-                }
-                (state, _) => state,
-            };
-            let record = match &state {
-                EntryState::Recorded(record) => Some(record),
-                EntryState::Touched(record) => Some(&**record),
-                _ => None,
-            };
-            if let Some(Record { content: Content::Symlink { target }, .. }) = record {
-                nar::entry(&mut archive.pending, name);
-                nar::symlink(&mut archive.pending, target);
-                nar::close(&mut archive.pending);
-            } else {
-                archive.whole = false;
-            }
-            state
-        }
-        Inspected::File(file, mut status) => {
-            worker.test.opened(&file);
-            nar::entry(&mut archive.pending, name);
-            archive.flush();
-            let mut repeated = false;
-            let on_progress = || worker.state.tick(LISTING_SLOT);
-            let recorded =
-                contents(&worker.run.reader, &file, &mut status, &mut repeated, archive, buffer, &on_progress)
-                    .and_then(|sha256| file_record(&file, &status, sha256, task.attributes));
-            nar::close(&mut archive.pending);
-            worker.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
-            match recorded {
-                Ok(record) => {
-                    let touched = &mut worker.notes[level.dir.task].touched;
-                    let state = task.state(record, &status, repeated, touched);
-                    archive.whole &= !matches!(state, EntryState::Unverified(_));
-                    state
-                }
-                Err(reason) => {
-                    archive.whole = false;
-                    EntryState::unverified(reason)
-                }
-            }
-        }
+    let Walk { worker, archives, .. } = walk;
+    worker.archives = Some(archives);
+}
+
+/// Hashes what is left of all modules that this worker has walked.
+pub fn finish(worker: &mut Worker<'_>) {
+    if let Some(mut archives) = worker.archives.take() {
+        archives.hash_stages();
+        store(worker, &mut archives);
+        worker.archives = Some(archives);
     }
 }
 
-/// Reads a file into both streams. If it changed meanwhile, resets the archive to before the file and reads it again.
-/// Calls `on_progress` for each buffer.
-fn contents(
-    reader: &Reader,
-    file: &OwnedFd,
-    status: &mut Statx,
-    repeated: &mut bool,
-    archive: &mut Archive,
-    buffer: &mut [u8],
-    on_progress: &dyn Fn(),
-) -> Hashed {
-    for attempt in 1..=ATTEMPTS {
-        let before = archive.hasher.clone();
-        match once(reader, file, status, &mut archive.hasher, buffer, on_progress) {
-            Ok(sha256) => {
-                let after = open::status(file).map_err(|errno| refused("read its status", errno))?;
-                if same(status, &after) {
-                    nar::close(&mut archive.pending);
-                    archive.flush();
-                    return Ok(sha256);
-                }
-            }
-            Err(FillError::Changed) => {}
-            Err(FillError::Sizeless) => {
-                archive.hasher = before;
-                let contents = read_sizeless(file, reader)?;
-                status.stx_size = contents.len() as u64;
-                return Ok(of_bytes(&contents, status, &mut archive.hasher));
-            }
-            Err(FillError::Failed(errno)) => return Err(refused("read it", errno)),
-        }
-        archive.hasher = before;
-        *repeated = true;
-        pause(attempt);
-        *status = open::status(file).map_err(|errno| refused("read its status", errno))?;
+/// Stores the digests so far.
+fn store(worker: &mut Worker<'_>, archives: &mut Archives) {
+    for (FileTag { slot, record, touched }, sha256) in archives.done.files.drain(..) {
+        let record = with_digest(record, sha256);
+        let state = if touched { EntryState::Touched(Box::new(record)) } else { EntryState::Recorded(record) };
+        slot.put(worker.run, state);
     }
-    Err(Unverified::Unstable { attempts: ATTEMPTS })
+    for (ModuleTag { task, id, attributes }, nar) in archives.done.archives.drain(..) {
+        let record = Record { content: Content::Directory { nar: Some(nar) }, attributes };
+        worker.state.with_tree(task, |tree| tree.directories.push((id, Ok(record))));
+    }
 }
 
-/// Adds contents in memory to both streams.
-fn of_bytes(contents: &[u8], status: &Statx, archive: &mut Sha256) -> Sha256Digest {
-    let mut header = Vec::new();
-    nar::regular(&mut header, status.stx_mode & 0o100 != 0, status.stx_size);
-    archive.update(&header);
-    archive.update(contents);
-    archive.update(nar::padding(status.stx_size));
-    let mut own = Sha256::new();
-    own.update(contents);
-    own.finish()
+/// The next name in a directory, the place for its result, and what it was listed as.
+fn next_name(worker: &Worker<'_>, level: &mut Level, name: &mut Vec<u8>) -> Option<(ResultSlot, FileType)> {
+    let (task, chunk) = (level.dir.task, level.chunk);
+    worker.state.with_tree(task, |tree| {
+        while let Some((next, state)) = tree.chunks[chunk].nodes.get(level.next) {
+            level.next += 1;
+            if let EntryRef::Pending(listed) = state {
+                name.clear();
+                name.extend_from_slice(next);
+                let slot = ResultSlot { worker: worker.number, task, chunk, node: level.next - 1 };
+                return Some((slot, listed.file_type));
+            }
+        }
+        None
+    })
 }
 
-fn once(
-    reader: &Reader,
-    file: &OwnedFd,
-    status: &Statx,
-    archive: &mut Sha256,
-    buffer: &mut [u8],
-    on_progress: &dyn Fn(),
-) -> Result<Sha256Digest, FillError> {
-    let size = status.stx_size;
-    let mut header = Vec::new();
-    nar::regular(&mut header, status.stx_mode & 0o100 != 0, size);
-    archive.update(&header);
-    let mut own = Sha256::new();
-    let mut holes = Holes::new(status);
-    let mut offset = 0;
-    std::thread::scope(|scope| {
-        let mut ahead = reader.permit_ahead(size).and_then(|permit| {
-            let spawn = |feeder: Feeder| {
-                std::thread::Builder::new().spawn_scoped(scope, move || feeder.run(reader, file)).map(drop)
-            };
-            Ahead::start(permit, status, 0, spawn)
+/// A module whose walk is not at its end.
+struct Module {
+    /// Whether everything so far was read and can be in an archive, which has no FIFOs, sockets and devices.
+    whole: bool,
+    levels: Vec<Level>,
+}
+
+/// What a worker needs to walk modules.
+struct Walk<'w, 'r> {
+    worker: &'w mut Worker<'r>,
+    archives: Box<Archives>,
+    reading: Reading<'w>,
+    /// The name of the current entry.
+    name: Vec<u8>,
+}
+
+/// What an entry turned out to be.
+enum Leaf {
+    Directory,
+    /// A file whose digest comes later.
+    Read,
+    Settled(EntryState),
+}
+
+impl Walk<'_, '_> {
+    /// Starts a module in a slot. If its directory can't be read, there is no module.
+    fn begin(&mut self, slot: usize, dir: DirRef, parent: Option<Mount>) -> Option<Module> {
+        self.archives.select(slot);
+        // A NAR needs all bytes, so nothing is looked up in the cache.
+        self.worker.notes[dir.task].updates.cache_miss = true;
+        self.archives.begin(&self.reading);
+        let mut module = Module { whole: true, levels: Vec::new() };
+        self.enter(&mut module, dir, parent);
+        if module.levels.is_empty() {
+            self.archives.end(None);
+            return None;
+        }
+        Some(module)
+    }
+
+    /// Walks to the end of the module, or until its stage is full, unless it is `alone`. Whether that was the end.
+    fn go_on(&mut self, slot: usize, module: &mut Module, alone: bool) -> bool {
+        self.archives.select(slot);
+        while let Some(level) = module.levels.last_mut() {
+            match next_name(self.worker, level, &mut self.name) {
+                Some((slot, listed)) => self.entry(module, slot, listed),
+                None => self.leave(module),
+            }
+            self.store();
+            if !alone && self.archives.is_full() {
+                return module.levels.is_empty();
+            }
+        }
+        true
+    }
+
+    fn store(&mut self) {
+        if !self.archives.done.is_empty() {
+            store(self.worker, &mut self.archives);
+        }
+    }
+
+    /// Opens and lists a directory. If that fails, notes the reason, and there is no archive.
+    fn enter(&mut self, module: &mut Module, dir: DirRef, parent: Option<Mount>) {
+        let worker = &mut *self.worker;
+        let task = &worker.run.tasks[dir.task];
+        let notes = &mut worker.notes[dir.task];
+        worker.state.begin(LISTING_SLOT, dir.task, HangTarget::Directory(dir.id), &dir.path, b"");
+        let above = module.levels.last().and_then(|level| level.file.as_ref()).map(AsFd::as_fd);
+        let entered = listing::open(task, &dir, above, parent, &mut notes.mounts).and_then(|opened| {
+            match listing::list_names(task, &dir, &opened.file, &mut worker.buffer, &mut notes.matched, |_, _| {}) {
+                Ok(names) => Ok((opened, names)),
+                Err(errno) => Err(OpenError::Unverified(refused("list it", errno))),
+            }
         });
-        loop {
-            on_progress();
-            let filled = match &mut ahead {
-                Some((ahead, buffer)) => ahead.next(buffer)?,
-                None => fill(reader, file, &mut holes, offset, size, buffer)?,
-            };
-            let bytes = ahead.as_ref().map_or(&*buffer, |(_, buffer)| buffer);
-            Sha256::update_both(&mut own, archive, &bytes[..filled]);
-            offset += filled as u64;
-            if offset >= size {
-                break;
+        let (opened, nodes) = match entered {
+            Ok(entered) => entered,
+            Err(closed) => {
+                module.whole = false;
+                worker.state.with_tree(dir.task, |tree| tree.directories.push((dir.id, Err(closed.reason()))));
+                return;
+            }
+        };
+        worker.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
+        self.archives.add(&self.reading, nar::directory);
+        let listing::OpenDirectory { file, mount, mut attributes, status: _ } = opened;
+        // The record of the module itself has the digest of the archive.
+        let record = (!module.levels.is_empty())
+            .then(|| Record { content: Content::Directory { nar: None }, attributes: attributes.take() });
+        let chunk = worker.state.with_tree(dir.task, |tree| {
+            tree.directories.extend(record.map(|record| (dir.id, Ok(record))));
+            tree.chunks.push(NameChunk { directory: dir.id, number: 0, nodes });
+            tree.chunks.len() - 1
+        });
+        module.levels.push(Level { dir, file: Some(file), mount, chunk, next: 0, attributes });
+    }
+
+    /// Leaves the last directory, whose entries are all done.
+    fn leave(&mut self, module: &mut Module) {
+        self.archives.add(&self.reading, nar::close);
+        let Some(Level { dir: DirRef { task, id, .. }, attributes, .. }) = module.levels.pop() else { return };
+        if !module.levels.is_empty() {
+            // The entry of this directory.
+            self.archives.add(&self.reading, nar::close);
+        } else if module.whole {
+            self.archives.end(Some(ModuleTag { task, id, attributes }));
+        } else {
+            self.archives.end(None);
+            let record = Record { content: Content::Directory { nar: None }, attributes };
+            self.worker.state.with_tree(task, |tree| tree.directories.push((id, Ok(record))));
+        }
+    }
+
+    /// Adds an entry of the last directory to the archive.
+    fn entry(&mut self, module: &mut Module, slot: ResultSlot, listed: FileType) {
+        let leaf = if listed == FileType::Directory { Leaf::Directory } else { self.leaf(module, slot, listed) };
+        match leaf {
+            Leaf::Read => {}
+            Leaf::Settled(state) => slot.put(self.worker.run, state),
+            Leaf::Directory => {
+                let id = self.worker.run.new_directory(slot.task);
+                slot.put(self.worker.run, EntryState::Directory(id));
+                let name = &self.name;
+                self.archives.add(&self.reading, |frame| nar::entry(frame, name));
+                let Some(Level { dir, mount, .. }) = module.levels.last() else { return };
+                let dir = DirRef { task: slot.task, id, path: join(&dir.path, name), inode: None };
+                let mount = *mount;
+                let kept = if self.archives.len() > 1 { KEPT_OPEN_OF_SEVERAL } else { KEPT_OPEN };
+                if let Some(far) = module.levels.len().checked_sub(kept) {
+                    module.levels[far].file = None;
+                }
+                self.enter(module, dir, Some(mount));
             }
         }
-        Ok(())
-    })?;
-    archive.update(nar::padding(size));
-    Ok(own.finish())
+    }
+
+    /// Reads an entry that is not listed as a directory.
+    fn leaf(&mut self, module: &mut Module, slot: ResultSlot, listed: FileType) -> Leaf {
+        let Self { worker, name, .. } = self;
+        let Some(level) = module.levels.last_mut() else {
+            return Leaf::Settled(EntryState::unverified(Unverified::Vanished));
+        };
+        let task = &worker.run.tasks[slot.task];
+        worker.state.begin(LISTING_SLOT, slot.task, HangTarget::Entry(slot), &level.dir.path, name);
+        let directory = match &level.file {
+            Some(file) => file,
+            // Back from deep below; this directory was closed meanwhile.
+            None => match open::directory(task.root, &level.dir.path, OpenMode::List) {
+                Ok(file) => level.file.insert(file),
+                Err(errno) => {
+                    module.whole = false;
+                    return Leaf::Settled(EntryState::unverified(refused("open the directory it is in", errno)));
+                }
+            },
+        };
+        let seen = inspect::inspect(directory.as_fd(), name, listed, task.attributes);
+        let notes = &mut worker.notes[slot.task];
+        if let Inspected::File(_, status) | Inspected::Settled(_, Some(status)) = &seen
+            && Mount::of(status) != level.mount
+        {
+            let path = join(&level.dir.path, name);
+            if let Err(reason) = listing::note_mount(task, &path, status, Some(level.mount), &mut notes.mounts) {
+                module.whole = false;
+                return Leaf::Settled(EntryState::unverified(reason));
+            }
+        }
+        match seen {
+            Inspected::Directory => Leaf::Directory,
+            Inspected::Settled(state, status) => {
+                notes.note_link(task, &level.dir.path, name, &state);
+                let state = match (state, status) {
+                    (EntryState::Recorded(record), Some(status)) => {
+                        task.state(record, &status, false, &mut notes.touched)
+                    }
+                    (state, _) => state,
+                };
+                let record = match &state {
+                    EntryState::Recorded(record) => Some(record),
+                    EntryState::Touched(record) => Some(&**record),
+                    _ => None,
+                };
+                if let Some(Record { content: Content::Symlink { target }, .. }) = record {
+                    self.archives.add(&self.reading, |frame| {
+                        nar::entry(frame, name);
+                        nar::symlink(frame, target);
+                        nar::close(frame);
+                    });
+                } else {
+                    module.whole = false;
+                }
+                Leaf::Settled(state)
+            }
+            Inspected::File(file, status) => self.file(module, slot, &file, status),
+        }
+    }
+
+    /// Reads a file into the archive.
+    fn file(&mut self, module: &mut Module, slot: ResultSlot, file: &OwnedFd, mut status: Statx) -> Leaf {
+        let Self { worker, archives, reading, name, .. } = self;
+        let task = &worker.run.tasks[slot.task];
+        worker.test.opened(file);
+        archives.add(reading, |frame| nar::entry(frame, name));
+        let mut repeated = false;
+        let record = archives
+            .file(file, &mut status, &mut repeated, reading)
+            .and_then(|()| file_record(file, &status, UNKNOWN, task.attributes));
+        worker.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
+        let record = record.map_err(EntryState::unverified).and_then(|record| {
+            match task.state(record, &status, repeated, &mut worker.notes[slot.task].touched) {
+                EntryState::Recorded(record) => Ok((record, false)),
+                EntryState::Touched(record) => Ok((*record, true)),
+                state => Err(state),
+            }
+        });
+        match record {
+            Ok((record, touched)) => {
+                archives.tag_file(FileTag { slot, record, touched });
+                archives.add(reading, |frame| {
+                    nar::close(frame);
+                    nar::close(frame);
+                });
+                Leaf::Read
+            }
+            Err(state) => {
+                module.whole = false;
+                Leaf::Settled(state)
+            }
+        }
+    }
 }

@@ -102,6 +102,13 @@ struct Inner {
 }
 
 impl Inner {
+    fn pop(&mut self) -> Option<Work> {
+        let large = self.pop_large().map(Work::Large);
+        let work = large.or_else(|| self.jobs.pop().map(Work::Job))?;
+        self.taken += 1;
+        Some(work)
+    }
+
     fn pop_large(&mut self) -> Option<LargeFile> {
         let file = self.large.pop()?;
         self.large_bytes = self.large_bytes.saturating_sub(file.size);
@@ -175,13 +182,32 @@ impl Queue {
         inner.jobs.pop()
     }
 
+    /// Takes a module for a worker that has one already, if at least `others` jobs remain for other workers. As it queues
+    /// nothing, the worker does not say when it is [`done`](Self::done).
+    pub fn take_module(&self, others: usize) -> Option<(DirRef, Option<Mount>)> {
+        let mut inner = self.lock();
+        if !inner.large.is_empty() || inner.jobs.len() <= others {
+            return None;
+        }
+        match inner.jobs.pop()? {
+            Job::Module { dir, parent } => Some((dir, parent)),
+            other => {
+                inner.jobs.push(other);
+                None
+            }
+        }
+    }
+
+    /// Takes work if there is some now.
+    pub fn take_ready(&self) -> Option<Work> {
+        self.lock().pop()
+    }
+
     /// Takes work; waits while other workers may still add some.
     pub fn take(&self) -> Option<Work> {
         let mut inner = self.lock();
         loop {
-            let large = inner.pop_large().map(Work::Large);
-            if let Some(work) = large.or_else(|| inner.jobs.pop().map(Work::Job)) {
-                inner.taken += 1;
+            if let Some(work) = inner.pop() {
                 return Some(work);
             }
             if inner.taken == 0 {
@@ -230,6 +256,24 @@ mod tests {
         .collect();
         assert_eq!(sizes, [9, 5, 3]);
         assert_eq!(queue.large_bytes(), 0);
+    }
+
+    #[test]
+    fn another_module_only_if_enough_is_left_for_others() {
+        let module = || {
+            let dir = DirRef { task: 0, id: 0, path: Box::default(), inode: None };
+            Job::Module { dir, parent: None }
+        };
+        let queue = Queue::new(vec![directory(), module(), module()]);
+        assert!(queue.take_module(3).is_none());
+        assert!(queue.take_module(2).is_some());
+        queue.add_large(large(1));
+        assert!(queue.take_module(0).is_none(), "a large file comes first");
+        assert!(matches!(queue.take_ready(), Some(Work::Large(_))));
+        assert!(queue.take_module(0).is_some());
+        assert!(queue.take_module(0).is_none(), "it is a directory");
+        assert!(matches!(queue.take_ready(), Some(Work::Job(Job::Directory { .. }))));
+        assert!(queue.take_ready().is_none());
     }
 
     #[test]

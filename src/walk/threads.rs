@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::process::{Resource, getrlimit};
 
+use super::nar_walk::{KEPT_OPEN, KEPT_OPEN_OF_SEVERAL};
 use super::notes::Notes;
 
 /// The number of threads when files are not in the page cache, on a machine with fewer cores.
@@ -61,9 +62,8 @@ impl Threads {
         )
     }
 
-    /// So many of these as the limits of this process allow, of which each hashes up to `lanes` files: the number that
-    /// starts at once, that of all, and the files that each may have open.
-    pub(super) fn within_limits(self, lanes: usize, tasks: usize) -> (usize, usize, usize) {
+    /// So many of these as the limits of this process allow, if each can hash up to `lanes` streams at once.
+    pub(super) fn within_limits(self, lanes: usize, tasks: usize) -> Allotment {
         let affordable = affordable();
         let first = self.first.get().min(MOST).min(affordable);
         // The process has its own files and two for each root.
@@ -71,9 +71,26 @@ impl Threads {
         let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         let limit = limit.saturating_sub(16).saturating_sub(tasks.saturating_mul(2));
         let most = self.most.min(MOST).min(affordable).min(limit / (lanes + DIRECTORIES).max(OF_MODULE)).max(first);
-        let each = (limit / most).saturating_sub(DIRECTORIES).clamp(lanes.min(2), lanes);
-        (first, most, each)
+        let each = limit / most;
+        Allotment {
+            first,
+            most,
+            lanes: each.saturating_sub(DIRECTORIES).clamp(lanes.min(2), lanes),
+            modules: (each.saturating_sub(OF_MODULE - KEPT_OPEN) / KEPT_OPEN_OF_SEVERAL).clamp(1, lanes),
+        }
     }
+}
+
+/// What a walk gets.
+pub struct Allotment {
+    /// The number of threads that start at once.
+    pub first: usize,
+    /// The number of all threads.
+    pub most: usize,
+    /// The files that each thread may hash at once.
+    pub lanes: usize,
+    /// The modules that each thread may walk at once.
+    pub modules: usize,
 }
 
 /// The default number of threads with a warm cache: one for each core.

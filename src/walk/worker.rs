@@ -12,6 +12,7 @@ use super::dir_entries::EntryRef;
 use super::hash::{self, Lanes};
 use super::inspect::{self, Inspected, refused};
 use super::listing;
+use super::nar_walk::Archives;
 use super::notes::Notes;
 use super::open::Mount;
 use super::queue::{DirRef, Job, Work};
@@ -34,8 +35,8 @@ pub struct ResultSlot {
     /// The worker that listed the file.
     pub worker: usize,
     pub task: usize,
-    chunk: usize,
-    node: usize,
+    pub chunk: usize,
+    pub node: usize,
 }
 
 impl ResultSlot {
@@ -66,12 +67,27 @@ pub fn work(run: &Run<'_>, number: usize, start_late: Option<&dyn Fn() -> bool>)
     let state = &*run.states[number];
     let (buffer, name) = (Vec::new(), Vec::new());
     let test = CacheTest::new(start_late.filter(|_| run.workers < run.states.len()));
-    let mut worker = Worker { run, number, state, notes, test, batch: None, recent: None, long: false, buffer, name };
+    let mut worker = Worker {
+        run,
+        number,
+        state,
+        notes,
+        test,
+        batch: None,
+        recent: None,
+        long: false,
+        archives: None,
+        buffer,
+        name,
+    };
     // Not before the threads are started: both take a while.
     if let Some(start) = run.start {
         start.pass();
     }
-    while let Some(work) = run.queue.take() {
+    while let Some(work) = run.queue.take_ready().or_else(|| {
+        nar_walk::finish(&mut worker);
+        run.queue.take()
+    }) {
         let mut first = match work {
             Work::Job(job) => {
                 worker.begin(job);
@@ -104,6 +120,8 @@ pub struct Worker<'a> {
     recent: Option<(DirRef, OwnedFd)>,
     /// Whether it reads a [`LONG`] file.
     long: bool,
+    /// The archives of modules.
+    pub archives: Option<Box<Archives>>,
     /// A buffer for listings.
     pub buffer: Vec<u8>,
     /// A buffer for a name.

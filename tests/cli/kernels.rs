@@ -6,6 +6,7 @@ use driftlock_lanes::Kernel;
 use sha2::{Digest as _, Sha256};
 
 use crate::harness::{FILES, KERNEL, TREES, World};
+use crate::model::{Item, Model};
 
 /// Files that end in other blocks of their lanes, whatever lies beside them: more than there are lanes of each kind. Some are
 /// longer than a buffer, and some are queued for all threads.
@@ -67,4 +68,36 @@ fn a_kernel_that_is_none_or_that_the_cpu_lacks_is_refused() {
         }
     }
     world.driftlock(["check"]).env(KERNEL, "").code(0);
+}
+
+/// So many modules that a worker walks several at once with the kernels of many lanes, small and large files in them, and
+/// one whose archive is long enough for a thread of its own.
+#[test]
+fn nars_of_many_modules_are_the_same_with_each_kernel() {
+    let world = World::in_memory(TREES);
+    let mut model = Model::default();
+    let mut file = |path: String, size: usize| {
+        let contents = (0..size).map(|at| (at / 50 + path.len() * size) as u8).collect();
+        model.add(path.as_bytes(), Item::File { contents, mode: 0o644 });
+    };
+    for module in 0..80 {
+        for number in 0..module % 9 {
+            file(format!("m{module:02}/{number}/f"), module * number * 700);
+            file(format!("m{module:02}/{number}/g"), number);
+        }
+        file(format!("m{module:02}/z"), if module % 20 == 7 { 300_000 } else { module });
+    }
+    for number in 0..60 {
+        file(format!("m99/{number}"), 100_000);
+    }
+    file("m99/large".into(), 5_000_000);
+    model.build(&world.path("root"));
+    let expected = model.entries("trees", false);
+    for kernel in Kernel::all() {
+        for threads in ["1", "2"] {
+            world.driftlock(["lock", "--threads", threads]).env(KERNEL, kernel.name()).code(0);
+            assert!(world.entries() == expected, "{kernel} with {threads} threads");
+            fs::remove_file(world.path("locks/tree.lock.json")).unwrap();
+        }
+    }
 }
