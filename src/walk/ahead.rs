@@ -175,20 +175,21 @@ mod tests {
     #[test]
     fn only_long_files_and_only_where_a_second_thread_is_welcome() {
         let rate = std::num::NonZeroU64::new(1 << 20);
-        let reads = |threads, gentle, rate, size| {
-            Reader::new(Effort::new(NonZeroUsize::new(threads), gentle, rate)).permit_ahead(size).is_some()
+        let reads = |helpers, gentle, rate, size| {
+            Reader::new(Effort::new(None, gentle, rate), helpers).permit_ahead(size).is_some()
         };
-        assert!(reads(2, false, None, LONG));
-        assert!(!reads(2, false, None, LONG - 1));
-        assert!(!reads(1, false, None, LONG));
-        assert!(!reads(2, true, None, LONG));
-        assert!(!reads(2, false, rate, LONG));
+        assert!(reads(1, false, None, LONG));
+        assert!(!reads(1, false, None, LONG - 1));
+        assert!(!reads(0, false, None, LONG));
+        assert!(!reads(1, true, None, LONG));
+        assert!(!reads(1, false, rate, LONG));
     }
 
     #[test]
     fn few_files_at_once() {
         for (threads, most) in [(1, 0), (2, 1), (3, 1), (7, 3), (64, 4)] {
-            let reader = Reader::new(Effort::new(NonZeroUsize::new(threads), false, None));
+            let effort = Effort::new(NonZeroUsize::new(threads), false, None);
+            let reader = Reader::new(effort, effort.threads.within_limits(1, 1).helpers);
             let mut permits: Vec<_> = (0..10).map_while(|_| reader.permit_ahead(LONG)).collect();
             assert_eq!(permits.len(), most, "{threads}");
             if permits.pop().is_some() {

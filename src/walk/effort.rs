@@ -55,11 +55,10 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub fn new(effort: Effort) -> Self {
+    /// With so many threads that may help.
+    pub fn new(effort: Effort, helpers: usize) -> Self {
         let pace = effort.rate.map(|rate| Pace { rate, free: Mutex::new(Instant::now()) });
-        // A second thread for each must find a free core, and its buffers take memory.
-        let most = (effort.threads.first.get() / 2).min(4);
-        let most_helpers = if effort.gentle || pace.is_some() { 0 } else { most };
+        let most_helpers = if effort.gentle || pace.is_some() { 0 } else { helpers };
         Self { gentle: effort.gentle, most_helpers, helpers: Arc::default(), pace }
     }
 

@@ -17,6 +17,7 @@ mod hard_links;
 mod hash;
 mod inspect;
 mod listing;
+mod nar_results;
 mod nar_stage;
 mod nar_streams;
 mod nar_walk;
@@ -194,7 +195,7 @@ pub fn collect_until_given_up(
 /// # Errors
 /// The file could not be read, or it changed while it was read.
 pub fn file(file: &OwnedFd, effort: Effort) -> Result<(Record, crate::manifest::Sha256Digest), Unverified> {
-    nar_walk::file(file, &Reader::new(effort))
+    nar_walk::file(file, &Reader::new(effort, effort.threads.within_limits(1, 1).helpers))
 }
 
 /// The state that all workers share.
@@ -249,7 +250,7 @@ impl<'a> Run<'a> {
             }
         });
         let kernel = digest::kernel();
-        let Allotment { first: workers, most, lanes, modules } =
+        let Allotment { first: workers, most, lanes, modules, helpers } =
             effort.threads.within_limits(kernel.lanes(), tasks.len());
         let states: Vec<_> = (0..most).map(|_| Arc::new(WorkerState::new(tasks.len()))).collect();
         progress.begin(states.clone(), tasks.iter().map(|task| task.name.clone()).collect());
@@ -269,7 +270,7 @@ impl<'a> Run<'a> {
             kernel,
             lanes,
             modules,
-            reader: Arc::new(Reader::new(effort)),
+            reader: Arc::new(Reader::new(effort, helpers)),
         }
     }
 

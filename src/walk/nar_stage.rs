@@ -41,7 +41,7 @@ pub struct Stage<F, A> {
     archives: Vec<Part<A>>,
 }
 
-/// The digests of the streams that ended in a stage, in order.
+/// The digests of streams that have ended.
 pub struct Digests<F, A> {
     pub files: Vec<(F, Sha256Digest)>,
     pub archives: Vec<(A, Sha256Digest)>,
@@ -98,10 +98,10 @@ impl<F, A> Stage<F, A> {
         self.length += bytes.len();
     }
 
-    /// Where the next bytes are read to: the room, and the [`EOF_PROBE`]. The caller says how many there are
+    /// Where the next bytes are read to: at most so many, and the [`EOF_PROBE`]. The caller says how many there are
     /// ([`filled`](Self::filled)).
-    pub fn space(&mut self) -> &mut [u8] {
-        let room = self.room();
+    pub fn space(&mut self, most: usize) -> &mut [u8] {
+        let room = self.room().min(most);
         &mut self.buffer[self.length..self.length + room + EOF_PROBE]
     }
 

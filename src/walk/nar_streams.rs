@@ -13,7 +13,7 @@ use std::thread::{Builder, JoinHandle};
 use rustix::fs::Statx;
 
 use super::effort::Reader;
-use super::fill::{FillError, Holes, fill, read_sizeless};
+use super::fill::{BUFFER, FillError, Holes, fill, read_sizeless};
 use super::hash::same;
 use super::inspect::{ATTEMPTS, pause, refused};
 use super::nar_stage::{Digests, Origin, Stage, Streams, Which, hash};
@@ -31,16 +31,13 @@ const WIDE: usize = 1 << 20;
 const ASIDE: usize = 512 << 10;
 
 /// The stages that may wait for the other thread.
-const WAITING: usize = 2;
-
-/// More than an entry without contents takes: a name has at most 255 bytes, and the target of a link 4,095.
-const FRAME: usize = 8 << 10;
+const QUEUED: usize = 2;
 
 /// The length from which on an archive can get another thread, in bytes. Starting it must cost little beside hashing.
 const LONG_ARCHIVE: u64 = 4 << 20;
 
 /// How a worker reads, and what it tells meanwhile.
-pub struct Reading<'a> {
+pub struct Context<'a> {
     pub reader: &'a Reader,
     /// Called for each buffer.
     pub on_progress: &'a dyn Fn(),
@@ -59,7 +56,6 @@ pub struct NarStreams<F, A> {
     frame: Vec<u8>,
     /// What the other thread hashes, if there is one.
     which: Which,
-    aside: Option<Aside<F, A>>,
     /// The digests so far, for the caller to take.
     pub done: Digests<F, A>,
 }
@@ -70,18 +66,14 @@ struct Slot<F, A> {
     streams: Streams,
     /// The length of the archive that is open, in bytes.
     archive: Option<u64>,
+    /// The other thread, which hashes this archive and the files in it.
+    aside: Option<Aside<F, A>>,
 }
 
 impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
-    /// For so many archives at once, if the kernel gains from that.
-    pub fn new(archives: usize) -> Self {
-        match kernel().lanes() {
-            ..=2 => Self::short(),
-            lanes => {
-                let count = archives.clamp(1, lanes);
-                Self::with_slots(count, WIDE / count)
-            }
-        }
+    /// For so many archives at once.
+    pub fn new(count: usize) -> Self {
+        Self::with_slots(count, if kernel().lanes() > 2 { WIDE / count.max(1) } else { SHORT })
     }
 
     /// For one archive at a time, with little memory.
@@ -89,14 +81,19 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
         Self::with_slots(1, SHORT)
     }
 
+    /// For the archive of one file.
+    pub fn for_file(size: u64) -> Self {
+        if size < LONG_ARCHIVE { Self::short() } else { Self::new(1) }
+    }
+
     /// With stages of so many bytes.
     fn with_slots(count: usize, capacity: usize) -> Self {
-        let slot = |_| Slot { stage: Stage::new(capacity), streams: Streams::default(), archive: None };
+        let slot = |_| Slot { stage: Stage::new(capacity), streams: Streams::default(), archive: None, aside: None };
         let slots = (0..count).map(slot).collect();
         // A file and its archive fill two lanes. Otherwise, this core hashes files, as many at once as it can, and the
         // other one the archive.
         let which = if kernel().lanes() == 2 { Which::All } else { Which::Archives };
-        Self { slots, capacity, at: 0, which, frame: Vec::new(), aside: None, done: Digests::default() }
+        Self { slots, capacity, at: 0, which, frame: Vec::new(), done: Digests::default() }
     }
 
     /// How many archives can be open at once.
@@ -124,32 +121,36 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
     }
 
     /// Starts an archive.
-    pub fn begin(&mut self, reading: &Reading<'_>) {
-        // If there is no room for what follows, the stage is full now.
-        self.room_for(FRAME, reading);
+    pub fn begin(&mut self, context: &Context<'_>) {
         self.stage().open_archive(true);
         self.slot().archive = Some(0);
-        self.add(reading, nar::archive);
+        self.add(context, nar::archive);
     }
 
-    /// Adds what `write` writes, at most [`FRAME`] bytes: anything but the contents of files.
-    pub fn add(&mut self, reading: &Reading<'_>, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds what `write` writes: anything but the contents of files.
+    pub fn add(&mut self, context: &Context<'_>, write: impl FnOnce(&mut Vec<u8>)) {
         let mut frame = std::mem::take(&mut self.frame);
         frame.clear();
         write(&mut frame);
-        self.room_for(frame.len(), reading);
-        self.stage().add(&frame);
+        let mut rest = &frame[..];
+        while rest.len() > self.stage().room() {
+            let (here, later) = rest.split_at(self.stage().room());
+            self.stage().add(here);
+            self.flush(context.permit);
+            rest = later;
+        }
+        self.stage().add(rest);
         self.frame = frame;
     }
 
-    /// Ends the archive. Without a tag, there is no digest.
+    /// Ends the archive. Without a tag, there is no digest. The stage is not empty, as every archive ends with a frame.
     pub fn end(&mut self, tag: Option<A>) {
         self.stage().close_archive(Some(tag));
         self.slot().archive = None;
-        if self.aside.is_some() {
+        if self.slot().aside.is_some() {
             self.flush(&|| None);
         }
-        if let Some(aside) = self.aside.take() {
+        if let Some(aside) = self.slot().aside.take() {
             self.done.append(aside.finish());
             self.slot().stage = Stage::new(self.capacity);
         }
@@ -161,30 +162,30 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
         file: &OwnedFd,
         status: &mut Statx,
         repeated: &mut bool,
-        reading: &Reading<'_>,
+        context: &Context<'_>,
     ) -> Result<(), Unverified> {
         for attempt in 1..=ATTEMPTS {
-            let start = self.start_file(status, reading);
-            match self.contents(file, status, reading) {
+            let start = self.start_file(status, context);
+            match self.contents(file, status, context) {
                 Ok(()) => match open::status(file) {
                     Ok(after) if same(status, &after) => {
                         self.stage().add(nar::padding(status.stx_size));
                         return Ok(());
                     }
                     Ok(_) => {}
-                    Err(errno) => return Err(self.give_up(start, refused("read its status", errno))),
+                    Err(errno) => return Err(self.failed(start, refused("read its status", errno))),
                 },
                 Err(FillError::Changed) => {}
                 Err(FillError::Sizeless) => {
                     self.take_back(start);
-                    let contents = read_sizeless(file, reading.reader)?;
+                    let contents = read_sizeless(file, context.reader)?;
                     status.stx_size = contents.len() as u64;
-                    self.start_file(status, reading);
-                    self.contents_in_memory(&contents, reading);
+                    self.start_file(status, context);
+                    self.contents_in_memory(&contents, context);
                     self.stage().add(nar::padding(status.stx_size));
                     return Ok(());
                 }
-                Err(FillError::Failed(errno)) => return Err(self.give_up(start, refused("read it", errno))),
+                Err(FillError::Failed(errno)) => return Err(self.failed(start, refused("read it", errno))),
             }
             self.take_back(start);
             *repeated = true;
@@ -194,17 +195,17 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
         Err(Unverified::Unstable { attempts: ATTEMPTS })
     }
 
-    /// Sets what the digest of the last file is for.
+    /// Sets what the digest of the last file is for. Nothing may be added between the file and this.
     pub fn tag_file(&mut self, tag: F) {
         self.stage().tag_file(tag);
     }
 
     /// Adds what is before the contents. Returns where that starts in the stage, if the file fits into it.
-    fn start_file(&mut self, status: &Statx, reading: &Reading<'_>) -> Option<usize> {
+    fn start_file(&mut self, status: &Statx, context: &Context<'_>) -> Option<usize> {
         let mut header = Vec::new();
         nar::regular(&mut header, status.stx_mode & 0o100 != 0, status.stx_size);
         let length = usize::try_from(status.stx_size).unwrap_or(usize::MAX).saturating_add(header.len());
-        self.room_for(length, reading);
+        self.room_for(length, context);
         let fits = length <= self.stage().room();
         // After a rewind, the archive is at the mark already.
         if !fits && self.stage().origin == Origin::Onward {
@@ -216,24 +217,26 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
         fits.then_some(start)
     }
 
-    fn contents(&mut self, file: &OwnedFd, status: &Statx, reading: &Reading<'_>) -> Result<(), FillError> {
+    fn contents(&mut self, file: &OwnedFd, status: &Statx, context: &Context<'_>) -> Result<(), FillError> {
         let size = status.stx_size;
         let mut holes = Holes::new(status);
         let mut offset = 0;
         loop {
-            (reading.on_progress)();
-            let filled = fill(reading.reader, file, &mut holes, offset, size, self.stage().space())?;
+            (context.on_progress)();
+            let filled = fill(context.reader, file, &mut holes, offset, size, self.stage().space(BUFFER))?;
             self.stage().filled(filled);
             offset += filled as u64;
             if offset >= size {
                 self.stage().close_file(true);
                 return Ok(());
             }
-            self.next_stage_of_file(reading);
+            if self.stage().room() == 0 {
+                self.next_stage_of_file(context);
+            }
         }
     }
 
-    fn contents_in_memory(&mut self, mut contents: &[u8], reading: &Reading<'_>) {
+    fn contents_in_memory(&mut self, mut contents: &[u8], context: &Context<'_>) {
         loop {
             let (here, later) = contents.split_at(contents.len().min(self.stage().room()));
             self.stage().add(here);
@@ -242,13 +245,13 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
                 self.stage().close_file(true);
                 return;
             }
-            self.next_stage_of_file(reading);
+            self.next_stage_of_file(context);
         }
     }
 
-    fn next_stage_of_file(&mut self, reading: &Reading<'_>) {
+    fn next_stage_of_file(&mut self, context: &Context<'_>) {
         self.stage().close_file(false);
-        self.flush(reading.permit);
+        self.flush(context.permit);
         self.stage().open_file(false);
     }
 
@@ -265,15 +268,15 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
         self.stage().open_archive(false);
     }
 
-    fn give_up(&mut self, start: Option<usize>, reason: Unverified) -> Unverified {
+    fn failed(&mut self, start: Option<usize>, reason: Unverified) -> Unverified {
         self.take_back(start);
         reason
     }
 
     /// Hashes the stage if it has no room for so many bytes, which it may not have afterwards either.
-    fn room_for(&mut self, bytes: usize, reading: &Reading<'_>) {
+    fn room_for(&mut self, bytes: usize, context: &Context<'_>) {
         if self.stage().room() < bytes {
-            self.flush(reading.permit);
+            self.flush(context.permit);
         }
     }
 
@@ -282,25 +285,25 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
         if self.stage().is_empty() {
             return;
         }
-        if self.aside.is_none() && self.is_alone_and_long() {
-            self.aside = permit().and_then(|permit| Aside::start(self.slot().streams.clone(), self.which, permit));
+        if self.slot().aside.is_none() && self.is_alone_and_long() {
+            let streams = self.slot().streams.clone();
+            self.slot().aside = (permit)().and_then(|permit| Aside::start(streams, self.which, permit));
         }
-        let Some(aside) = &self.aside else { return self.hash_stages() };
-        let Slot { stage, streams, archive } = &mut self.slots[self.at];
+        let Slot { stage, streams, archive, aside } = &mut self.slots[self.at];
+        let Some(aside) = aside else { return self.hash_stages() };
         if archive.is_some() {
             stage.close_archive(None);
         }
-        if aside.which == Which::Archives {
+        if self.which == Which::Archives {
             self.done.append(hash(std::iter::once((&mut *stage, streams)), Which::Files));
         }
-        let mut next = match aside.done.try_recv() {
-            Ok((stage, digests)) => {
-                self.done.append(digests);
-                stage
-            }
-            Err(_) => Stage::new(ASIDE),
-        };
-        next.clear();
+        let returned = aside.done.try_recv().ok().map(|(mut stage, digests)| {
+            self.done.append(digests);
+            stage.clear();
+            stage
+        });
+        // The first one was a smaller one.
+        let mut next = returned.filter(|stage| stage.room() >= ASIDE).unwrap_or_else(|| Stage::new(ASIDE));
         if archive.is_some() {
             next.open_archive(false);
         }
@@ -315,9 +318,9 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
             && others.into_iter().all(|(_, slot)| slot.archive.is_none() && slot.stage.is_empty())
     }
 
-    /// Hashes what is in all stages, side by side.
+    /// Hashes what is in all stages, side by side, except for those of archives that the other thread hashes.
     pub fn hash_stages(&mut self) {
-        let filled = |slot: &&mut Slot<F, A>| !slot.stage.is_empty();
+        let filled = |slot: &&mut Slot<F, A>| !slot.stage.is_empty() && slot.aside.is_none();
         for slot in self.slots.iter_mut().filter(filled).filter(|slot| slot.archive.is_some()) {
             slot.stage.close_archive(None);
         }
@@ -337,7 +340,6 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
 
 /// A thread that hashes stages.
 struct Aside<F, A> {
-    which: Which,
     stages: SyncSender<Stage<F, A>>,
     /// Hashed stages, to reuse their memory.
     done: Receiver<(Stage<F, A>, Digests<F, A>)>,
@@ -347,7 +349,7 @@ struct Aside<F, A> {
 impl<F: Send + 'static, A: Send + 'static> Aside<F, A> {
     /// Starts a thread that goes on from `streams`, if possible.
     fn start(mut streams: Streams, which: Which, permit: Arc<()>) -> Option<Self> {
-        let (stages, full) = sync_channel::<Stage<F, A>>(WAITING);
+        let (stages, full) = sync_channel::<Stage<F, A>>(QUEUED);
         let (hashed, done) = channel();
         let work = move || {
             let _permit = permit;
@@ -358,12 +360,12 @@ impl<F: Send + 'static, A: Send + 'static> Aside<F, A> {
             }
         };
         let thread = Builder::new().spawn(work).ok()?;
-        Some(Self { which, stages, done, thread })
+        Some(Self { stages, done, thread })
     }
 
     /// Waits until everything is hashed.
     fn finish(self) -> Digests<F, A> {
-        let Self { which: _, stages, done, thread } = self;
+        let Self { stages, done, thread } = self;
         drop(stages);
         let mut digests = Digests::default();
         done.into_iter().for_each(|(_, later)| digests.append(later));

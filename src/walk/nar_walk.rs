@@ -9,24 +9,25 @@ use super::dir_entries::EntryRef;
 use super::effort::Reader;
 use super::inspect::{self, Inspected, refused};
 use super::listing::{self, OpenError};
+use super::nar_results::{Archives, FileTag, ModuleTag, UNKNOWN, finish, store, with_digest};
 use super::nar_stage::Digests;
-use super::nar_streams::{NarStreams, Reading};
+use super::nar_streams::{Context, NarStreams};
 use super::open::{self, Mount, OpenMode};
 use super::queue::DirRef;
-use super::tree::{DirectoryId, EntryState, NameChunk};
+use super::tree::{EntryState, NameChunk};
 use super::worker::{ResultSlot, Worker, file_record, join};
 use super::worker_state::{HangTarget, LISTING_SLOT};
 use crate::digest::nar;
 use crate::manifest::{AttributeSet, Attributes, Content, Record, Sha256Digest, Unverified};
 
-/// How many directories above the current one stay open. Those further up are opened again on the way back, so a deep
-/// tree needs no more descriptors. Together with a file and a step of a long path, seven workers fit into a limit of 64
-/// descriptors.
+/// How many directories of a module stay open: the current one and those right above it. Those further up are opened
+/// again on the way back, so a deep tree needs no more descriptors. Together with a file and a step of a long path,
+/// seven workers fit into a limit of 64 descriptors.
 pub const KEPT_OPEN: usize = 4;
 /// The same for each of several modules at once.
 pub const KEPT_OPEN_OF_SEVERAL: usize = 2;
 
-/// A worker walks at most one in so many of its modules at once.
+/// A worker starts with at most one in so many of its share of the modules at once.
 const SHARE: usize = 4;
 
 /// A directory on the path that the walk is in.
@@ -41,32 +42,15 @@ struct Level {
     attributes: Option<Box<Attributes>>,
 }
 
-/// The archives of one worker.
-pub type Archives = NarStreams<FileTag, ModuleTag>;
-
-/// Where the digest of a file belongs, and the rest of its record.
-pub struct FileTag {
-    slot: ResultSlot,
-    record: Record,
-    touched: bool,
-}
-
-/// Where the digest of a module's archive belongs, and the rest of its record.
-pub struct ModuleTag {
-    task: usize,
-    id: DirectoryId,
-    attributes: Option<Box<Attributes>>,
-}
-
 /// See [`super::file`].
 pub fn file(file: &OwnedFd, reader: &Reader) -> Result<(Record, Sha256Digest), Unverified> {
     let mut status = open::status(file).map_err(|errno| refused("read its status", errno))?;
-    let mut archive = NarStreams::<Record, ()>::new(1);
-    let reading = Reading { reader, on_progress: &|| (), permit: &|| reader.permit_helper() };
-    archive.begin(&reading);
-    archive.file(file, &mut status, &mut false, &reading)?;
-    archive.add(&reading, nar::close);
+    let mut archive = NarStreams::<Record, ()>::for_file(status.stx_size);
+    let context = Context { reader, on_progress: &|| (), permit: &|| reader.permit_helper() };
+    archive.begin(&context);
+    archive.file(file, &mut status, &mut false, &context)?;
     archive.tag_file(file_record(file, &status, UNKNOWN, AttributeSet::default())?);
+    archive.add(&context, nar::close);
     archive.end(Some(()));
     archive.hash_stages();
     let Digests { mut files, mut archives } = archive.done;
@@ -75,37 +59,26 @@ pub fn file(file: &OwnedFd, reader: &Reader) -> Result<(Record, Sha256Digest), U
     ended.ok_or(Unverified::Vanished)
 }
 
-/// In a record whose file is not hashed yet.
-const UNKNOWN: Sha256Digest = Sha256Digest([0; 32]);
-
-fn with_digest(mut record: Record, digest: Sha256Digest) -> Record {
-    if let Content::File { sha256, .. } = &mut record.content {
-        *sha256 = digest;
-    }
-    record
-}
 /// Collects everything below a directory, and its NAR, and maybe other modules that wait. Digests that are still missing
-/// come with [`finish`].
+/// come with [`finish`](super::nar_results::finish).
 pub fn collect(worker: &mut Worker<'_>, dir: DirRef, parent: Option<Mount>) {
     let (run, state) = (worker.run, worker.state);
-    let reading = Reading {
+    let context = Context {
         reader: &run.reader,
         on_progress: &|| state.tick(LISTING_SLOT),
-        // As long as there is other work, no core is free.
-        permit: &|| (run.queue.waiting() == 0).then(|| run.reader.permit_helper()).flatten(),
+        // Otherwise, no core is free.
+        permit: &|| run.queue.has_idle_worker().then(|| run.reader.permit_helper()).flatten(),
     };
-    let number = worker.number;
-    let archives = worker.archives.take().unwrap_or_else(|| {
-        // One of many that wait for a disk: together, they would take much memory.
-        if number >= run.workers {
-            return Box::new(Archives::short());
-        }
-        // A module stays with its worker. So each walks only as many at once as leaves enough for all in the end.
-        let at_once = run.queue.waiting() / run.workers / SHARE;
-        Box::new(Archives::new(at_once.min(run.modules)))
-    });
-    let mut walk = Walk { worker, archives, reading, name: Vec::new() };
-    let mut modules: Vec<Option<Module>> = (0..walk.archives.len()).map(|_| None).collect();
+    let at_once = at_once(worker);
+    if worker.archives.as_ref().is_some_and(|archives| archives.len() != at_once) {
+        finish(worker);
+        worker.archives = None;
+    }
+    let is_late = is_late(worker);
+    let new = || Box::new(if is_late { Archives::short() } else { Archives::new(at_once) });
+    let archives = worker.archives.take().unwrap_or_else(new);
+    let mut walk = Walk { worker, archives, context, name: Vec::new() };
+    let mut modules: Vec<Option<Module>> = (0..at_once).map(|_| None).collect();
     modules[0] = walk.begin(0, dir, parent);
     let mut more = true;
     loop {
@@ -130,26 +103,20 @@ pub fn collect(worker: &mut Worker<'_>, dir: DirRef, parent: Option<Mount>) {
     worker.archives = Some(archives);
 }
 
-/// Hashes what is left of all modules that this worker has walked.
-pub fn finish(worker: &mut Worker<'_>) {
-    if let Some(mut archives) = worker.archives.take() {
-        archives.hash_stages();
-        store(worker, &mut archives);
-        worker.archives = Some(archives);
+/// How many modules a worker should walk at once.
+fn at_once(worker: &Worker<'_>) -> usize {
+    let run = worker.run;
+    // A file and its archive fill two lanes.
+    if run.kernel.lanes() <= 2 || is_late(worker) {
+        return 1;
     }
+    // A module stays with its worker. So each walks only as many at once as leaves enough for all in the end.
+    (run.queue.waiting() / run.workers / SHARE).clamp(1, run.modules)
 }
 
-/// Stores the digests so far.
-fn store(worker: &mut Worker<'_>, archives: &mut Archives) {
-    for (FileTag { slot, record, touched }, sha256) in archives.done.files.drain(..) {
-        let record = with_digest(record, sha256);
-        let state = if touched { EntryState::Touched(Box::new(record)) } else { EntryState::Recorded(record) };
-        slot.put(worker.run, state);
-    }
-    for (ModuleTag { task, id, attributes }, nar) in archives.done.archives.drain(..) {
-        let record = Record { content: Content::Directory { nar: Some(nar) }, attributes };
-        worker.state.with_tree(task, |tree| tree.directories.push((id, Ok(record))));
-    }
+/// Whether it is one of many workers that wait for a disk. Their stages could take much memory.
+const fn is_late(worker: &Worker<'_>) -> bool {
+    worker.number >= worker.run.workers
 }
 
 /// The next name in a directory, the place for its result, and what it was listed as.
@@ -180,7 +147,7 @@ struct Module {
 struct Walk<'w, 'r> {
     worker: &'w mut Worker<'r>,
     archives: Box<Archives>,
-    reading: Reading<'w>,
+    context: Context<'w>,
     /// The name of the current entry.
     name: Vec<u8>,
 }
@@ -199,7 +166,7 @@ impl Walk<'_, '_> {
         self.archives.select(slot);
         // A NAR needs all bytes, so nothing is looked up in the cache.
         self.worker.notes[dir.task].updates.cache_miss = true;
-        self.archives.begin(&self.reading);
+        self.archives.begin(&self.context);
         let mut module = Module { whole: true, levels: Vec::new() };
         self.enter(&mut module, dir, parent);
         if module.levels.is_empty() {
@@ -214,7 +181,7 @@ impl Walk<'_, '_> {
         self.archives.select(slot);
         while let Some(level) = module.levels.last_mut() {
             match next_name(self.worker, level, &mut self.name) {
-                Some((slot, listed)) => self.entry(module, slot, listed),
+                Some((place, listed)) => self.entry(module, place, listed),
                 None => self.leave(module),
             }
             self.store();
@@ -253,7 +220,7 @@ impl Walk<'_, '_> {
             }
         };
         worker.run.progress.entries.fetch_add(nodes.len() as u64, Ordering::Relaxed);
-        self.archives.add(&self.reading, nar::directory);
+        self.archives.add(&self.context, nar::directory);
         let listing::OpenDirectory { file, mount, mut attributes, status: _ } = opened;
         // The record of the module itself has the digest of the archive.
         let record = (!module.levels.is_empty())
@@ -268,11 +235,11 @@ impl Walk<'_, '_> {
 
     /// Leaves the last directory, whose entries are all done.
     fn leave(&mut self, module: &mut Module) {
-        self.archives.add(&self.reading, nar::close);
+        self.archives.add(&self.context, nar::close);
         let Some(Level { dir: DirRef { task, id, .. }, attributes, .. }) = module.levels.pop() else { return };
         if !module.levels.is_empty() {
             // The entry of this directory.
-            self.archives.add(&self.reading, nar::close);
+            self.archives.add(&self.context, nar::close);
         } else if module.whole {
             self.archives.end(Some(ModuleTag { task, id, attributes }));
         } else {
@@ -292,7 +259,7 @@ impl Walk<'_, '_> {
                 let id = self.worker.run.new_directory(slot.task);
                 slot.put(self.worker.run, EntryState::Directory(id));
                 let name = &self.name;
-                self.archives.add(&self.reading, |frame| nar::entry(frame, name));
+                self.archives.add(&self.context, |frame| nar::entry(frame, name));
                 let Some(Level { dir, mount, .. }) = module.levels.last() else { return };
                 let dir = DirRef { task: slot.task, id, path: join(&dir.path, name), inode: None };
                 let mount = *mount;
@@ -351,7 +318,7 @@ impl Walk<'_, '_> {
                     _ => None,
                 };
                 if let Some(Record { content: Content::Symlink { target }, .. }) = record {
-                    self.archives.add(&self.reading, |frame| {
+                    self.archives.add(&self.context, |frame| {
                         nar::entry(frame, name);
                         nar::symlink(frame, target);
                         nar::close(frame);
@@ -367,13 +334,13 @@ impl Walk<'_, '_> {
 
     /// Reads a file into the archive.
     fn file(&mut self, module: &mut Module, slot: ResultSlot, file: &OwnedFd, mut status: Statx) -> Leaf {
-        let Self { worker, archives, reading, name, .. } = self;
+        let Self { worker, archives, context, name, .. } = self;
         let task = &worker.run.tasks[slot.task];
         worker.test.opened(file);
-        archives.add(reading, |frame| nar::entry(frame, name));
+        archives.add(context, |frame| nar::entry(frame, name));
         let mut repeated = false;
         let record = archives
-            .file(file, &mut status, &mut repeated, reading)
+            .file(file, &mut status, &mut repeated, context)
             .and_then(|()| file_record(file, &status, UNKNOWN, task.attributes));
         worker.run.progress.bytes.fetch_add(status.stx_size, Ordering::Relaxed);
         let record = record.map_err(EntryState::unverified).and_then(|record| {
@@ -386,7 +353,7 @@ impl Walk<'_, '_> {
         match record {
             Ok((record, touched)) => {
                 archives.tag_file(FileTag { slot, record, touched });
-                archives.add(reading, |frame| {
+                archives.add(context, |frame| {
                     nar::close(frame);
                     nar::close(frame);
                 });

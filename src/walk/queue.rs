@@ -154,6 +154,11 @@ impl Queue {
         inner.jobs.len() + inner.large.len()
     }
 
+    /// Whether a worker waits for work.
+    pub fn has_idle_worker(&self) -> bool {
+        self.lock().waiting > 0
+    }
+
     /// The sizes of all waiting large files, in bytes.
     pub fn large_bytes(&self) -> u64 {
         self.lock().large_bytes

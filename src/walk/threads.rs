@@ -30,6 +30,9 @@ const MOST: usize = 512;
 /// The address space of one thread, in bytes: its stack, its allocation arena and its buffers.
 const ADDRESS_SPACE: u64 = 72 << 20;
 
+/// The most threads that help others.
+const HELPERS: usize = 4;
+
 /// Descriptors that a worker has open beside the files that it hashes, and at least with those: those of a module.
 const DIRECTORIES: usize = 3;
 const OF_MODULE: usize = 9;
@@ -76,6 +79,8 @@ impl Threads {
             first,
             most,
             lanes: each.saturating_sub(DIRECTORIES).clamp(lanes.min(2), lanes),
+            // Each must find a free core, and takes memory.
+            helpers: (first / 2).min(HELPERS).min(affordable - first),
             modules: (each.saturating_sub(OF_MODULE - KEPT_OPEN) / KEPT_OPEN_OF_SEVERAL).clamp(1, lanes),
         }
     }
@@ -91,6 +96,8 @@ pub struct Allotment {
     pub lanes: usize,
     /// The modules that each thread may walk at once.
     pub modules: usize,
+    /// The threads that may help those at once.
+    pub helpers: usize,
 }
 
 /// The default number of threads with a warm cache: one for each core.

@@ -12,7 +12,7 @@ use super::dir_entries::EntryRef;
 use super::hash::{self, Lanes};
 use super::inspect::{self, Inspected, refused};
 use super::listing;
-use super::nar_walk::Archives;
+use super::nar_results::{self, Archives};
 use super::notes::Notes;
 use super::open::Mount;
 use super::queue::{DirRef, Job, Work};
@@ -67,25 +67,14 @@ pub fn work(run: &Run<'_>, number: usize, start_late: Option<&dyn Fn() -> bool>)
     let state = &*run.states[number];
     let (buffer, name) = (Vec::new(), Vec::new());
     let test = CacheTest::new(start_late.filter(|_| run.workers < run.states.len()));
-    let mut worker = Worker {
-        run,
-        number,
-        state,
-        notes,
-        test,
-        batch: None,
-        recent: None,
-        long: false,
-        archives: None,
-        buffer,
-        name,
-    };
+    let (batch, recent, long, archives) = (None, None, false, None);
+    let mut worker = Worker { run, number, state, notes, test, batch, recent, long, archives, buffer, name };
     // Not before the threads are started: both take a while.
     if let Some(start) = run.start {
         start.pass();
     }
     while let Some(work) = run.queue.take_ready().or_else(|| {
-        nar_walk::finish(&mut worker);
+        nar_results::finish(&mut worker);
         run.queue.take()
     }) {
         let mut first = match work {
