@@ -60,7 +60,7 @@ pub fn file(file: &OwnedFd, reader: &Reader) -> Result<(Record, Sha256Digest), U
 }
 
 /// Collects everything below a directory, and its NAR, and maybe other modules that wait. Digests that are still missing
-/// come with [`finish`](super::nar_results::finish).
+/// come with [`finish`].
 pub fn collect(worker: &mut Worker<'_>, dir: DirRef, parent: Option<Mount>) {
     let (run, state) = (worker.run, worker.state);
     let context = Context {
