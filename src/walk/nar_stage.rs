@@ -133,12 +133,17 @@ impl<F, A> Stage<F, A> {
         }
     }
 
-    /// The bytes of the last archive end here. It ends with `end`, or goes on in the next stage.
-    pub fn close_archive(&mut self, end: Option<Option<A>>) {
+    /// The bytes of the last archive end here. It goes on in the next stage.
+    pub fn interrupt_archive(&mut self) {
         if let Some(archive) = self.archives.last_mut() {
             archive.to = self.length;
-            archive.ends = end.is_some();
-            archive.tag = end.flatten();
+        }
+    }
+
+    /// The last archive ends here. Without a tag, it has no digest.
+    pub fn end_archive(&mut self, tag: Option<A>) {
+        if let Some(archive) = self.archives.last_mut() {
+            (archive.to, archive.ends, archive.tag) = (self.length, true, tag);
         }
     }
 

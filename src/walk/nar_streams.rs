@@ -145,7 +145,7 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
 
     /// Ends the archive. Without a tag, there is no digest. The stage is not empty, as every archive ends with a frame.
     pub fn end(&mut self, tag: Option<A>) {
-        self.stage().close_archive(Some(tag));
+        self.stage().end_archive(tag);
         self.slot().archive = None;
         if self.slot().aside.is_some() {
             self.flush(&|| None);
@@ -287,12 +287,12 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
         }
         if self.slot().aside.is_none() && self.is_alone_and_long() {
             let streams = self.slot().streams.clone();
-            self.slot().aside = (permit)().and_then(|permit| Aside::start(streams, self.which, permit));
+            self.slot().aside = permit().and_then(|permit| Aside::start(streams, self.which, permit));
         }
         let Slot { stage, streams, archive, aside } = &mut self.slots[self.at];
         let Some(aside) = aside else { return self.hash_stages() };
         if archive.is_some() {
-            stage.close_archive(None);
+            stage.interrupt_archive();
         }
         if self.which == Which::Archives {
             self.done.append(hash(std::iter::once((&mut *stage, streams)), Which::Files));
@@ -313,16 +313,16 @@ impl<F: Send + 'static, A: Send + 'static> NarStreams<F, A> {
 
     /// Whether the current archive is a long one, and the only one.
     fn is_alone_and_long(&self) -> bool {
-        let others = self.slots.iter().enumerate().filter(|(index, _)| *index != self.at);
+        let mut others = self.slots.iter().enumerate().filter(|(index, _)| *index != self.at);
         self.slots[self.at].archive.is_some_and(|length| length >= LONG_ARCHIVE)
-            && others.into_iter().all(|(_, slot)| slot.archive.is_none() && slot.stage.is_empty())
+            && others.all(|(_, slot)| slot.archive.is_none() && slot.stage.is_empty())
     }
 
     /// Hashes what is in all stages, side by side, except for those of archives that the other thread hashes.
     pub fn hash_stages(&mut self) {
         let filled = |slot: &&mut Slot<F, A>| !slot.stage.is_empty() && slot.aside.is_none();
         for slot in self.slots.iter_mut().filter(filled).filter(|slot| slot.archive.is_some()) {
-            slot.stage.close_archive(None);
+            slot.stage.interrupt_archive();
         }
         let stages = self.slots.iter_mut().filter(filled).map(|slot| (&mut slot.stage, &mut slot.streams));
         self.done.append(hash(stages, Which::All));

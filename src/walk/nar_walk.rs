@@ -55,7 +55,7 @@ pub fn file(file: &OwnedFd, reader: &Reader) -> Result<(Record, Sha256Digest), U
     archive.hash_stages();
     let Digests { mut files, mut archives } = archive.done;
     let ended = files.pop().zip(archives.pop()).map(|((record, sha256), ((), nar))| (with_digest(record, sha256), nar));
-    // It is there: each stream that ended with a tag has a digest.
+    // Both are there: each stream that ended with a tag has a digest.
     ended.ok_or(Unverified::Vanished)
 }
 

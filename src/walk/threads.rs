@@ -79,8 +79,9 @@ impl Threads {
             first,
             most,
             lanes: each.saturating_sub(DIRECTORIES).clamp(lanes.min(2), lanes),
-            // Each must find a free core, and takes memory.
-            helpers: (first / 2).min(HELPERS).min(affordable - first),
+            // Each must find a free core, and takes as much address space as the others.
+            helpers: (first / 2).min(HELPERS).min(affordable.saturating_sub(most)),
+            // What a module has open beside its directories is there once.
             modules: (each.saturating_sub(OF_MODULE - KEPT_OPEN) / KEPT_OPEN_OF_SEVERAL).clamp(1, lanes),
         }
     }
